@@ -1,0 +1,304 @@
+#!/usr/bin/env bash
+# Sets everything up beside this file and runs one program of experiments/.
+# ./launch.sh --help says how.
+
+set -euo pipefail
+
+root=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")" >/dev/null && pwd)
+venv=$root/.venv
+stamp=$venv/launch.stamp
+requirements=$root/requirements.txt
+dry_run=false
+
+usage() {
+  cat <<'END'
+Usage: ./launch.sh [--dry-run] [command [flags]]
+
+Commands (without one: search):
+  search [flags]       the layerwise search. Unless the flags name others, with
+                       --config=configs/cifar10_small.py and
+                       --workdir=workdir/NAME, NAME being that of the config.
+                       The same command goes on where it was stopped.
+  train [flags]        trains the network that a search found:
+                       --architecture=workdir/cifar10_small/result.json
+  test [pytest args]   ruff, then the whole test suite.
+  NAME [flags]         any other experiments/NAME.py.
+Flags are passed on unchanged; "./launch.sh search --help" lists them.
+
+The first start makes .venv and installs requirements.txt with the JAX build for
+the accelerator found; a later one installs nothing. Environment:
+  LAYERNAS_PLATFORM    cpu, cuda12, cuda13 or tpu instead of the one found.
+
+Options:
+  --dry-run            prints the commands that would run, and runs none.
+  --help               this text.
+END
+}
+
+fail() {  # exit code, message
+  echo "error: $2" >&2
+  exit "$1"
+}
+
+say() {
+  echo "launch: $1" >&2
+}
+
+# Runs a command, or prints it under --dry-run so that a shell can read it.
+run() {
+  if $dry_run; then
+    printf '%q ' "$@"
+    echo
+  else
+    "$@"
+  fi
+}
+
+# Like run, for the last command: signals go straight to the program.
+finish() {
+  if $dry_run; then
+    run "$@"
+  else
+    exec "$@"
+  fi
+}
+
+is_new_enough() {
+  "$1" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null
+}
+
+# Prints the path of the first Python that will do. That of .venv itself, which
+# comes first where .venv is activated, cannot make .venv afresh.
+find_python() {
+  local name path PATH=${PATH//"$venv/bin:"/}
+  for name in python3 python3.13 python3.12 python3.11; do
+    if path=$(command -v "$name") && is_new_enough "$path"; then
+      echo "$path"
+      return
+    fi
+  done
+  fail 1 "no Python of version 3.11 or newer on PATH; install one, e.g. on \
+Debian or Ubuntu: apt-get install python3 python3-venv"
+}
+
+# Debian's python3 without python3-venv has the module venv, but no ensurepip.
+require_venv() {
+  if ! "$1" -c 'import ensurepip, venv' 2>/dev/null; then
+    fail 1 "$1 cannot make a virtual environment; install its venv module, \
+e.g. on Debian or Ubuntu: apt-get install $(basename "$1")-venv"
+  fi
+}
+
+# True on a Google Cloud TPU VM. PCI device ids as in JAX's hardware_utils.py:
+# TPU v2 and v3, v4, v5p, v5e, v6e, 7x. Google's network cards share the vendor.
+has_tpu() {
+  local device vendor id
+  for device in /sys/bus/pci/devices/*; do
+    read -r vendor 2>/dev/null <"$device/vendor" || continue
+    [[ $vendor == 0x1ae0 ]] || continue
+    read -r id 2>/dev/null <"$device/device" || continue
+    case $id in
+      0x0027 | 0x005e | 0x0062 | 0x0063 | 0x006f | 0x0076) return 0 ;;
+    esac
+  done
+  return 1
+}
+
+# Prints the JAX build that a GPU can run, or nothing: CUDA 13 needs driver 580
+# and compute capability 7.5, CUDA 12 needs driver 525.
+cuda_build_of() {  # driver version, compute capability
+  local driver=${1%%.*} major=${2%%.*} minor=${2##*.}
+  if ! [[ $driver$major$minor =~ ^[0-9]+$ ]] || ((driver < 525)); then
+    return
+  elif ((driver >= 580 && 10 * major + minor >= 75)); then
+    echo cuda13
+  else
+    echo cuda12
+  fi
+}
+
+# Prints the JAX build that every GPU here can run, or nothing.
+cuda_build() {
+  local gpus driver capability builds=''
+  command -v nvidia-smi >/dev/null || return 0
+  gpus=$(nvidia-smi --query-gpu=driver_version,compute_cap \
+    --format=csv,noheader 2>/dev/null) || gpus=none
+  while IFS=', ' read -r driver capability; do
+    builds+=" $(cuda_build_of "$driver" "$capability")."
+  done <<<"$gpus"
+  case $builds in
+    *' .'*) say 'nvidia-smi shows no GPU with driver 525 or newer: using CPU' ;;
+    *cuda12*) echo cuda12 ;;
+    *) echo cuda13 ;;
+  esac
+}
+
+find_platform() {
+  local build
+  case ${LAYERNAS_PLATFORM:-} in
+    cpu | cuda12 | cuda13 | tpu) echo "$LAYERNAS_PLATFORM" ;;
+    '')
+      if has_tpu; then
+        echo tpu
+      else
+        build=$(cuda_build)
+        echo "${build:-cpu}"
+      fi
+      ;;
+    *) fail 2 "LAYERNAS_PLATFORM: $LAYERNAS_PLATFORM; allowed are cpu, cuda12, \
+cuda13, tpu" ;;
+  esac
+}
+
+# What the stamp of a complete installation says: platform, Python version and
+# hash of the requirements. Nothing where .venv has no working Python.
+wanted_stamp() {
+  "$venv/bin/python" -I -S - "$1" "$requirements" 2>/dev/null <<'END' || true
+import hashlib, sys
+with open(sys.argv[2], 'rb') as file:
+  digest = hashlib.sha256(file.read()).hexdigest()
+print(sys.argv[1], '%d.%d' % sys.version_info[:2], digest)
+END
+}
+
+read_stamp() {
+  cat "$stamp" 2>/dev/null || true
+}
+
+# JAX as requirements.txt pins it, with the extra for the platform.
+jax_requirement() {
+  local version
+  version=$(sed -n 's/^jax==\([^ ;]*\).*/\1/p' "$requirements")
+  case $1 in
+    cpu) echo "jax==$version" ;;
+    *) echo "jax[$1]==$version" ;;
+  esac
+}
+
+# A start that finds another one's installation under way must not delete it.
+require_no_other_install() {
+  local state pid
+  read -r state pid _ <<<"$(read_stamp)"
+  if [[ $state == installing && $pid != "$$" ]] && kill -0 "$pid" 2>/dev/null
+  then
+    fail 1 "process $pid is installing into $venv; wait for it, or delete that \
+folder if the process is something else"
+  fi
+}
+
+# Makes .venv afresh: an update in place could leave parts of another JAX build
+# or of an interrupted installation. One made by hand has no stamp and is kept.
+make_venv() {  # python
+  local old
+  old=$(read_stamp)
+  if [[ -z $old ]] && is_new_enough "$venv/bin/python"; then
+    say "using the existing $venv"
+    mark_installing
+    return
+  fi
+  say "making $venv with $1"
+  mark_installing
+  if [[ -n $old ]]; then
+    run find "$venv/" -mindepth 1 ! -name "$(basename "$stamp")" -delete
+  fi
+  run "$1" -m venv "$venv"
+}
+
+mark_installing() {
+  $dry_run || { mkdir -p "$venv" && echo "installing $$" >"$stamp"; }
+}
+
+install() {  # platform
+  local python
+  python=$(find_python)
+  require_venv "$python"
+  require_no_other_install
+  make_venv "$python"
+  say "installing requirements.txt with JAX for $1: some minutes, 3 GB or more"
+  run "$venv/bin/python" -m pip install --quiet --disable-pip-version-check \
+    --requirement "$requirements" "$(jax_requirement "$1")" ||
+    fail 1 'the installation failed, see above; the next start makes it afresh'
+  # The stamp comes last: an interrupted installation never has it.
+  $dry_run || wanted_stamp "$1" >"$stamp"
+}
+
+set_up() {
+  local platform stamped wanted
+  platform=$(find_platform)
+  stamped=$(read_stamp)
+  wanted=$(wanted_stamp "$platform")
+  if $dry_run; then
+    say "JAX for $platform"
+  fi
+  if [[ -z $wanted || $stamped != "$wanted" ]]; then
+    install "$platform"
+  fi
+  # Beside the installed packages; a path needs neither a build nor a network.
+  run export PYTHONPATH="$root${PYTHONPATH:+:$PYTHONPATH}"
+}
+
+# Prints the value of a flag in the arguments, in each form that absl takes.
+flag_value() {  # name, arguments
+  local name=$1
+  shift
+  while (($#)); do
+    case $1 in
+      --"$name"=* | -"$name"=*) printf '%s\n' "${1#*=}" && return ;;
+      --"$name" | -"$name") printf '%s\n' "${2:-}" && return ;;
+    esac
+    shift
+  done
+  return 1
+}
+
+search() {
+  local base config name argument
+  base=$root/
+  if [[ $PWD -ef $root ]]; then
+    base=''
+  fi
+  if ! config=$(flag_value config "$@"); then
+    config=${base}configs/cifar10_small.py
+    set -- "--config=$config" "$@"
+  fi
+  if ! flag_value workdir "$@" >/dev/null; then
+    name=$(basename -- "${config%%:*}" .py)
+    argument=${config#"${config%%:*}"}
+    set -- "$@" "--workdir=${base}workdir/$name${argument//[^[:alnum:]]/_}"
+  fi
+  finish "$venv/bin/python" "$root/experiments/search.py" "$@"
+}
+
+run_tests() {
+  run cd "$root"
+  say 'ruff check'
+  run "$venv/bin/python" -m ruff check
+  say 'pytest'
+  finish "$venv/bin/python" -m pytest "$@"
+}
+
+main() {
+  local command
+  if [[ ${1:-} == --dry-run ]]; then
+    dry_run=true
+    shift
+  fi
+  command=${1:-search}
+  shift $(($# > 0))
+  case $command in
+    -h | --help) usage && return ;;
+  esac
+  if [[ $command != test && ! ($command =~ ^[a-z0-9_]+$ &&
+    -f $root/experiments/$command.py) ]]; then
+    fail 2 "command $command: unknown; allowed are search, train, test and the \
+names in experiments/, see ./launch.sh --help"
+  fi
+  set_up
+  case $command in
+    test) run_tests "$@" ;;
+    search) search "$@" ;;
+    *) finish "$venv/bin/python" "$root/experiments/$command.py" "$@" ;;
+  esac
+}
+
+main "$@"

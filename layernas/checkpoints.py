@@ -1,0 +1,115 @@
+"""Checkpoints that survive a kill and a damaged file, on top of orbax."""
+
+import re
+from typing import Any
+
+from absl import logging
+from etils import epath
+import jax
+import numpy as np
+import orbax.checkpoint as ocp
+
+
+class Checkpoints:
+  """Numbered checkpoints of a JSON record and, optionally, a tree of arrays.
+
+  A save is atomic: a kill in the middle of it leaves the one before. Where the
+  newest cannot be read, `restore` says so, sets it aside and takes the one
+  before.
+  """
+
+  def __init__(
+      self, directory: epath.PathLike, keep: int = 2, with_tree: bool = True
+  ):
+    """Opens or creates a directory.
+
+    Args:
+      directory: absolute or relative path, or a gs:// one.
+      keep: how many checkpoints stay.
+      with_tree: whether each holds a tree beside its record.
+    """
+    self._directory = epath.Path(directory)
+    if not re.match(r'^\w+://', str(directory)):
+      self._directory = self._directory.resolve()
+    self._with_tree = with_tree
+    self._options = ocp.CheckpointManagerOptions(
+        max_to_keep=keep,
+        cleanup_tmp_directories=True,
+        enable_async_checkpointing=with_tree,
+    )
+    self._manager = self._open()
+
+  def save(self, step: int, record: Any, tree: Any = None) -> None:
+    """Saves; the arrays may still be written in the background.
+
+    Args:
+      step: number of the checkpoint, larger than all before.
+      record: JSON types.
+      tree: arrays of any dtype; needed where `with_tree`.
+    """
+    items = {'record': ocp.args.JsonSave(record)}
+    if self._with_tree:
+      items['tree'] = ocp.args.StandardSave(jax.tree.map(np.asarray, tree))
+    self._manager.save(step, args=ocp.args.Composite(**items))
+
+  def restore(self, template: Any = None) -> tuple[Any, Any] | None:
+    """Reads the newest checkpoint that can be read.
+
+    Args:
+      template: tree of the shapes and dtypes that are expected.
+
+    Returns:
+      (record, tree of NumPy arrays or None), or None where none can be read.
+    """
+    steps = sorted(self._manager.all_steps(), reverse=True)
+    found = None
+    unreadable = []
+    for step in steps:
+      try:
+        found = self._read(step, template)
+        break
+      except Exception as error:  # Whatever a damaged file makes orbax raise.
+        unreadable.append(step)
+        logging.warning(
+            'checkpoint %s cannot be read (%s): set aside, trying the one'
+            ' before', self._directory / str(step), _first_line(error),
+        )
+    self._set_aside(unreadable)
+    return found
+
+  def _set_aside(self, steps: list[int]) -> None:
+    """Moves unreadable checkpoints out of the way of new ones."""
+    if not steps:
+      return
+    self._manager.close()
+    aside = self._directory.parent / f'{self._directory.name}_unreadable'
+    aside.mkdir(parents=True, exist_ok=True)
+    for step in steps:
+      target = aside / str(step)
+      if target.exists():
+        target.rmtree()
+      (self._directory / str(step)).rename(target)
+    self._manager = self._open()
+
+  def close(self) -> None:
+    """Waits for the last save."""
+    self._manager.wait_until_finished()
+    self._manager.close()
+
+  def _open(self) -> ocp.CheckpointManager:
+    return ocp.CheckpointManager(self._directory, options=self._options)
+
+  def _read(self, step: int, template: Any) -> tuple[Any, Any]:
+    items = {'record': ocp.args.JsonRestore()}
+    if self._with_tree:
+      items['tree'] = ocp.args.StandardRestore(
+          jax.tree.map(np.asarray, template)
+      )
+    read = self._manager.restore(step, args=ocp.args.Composite(**items))
+    return read['record'], read['tree'] if self._with_tree else None
+
+
+def _first_line(error: Exception) -> str:
+  lines = str(error).strip().splitlines()
+  return f'{type(error).__name__}: {lines[0] if lines else ""}'[:200]
+

@@ -1,0 +1,111 @@
+"""Augmentation of batches in memory, NumPy only."""
+
+from typing import Any
+
+import numpy as np
+
+AUGMENTATIONS = ('none', 'flip', 'crop_flip', 'resized_crop')
+"""'crop_flip' pads, crops at random and flips (He et al., 2015, CIFAR);
+'resized_crop' takes a random area and aspect (Inception) and flips."""
+
+AREA = (0.08, 1.0)
+"""Smallest and largest share of the image that resized_crop takes."""
+
+ASPECT = (3 / 4, 4 / 3)
+"""Smallest and largest width / height of the area that it takes."""
+
+
+def scale(pixels: Any) -> Any:
+  """0..255 to -1..1, as the MobileNet reference code scales images.
+
+  Args:
+    pixels: floating-point numbers, an array or a tensor.
+
+  Returns:
+    The same kind and shape.
+  """
+  return pixels / 127.5 - 1.0
+
+
+def normalise(images: np.ndarray) -> np.ndarray:
+  """uint8 images to float32 in -1..1."""
+  return scale(images.astype(np.float32))
+
+
+def augment(
+    images: np.ndarray, kind: str, padding: int, rng: np.random.Generator
+) -> np.ndarray:
+  """Augments a batch.
+
+  Args:
+    images: uint8, shape (batch, side, side, 3).
+    kind: one of `AUGMENTATIONS`.
+    padding: pixels at each border that 'crop_flip' adds.
+    rng: of this batch.
+
+  Returns:
+    float32 in -1..1, same shape.
+  """
+  if kind == 'none':
+    return normalise(images)
+  if kind == 'resized_crop':
+    return normalise(_resized_crop(images, rng))
+  return normalise(
+      _shift(images, padding if kind == 'crop_flip' else 0, rng)
+  )
+
+
+def _shift(
+    images: np.ndarray, padding: int, rng: np.random.Generator
+) -> np.ndarray:
+  """Crops at a random offset of the zero-padded images, flips half of them."""
+  batch, side = images.shape[:2]
+  rows = np.arange(side) + rng.integers(0, 2 * padding + 1, (batch, 1))
+  columns = np.arange(side) + rng.integers(0, 2 * padding + 1, (batch, 1))
+  flips = rng.random(batch) < 0.5
+  columns[flips] = columns[flips, ::-1]
+  border = [(0, 0), (padding, padding), (padding, padding), (0, 0)]
+  padded = np.pad(images, border)
+  index = np.arange(batch)[:, None, None]
+  return padded[index, rows[:, :, None], columns[:, None, :]]
+
+
+def _resized_crop(
+    images: np.ndarray, rng: np.random.Generator
+) -> np.ndarray:
+  """Resizes random areas of the images to full size, flips half of them."""
+  batch, side = images.shape[:2]
+  area = rng.uniform(*AREA, batch)
+  ratio = np.exp(rng.uniform(*np.log(ASPECT), batch))
+  height = np.minimum(np.sqrt(area / ratio), 1.0) * side
+  width = np.minimum(np.sqrt(area * ratio), 1.0) * side
+  top, left = rng.random((2, batch)) * (side - np.stack([height, width]))
+  flips = rng.random(batch) < 0.5
+  rows = _positions(top, height, side)
+  columns = _positions(left, width, side)
+  columns[flips] = columns[flips, ::-1]
+  return _bilinear(images.astype(np.float32), rows, columns)
+
+
+def _positions(start: np.ndarray, length: np.ndarray, side: int) -> np.ndarray:
+  """Pixel centres of the output in the input, shape (batch, side)."""
+  steps = (np.arange(side) + 0.5) / side
+  return np.clip(start[:, None] + length[:, None] * steps - 0.5, 0, side - 1)
+
+
+def _bilinear(
+    images: np.ndarray, rows: np.ndarray, columns: np.ndarray
+) -> np.ndarray:
+  """Samples images at rows x columns; rows first, they are contiguous."""
+  images = _interpolate(images, rows)
+  return _interpolate(images.swapaxes(1, 2), columns).swapaxes(1, 2)
+
+
+def _interpolate(images: np.ndarray, positions: np.ndarray) -> np.ndarray:
+  """Samples images along axis 1, between neighbouring pixels."""
+  low = np.floor(positions).astype(int)
+  high = np.minimum(low + 1, images.shape[1] - 1)
+  share = (positions - low).astype(np.float32)[:, :, None, None]
+  index = np.arange(len(images))[:, None]
+  near, far = images[index, low], images[index, high]
+  return near + (far - near) * share

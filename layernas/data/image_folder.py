@@ -1,0 +1,115 @@
+"""Lists the image files below a directory and checks their arrangement.
+
+  DIRECTORY/train/CLASS/*.jpg
+  DIRECTORY/test/CLASS/*.jpg
+
+Instead of test/, val/ or validation/ will do. Names are sorted; those that
+begin with a dot are passed over.
+"""
+
+import dataclasses
+import pathlib
+from collections.abc import Mapping
+
+from layernas.errors import UserError
+
+SUFFIXES = ('.jpg', '.jpeg', '.png')
+"""Of image files, in small or capital letters."""
+
+TEST_DIRECTORIES = ('test', 'val', 'validation')
+"""The first that exists holds the test images."""
+
+_LAYOUT = (
+    'a directory with train/CLASS/ and test/CLASS/ (or val/ or validation/)'
+    f' that hold {", ".join("*" + suffix for suffix in SUFFIXES)}'
+)
+
+
+@dataclasses.dataclass(frozen=True)
+class ImageFiles:
+  """The image files of a directory.
+
+  Attributes:
+    directory: that was listed.
+    class_names: sorted.
+    paths: of 'all_train' and of 'test', by class, then by name.
+    labels: index of each path's class in `class_names`.
+  """
+
+  directory: pathlib.Path
+  class_names: tuple[str, ...]
+  paths: Mapping[str, tuple[pathlib.Path, ...]]
+  labels: Mapping[str, tuple[int, ...]]
+
+
+def list_images(directory: str) -> ImageFiles:
+  """Lists the images of a directory.
+
+  Args:
+    directory: laid out as above; ~ is the home directory.
+
+  Returns:
+    The files; every class has two training images or more and a test image.
+
+  Raises:
+    UserError: names the file or directory that is wrong, and what is allowed.
+  """
+  root = pathlib.Path(directory).expanduser()
+  roots = {'all_train': root / 'train', 'test': _test_directory(root)}
+  classes = {split: _class_names(path) for split, path in roots.items()}
+  if classes['test'] != classes['all_train']:
+    raise UserError(
+        f'{roots["test"]}: classes {list(classes["test"])}: allowed are those'
+        f' of {roots["all_train"]}, {list(classes["all_train"])}'
+    )
+  paths, labels = {}, {}
+  for split, fewest in (('all_train', 2), ('test', 1)):
+    found = [
+        (path, label)
+        for label, name in enumerate(classes[split])
+        for path in _class_images(roots[split] / name, fewest)
+    ]
+    paths[split], labels[split] = zip(*found, strict=True)
+  return ImageFiles(root, classes['all_train'], paths, labels)
+
+
+def _test_directory(root: pathlib.Path) -> pathlib.Path:
+  found = [root / name for name in TEST_DIRECTORIES if (root / name).is_dir()]
+  if not found or not (root / 'train').is_dir():
+    state = 'no such directory'
+    if root.is_dir():
+      state = f'holds {sorted(path.name for path in root.iterdir())[:10]}'
+    raise UserError(
+        f'data.directory: {str(root)!r}: {state}; allowed is {_LAYOUT}'
+    )
+  return found[0]
+
+
+def _class_names(directory: pathlib.Path) -> tuple[str, ...]:
+  entries = _entries(directory)
+  for path in entries:
+    if not path.is_dir():
+      raise UserError(f'{path}: not a directory; allowed are directories of'
+                      ' images here, one for each class')
+  if len(entries) < 2:
+    raise UserError(f'{directory}: has {len(entries)} classes; allowed are two'
+                    ' or more, each a directory of images')
+  return tuple(path.name for path in entries)
+
+
+def _class_images(directory: pathlib.Path, fewest: int) -> list[pathlib.Path]:
+  entries = _entries(directory)
+  for path in entries:
+    if path.suffix.lower() not in SUFFIXES or not path.is_file():
+      raise UserError(f'{path}: not an image file; allowed are files named'
+                      f' {", ".join("*" + suffix for suffix in SUFFIXES)}')
+  if len(entries) < fewest:
+    raise UserError(f'{directory}: images found: {len(entries)}; allowed is'
+                    f' {fewest} or more')
+  return entries
+
+
+def _entries(directory: pathlib.Path) -> list[pathlib.Path]:
+  return sorted(
+      path for path in directory.iterdir() if not path.name.startswith('.')
+  )

@@ -1,0 +1,118 @@
+"""Command lines whose errors are one line and exit code 2."""
+
+import importlib.util
+import re
+import sys
+from collections.abc import Callable
+from collections.abc import Sequence
+from typing import Any
+from typing import NoReturn
+
+from absl import app
+from absl import flags
+from ml_collections import config_dict
+from ml_collections import config_flags
+
+from layernas.errors import UserError
+
+INTERRUPTED = 130
+"""Exit code after Ctrl-C, as shells use it."""
+
+_EXAMPLE = 'configs/cifar10_small.py'
+
+
+def define_config(description: str) -> flags.FlagHolder:
+  """Defines the flag --config and overrides such as --config.seed=1.
+
+  Args:
+    description: for --help.
+
+  Returns:
+    A holder for `config_of`.
+  """
+  return config_flags.DEFINE_config_file('config', None, description)
+
+
+def config_of(holder: flags.FlagHolder) -> config_dict.ConfigDict:
+  """The config given on the command line.
+
+  Args:
+    holder: of `define_config`.
+
+  Returns:
+    A locked config.
+
+  Raises:
+    UserError: there is none or its file cannot be loaded.
+  """
+  if holder.value is None:
+    raise UserError(
+        f'flag --config: missing; allowed is a config file, e.g. {_EXAMPLE}'
+    )
+  try:
+    holder.value.to_dict()
+  except OSError as error:
+    raise UserError(
+        f'flag --config: {error.__cause__}; allowed is a config file, e.g.'
+        f' {_EXAMPLE}'
+    ) from error
+  return holder.value
+
+
+def run(main: Callable[[], None]) -> None:
+  """Parses the flags and runs a program.
+
+  Args:
+    main: reads `flags.FLAGS`; a UserError that it raises is printed in one
+      line.
+  """
+  app.run(lambda argv: _guarded(main, argv), flags_parser=_parse)
+
+
+def _parse(argv: Sequence[str]) -> list[str]:
+  """Parses flags; a wrong one ends the program in one line."""
+  try:
+    return flags.FLAGS(argv)
+  except (AttributeError, KeyError) as error:
+    _fail(_unknown_field(argv) or f'{type(error).__name__}: {error}')
+  except (flags.Error, UserError, ImportError, OSError, TypeError,
+          ValueError) as error:
+    _fail(str(error))
+
+
+def _unknown_field(argv: Sequence[str]) -> str:
+  """Names the first override whose field the config does not have."""
+  texts = dict(
+      match.groups() for match in
+      (re.match(r'--?([\w.]+)=(.*)', text, re.DOTALL) for text in argv) if match
+  )
+  path, _, argument = texts.pop('config', '').partition(':')
+  spec = importlib.util.spec_from_file_location('config', path)
+  module = importlib.util.module_from_spec(spec)
+  spec.loader.exec_module(module)
+  config: Any = module.get_config(argument) if argument else module.get_config()
+  for name in texts:
+    value = config
+    for field in name.split('.')[1:] if name.startswith('config.') else ():
+      if not isinstance(value, config_dict.ConfigDict) or field not in value:
+        fields = sorted(value) if hasattr(value, 'keys') else 'none below it'
+        return f'{name}: unknown config field {field!r}; allowed are {fields}'
+      value = value[field]
+  return ''
+
+
+def _guarded(main: Callable[[], None], argv: Sequence[str]) -> None:
+  if len(argv) > 1:
+    _fail(f'argument {argv[1]!r}: allowed are flags only; see --help')
+  try:
+    main()
+  except UserError as error:
+    _fail(str(error))
+  except KeyboardInterrupt:
+    print('interrupted; the same command goes on from here', file=sys.stderr)
+    sys.exit(INTERRUPTED)
+
+
+def _fail(message: str) -> NoReturn:
+  print('error: ' + ' '.join(message.split()), file=sys.stderr)
+  sys.exit(2)

@@ -1,0 +1,97 @@
+"""The finished trials of a search, kept twice.
+
+An orbax checkpoint after every trial is what a search resumes from; trials.jsonl
+holds the same, one line per trial, for people and other programs. Where one of
+them is damaged the other fills in.
+"""
+
+import json
+import os
+
+from absl import logging
+from etils import epath
+
+from layernas.checkpoints import Checkpoints
+from layernas.errors import UserError
+from layernas.search import Trial
+from layernas.search.trial import trial_from_dict
+
+
+class History:
+  """Finished trials of a search on disk.
+
+  Attributes:
+    trials: in order of their ids.
+  """
+
+  def __init__(self, workdir: epath.PathLike):
+    """Reads what a workdir holds.
+
+    Args:
+      workdir: an existing directory.
+
+    Raises:
+      UserError: checkpoints and trials.jsonl are both unreadable.
+    """
+    self._lines = epath.Path(workdir) / 'trials.jsonl'
+    directory = epath.Path(workdir) / 'checkpoints'
+    had_checkpoints = directory.exists() and any(
+        path.name.isdigit() for path in directory.iterdir()
+    )
+    self._checkpoints = Checkpoints(directory, with_tree=False)
+    found = self._checkpoints.restore()
+    self.trials = list(map(trial_from_dict, found[0]['trials'])) if found else []
+    self._extend_from_lines()
+    if had_checkpoints and not found and not self.trials:
+      raise UserError(
+          f'workdir {workdir}: neither a checkpoint nor trials.jsonl can be'
+          ' read; remove the workdir to begin anew'
+      )
+    self._rewrite_lines()
+
+  def append(self, trial: Trial) -> None:
+    """Records a finished trial; on return it is on disk."""
+    self.trials.append(trial)
+    records = [trial.to_dict() for trial in self.trials]
+    self._checkpoints.save(len(self.trials), {'trials': records})
+    with open(self._lines, 'a', encoding='utf-8') as file:
+      file.write(_line(trial))
+      file.flush()
+      os.fsync(file.fileno())
+
+  def close(self) -> None:
+    """Waits for the last save."""
+    self._checkpoints.close()
+
+  def _extend_from_lines(self) -> None:
+    """Takes trials that trials.jsonl has beyond the checkpoint."""
+    if not self._lines.exists():
+      return
+    lines = self._lines.read_bytes().split(b'\n')
+    for number, line in enumerate(lines, 1):
+      if not line or number <= len(self.trials):
+        continue
+      try:
+        trial = trial_from_dict(json.loads(line))
+      except ValueError as error:
+        logging.warning(
+            '%s, line %d cannot be read (%s): trials from %d on are run again',
+            self._lines, number, error, len(self.trials),
+        )
+        return
+      if trial.candidate.id != len(self.trials):
+        return
+      self.trials.append(trial)
+
+  def _rewrite_lines(self) -> None:
+    """Makes trials.jsonl equal to `trials`, in one step."""
+    text = ''.join(map(_line, self.trials))
+    if self._lines.exists() and self._lines.read_bytes() == text.encode():
+      return
+    partial = self._lines.with_name('trials.jsonl.partial')
+    partial.write_text(text)
+    os.replace(partial, self._lines)
+
+
+def _line(trial: Trial) -> str:
+  return json.dumps(trial.to_dict()) + '\n'

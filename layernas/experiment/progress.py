@@ -1,0 +1,161 @@
+"""What a person sees while a search runs, and its summary at the end."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from rich import box
+from rich.console import Console
+from rich.progress import BarColumn
+from rich.progress import MofNCompleteColumn
+from rich.progress import Progress
+from rich.progress import TextColumn
+from rich.progress import TimeElapsedColumn
+from rich.progress import TimeRemainingColumn
+from rich.table import Table
+
+from layernas.search import Candidate
+from layernas.search import Search
+from layernas.search import Trial
+from layernas.search.space import architecture_id
+
+
+class SearchProgress:
+  """A line per trial, below them a bar of trials / bound, best and ETA.
+
+  Without a terminal there is no bar, only the lines.
+  """
+
+  def __init__(self, search: Search, console: Console | None = None):
+    """Prepares; use as a context.
+
+    Args:
+      search: to be shown.
+      console: to print on.
+    """
+    self.console = console or Console(soft_wrap=True, highlight=False)
+    self._search = search
+    self._progress = Progress(
+        TextColumn('{task.description}'),
+        BarColumn(bar_width=24),
+        MofNCompleteColumn(),
+        TextColumn('{task.fields[note]}'),
+        TimeElapsedColumn(),
+        TextColumn('ETA'),
+        TimeRemainingColumn(),
+        console=self.console,
+        disable=not self.console.is_terminal,
+        speed_estimate_period=600,
+    )
+    self._trials = self._progress.add_task(
+        'trials', total=search.bound, completed=len(search.trials), note=''
+    )
+    self._steps = self._progress.add_task('candidate', total=None, note='')
+
+  def __enter__(self) -> 'SearchProgress':
+    self._progress.start()
+    return self
+
+  def __exit__(self, *error: object) -> None:
+    self._progress.stop()
+
+  def say(self, text: str) -> None:
+    """Prints a line."""
+    self.console.print(text)
+
+  def began(self, candidate: Candidate) -> None:
+    """Shows a candidate that begins to train."""
+    self._progress.update(
+        self._steps, completed=0,
+        description=f'candidate {candidate.id}', note='compiling',
+    )
+
+  def stepped(self, step: int, metrics: Mapping[str, float]) -> None:
+    """Shows how far the candidate is."""
+    self._progress.update(
+        self._steps, completed=step,
+        note=f'loss {metrics["train_loss"]:.3f}',
+    )
+
+  def finished(self, trial: Trial) -> None:
+    """Prints the line of a trial and moves the bar."""
+    self.say(trial_line(trial, self._search))
+    best = self._search.best
+    note = f'best {best.evaluation.reward:.4f}' if best else 'no answer yet'
+    self._progress.update(
+        self._trials, completed=len(self._search.trials), note=note
+    )
+
+
+def trial_line(trial: Trial, search: Search) -> str:
+  """One line on a finished trial."""
+  candidate, evaluation = trial.candidate, trial.evaluation
+  of = f'/{search.bound}' if search.bound else ''
+  outcome = (
+      f'reward {evaluation.reward:.4f}' if trial.ok
+      else f'{evaluation.status}: {evaluation.message}'
+  )
+  mark = ' *' if search.best is trial else ''
+  inside = '' if candidate.cost in search.problem.target else ' (off target)'
+  return (
+      f'trial {candidate.id + 1}{of}  layer {candidate.layer}'
+      f' {search.problem.space.layers[candidate.layer - 1].name}'
+      f'  {architecture_id(candidate.architecture)}'
+      f'  {candidate.cost:,} {search.problem.cost.unit}{inside}'
+      f'  {outcome}  {evaluation.seconds:.1f} s{mark}'
+  )
+
+
+def opening_lines(search: Search) -> list[str]:
+  """What is searched and what it can cost at most."""
+  problem = search.problem
+  space = problem.space
+  low, high = problem.cost.interval(space.default, ())
+  bound = search.strategy.bound(problem)
+  lines = [
+      f'space: {len(space)} layers, options {space.option_counts},'
+      f' {space.size:,} networks',
+      f'{problem.cost.unit}: {low:,} to {high:,}, target'
+      f' {problem.target.low:,} to {problem.target.high:,}',
+  ]
+  if bound is not None:
+    lines.append(f'bound: H * keep * sum|S_l| = {bound:,} trials')
+  return lines
+
+
+def summary_table(result: Mapping[str, Any]) -> Table:
+  """The winner and what it took.
+
+  Args:
+    result: content of result.json.
+
+  Returns:
+    A rich table.
+  """
+  table = Table(title='search finished', box=box.SIMPLE, show_header=False)
+  winner = result['winner']
+  rows = [('stop reason', result['stop_reason'])]
+  if winner:
+    rows += [
+        ('winner', winner['architecture']),
+        *((f'  {name}', _option(value)) for name, value in
+          winner['options'].items()),
+        ('validation accuracy', f'{winner["reward"]:.4f}'),
+        *((name, f'{value:,}') for name, value in winner['counts'].items()),
+    ]
+  rows += [
+      ('trials', ', '.join(
+          f'{count} {status}' for status, count in result['trials'].items()
+      )),
+      ('reused results', f'{result["reused"]:,}'),
+      ('infeasible, not trained', f'{result["infeasible"]:,}'),
+      ('seconds in trials', f'{result["seconds"]:.0f}'),
+  ]
+  for row in rows:
+    table.add_row(*row)
+  return table
+
+
+def _option(value: Any) -> str:
+  if isinstance(value, Mapping):
+    return ', '.join(f'{name} {item}' for name, item in value.items())
+  return str(value)

@@ -1,0 +1,106 @@
+"""Files that tell what a search did: result.json and tables.json."""
+
+import importlib.metadata
+import platform
+from collections import Counter
+from typing import Any
+
+import layernas
+from layernas.networks.counting import count
+from layernas.networks.space import NetworkSpace
+from layernas.search import Search
+from layernas.search.layer_pass import LayerPass
+from layernas.search.space import architecture_id
+
+_PACKAGES = ('jax', 'jaxlib', 'flax', 'optax', 'orbax-checkpoint', 'numpy')
+
+
+def search_result(
+    search: Search, space: NetworkSpace, config: Any, image_size: int,
+    num_classes: int,
+) -> dict[str, Any]:
+  """Content of result.json.
+
+  Args:
+    search: finished.
+    space: of the networks.
+    config: of the run.
+    image_size: side in pixels.
+    num_classes: of the data set.
+
+  Returns:
+    JSON types; `winner` is None where no network in the target interval was
+    evaluated.
+  """
+  statuses = Counter(str(t.evaluation.status) for t in search.trials)
+  return {
+      'winner': _winner(search, space, image_size, num_classes),
+      'stop_reason': search.stop_reason,
+      'trials': dict(sorted(statuses.items())),
+      'reused': search.reused,
+      'infeasible': search.strategy.infeasible,
+      'seconds': search.seconds,
+      'versions': versions(),
+      'config': config.to_dict(),
+  }
+
+
+def _winner(
+    search: Search, space: NetworkSpace, image_size: int, num_classes: int
+) -> dict[str, Any] | None:
+  if search.best is None:
+    return None
+  candidate = search.best.candidate
+  network = space.network(candidate.architecture)
+  counts = count(network, image_size, num_classes)
+  return {
+      'trial': candidate.id,
+      'architecture': architecture_id(candidate.architecture),
+      'options': space.search_space.describe(candidate.architecture),
+      'reward': search.best.evaluation.reward,
+      'cost': candidate.cost,
+      'counts': {'MAdds': counts.madds, 'parameters': counts.params},
+      'network': network.to_dict(),
+  }
+
+
+def layer_tables(search: Search) -> list[dict[str, Any]]:
+  """Content of tables.json: the layer tables of every pass."""
+  return [_pass_tables(one, search) for one in search.strategy.passes]
+
+
+def _pass_tables(layer_pass: LayerPass, search: Search) -> dict[str, Any]:
+  layers = search.problem.space.layers
+  return {
+      'start': architecture_id(layer_pass.start),
+      'order': [layers[layer].name for layer in layer_pass.order],
+      'tables': [
+          {
+              'layer': layers[layer_pass.order[length - 1]].name,
+              'infeasible': layer_pass.infeasible[length],
+              'edges': list(table.axis.edges),
+              'buckets': {
+                  str(bucket): [
+                      {
+                          'architecture': architecture_id(entry.architecture),
+                          'cost': entry.cost,
+                          'reward': entry.reward,
+                          'trial': entry.trial,
+                      }
+                      for entry in entries
+                  ]
+                  for bucket, entries in table.by_bucket()
+              },
+          }
+          for length, table in enumerate(layer_pass.tables) if length
+      ],
+  }
+
+
+def versions() -> dict[str, str]:
+  """Versions of Python, this package and what it computes with."""
+  return {
+      'python': platform.python_version(),
+      'layernas': layernas.__version__,
+      **{name: importlib.metadata.version(name) for name in _PACKAGES},
+  }

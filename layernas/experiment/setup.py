@@ -1,0 +1,106 @@
+"""From a config to the objects of a search; checks every field on the way."""
+
+import importlib
+import math
+from typing import Any
+
+from layernas.errors import UserError
+from layernas.networks.space import NetworkSpace
+from layernas.networks.spaces import SPACES
+from layernas.search import Budget
+from layernas.search import Problem
+from layernas.search import Search
+from layernas.search import TargetInterval
+from layernas.search import make_schedule
+from layernas.search.interleaved import VisitSettings
+from layernas.search.layer_pass import TableSettings
+from layernas.search.sweep import PassSettings
+
+
+def make_space(name: str) -> NetworkSpace:
+  """A network space by name.
+
+  Args:
+    name: a key of `networks.spaces.SPACES`, or 'module:function' of a function
+      without arguments that returns a NetworkSpace.
+
+  Returns:
+    The space.
+
+  Raises:
+    UserError: there is no such space.
+  """
+  if name in SPACES:
+    return SPACES[name]()
+  module, colon, function = name.partition(':')
+  if not colon:
+    raise UserError(
+        f'space: {name!r}: allowed are {list(SPACES)}, or module:function'
+    )
+  try:
+    space = getattr(importlib.import_module(module), function)()
+  except (ImportError, AttributeError, ValueError) as error:
+    raise UserError(
+        f'space: {name!r}: {error}; allowed is module:function of a function'
+        ' that returns a NetworkSpace'
+    ) from error
+  if not isinstance(space, NetworkSpace):
+    raise UserError(
+        f'space: {name!r} gave a {type(space).__name__}: allowed is a'
+        ' NetworkSpace'
+    )
+  return space
+
+
+def make_problem(
+    config: Any, space: NetworkSpace, image_size: int, num_classes: int
+) -> Problem:
+  """Cost model and target interval.
+
+  Args:
+    config: with sections `cost` (metric) and `target` (low, high; 0 = none).
+    space: of the networks.
+    image_size: side in pixels.
+    num_classes: of the data set.
+
+  Returns:
+    The problem.
+
+  Raises:
+    UserError: no network reaches the target, or a field is wrong.
+  """
+  cost = space.cost(config.cost.metric, image_size, num_classes)
+  low = config.target.low or -math.inf
+  high = config.target.high or math.inf
+  return Problem(cost, TargetInterval(low, high))
+
+
+def make_search(config: Any, problem: Problem) -> Search:
+  """The search that the config describes, not yet begun.
+
+  Args:
+    config: with `seed` and sections `search` and `budget`.
+    problem: to search.
+
+  Returns:
+    The search.
+
+  Raises:
+    UserError: names the field, its value and what is allowed.
+  """
+  search, budget = config.search, config.budget
+  if config.seed < 0:
+    raise UserError(f'seed: {config.seed}: allowed are integers >= 0')
+  tables = TableSettings(search.buckets, search.keep, search.spacing)
+  settings = PassSettings(tables, search.start, search.order)
+  visit = VisitSettings(
+      search.visit.entries, search.visit.options, search.visit.select,
+      search.visit.axis_samples,
+  )
+  limits = Budget(
+      budget.trials or math.inf,
+      budget.seconds or math.inf,
+      budget.failures or math.inf,
+  )
+  schedule = make_schedule(search.schedule, settings, visit)
+  return Search(problem, schedule, limits, config.seed)

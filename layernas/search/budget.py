@@ -1,0 +1,49 @@
+"""When a search stops before its schedule is through."""
+
+import dataclasses
+import math
+
+from layernas.errors import UserError
+
+
+@dataclasses.dataclass(frozen=True)
+class Budget:
+  """Limits of a search; the first one reached ends it.
+
+  Attributes:
+    trials: number of evaluations.
+    seconds: sum of the evaluations' seconds; the last one may overshoot. With
+      several workers it depends on their timing how many more are under way.
+    failures: evaluations in a row that are not ok.
+  """
+
+  trials: float = math.inf
+  seconds: float = math.inf
+  failures: float = math.inf
+
+  def __post_init__(self) -> None:
+    for field in dataclasses.fields(self):
+      value = getattr(self, field.name)
+      if not value > 0:
+        raise UserError(
+            f'budget {field.name}: {value!r}: allowed are numbers above zero'
+        )
+
+  def spent(self, trials: int, seconds: float, failures: int) -> str:
+    """Why to stop, or '' to go on.
+
+    Args:
+      trials: evaluations handed out.
+      seconds: sum over the finished evaluations.
+      failures: latest finished evaluations in a row that are not ok.
+
+    Returns:
+      The reason in words.
+    """
+    if failures >= self.failures:
+      return f'{failures} trials in a row failed'
+    if trials >= self.trials:
+      return f'budget of {self.trials:,} trials spent'
+    if seconds >= self.seconds:
+      return f'budget of {self.seconds:,} seconds spent'
+    return ''

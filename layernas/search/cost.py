@@ -1,0 +1,204 @@
+"""Costs known before training, and the costs that a prefix can still reach.
+
+A cost model here is a sum of *factors*: tables over the options of a few
+layers each. One factor per layer is an additive cost; widths that multiply
+give factors over two or three layers; an enumerated benchmark is one factor
+over all layers. Bounds over undecided layers are taken factor by factor: they
+are always sound, and exact where one completion minimises (maximises) every
+factor at once, as for costs that grow with every width and kernel.
+"""
+
+import dataclasses
+import functools
+from collections.abc import Iterable
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from layernas.errors import UserError
+from layernas.search.space import Architecture
+from layernas.search.space import SearchSpace
+
+Number = int | float
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Factor:
+  """One summand of a cost: a table over the options of some layers.
+
+  Attributes:
+    scope: indices of the layers, ascending; may be empty for a constant.
+    table: costs, shape = option counts of the layers in `scope`.
+  """
+
+  scope: tuple[int, ...]
+  table: np.ndarray
+
+  def __post_init__(self) -> None:
+    table = np.asarray(self.table)
+    if table.dtype.kind in 'ui':
+      table = table.astype(np.int64)
+    elif table.dtype.kind == 'f':
+      table = table.astype(np.float64)
+    else:
+      raise UserError(f'cost factor {self.scope}: dtype {table.dtype}: allowed'
+                      ' are integers and floats')
+    if not np.all(np.isfinite(table)):
+      raise UserError(f'cost factor {self.scope}: allowed are finite costs only')
+    if list(self.scope) != sorted(set(self.scope)):
+      raise UserError(f'cost factor {self.scope}: layers must ascend')
+    object.__setattr__(self, 'table', table)
+
+  @functools.cached_property
+  def _bounds(self) -> dict[frozenset[int], tuple[np.ndarray, np.ndarray]]:
+    return {}
+
+  def bounds(self, decided: frozenset[int]) -> tuple[np.ndarray, np.ndarray]:
+    """Smallest and largest value over the options of the undecided layers.
+
+    Args:
+      decided: indices of layers; those outside the scope do not matter.
+
+    Returns:
+      Two tables with axes of length one for the undecided layers.
+    """
+    key = decided & frozenset(self.scope)
+    if key not in self._bounds:
+      axes = tuple(i for i, layer in enumerate(self.scope) if layer not in key)
+      self._bounds[key] = (
+          self.table.min(axis=axes, keepdims=True),
+          self.table.max(axis=axes, keepdims=True),
+      )
+    return self._bounds[key]
+
+
+class FactoredCost:
+  """A cost that is a sum of factors.
+
+  Integer tables give exact integer costs. Summands are always added in the
+  same order, so that bounds of float costs are sound to the last bit (rounded
+  addition is monotone).
+  """
+
+  def __init__(
+      self, name: str, space: SearchSpace, factors: Iterable[Factor],
+      unit: str = '',
+  ):
+    """Checks the factors against the space.
+
+    Args:
+      name: for example 'madds'.
+      space: whose architectures the model prices.
+      factors: at least one.
+      unit: printed behind costs.
+
+    Raises:
+      UserError: a factor's shape does not fit its layers.
+    """
+    self.name = name
+    self.unit = unit
+    self.space = space
+    self.factors = tuple(factors)
+    if not self.factors:
+      raise UserError(f'cost {name!r}: no factors; allowed: at least one')
+    counts = space.option_counts
+    for factor in self.factors:
+      if any(not 0 <= layer < len(space) for layer in factor.scope):
+        raise UserError(
+            f'cost {name!r}: factor over layers {factor.scope}: allowed are'
+            f' layers 0 to {len(space) - 1}'
+        )
+      shape = tuple(counts[layer] for layer in factor.scope)
+      if factor.table.shape != shape:
+        raise UserError(
+            f'cost {name!r}: factor over layers {factor.scope} has shape'
+            f' {factor.table.shape}: allowed is {shape}, the option counts'
+        )
+
+  def cost(self, architecture: Architecture) -> Number:
+    """Cost of one architecture."""
+    return sum(
+        factor.table.item(tuple(architecture[layer] for layer in factor.scope))
+        for factor in self.factors
+    )
+
+  def costs(self, architectures: np.ndarray) -> np.ndarray:
+    """Costs of many architectures.
+
+    Args:
+      architectures: option indices, shape (n, layers).
+
+    Returns:
+      Shape (n,).
+    """
+    return sum(
+        factor.table[tuple(architectures[:, layer] for layer in factor.scope)]
+        + np.zeros(len(architectures), factor.table.dtype)
+        for factor in self.factors
+    )
+
+  def interval(
+      self, architecture: Architecture, decided: Iterable[int]
+  ) -> tuple[Number, Number]:
+    """Reachable interval: smallest and largest cost over all completions.
+
+    Args:
+      architecture: its options count only for the decided layers.
+      decided: indices of layers.
+
+    Returns:
+      Sound bounds; every completion's cost lies between them.
+    """
+    decided = frozenset(decided)
+    low = high = 0
+    for factor in self.factors:
+      index = tuple(
+          architecture[layer] if layer in decided else 0
+          for layer in factor.scope
+      )
+      least, largest = factor.bounds(decided)
+      low += least.item(index)
+      high += largest.item(index)
+    return low, high
+
+
+def additive_cost(
+    name: str, space: SearchSpace, tables: Sequence[Sequence[Number]],
+    constant: Number = 0, unit: str = '',
+) -> FactoredCost:
+  """A cost with one summand per layer.
+
+  Args:
+    name: of the cost.
+    space: of the architectures.
+    tables: for each layer the cost of each of its options.
+    constant: cost of the parts that are not searched.
+    unit: printed behind costs.
+
+  Returns:
+    The cost model.
+  """
+  factors = [Factor((), np.asarray(constant))] if constant else []
+  factors += [
+      Factor((layer,), np.asarray(table)) for layer, table in enumerate(tables)
+  ]
+  return FactoredCost(name, space, factors, unit)
+
+
+def table_cost(
+    name: str, space: SearchSpace, table: Any, unit: str = ''
+) -> FactoredCost:
+  """A cost that is enumerated for every architecture.
+
+  Args:
+    name: of the cost.
+    space: of the architectures.
+    table: costs, shape = option counts of the layers.
+    unit: printed behind costs.
+
+  Returns:
+    The cost model; its reachable intervals are exact.
+  """
+  scope = tuple(range(len(space)))
+  return FactoredCost(name, space, [Factor(scope, np.asarray(table))], unit)

@@ -1,0 +1,220 @@
+"""Ask and tell: runs a strategy, trains nothing twice, keeps the history.
+
+The state of a search is a function of its settings and its history: to resume,
+make the same search and `replay` the recorded trials.
+"""
+
+import random
+from collections.abc import Iterable
+
+from layernas.errors import UserError
+from layernas.search.budget import Budget
+from layernas.search.problem import Problem
+from layernas.search.space import Architecture
+from layernas.search.space import architecture_id
+from layernas.search.strategy import Context
+from layernas.search.strategy import Proposal
+from layernas.search.strategy import Strategy
+from layernas.search.trial import Candidate
+from layernas.search.trial import Evaluation
+from layernas.search.trial import Trial
+
+
+class Search:
+  """A search under way.
+
+  Results may be told in any order; they are applied in the order of the trial
+  ids, so that history, tables and answer depend only on the settings, the seed
+  and the evaluations themselves.
+
+  Attributes:
+    problem: space, cost and target.
+    strategy: what proposes.
+    budget: when to stop early.
+    seed: of the search; trials get seeds of their own from it.
+    trials: the finished ones in order of their ids.
+    best: the best trial in the target interval; the older one of equals.
+    seconds: sum over `trials`.
+    reused: proposals that an earlier trial had answered already.
+    stop_reason: '' while the search goes on.
+  """
+
+  def __init__(
+      self, problem: Problem, strategy: Strategy, budget: Budget = Budget(),
+      seed: int = 0,
+  ):
+    """Begins a search.
+
+    Args:
+      problem: space, cost and target.
+      strategy: one that no other search uses.
+      budget: limits.
+      seed: any integer >= 0.
+    """
+    self.problem = problem
+    self.strategy = strategy
+    self.budget = budget
+    self.seed = seed
+    self.trials: list[Trial] = []
+    self.best: Trial | None = None
+    self.seconds = 0.0
+    self.reused = 0
+    self.stop_reason = ''
+    self._failures_in_a_row = 0
+    self._ids: dict[Architecture, int] = {}
+    self._waiting: dict[int, Candidate] = {}
+    self._told: dict[int, Trial] = {}
+    self._generations = strategy.generations(
+        Context(problem, random.Random(seed), lambda: self.best)
+    )
+    self._proposals: list[Proposal] = []
+    self._proposal_ids: list[int] = []
+    self._observed = 0
+
+  @property
+  def finished(self) -> bool:
+    """Whether nothing will be asked any more and everything was told."""
+    return bool(self.stop_reason) and not self._waiting
+
+  @property
+  def bound(self) -> int | None:
+    """Largest number of trials that schedule and budget allow, if known."""
+    limits = [self.strategy.bound(self.problem), self.budget.trials]
+    limits = [limit for limit in limits if limit not in (None, float('inf'))]
+    return int(min(limits)) if limits else None
+
+  def ask(self, count: int = 1) -> list[Candidate]:
+    """Hands out candidates.
+
+    Args:
+      count: how many at most.
+
+    Returns:
+      Fewer than `count`, perhaps none, where the next ones depend on results
+      that have not been told, or where the search is over (`stop_reason`).
+    """
+    if not self.stop_reason:
+      self.stop_reason = self.budget.spent(
+          len(self._ids), self.seconds, self._failures_in_a_row
+      )
+    if self.stop_reason:
+      return []
+    return self._take(min(count, self.budget.trials - len(self._ids)))
+
+  def tell(self, trial_id: int, evaluation: Evaluation) -> None:
+    """Takes the result of a candidate.
+
+    Args:
+      trial_id: of a candidate that was asked and not yet told.
+      evaluation: its result.
+
+    Raises:
+      ValueError: no such candidate waits for a result.
+    """
+    if trial_id not in self._waiting:
+      raise ValueError(f'trial {trial_id} does not wait for a result')
+    candidate = self._waiting.pop(trial_id)
+    self._told[trial_id] = Trial(candidate, evaluation)
+    self._advance()
+
+  def replay(self, trials: Iterable[Trial]) -> None:
+    """Feeds recorded trials to a search that has just been made.
+
+    Budgets are not looked at: a larger one than before goes on.
+
+    Args:
+      trials: in order of their ids, from 0.
+
+    Raises:
+      UserError: the search asks for another candidate than was recorded; the
+        record belongs to other settings.
+    """
+    for trial in trials:
+      asked = self._take(1)
+      if asked != [trial.candidate]:
+        recorded = trial.candidate
+        raise UserError(
+            f'history: trial {recorded.id} is'
+            f' {architecture_id(recorded.architecture)} (layer'
+            f' {recorded.layer}, seed {recorded.seed}), but this search asks'
+            f' for {asked or "nothing"}: allowed is a history of the same'
+            ' settings'
+        )
+      self.tell(trial.candidate.id, trial.evaluation)
+
+  def _take(self, count: float) -> list[Candidate]:
+    candidates: list[Candidate] = []
+    while len(candidates) < count:
+      if len(self._proposal_ids) == len(self._proposals):
+        if self._observed < len(self._proposals) or not self._next():
+          break
+        continue
+      candidate = self._issue(self._proposals[len(self._proposal_ids)])
+      if candidate:
+        candidates.append(candidate)
+    return candidates
+
+  def _next(self) -> bool:
+    """Starts the strategy's next generation, if there is one."""
+    try:
+      self._proposals = next(self._generations)
+    except StopIteration as stop:
+      self.stop_reason = stop.value
+      return False
+    self._proposal_ids = []
+    self._observed = 0
+    return True
+
+  def _issue(self, proposal: Proposal) -> Candidate | None:
+    """Makes a trial of a proposal, or finds the one that answers it."""
+    known = self._ids.get(proposal.architecture)
+    if known is not None:
+      self.reused += 1
+      self._proposal_ids.append(known)
+      self._advance()
+      return None
+    trial_id = len(self._ids)
+    candidate = Candidate(
+        trial_id,
+        proposal.layer,
+        proposal.architecture,
+        proposal.cost,
+        _trial_seed(self.seed, trial_id),
+    )
+    self._ids[proposal.architecture] = trial_id
+    self._proposal_ids.append(trial_id)
+    self._waiting[trial_id] = candidate
+    return candidate
+
+  def _advance(self) -> None:
+    """Records told trials, then lets the strategy observe, both in order."""
+    while len(self.trials) in self._told:
+      self._record(self._told.pop(len(self.trials)))
+    while self._observed < len(self._proposal_ids):
+      trial_id = self._proposal_ids[self._observed]
+      if trial_id >= len(self.trials):
+        break
+      self.strategy.observe(
+          self._proposals[self._observed], self.trials[trial_id]
+      )
+      self._observed += 1
+
+  def _record(self, trial: Trial) -> None:
+    self.trials.append(trial)
+    self.seconds += trial.evaluation.seconds
+    self._failures_in_a_row = 0 if trial.ok else self._failures_in_a_row + 1
+    if not trial.ok or trial.candidate.cost not in self.problem.target:
+      return
+    if self.best is None or (
+        trial.evaluation.reward > self.best.evaluation.reward
+    ):
+      self.best = trial
+
+
+def _trial_seed(seed: int, trial_id: int) -> int:
+  """A seed below 2**31 for each trial (SplitMix64 finaliser, Steele 2014)."""
+  mask = (1 << 64) - 1
+  z = (seed * 0x9E3779B97F4A7C15 + trial_id + 1) * 0x9E3779B97F4A7C15 & mask
+  z = (z ^ (z >> 30)) * 0xBF58476D1CE4E5B9 & mask
+  z = (z ^ (z >> 27)) * 0x94D049BB133111EB & mask
+  return (z ^ (z >> 31)) >> 33

@@ -1,0 +1,159 @@
+"""Schedule `interleaved`: visits the layers in a ring, a few options a visit.
+
+Follows the pseudo-code of the paper's algorithm 1 as far as it is known; how
+many entries and options a visit takes, how entries are selected and where the
+cost axes come from are our choices.
+"""
+
+import dataclasses
+import math
+
+import numpy as np
+
+from layernas.errors import UserError
+from layernas.search.layer_pass import LayerPass
+from layernas.search.prefix import child_costs
+from layernas.search.space import Architecture
+from layernas.search.strategy import Context
+from layernas.search.strategy import Generations
+from layernas.search.strategy import Proposal
+from layernas.search.sweep import Layerwise
+from layernas.search.sweep import PassSettings
+from layernas.search.table import Entry
+
+SELECTIONS = ('uniform', 'best')
+"""How a visit selects entries: at random, or those with the best reward."""
+
+
+@dataclasses.dataclass(frozen=True)
+class VisitSettings:
+  """What one visit of a layer does.
+
+  Attributes:
+    entries: R, entries selected.
+    options: T, untried options tried of each.
+    select: one of `SELECTIONS`.
+    axis_samples: a layer's children are not known beforehand; its cost axis is
+      cut over about this many random ones (over all where there are fewer).
+  """
+
+  entries: int = 1
+  options: int = 1
+  select: str = 'uniform'
+  axis_samples: int = 2000
+
+  def __post_init__(self) -> None:
+    for name in ('entries', 'options', 'axis_samples'):
+      if getattr(self, name) < 1:
+        raise UserError(
+            f'search.visit.{name}: {getattr(self, name)}: allowed are'
+            ' integers >= 1'
+        )
+    if self.select not in SELECTIONS:
+      raise UserError(
+          f'search.visit.select: {self.select!r}: allowed are'
+          f' {list(SELECTIONS)}'
+      )
+
+
+class Interleaved(Layerwise):
+  """An anytime search: full networks appear after one round of the ring.
+
+  The trials of a visit are one generation: more entries or options per visit
+  let more workers run at once, and every decision then waits for all of them.
+  """
+
+  def __init__(
+      self, settings: PassSettings = PassSettings(),
+      visit: VisitSettings = VisitSettings(),
+  ):
+    """Makes a schedule that has not begun.
+
+    Args:
+      settings: of its only pass.
+      visit: of each visit.
+    """
+    super().__init__(settings)
+    self.visit = visit
+    self._untried: dict[tuple[int, Architecture], list[Proposal]] = {}
+
+  def generations(self, context: Context) -> Generations:
+    """Yields the proposals of one visit after another."""
+    layer_pass = self.first_pass(context)
+    self._open_tables(layer_pass, context)
+    layers = len(layer_pass.order)
+    length = idle = 0
+    while idle < layers:
+      proposals = self._visit(layer_pass, length, context)
+      idle = 0 if proposals else idle + 1
+      if proposals:
+        yield proposals
+      length = (length + 1) % layers
+    return 'no layer has an entry with an untried option'
+
+  def _open_tables(self, layer_pass: LayerPass, context: Context) -> None:
+    rng = np.random.default_rng(context.rng.getrandbits(64))
+    for length in range(1, len(layer_pass.order) + 1):
+      layer_pass.open_table(
+          _sample_costs(layer_pass, length, self.visit.axis_samples, rng)
+      )
+
+  def _visit(
+      self, layer_pass: LayerPass, length: int, context: Context
+  ) -> list[Proposal]:
+    entries = [
+        entry for entry in layer_pass.tables[length].entries()
+        if self._untried_children(layer_pass, length, entry)
+    ]
+    proposals = []
+    for entry in self._select(entries, context):
+      untried = self._untried[length, entry.architecture]
+      count = min(self.visit.options, len(untried))
+      for index in sorted(
+          context.rng.sample(range(len(untried)), count), reverse=True
+      ):
+        proposals.append(untried.pop(index))
+    return proposals
+
+  def _untried_children(
+      self, layer_pass: LayerPass, length: int, entry: Entry
+  ) -> list[Proposal]:
+    key = length, entry.architecture
+    if key not in self._untried:
+      [family] = layer_pass.children([entry.architecture], length + 1)
+      self._untried[key] = family
+    return self._untried[key]
+
+  def _select(self, entries: list[Entry], context: Context) -> list[Entry]:
+    count = min(self.visit.entries, len(entries))
+    if self.visit.select == 'uniform':
+      return context.rng.sample(entries, count)
+    # The root, alone in its table, has no reward.
+    return sorted(entries, key=lambda entry: -(entry.reward or 0))[:count]
+
+
+def _sample_costs(
+    layer_pass: LayerPass, length: int, samples: int,
+    rng: np.random.Generator,
+) -> np.ndarray:
+  """Costs of random feasible children of a length, for its cost axis."""
+  problem, order = layer_pass.problem, layer_pass.order
+  counts = problem.space.option_counts
+  decided, layer = order[:length - 1], order[length - 1]
+  prefixes = math.prod(counts[index] for index in decided)
+  rows = max(1, samples // counts[layer])
+  if prefixes <= rows:
+    picked = np.arange(prefixes)
+    rows = prefixes
+    columns = np.unravel_index(picked, [counts[i] for i in decided] or [1])
+  else:
+    columns = [rng.integers(counts[index], size=rows) for index in decided]
+  parents = np.tile(layer_pass.start, (rows, 1))
+  for index, column in zip(decided, columns, strict=False):
+    parents[:, index] = column
+  priced = child_costs(problem.cost, parents, decided, layer)
+  feasible = (priced.low <= problem.target.high) & (
+      priced.high >= problem.target.low
+  )
+  costs = priced.cost[feasible]
+  return costs if costs.size else priced.cost.ravel()

@@ -1,0 +1,64 @@
+"""What is searched: a space, a cost and a target interval."""
+
+import dataclasses
+import math
+
+from layernas.errors import UserError
+from layernas.search.cost import FactoredCost
+from layernas.search.cost import Number
+from layernas.search.space import SearchSpace
+
+
+@dataclasses.dataclass(frozen=True)
+class TargetInterval:
+  """Costs that the answer may have, both ends included.
+
+  Attributes:
+    low: smallest allowed cost; -inf means no lower limit.
+    high: largest allowed cost; inf means no upper limit.
+  """
+
+  low: Number = -math.inf
+  high: Number = math.inf
+
+  def __post_init__(self) -> None:
+    if not self.low <= self.high:
+      raise UserError(
+          f'target interval [{self.low}, {self.high}]: allowed are intervals'
+          ' with low <= high'
+      )
+
+  def __contains__(self, cost: Number) -> bool:
+    return self.low <= cost <= self.high
+
+  def meets(self, low: Number, high: Number) -> bool:
+    """Whether some cost of [low, high] lies in this interval."""
+    return low <= self.high and high >= self.low
+
+
+@dataclasses.dataclass(frozen=True)
+class Problem:
+  """Find the best architecture of a space whose cost lies in the target.
+
+  Attributes:
+    cost: cost model, which knows its space.
+    target: costs that the answer may have.
+  """
+
+  cost: FactoredCost
+  target: TargetInterval = TargetInterval()
+
+  def __post_init__(self) -> None:
+    low, high = self.cost.interval(self.space.default, ())
+    if not self.target.meets(low, high):
+      unit = f' {self.cost.unit}' if self.cost.unit else ''
+      raise UserError(
+          f'target interval [{self.target.low:,}, {self.target.high:,}] of'
+          f' {self.cost.name!r}: no network reaches it; reachable are'
+          f' {low:,} to {high:,}{unit}'
+      )
+
+  @property
+  def space(self) -> SearchSpace:
+    """Space of the architectures."""
+    return self.cost.space

@@ -1,0 +1,121 @@
+"""Search spaces: ordered layers, each with options and one default."""
+
+import dataclasses
+import functools
+import math
+import re
+from typing import Any
+
+from layernas.errors import UserError
+
+Architecture = tuple[int, ...]
+"""One option index per layer."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Layer:
+  """One decision of the search.
+
+  Attributes:
+    name: unique within its space.
+    options: what can be chosen, as labels; the search sees only their number.
+    default: index of the option that stands while the layer is undecided.
+  """
+
+  name: str
+  options: tuple[Any, ...]
+  default: int = 0
+
+  def __post_init__(self) -> None:
+    object.__setattr__(self, 'options', tuple(self.options))
+    if not self.options:
+      raise UserError(f'layer {self.name!r}: no options; allowed: at least one')
+    if not 0 <= self.default < len(self.options):
+      raise UserError(
+          f'layer {self.name!r}: default {self.default}: allowed is an option'
+          f' index from 0 to {len(self.options) - 1}'
+      )
+
+
+@dataclasses.dataclass(frozen=True)
+class SearchSpace:
+  """Ordered layers; an architecture takes one option of each.
+
+  Attributes:
+    layers: in the order in which a forward schedule decides them.
+  """
+
+  layers: tuple[Layer, ...]
+
+  def __post_init__(self) -> None:
+    object.__setattr__(self, 'layers', tuple(self.layers))
+    if not self.layers:
+      raise UserError('search space: no layers; allowed: at least one')
+    names = [layer.name for layer in self.layers]
+    repeated = sorted({name for name in names if names.count(name) > 1})
+    if repeated:
+      raise UserError(f'search space: layer names {repeated} occur twice')
+
+  def __len__(self) -> int:
+    return len(self.layers)
+
+  @functools.cached_property
+  def option_counts(self) -> tuple[int, ...]:
+    """Number of options of each layer."""
+    return tuple(len(layer.options) for layer in self.layers)
+
+  @functools.cached_property
+  def default(self) -> Architecture:
+    """The architecture with every layer at its default."""
+    return tuple(layer.default for layer in self.layers)
+
+  @property
+  def size(self) -> int:
+    """Number of architectures."""
+    return math.prod(self.option_counts)
+
+  def check(self, architecture: Architecture) -> None:
+    """Raises UserError unless `architecture` is one of this space."""
+    if len(architecture) != len(self):
+      raise UserError(
+          f'architecture {architecture}: {len(architecture)} options; allowed:'
+          f' one for each of the {len(self)} layers'
+      )
+    for layer, option in zip(self.layers, architecture, strict=True):
+      if not 0 <= option < len(layer.options):
+        raise UserError(
+            f'architecture {architecture}: option {option} of layer'
+            f' {layer.name!r}: allowed is 0 to {len(layer.options) - 1}'
+        )
+
+  def describe(self, architecture: Architecture) -> dict[str, Any]:
+    """Layer name to chosen option."""
+    return {
+        layer.name: layer.options[option]
+        for layer, option in zip(self.layers, architecture, strict=True)
+    }
+
+
+def architecture_id(architecture: Architecture) -> str:
+  """Stable text form of an architecture: option indices joined by dashes."""
+  return '-'.join(map(str, architecture))
+
+
+def parse_architecture_id(text: str) -> Architecture:
+  """Inverse of `architecture_id`.
+
+  Args:
+    text: for example '0-3-1'.
+
+  Returns:
+    The architecture.
+
+  Raises:
+    UserError: the text has another form.
+  """
+  if not re.fullmatch(r'\d+(-\d+)*', text):
+    raise UserError(
+        f'architecture {text!r}: allowed are option indices joined by dashes,'
+        ' such as 0-3-1'
+    )
+  return tuple(map(int, text.split('-')))

@@ -1,0 +1,134 @@
+"""What goes out to an evaluator and what comes back."""
+
+import dataclasses
+import enum
+import math
+from collections.abc import Mapping
+from typing import Any
+
+from layernas.errors import UserError
+from layernas.search.cost import Number
+from layernas.search.space import Architecture
+from layernas.search.space import architecture_id
+from layernas.search.space import parse_architecture_id
+
+
+class Status(enum.StrEnum):
+  """How an evaluation ended.
+
+  Infeasible prefixes are dropped before they become trials; the search counts
+  them.
+  """
+
+  OK = 'ok'
+  FAILED = 'failed'
+  NAN = 'nan'
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Candidate:
+  """An architecture to evaluate.
+
+  Attributes:
+    id: number of the trial, from 0.
+    layer: number of the layer that it decides, 1..L; 0 where none.
+    architecture: option indices.
+    cost: by the search's cost model.
+    seed: for everything random in the evaluation.
+  """
+
+  id: int
+  layer: int
+  architecture: Architecture
+  cost: Number
+  seed: int
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Evaluation:
+  """Result of evaluating a candidate.
+
+  Attributes:
+    reward: larger is better; None unless status is ok.
+    seconds: what the evaluation took or is charged.
+    status: ok, failed or nan.
+    message: reason where status is not ok.
+    metrics: further figures to keep with the trial.
+  """
+
+  reward: float | None
+  seconds: float = 0.0
+  status: Status = Status.OK
+  message: str = ''
+  metrics: Mapping[str, float] = dataclasses.field(default_factory=dict)
+
+  def __post_init__(self) -> None:
+    if self.status is Status.OK and (
+        self.reward is None or not math.isfinite(self.reward)
+    ):
+      object.__setattr__(self, 'status', Status.NAN)
+      message = self.message or f'reward {self.reward} is not finite'
+      object.__setattr__(self, 'message', message)
+    if self.status is not Status.OK:
+      object.__setattr__(self, 'reward', None)
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Trial:
+  """A candidate with its evaluation."""
+
+  candidate: Candidate
+  evaluation: Evaluation
+
+  @property
+  def ok(self) -> bool:
+    """Whether there is a reward."""
+    return self.evaluation.status is Status.OK
+
+  def to_dict(self) -> dict[str, Any]:
+    """JSON types; `trial_from_dict` reads them back."""
+    candidate, evaluation = self.candidate, self.evaluation
+    return {
+        'id': candidate.id,
+        'layer': candidate.layer,
+        'architecture': architecture_id(candidate.architecture),
+        'cost': candidate.cost,
+        'seed': candidate.seed,
+        'status': str(evaluation.status),
+        'reward': evaluation.reward,
+        'seconds': evaluation.seconds,
+        'message': evaluation.message,
+        'metrics': dict(evaluation.metrics),
+    }
+
+
+def trial_from_dict(values: Mapping[str, Any]) -> Trial:
+  """Inverse of `Trial.to_dict`.
+
+  Args:
+    values: as written by `to_dict`.
+
+  Returns:
+    The trial.
+
+  Raises:
+    UserError: a field is missing or has a value that no trial has.
+  """
+  try:
+    candidate = Candidate(
+        id=int(values['id']),
+        layer=int(values['layer']),
+        architecture=parse_architecture_id(values['architecture']),
+        cost=values['cost'],
+        seed=int(values['seed']),
+    )
+    evaluation = Evaluation(
+        reward=values['reward'],
+        seconds=float(values['seconds']),
+        status=Status(values['status']),
+        message=str(values['message']),
+        metrics=dict(values['metrics']),
+    )
+  except (KeyError, TypeError, ValueError) as error:
+    raise UserError(f'trial record {dict(values)}: {error}') from error
+  return Trial(candidate, evaluation)

@@ -1,0 +1,88 @@
+"""Where the training of one network goes on after an interruption."""
+
+import hashlib
+import json
+import time
+from typing import Any
+
+from absl import logging
+from etils import epath
+import jax
+
+from layernas.checkpoints import Checkpoints
+from layernas.errors import UserError
+from layernas.networks.spec import NetworkSpec
+from layernas.training.state import TrainState
+
+
+class TrainingCheckpoints:
+  """Checkpoints and clock of the training of one network; a context."""
+
+  def __init__(
+      self, config: Any, network: NetworkSpec, seed: int, split: str,
+      directory: epath.PathLike,
+  ):
+    """Starts the clock.
+
+    Args:
+      config: with sections data, model and training.
+      network: that is trained.
+      seed: of the training.
+      split: that is trained on.
+      directory: of the checkpoints.
+    """
+    training = config.training.to_dict()
+    del training['checkpoint_every_steps']
+    text = json.dumps(
+        [
+            {name: config[name].to_dict() for name in ('data', 'model')},
+            training, network.to_dict(), seed, split,
+        ],
+        sort_keys=True,
+    )
+    self._fingerprint = hashlib.sha256(text.encode()).hexdigest()
+    self._directory = epath.Path(directory)
+    self._checkpoints: Checkpoints | None = None
+    self._earlier = 0.0
+    self._begun = time.monotonic()
+
+  def seconds(self) -> float:
+    """Wall time so far, earlier runs included up to their last save."""
+    return self._earlier + time.monotonic() - self._begun
+
+  def restore(self, state: TrainState) -> TrainState:
+    """The state of the last checkpoint, or `state` where there is none.
+
+    Args:
+      state: before the first step.
+
+    Returns:
+      State on the host.
+
+    Raises:
+      UserError: the checkpoints are those of another training.
+    """
+    found = self._checkpoints.restore(state)
+    if not found:
+      return state
+    record, state = found
+    if record['fingerprint'] != self._fingerprint:
+      raise UserError(
+          f'checkpoints in {self._directory}: of another network, config or'
+          ' seed; allowed is the same, or another workdir'
+      )
+    self._earlier = record['seconds']
+    logging.info('going on at step %d', int(state.step))
+    return state
+
+  def save(self, step: int, state: TrainState) -> None:
+    """Saves a state that is not replicated."""
+    record = {'fingerprint': self._fingerprint, 'seconds': self.seconds()}
+    self._checkpoints.save(step, record, jax.device_get(state))
+
+  def __enter__(self) -> 'TrainingCheckpoints':
+    self._checkpoints = Checkpoints(self._directory)
+    return self
+
+  def __exit__(self, *error: object) -> None:
+    self._checkpoints.close()

@@ -1,0 +1,107 @@
+"""Checks of the training fields of a config, before anything is written."""
+
+import math
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from layernas.data.dataset import Dataset
+from layernas.errors import UserError
+from layernas.training.learning_rate import SCHEDULES
+from layernas.training.optimizer import OPTIMIZERS
+
+DTYPES = {'float32': jnp.float32, 'bfloat16': jnp.bfloat16}
+
+# Section -> field -> (what is allowed in words, test).
+_POSITIVE = ('a number above zero', lambda v: v > 0)
+_NOT_NEGATIVE = ('a number of zero or more', lambda v: v >= 0)
+_COUNT = ('an integer of at least one', lambda v: v == int(v) and v >= 1)
+_SHARE = ('0 <= x < 1', lambda v: 0 <= v < 1)
+_RULES = {
+    'training': {
+        'batch_size': _COUNT,
+        'evaluation_batch_size': _COUNT,
+        'epochs': _POSITIVE,
+        'learning_rate': _POSITIVE,
+        'warmup_epochs': _NOT_NEGATIVE,
+        'decay_epochs': _POSITIVE,
+        'decay_rate': ('0 < x <= 1', lambda v: 0 < v <= 1),
+        'momentum': _SHARE,
+        'rms_decay': _SHARE,
+        'rms_epsilon': _POSITIVE,
+        'weight_decay': _NOT_NEGATIVE,
+        'label_smoothing': _SHARE,
+        'ema_decay': _SHARE,
+        'log_every_steps': _COUNT,
+        'checkpoint_every_steps': _NOT_NEGATIVE,
+    },
+    'model': {
+        'batch_norm_momentum': _SHARE,
+        'batch_norm_epsilon': _POSITIVE,
+        'dropout': _SHARE,
+    },
+}
+
+
+def check_training(config: Any, section: str = 'training') -> None:
+  """Checks the fields of the model and of one training section.
+
+  Args:
+    config: with sections `model` and `section`.
+    section: 'training', or 'final' with the same fields.
+
+  Raises:
+    UserError: names the field, its value and what is allowed.
+  """
+  for kind, rules in _RULES.items():
+    name = section if kind == 'training' else kind
+    for field, (allowed, passes) in rules.items():
+      value = getattr(getattr(config, name), field)
+      if not math.isfinite(value) or not passes(value):
+        raise UserError(f'{name}.{field}: {value!r}: allowed is {allowed}')
+  training = getattr(config, section)
+  _check_choice(f'{section}.optimizer', training.optimizer, OPTIMIZERS)
+  _check_choice(f'{section}.schedule', training.schedule, SCHEDULES)
+  _check_choice('model.dtype', config.model.dtype, DTYPES)
+  if training.warmup_epochs >= training.epochs:
+    raise UserError(
+        f'{section}.warmup_epochs: {training.warmup_epochs}: allowed is less'
+        f' than {section}.epochs, {training.epochs}'
+    )
+
+
+def check_batches(
+    config: Any, dataset: Dataset, split: str, section: str = 'training'
+) -> None:
+  """Checks the batch sizes against devices and data.
+
+  Args:
+    config: with a training section.
+    dataset: to train on.
+    split: of the data set, to train on.
+    section: 'training' or 'final'.
+
+  Raises:
+    UserError: names the field, its value and what is allowed.
+  """
+  training = getattr(config, section)
+  devices = jax.local_device_count()
+  for field in ('batch_size', 'evaluation_batch_size'):
+    value = getattr(training, field)
+    if value % devices:
+      raise UserError(
+          f'{section}.{field}: {value}: allowed are multiples of {devices}, the'
+          ' number of devices'
+      )
+  examples = dataset.num_examples(split)
+  if training.batch_size > examples:
+    raise UserError(
+        f'{section}.batch_size: {training.batch_size}: allowed is at most'
+        f' {examples}, the number of images in split {split!r}'
+    )
+
+
+def _check_choice(field: str, value: Any, allowed: Any) -> None:
+  if value not in allowed:
+    raise UserError(f'{field}: {value!r}: allowed are {list(allowed)}')

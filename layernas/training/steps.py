@@ -1,0 +1,109 @@
+"""The pmapped train and evaluation steps."""
+
+import functools
+from collections.abc import Callable
+from typing import Any
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+import optax
+
+from layernas.training import losses
+from layernas.training.state import TrainState
+from layernas.training.state import Variables
+from layernas.training.state import moving_average
+
+AXIS = 'devices'
+"""Name of the pmapped axis."""
+
+Batch = dict[str, jax.Array]
+
+
+def make_train_step(
+    model: nn.Module, optimizer: optax.GradientTransformation, config: Any,
+    log_every: int,
+) -> Callable[[TrainState, Batch, jax.Array], TrainState]:
+  """Compiles lazily a step over all local devices.
+
+  Args:
+    model: called as model.apply(variables, images, train=True).
+    optimizer: gradient transformation.
+    config: training section: `label_smoothing`, `ema_decay`.
+    log_every: the state's metric sums restart after so many steps.
+
+  Returns:
+    (replicated state, sharded batch, replicated seed) -> state. The state
+    given is consumed.
+  """
+  step = functools.partial(
+      _train_step, model=model, optimizer=optimizer,
+      smoothing=config.label_smoothing, ema_decay=config.ema_decay,
+      log_every=log_every,
+  )
+  return jax.pmap(step, axis_name=AXIS, donate_argnums=0)
+
+
+def make_evaluation_step(
+    model: nn.Module,
+) -> Callable[[Variables, Batch], dict[str, jax.Array]]:
+  """Compiles lazily: (replicated variables, sharded batch) -> metric sums.
+
+  Args:
+    model: called as model.apply(variables, images, train=False).
+
+  Returns:
+    The step; its sums are over all devices, one equal copy on each.
+  """
+
+  def step(variables: Variables, batch: Batch) -> dict[str, jax.Array]:
+    logits = model.apply(variables, batch['image'], train=False)
+    entropy = losses.cross_entropy(logits, batch['label'])
+    sums = losses.metric_sums(logits, batch['label'], batch['mask'], entropy)
+    return jax.lax.psum(sums, AXIS)
+
+  return jax.pmap(step, axis_name=AXIS)
+
+
+def _train_step(
+    state: TrainState, batch: Batch, seed: jax.Array, *, model: nn.Module,
+    optimizer: optax.GradientTransformation, smoothing: float,
+    ema_decay: float, log_every: int,
+) -> TrainState:
+  key = jax.random.fold_in(jax.random.key(seed), state.step)
+  key = jax.random.fold_in(key, jax.lax.axis_index(AXIS))
+
+  def loss_of(params: Any) -> tuple[jax.Array, Any]:
+    variables = {**state.variables, 'params': params}
+    logits, updated = model.apply(
+        variables, batch['image'], train=True, mutable=['batch_stats'],
+        rngs={'dropout': key},
+    )
+    entropy = losses.cross_entropy(logits, batch['label'], smoothing)
+    sums = losses.metric_sums(logits, batch['label'], batch['mask'], entropy)
+    return jnp.mean(entropy), (updated, sums)
+
+  gradient, (updated, sums) = jax.grad(loss_of, has_aux=True)(
+      state.variables['params']
+  )
+  gradient = jax.lax.pmean(gradient, AXIS)
+  updates, optimizer_state = optimizer.update(
+      gradient, state.optimizer, state.variables['params']
+  )
+  variables = {
+      'params': optax.apply_updates(state.variables['params'], updates),
+      # Devices that normalise by their own images keep one average.
+      'batch_stats': jax.lax.pmean(updated['batch_stats'], AXIS),
+  }
+  fresh = state.step % log_every == 0
+  sums = jax.tree.map(
+      lambda old, new: jnp.where(fresh, 0.0, old) + new,
+      state.sums, jax.lax.psum(sums, AXIS),
+  )
+  return TrainState(
+      step=state.step + 1,
+      variables=variables,
+      optimizer=optimizer_state,
+      ema=moving_average(state.ema, variables, ema_decay, state.step),
+      sums=sums,
+  )

@@ -1,0 +1,179 @@
+"""Trains one network and evaluates it."""
+
+import dataclasses
+import math
+from collections.abc import Callable
+from collections.abc import Mapping
+from typing import Any
+
+from etils import epath
+from flax import jax_utils
+import flax.linen as nn
+import numpy as np
+
+from layernas.data.dataset import Dataset
+from layernas.data.registry import load_dataset
+from layernas.models.initialization import initial_variables
+from layernas.models.network import InvertedResidualNetwork
+from layernas.networks.spec import NetworkSpec
+from layernas.training import losses
+from layernas.training.checks import DTYPES
+from layernas.training.checkpoints import TrainingCheckpoints
+from layernas.training.devices import shard
+from layernas.training.devices import wait_on_cpu
+from layernas.training.learning_rate import learning_rate
+from layernas.training.optimizer import make_optimizer
+from layernas.training.state import TrainState
+from layernas.training.state import Variables
+from layernas.training.state import initial_state
+from layernas.training.steps import AXIS
+from layernas.training.steps import make_evaluation_step
+from layernas.training.steps import make_train_step
+
+Report = Callable[[int, Mapping[str, float]], None]
+"""Takes a step and its metrics."""
+
+
+class NonFiniteLossError(ArithmeticError):
+  """The training loss became NaN or infinite."""
+
+
+@dataclasses.dataclass(frozen=True)
+class TrainResult:
+  """What training a network gave.
+
+  Attributes:
+    metrics: 'accuracy', 'top5' (shares) and 'loss' on the evaluation split;
+      'train_loss', 'train_accuracy' over the last logged steps.
+    steps: optimiser steps.
+    seconds: wall time, that of interrupted runs included.
+  """
+
+  metrics: Mapping[str, float]
+  steps: int
+  seconds: float
+
+
+def create_model(
+    config: Any, network: NetworkSpec, num_classes: int
+) -> InvertedResidualNetwork:
+  """Flax module of a network with the config's `model` section."""
+  return InvertedResidualNetwork(
+      spec=network,
+      num_classes=num_classes,
+      dtype=DTYPES[config.model.dtype],
+      batch_norm_momentum=config.model.batch_norm_momentum,
+      batch_norm_epsilon=config.model.batch_norm_epsilon,
+      dropout_rate=config.model.dropout,
+      axis_name=AXIS if config.model.sync_batch_norm else None,
+  )
+
+
+def train_and_evaluate(
+    config: Any, network: NetworkSpec, workdir: epath.PathLike, *,
+    seed: int = 0, dataset: Dataset | None = None, train_split: str = 'train',
+    evaluation_split: str = 'validation', report: Report | None = None,
+) -> TrainResult:
+  """Trains a network on all local devices and evaluates it.
+
+  The same call with the same workdir goes on from its last checkpoint and
+  gives the same result, bit for bit.
+
+  Args:
+    config: with sections data, model and training.
+    network: what to train.
+    workdir: for checkpoints.
+    seed: of initialisation, image order, augmentation and dropout.
+    dataset: that of the config, if it is loaded already.
+    train_split: images to train on.
+    evaluation_split: images to evaluate on.
+    report: called with the metrics of every logged step.
+
+  Returns:
+    Metrics, steps and seconds.
+
+  Raises:
+    NonFiniteLossError: the loss is not finite.
+    UserError: the workdir holds checkpoints of another training.
+  """
+  dataset = dataset or load_dataset(config.data)
+  training = config.training
+  model = create_model(config, network, dataset.num_classes)
+  steps_per_epoch = dataset.num_examples(train_split) // training.batch_size
+  steps = max(1, round(training.epochs * steps_per_epoch))
+  optimizer = make_optimizer(training, learning_rate(training, steps_per_epoch))
+  variables = initial_variables(model, dataset.image_size, seed)
+  state = initial_state(variables, optimizer, ema=training.ema_decay > 0)
+  run = TrainingCheckpoints(
+      config, network, seed, train_split, epath.Path(workdir) / 'checkpoints'
+  )
+  with run:
+    state = run.restore(state)
+    state, metrics = _train(
+        state, make_train_step(model, optimizer, training,
+                               training.log_every_steps),
+        dataset.train_batches(
+            train_split, training.batch_size, seed, int(state.step)
+        ),
+        steps, seed, training, run, report,
+    )
+    metrics |= evaluate(model, state.evaluated, dataset, evaluation_split,
+                        training.evaluation_batch_size)
+  return TrainResult(metrics, steps, run.seconds())
+
+
+def evaluate(
+    model: nn.Module, variables: Variables, dataset: Dataset, split: str,
+    batch_size: int,
+) -> dict[str, float]:
+  """Evaluates replicated variables; every image counts once.
+
+  Args:
+    model: Flax module.
+    variables: replicated over the local devices.
+    dataset: to evaluate on.
+    split: of the data set.
+    batch_size: over all local devices.
+
+  Returns:
+    'loss', 'accuracy' and 'top5', means over the split.
+  """
+  step = make_evaluation_step(model)
+  totals: dict[str, float] = {}
+  for batch in dataset.evaluation_batches(split, batch_size):
+    sums = step(variables, shard(batch))
+    wait_on_cpu(sums)
+    for name, value in jax_utils.unreplicate(sums).items():
+      totals[name] = totals.get(name, 0.0) + float(value)
+  return losses.means(totals)
+
+
+def _train(
+    state: TrainState, train_step: Callable[..., TrainState], batches: Any,
+    steps: int, seed: int, training: Any, run: TrainingCheckpoints, report: Report | None,
+) -> tuple[TrainState, dict[str, float]]:
+  """Runs the steps that are left; returns replicated state and metrics."""
+  first = int(state.step)
+  state = jax_utils.replicate(state)
+  seeds = jax_utils.replicate(np.int32(seed))
+  for step in range(first + 1, steps + 1):
+    state = train_step(state, shard(next(batches)), seeds)
+    wait_on_cpu(state.sums)
+    every = training.checkpoint_every_steps
+    if step % training.log_every_steps == 0 or step == steps:
+      metrics = _logged(state, step)
+      if report:
+        report(step, metrics)
+    if every and step % every == 0 and step < steps:
+      run.save(step, jax_utils.unreplicate(state))
+  if first >= steps:
+    metrics = _logged(state, first)
+  return state, metrics
+
+
+def _logged(state: TrainState, step: int) -> dict[str, float]:
+  """Means since the last logged step."""
+  means = losses.means(jax_utils.unreplicate(state.sums))
+  if not math.isfinite(means['loss']):
+    raise NonFiniteLossError(f'loss is {means["loss"]} at step {step}')
+  return {f'train_{name}': means[name] for name in ('loss', 'accuracy')}

@@ -1,0 +1,156 @@
+"""Augmentation of arrays."""
+
+import numpy as np
+import pytest
+
+from layernas.data import augmentation
+
+
+class _Fixed:
+  """Stands in for a generator whose draws are known."""
+
+  def __init__(self, integers=0, random=0.0, uniform=()):
+    self._integers, self._random = integers, random
+    self._uniform = list(uniform)
+
+  def integers(self, low, high, shape):
+    assert low <= self._integers < high
+    return np.full(shape, self._integers)
+
+  def random(self, shape):
+    return np.full(shape, self._random)
+
+  def uniform(self, low, high, size):
+    del low, high
+    return np.full(size, self._uniform.pop(0))
+
+
+NO_FLIP, FLIP = 0.75, 0.25
+
+
+def noise(batch=3, side=8):
+  rng = np.random.default_rng(0)
+  return rng.integers(1, 256, (batch, side, side, 3), dtype=np.uint8)
+
+
+def test_normalise_maps_bytes_to_minus_one_to_one():
+  values = augmentation.normalise(np.array([0, 51, 255], np.uint8))
+  np.testing.assert_allclose(values, [-1.0, -0.6, 1.0], rtol=1e-6)
+  assert values.dtype == np.float32
+
+
+def test_none_only_normalises():
+  images = noise()
+  np.testing.assert_array_equal(
+      augmentation.augment(images, 'none', 2, None),
+      augmentation.normalise(images),
+  )
+
+
+@pytest.mark.parametrize(
+    ('draw', 'mirrored'), [(NO_FLIP, False), (FLIP, True)]
+)
+def test_flip_mirrors_left_and_right(draw, mirrored):
+  images = noise()
+  found = augmentation.augment(images, 'flip', 2, _Fixed(random=draw))
+  expected = images[:, :, ::-1] if mirrored else images
+  np.testing.assert_array_equal(found, augmentation.normalise(expected))
+
+
+@pytest.mark.parametrize('offset', [0, 1, 2, 3, 4])
+@pytest.mark.parametrize('draw', [NO_FLIP, FLIP])
+def test_crop_flip_cuts_the_padded_image(offset, draw):
+  images = noise()
+  padded = np.pad(images, [(0, 0), (2, 2), (2, 2), (0, 0)])
+  expected = padded[:, offset:offset + 8, offset:offset + 8]
+  if draw == FLIP:
+    expected = expected[:, :, ::-1]
+  found = augmentation.augment(
+      images, 'crop_flip', 2, _Fixed(integers=offset, random=draw)
+  )
+  np.testing.assert_array_equal(found, augmentation.normalise(expected))
+
+
+def test_crop_flip_draws_every_offset_and_both_directions():
+  image = np.zeros((1, 8, 8, 3), np.uint8)
+  image[0, 3, 4] = 255  # Where the crop puts it says how it was drawn.
+  rng = np.random.default_rng(0)
+  found = augmentation.augment(
+      np.repeat(image, 2000, axis=0), 'crop_flip', 2, rng
+  )
+  places, counts = np.unique(
+      np.argwhere(found[..., 0] == 1)[:, 1:], axis=0, return_counts=True
+  )
+  rows, columns = set(places[:, 0]), set(places[:, 1])
+  assert rows == {1, 2, 3, 4, 5}
+  # Column 4 moves by -2..2; mirrored, column 3 does.
+  assert columns == {1, 2, 3, 4, 5, 6}
+  assert counts.min() > 10
+
+
+def test_each_image_of_a_batch_is_drawn_for_itself():
+  images = np.repeat(noise(batch=1), 64, axis=0)
+  for kind in ('crop_flip', 'resized_crop'):
+    found = augmentation.augment(images, kind, 2, np.random.default_rng(1))
+    assert len({image.tobytes() for image in found}) > 20
+
+
+def test_resized_crop_of_everything_is_the_image():
+  images = noise()
+  rng = _Fixed(random=NO_FLIP, uniform=(1.0, 0.0))  # Area 1, log(aspect) 0.
+  np.testing.assert_array_equal(
+      augmentation.augment(images, 'resized_crop', 0, rng),
+      augmentation.normalise(images),
+  )
+
+
+@pytest.mark.parametrize('draw', [NO_FLIP, FLIP])
+def test_resized_crop_samples_between_pixels(draw):
+  """Against bilinear sampling of one pixel at a time."""
+  images = noise(side=6)
+  area, ratio = 0.3, 1.2
+  rng = _Fixed(random=draw, uniform=(area, np.log(ratio)))
+  found = augmentation.augment(images, 'resized_crop', 0, rng)
+  height, width = np.sqrt(area / ratio) * 6, np.sqrt(area * ratio) * 6
+  expected = np.empty(images.shape)
+  for row in range(6):
+    for column in range(6):
+      y = draw * (6 - height) + (row + 0.5) * height / 6 - 0.5
+      x = draw * (6 - width) + (column + 0.5) * width / 6 - 0.5
+      expected[:, row, column] = _bilinear_pixel(images, y, x)
+  if draw == FLIP:
+    expected = expected[:, :, ::-1]
+  np.testing.assert_allclose(found, expected / 127.5 - 1, atol=1e-5)
+
+
+def _bilinear_pixel(images, y, x):
+  y, x = np.clip([y, x], 0, images.shape[1] - 1)
+  top, left = int(y), int(x)
+  bottom = min(top + 1, images.shape[1] - 1)
+  right = min(left + 1, images.shape[2] - 1)
+  v, u = y - top, x - left
+  pixels = images.astype(float)
+  return (
+      (1 - v) * (1 - u) * pixels[:, top, left]
+      + (1 - v) * u * pixels[:, top, right]
+      + v * (1 - u) * pixels[:, bottom, left]
+      + v * u * pixels[:, bottom, right]
+  )
+
+
+def test_resized_crop_stays_inside_the_image():
+  """A ramp tells where each crop lies and how wide it is."""
+  ramp = np.broadcast_to(
+      np.arange(32, dtype=np.uint8)[None, None, :, None] * 8, (500, 32, 32, 3)
+  )
+  found = augmentation.augment(
+      ramp, 'resized_crop', 0, np.random.default_rng(0)
+  )
+  columns = (found[:, 0, :, 0] + 1) * 127.5 / 8
+  low, high = columns.min(1), columns.max(1)
+  assert low.min() >= 0
+  assert high.max() <= 31
+  widths = (high - low) * 32 / 31
+  assert widths.min() > 32 * np.sqrt(0.08 * 3 / 4) - 1.5
+  assert widths.min() < 12
+  assert widths.max() > 30

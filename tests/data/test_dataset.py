@@ -1,0 +1,251 @@
+"""What every data set promises, whatever its source."""
+
+import collections
+import itertools
+
+import numpy as np
+import pytest
+
+from layernas.data.augmentation import AUGMENTATIONS
+from layernas.data.dataset import SPLITS
+from layernas.data.dataset import epoch_of
+from layernas.data.dataset import pad_batch
+from layernas.errors import UserError
+
+SOURCES = ('embedded', 'folder', 'tfds')
+
+# Images of all_train, train, validation and test; a quarter is held out, of
+# every class where the source stratifies: 9, 12 and 7 images give 2, 3 and 2.
+SIZES = {
+    'embedded': (10_000, 7_500, 2_500, 2_000),
+    'folder': (28, 21, 7, 9),
+    'tfds': (50, 38, 12, 20),
+}
+
+# A batch size that does not divide the split 'train'.
+BATCH = {'embedded': 2_000, 'folder': 4, 'tfds': 5}
+
+every_source = pytest.mark.parametrize('source', SOURCES)
+every_augmentation = pytest.mark.parametrize('augmentation', AUGMENTATIONS)
+
+
+def take(batches, count):
+  return list(itertools.islice(batches, count))
+
+
+def contents(batches):
+  """How often each image occurs with each label, padding left out."""
+  return collections.Counter(
+      (image.tobytes(), int(label))
+      for batch in batches
+      for image, label, real in zip(
+          batch['image'], batch['label'], batch['mask'], strict=True
+      )
+      if real
+  )
+
+
+def assert_same(left, right):
+  assert len(left) == len(right)
+  for one, other in zip(left, right, strict=True):
+    assert one.keys() == other.keys()
+    for key in one:
+      np.testing.assert_array_equal(one[key], other[key])
+
+
+@every_source
+def test_describes_itself(load, source):
+  dataset = load(source)
+  assert dataset.image_size == 8
+  assert dataset.num_classes == len(dataset.class_names)
+  assert dataset.name
+  sizes = [
+      dataset.num_examples(split)
+      for split in ('all_train', 'train', 'validation', 'test')
+  ]
+  assert tuple(sizes) == SIZES[source]
+
+
+@every_source
+@every_augmentation
+def test_training_batches_have_the_documented_form(load, source, augmentation):
+  dataset = load(source, augmentation=augmentation)
+  size = BATCH[source]
+  for batch in take(dataset.train_batches('train', size, seed=0), 2):
+    assert batch.keys() == {'image', 'label', 'mask'}
+    assert batch['image'].shape == (size, 8, 8, 3)
+    assert batch['image'].dtype == np.float32
+    assert batch['label'].shape == batch['mask'].shape == (size,)
+    assert batch['label'].dtype == np.int32
+    assert batch['mask'].dtype == np.float32
+    assert np.abs(batch['image']).max() <= 1
+    assert set(batch['label']) <= set(range(dataset.num_classes))
+    assert (batch['mask'] == 1).all()
+
+
+@every_source
+@pytest.mark.parametrize('split', SPLITS)
+def test_evaluation_shows_every_image_once_and_pads(load, source, split):
+  dataset = load(source)
+  examples, size = dataset.num_examples(split), BATCH[source] + 2
+  batches = list(dataset.evaluation_batches(split, size))
+  assert len(batches) == -(-examples // size)
+  masks = np.concatenate([batch['mask'] for batch in batches])
+  np.testing.assert_array_equal(masks, np.arange(len(masks)) < examples)
+  missing = len(masks) - examples
+  assert missing > 0
+  last = batches[-1]
+  assert all(len(value) == size for value in last.values())
+  assert not last['image'][size - missing:].any()
+  assert not last['label'][size - missing:].any()
+  whole = next(dataset.evaluation_batches(split, examples))
+  assert contents(batches) == contents([whole])
+
+
+@every_source
+def test_evaluation_batch_larger_than_the_split_is_padded(load, source):
+  dataset = load(source)
+  examples = dataset.num_examples('test')
+  (batch,) = dataset.evaluation_batches('test', examples + 3)
+  assert batch['mask'].sum() == examples
+  assert len(batch['image']) == examples + 3
+
+
+@every_source
+@pytest.mark.parametrize('augmentation', ['none', 'resized_crop'])
+def test_evaluation_is_the_same_each_time(load, source, augmentation):
+  dataset = load(source, augmentation=augmentation)
+  size = BATCH[source]
+  assert_same(
+      list(dataset.evaluation_batches('validation', size)),
+      list(dataset.evaluation_batches('validation', size)),
+  )
+
+
+@every_source
+def test_crops_and_flips_do_not_touch_evaluation(load, source):
+  plain, augmented = load(source), load(source, augmentation='crop_flip')
+  size = BATCH[source]
+  assert_same(
+      list(plain.evaluation_batches('test', size)),
+      list(augmented.evaluation_batches('test', size)),
+  )
+
+
+@every_source
+def test_train_and_validation_part_the_training_images(load, source):
+  dataset = load(source)
+  train, validation, both, test = (
+      contents(dataset.evaluation_batches(split, BATCH[source]))
+      for split in ('train', 'validation', 'all_train', 'test')
+  )
+  assert not train & validation
+  assert train + validation == both
+  assert not both & test
+
+
+@every_source
+@pytest.mark.parametrize('split', ['train', 'all_train'])
+def test_every_epoch_is_a_permutation_of_the_split(load, source, split):
+  dataset, size = load(source), BATCH[source]
+  everything = contents(dataset.evaluation_batches(split, size))
+  steps = dataset.num_examples(split) // size
+  batches = take(dataset.train_batches(split, size, seed=3), 2 * steps)
+  epochs = batches[:steps], batches[steps:]
+  for epoch in epochs:
+    seen = contents(epoch)
+    assert seen.total() == steps * size
+    assert seen <= everything
+  assert any(
+      (one['image'] != other['image']).any()
+      for one, other in zip(*epochs, strict=True)
+  )
+
+
+@every_source
+def test_an_epoch_of_one_batch_holds_the_whole_split(load, source):
+  dataset = load(source)
+  size = dataset.num_examples('validation')
+  batches = take(dataset.train_batches('validation', size, seed=0), 2)
+  assert contents(batches[:1]) == contents(batches[1:])
+  assert (batches[0]['label'] != batches[1]['label']).any()
+
+
+@every_source
+@every_augmentation
+def test_resuming_gives_the_same_batches(load, source, augmentation):
+  dataset = load(source, augmentation=augmentation)
+  size = BATCH[source]
+  steps = dataset.num_examples('train') // size
+  straight = take(dataset.train_batches('train', size, 7), steps + 3)
+  for start in (1, steps - 1, steps + 1):
+    resumed = dataset.train_batches('train', size, 7, start_step=start)
+    assert_same(take(resumed, 2), straight[start:start + 2])
+
+
+@every_source
+def test_iterators_do_not_disturb_each_other(load, source):
+  dataset, size = load(source, augmentation='crop_flip'), BATCH[source]
+  alone = take(dataset.train_batches('train', size, 1), 2)
+  first = dataset.train_batches('train', size, 1)
+  second = dataset.train_batches('train', size, 2)
+  mixed = [next(first), next(second), next(first)]
+  assert_same([mixed[0], mixed[2]], alone)
+
+
+@every_source
+def test_seeds_change_order_and_augmentation(load, source):
+  dataset = load(source, augmentation='crop_flip')
+  size = dataset.num_examples('validation')
+  one, other = (
+      next(dataset.train_batches('validation', size, seed)) for seed in (0, 1)
+  )
+  assert (one['label'] != other['label']).any()
+  common = contents([one]) & contents([other])
+  assert common.total() < size / 2
+
+
+@every_source
+@pytest.mark.parametrize('augmentation', ['crop_flip', 'resized_crop'])
+def test_every_epoch_augments_anew(load, source, augmentation):
+  dataset = load(source, augmentation=augmentation)
+  size = dataset.num_examples('validation')
+  batches = take(dataset.train_batches('validation', size, seed=5), 2)
+  common = contents(batches[:1]) & contents(batches[1:])
+  assert common.total() < size / 2
+
+
+@pytest.mark.parametrize('source', ['folder', 'tfds'])
+@every_augmentation
+def test_images_keep_their_labels(load, source, augmentation, shades):
+  dataset = load(source, augmentation=augmentation, crop_padding=0)
+  size = BATCH[source]
+  batches = take(dataset.train_batches('train', size, seed=0), 6)
+  for batch in [*batches, *dataset.evaluation_batches('test', size)]:
+    brightness = (batch['image'].mean((1, 2, 3)) + 1) * 127.5
+    nearest = np.abs(brightness[:, None] - np.array(shades)).argmin(1)
+    real = batch['mask'] == 1
+    np.testing.assert_array_equal(nearest[real], batch['label'][real])
+
+
+@every_source
+@pytest.mark.parametrize('size', [0, -1, 1_000_000])
+def test_impossible_batch_size_fails_at_once(load, source, size):
+  dataset = load(source)
+  with pytest.raises(UserError, match=rf'batch size {size}: allowed is 1 to'):
+    dataset.train_batches('train', size, seed=0)
+
+
+def test_epoch_of_counts_whole_batches():
+  assert [epoch_of(step, 4, 11) for step in range(5)] == [
+      (0, 0), (0, 1), (1, 0), (1, 1), (2, 0)
+  ]
+
+
+def test_pad_batch_leaves_a_full_batch_alone():
+  images = np.ones((2, 3, 3, 3), np.float32)
+  batch = pad_batch(images, np.array([4, 5], np.int64), 2)
+  np.testing.assert_array_equal(batch['image'], images)
+  np.testing.assert_array_equal(batch['label'], [4, 5])
+  np.testing.assert_array_equal(batch['mask'], [1, 1])
+  assert batch['label'].dtype == np.int32

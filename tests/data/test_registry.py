@@ -1,0 +1,90 @@
+"""From a config to a data set, and each wrong field."""
+
+import sys
+import types
+
+import pytest
+
+from layernas.data import registry
+from layernas.data.array_dataset import ArrayDataset
+from layernas.data.checks import check_data
+from layernas.errors import UserError
+
+
+def test_every_source_that_is_allowed_can_be_loaded(load):
+  assert isinstance(load('embedded'), ArrayDataset)
+  assert load('embedded').class_names[3] == 'cat'
+  assert load('folder').class_names == ('class0', 'class1', 'class2')
+  assert load('tfds').class_names == ('dark', 'mid', 'light')
+  assert load('tfds').name == 'tiny_images/plain/1.0.0'
+
+
+@pytest.mark.parametrize(
+    ('field', 'value', 'allowed'),
+    [
+        ('source', 'web', "one of ['embedded', 'tfds', 'folder']"),
+        ('name', 'cifar100', "one of ['cifar10_subset']"),
+        ('augmentation', 'cut', "one of ['none', 'flip', 'crop_flip',"),
+        ('image_size', 7, 'an integer of at least 8 pixels'),
+        ('image_size', -32, 'an integer of at least 8 pixels'),
+        ('crop_padding', -1, 'an integer from 0 to 7 pixels'),
+        ('crop_padding', 8, 'an integer from 0 to 7 pixels'),
+        ('validation_share', 0.0, '0 < x < 1'),
+        ('validation_share', 1.0, '0 < x < 1'),
+        ('validation_share', -0.5, '0 < x < 1'),
+        ('validation_share', float('nan'), '0 < x < 1'),
+    ],
+)
+def test_a_wrong_field_is_named_with_what_is_allowed(
+    config, field, value, allowed
+):
+  with pytest.raises(UserError) as caught:
+    registry.load_dataset(config(**{field: value}))
+  message = str(caught.value)
+  assert message.startswith(f'data.{field}: {value!r}: allowed is {allowed}')
+  assert '\n' not in message
+
+
+@pytest.mark.parametrize(
+    ('field', 'value'),
+    [
+        ('image_size', 8), ('crop_padding', 0), ('crop_padding', 7),
+        ('validation_share', 0.001), ('validation_share', 0.999),
+    ],
+)
+def test_the_outermost_values_are_allowed(config, field, value):
+  check_data(config(**{field: value}))
+
+
+def test_fields_of_another_type_are_refused(config):
+  """Configs that are no ConfigDict do not check types themselves."""
+  for field, value in (('image_size', 32.0), ('crop_padding', True)):
+    section = types.SimpleNamespace(**config().to_dict() | {field: value})
+    with pytest.raises(UserError, match=f'data.{field}: {value}: allowed'):
+      check_data(section)
+
+
+def test_a_folder_needs_a_directory(config):
+  with pytest.raises(UserError, match=r"^data.directory: '': allowed is"):
+    registry.load_dataset(config(source='folder'))
+
+
+def test_tensorflow_keeps_off_the_gpus(config, folder, monkeypatch):
+  import tensorflow as tf
+
+  calls = []
+  monkeypatch.setattr(
+      tf.config, 'set_visible_devices', lambda *call: calls.append(call)
+  )
+  registry.load_dataset(config(source='folder', directory=str(folder())))
+  assert ([], 'GPU') in calls
+
+
+@pytest.mark.parametrize('source', ['tfds', 'folder'])
+def test_without_tensorflow_the_way_to_get_it_is_named(
+    config, folder, monkeypatch, source
+):
+  monkeypatch.setitem(sys.modules, 'tensorflow', None)
+  allowed = f"data.source: '{source}' needs TensorFlow .*'layernas.tf.' first"
+  with pytest.raises(UserError, match=allowed):
+    registry.load_dataset(config(source=source, directory=str(folder())))

@@ -1,0 +1,144 @@
+"""Tests of layernas.models.depthwise."""
+
+import functools
+import itertools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from layernas.models.depthwise import depthwise_conv
+
+
+def _arrays(batch, height, width, filters, kernel, dtype=jnp.float32):
+  rng = np.random.default_rng([batch, height, width, filters, kernel])
+  return (
+      jnp.asarray(rng.standard_normal((batch, height, width, filters)), dtype),
+      jnp.asarray(rng.standard_normal((kernel, kernel, 1, filters)), dtype),
+  )
+
+
+@functools.partial(jax.jit, static_argnums=(2, 3))
+def _outputs_and_gradients(inputs, kernel, stride, implementation):
+  """Outputs, and gradients for a cotangent that differs everywhere."""
+  outputs, pullback = jax.vjp(
+      lambda inputs, kernel: depthwise_conv(
+          inputs, kernel, stride, implementation
+      ),
+      inputs, kernel,
+  )
+  cotangent = jnp.cos(jnp.arange(outputs.size)).reshape(outputs.shape)
+  return outputs, *pullback(cotangent.astype(outputs.dtype))
+
+
+def _assert_close(got, wanted, tolerance):
+  """Largest difference relative to the largest value."""
+  assert got.shape == wanted.shape
+  assert got.dtype == wanted.dtype
+  got, wanted = np.asarray(got, np.float64), np.asarray(wanted, np.float64)
+  assert np.abs(got - wanted).max() <= tolerance * np.abs(wanted).max()
+
+
+def _by_hand(inputs, kernel, stride):
+  """The sum that defines a SAME-padded depthwise convolution."""
+  inputs, kernel = np.asarray(inputs), np.asarray(kernel)
+  batch, *sizes, filters = inputs.shape
+  side = kernel.shape[0]
+  outs = [len(range(0, size, stride)) for size in sizes]
+  lows = [
+      max((out - 1) * stride + side - size, 0) // 2
+      for out, size in zip(outs, sizes, strict=True)
+  ]
+  result = np.zeros((batch, *outs, filters))
+  for y, x, i, j in itertools.product(
+      range(outs[0]), range(outs[1]), range(side), range(side)
+  ):
+    row, column = y * stride + i - lows[0], x * stride + j - lows[1]
+    if 0 <= row < sizes[0] and 0 <= column < sizes[1]:
+      result[:, y, x] += inputs[:, row, column] * kernel[i, j, 0]
+  return result
+
+
+@pytest.mark.parametrize('implementation', ['native', 'shifted'])
+@pytest.mark.parametrize(('kernel', 'stride'), [(3, 1), (3, 2), (5, 2)])
+def test_is_the_defining_sum(kernel, stride, implementation):
+  inputs, weights = _arrays(2, 6, 7, 3, kernel)
+  outputs = depthwise_conv(inputs, weights, stride, implementation)
+  np.testing.assert_allclose(
+      outputs, _by_hand(inputs, weights, stride), rtol=1e-5, atol=1e-5
+  )
+
+
+# Batches that are and are not multiples of 8; sides below the kernel's.
+@pytest.mark.parametrize(
+    ('batch', 'height', 'width'), [(16, 8, 8), (6, 9, 12), (5, 4, 3)]
+)
+@pytest.mark.parametrize('stride', [1, 2])
+@pytest.mark.parametrize('kernel', [3, 5, 7])
+def test_shifted_is_native(kernel, stride, batch, height, width):
+  inputs, weights = _arrays(batch, height, width, 5, kernel)
+  got = _outputs_and_gradients(inputs, weights, stride, 'shifted')
+  wanted = _outputs_and_gradients(inputs, weights, stride, 'native')
+  for ours, theirs in zip(got, wanted, strict=True):
+    _assert_close(ours, theirs, 1e-5)
+
+
+# A kernel below the stride skips pixels, which then have no gradient.
+@pytest.mark.parametrize(('kernel', 'stride'), [(1, 1), (1, 2), (3, 4)])
+@pytest.mark.parametrize('size', [1, 2, 9, 12])
+def test_shifted_is_native_at_the_edges_of_what_is_allowed(
+    kernel, stride, size
+):
+  inputs, weights = _arrays(3, size, size, 2, kernel)
+  got = _outputs_and_gradients(inputs, weights, stride, 'shifted')
+  wanted = _outputs_and_gradients(inputs, weights, stride, 'native')
+  for ours, theirs in zip(got, wanted, strict=True):
+    _assert_close(ours, theirs, 1e-5)
+
+
+@pytest.mark.parametrize(('kernel', 'stride'), [(3, 1), (7, 2)])
+def test_bfloat16_sums_in_float32(kernel, stride):
+  inputs, weights = _arrays(8, 8, 8, 4, kernel, jnp.bfloat16)
+  got = _outputs_and_gradients(inputs, weights, stride, 'shifted')
+  wanted = _outputs_and_gradients(
+      inputs.astype(jnp.float32), weights.astype(jnp.float32), stride, 'native'
+  )
+  for ours, theirs in zip(got, wanted, strict=True):
+    assert ours.dtype == jnp.bfloat16
+    # 8 bits of mantissa: half a unit in the last place is 2 ** -9; the
+    # cotangents that come in are rounded as well.
+    _assert_close(ours, theirs.astype(jnp.bfloat16), 2**-7)
+
+
+def test_runs_in_pmap():
+  inputs, weights = _arrays(2, 6, 6, 3, 3)
+  outputs = jax.pmap(depthwise_conv)(inputs[None], weights[None])
+  _assert_close(outputs[0], depthwise_conv(inputs, weights), 1e-6)
+
+
+def _primitives(implementation):
+  inputs, weights = _arrays(1, 4, 4, 2, 3)
+  return str(
+      jax.make_jaxpr(
+          lambda *arrays: depthwise_conv(*arrays, 1, implementation)
+      )(inputs, weights)
+  )
+
+
+@pytest.mark.parametrize(
+    ('backend', 'native'), [('cpu', False), ('gpu', True), ('tpu', True)]
+)
+def test_auto_is_native_except_on_cpu(monkeypatch, backend, native):
+  monkeypatch.setattr(jax, 'default_backend', lambda: backend)
+  assert ('conv_general_dilated' in _primitives('auto')) is native
+
+
+def test_implementation_can_be_forced():
+  assert 'conv_general_dilated' in _primitives('native')
+  assert 'conv_general_dilated' not in _primitives('shifted')
+
+
+def test_unknown_implementation():
+  with pytest.raises(ValueError, match=r"'fast': allowed are \('auto'"):
+    depthwise_conv(*_arrays(1, 4, 4, 2, 3), implementation='fast')

@@ -1,0 +1,337 @@
+"""Tests of layernas.models.blocks and layernas.models.network."""
+
+import functools
+import math
+
+import hypothesis
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from hypothesis import strategies as st
+from jax.extend.core import jaxprs_in_params
+
+from layernas.models import blocks
+from layernas.models.blocks import ACTIVATIONS
+from layernas.models.blocks import GATES
+from layernas.models.depthwise import depthwise_conv
+from layernas.models.initialization import initial_variables
+from layernas.models.network import InvertedResidualNetwork
+from layernas.networks import spec as spec_lib
+from layernas.networks.counting import Counts
+from layernas.networks.counting import count
+from layernas.networks.reference import REFERENCE_NETWORKS
+from layernas.networks.spec import Block
+from layernas.networks.spec import Head
+from layernas.networks.spec import NetworkSpec
+from layernas.networks.spec import Squeeze
+from layernas.networks.spec import Stem
+from tests.network_specs import NETWORKS
+
+_SPEC = NetworkSpec(
+    Stem(8, activation='hard_swish'),
+    (
+        Block(8, 0),
+        Block(8, 16, 5, squeeze=Squeeze()),
+        Block(12, 16, 7, 2, 'swish'),
+    ),
+    Head(16, 12, 'hard_swish'),
+)
+
+
+def _jaxpr_madds(jaxpr):
+  """Multiply-adds of the convolutions and products in a jaxpr."""
+  madds = 0
+  for equation in jaxpr.eqns:
+    if equation.primitive.name == 'conv_general_dilated':
+      kernel = equation.invars[1].aval.shape
+      # The kernel's last axis is the output's filters.
+      madds += equation.outvars[0].aval.size * math.prod(kernel[:-1])
+    elif equation.primitive.name == 'dot_general':
+      (contracted, _), _ = equation.params['dimension_numbers']
+      shape = equation.invars[0].aval.shape
+      madds += equation.outvars[0].aval.size * math.prod(
+          shape[axis] for axis in contracted
+      )
+    madds += sum(map(_jaxpr_madds, jaxprs_in_params(equation.params)))
+  return madds
+
+
+def _flax_counts(spec, image_size, num_classes):
+  """Counts of the Flax network, from one trace of its abstract values."""
+  model = InvertedResidualNetwork(spec, num_classes)
+  images = jax.ShapeDtypeStruct((1, image_size, image_size, 3), jnp.float32)
+  variables = jax.eval_shape(
+      lambda images: model.init(jax.random.key(0), images, train=False), images
+  )
+  jaxpr = jax.make_jaxpr(functools.partial(model.apply, train=False))(
+      variables, images
+  )
+  params, buffers = (
+      sum(leaf.size for leaf in jax.tree.leaves(variables.get(name, {})))
+      for name in ('params', 'batch_stats')
+  )
+  return Counts(_jaxpr_madds(jaxpr.jaxpr), params, buffers)
+
+
+@pytest.fixture
+def native_depthwise(monkeypatch):
+  """Lets a jaxpr show depthwise convolutions as convolutions."""
+  monkeypatch.setattr(
+      blocks, 'depthwise_conv',
+      functools.partial(depthwise_conv, implementation='native'),
+  )
+
+
+@hypothesis.settings(
+    max_examples=100,
+    suppress_health_check=[hypothesis.HealthCheck.function_scoped_fixture],
+)
+@hypothesis.given(NETWORKS, st.integers(1, 33), st.integers(2, 12))
+def test_counter_is_flax(native_depthwise, spec, image_size, num_classes):
+  assert count(spec, image_size, num_classes) == _flax_counts(
+      spec, image_size, num_classes
+  )
+
+
+@pytest.mark.parametrize('name', REFERENCE_NETWORKS)
+def test_counter_is_flax_on_reference_networks(native_depthwise, name):
+  network = REFERENCE_NETWORKS[name]
+  assert count(network, 224, 1000) == _flax_counts(network, 224, 1000)
+
+
+def _model(spec=_SPEC, **fields):
+  return InvertedResidualNetwork(spec, num_classes=10, **fields)
+
+
+def _apply(model, variables, images, train=False, **rngs):
+  """Logits, and collections with batch statistics and modules' outputs."""
+
+  @jax.jit
+  def apply(variables, images):
+    return model.apply(
+        variables, images, train=train, rngs=rngs, capture_intermediates=True,
+        mutable=['batch_stats', 'intermediates'],
+    )
+
+  return apply(variables, images)
+
+
+def _output(collections, name):
+  return collections['intermediates'][name]['__call__'][0]
+
+
+def _images(batch=4):
+  rng = np.random.default_rng(0)
+  return rng.standard_normal((batch, 16, 16, 3), np.float32)
+
+
+def test_submodule_names():
+  params = initial_variables(_model(), 16, 0)['params']
+  assert set(params) == {
+      'stem', 'stem_norm', 'block0', 'block1', 'block2', 'head', 'head_norm',
+      'hidden', 'classifier',
+  }
+  assert set(params['block0']) == {
+      'depthwise', 'depthwise_norm', 'project', 'project_norm',
+  }
+  assert set(params['block1']) == set(params['block0']) | {
+      'expand', 'expand_norm', 'squeeze',
+  }
+  assert set(params['block1']['squeeze']) == {'reduce', 'gate'}
+
+
+def test_convolutions_before_batch_norm_have_no_bias():
+  params = initial_variables(_model(), 16, 0)['params']
+  for module in ('expand', 'depthwise', 'project'):
+    assert set(params['block1'][module]) == {'kernel'}
+  assert set(params['stem']) == set(params['head']) == {'kernel'}
+  for layer in ('hidden', 'classifier'):
+    assert set(params[layer]) == {'kernel', 'bias'}
+
+
+def test_bfloat16_is_near_float32():
+  variables = initial_variables(_model(), 16, 0)
+  exact, _ = _apply(_model(), variables, _images())
+  rounded, seen = _apply(_model(dtype=jnp.bfloat16), variables, _images())
+  assert rounded.dtype == exact.dtype == jnp.float32
+  assert rounded.shape == exact.shape == (4, 10)
+  difference = np.abs(rounded - exact).max()
+  assert 0 < difference < 0.05 * np.abs(exact).max()
+  for name in ('stem', 'block0', 'block1', 'block2', 'head_norm', 'hidden'):
+    assert _output(seen, name).dtype == jnp.bfloat16, name
+
+
+def test_bfloat16_keeps_float32_averages():
+  model = _model(dtype=jnp.bfloat16)
+  variables = initial_variables(model, 16, 0)
+  _, updated = jax.eval_shape(
+      functools.partial(model.apply, train=True, mutable=['batch_stats']),
+      variables, _images(),
+  )
+  for leaf in jax.tree.leaves(updated):
+    assert leaf.dtype == jnp.float32
+
+
+@pytest.mark.parametrize(
+    ('block', 'stem_stride', 'residual'),
+    [
+        (Block(8, 16), 2, True),
+        (Block(8, 0), 2, True),
+        (Block(8, 16, squeeze=Squeeze()), 2, True),
+        (Block(12, 16), 2, False),
+        (Block(8, 16, stride=2), 2, False),
+        # One pixel in, one pixel out: the shapes alone would allow it.
+        (Block(8, 16, stride=2), 16, False),
+    ],
+)
+def test_input_is_added_where_filters_and_stride_allow(
+    block, stem_stride, residual
+):
+  spec = NetworkSpec(Stem(8, stride=stem_stride), (block,), Head(0))
+  variables = initial_variables(_model(spec), 16, 0)
+  # With a projection of zeros the block gives its input, or nothing.
+  project = variables['params']['block0']['project']
+  project['kernel'] = np.zeros_like(project['kernel'])
+  _, seen = _apply(_model(spec), variables, _images())
+  outputs = _output(seen, 'block0')
+  if residual:
+    stem = ACTIVATIONS['relu6'](_output(seen, 'stem_norm'))
+    np.testing.assert_array_equal(outputs, stem)
+    assert np.abs(outputs).max() > 0
+  else:
+    assert not np.any(outputs)
+
+
+@pytest.mark.parametrize(
+    ('x', 'gate', 'swish'),
+    [(-4.0, 0.0, 0.0), (0.0, 0.5, 0.0), (1.5, 0.75, 1.125), (5.0, 1.0, 5.0)],
+)
+def test_hard_activations(x, gate, swish):
+  assert blocks.hard_sigmoid(x) == pytest.approx(gate)
+  assert blocks.hard_swish(x) == pytest.approx(swish)
+
+
+def test_every_choice_of_a_spec_can_be_built():
+  assert set(ACTIVATIONS) == set(spec_lib.ACTIVATIONS)
+  assert set(GATES) == set(spec_lib.GATES)
+
+
+@pytest.mark.parametrize('gate', spec_lib.GATES)
+def test_squeeze_scales_each_filter_by_its_gate(gate):
+  x = np.random.default_rng(0).standard_normal((2, 3, 3, 8), np.float32)
+  module = blocks.SqueezeExcite(Squeeze(gate=gate), 4, jnp.float32)
+  rng = np.random.default_rng(1)
+  weights = [
+      rng.standard_normal(shape, np.float32)
+      for shape in [(8, 4), (4,), (4, 8), (8,)]
+  ]
+  params = {
+      'reduce': {'kernel': weights[0], 'bias': weights[1]},
+      'gate': {'kernel': weights[2], 'bias': weights[3]},
+  }
+  hidden = np.maximum(x.mean((1, 2)) @ weights[0] + weights[1], 0)
+  scores = hidden @ weights[2] + weights[3]
+  gates = {
+      'hard_sigmoid': np.clip(scores + 3, 0, 6) / 6,
+      'sigmoid': 1 / (1 + np.exp(-scores)),
+  }[gate]
+  np.testing.assert_allclose(
+      module.apply({'params': params}, x), x * gates[:, None, None],
+      rtol=1e-5, atol=1e-5,
+  )
+
+
+def test_training_normalises_by_the_batch_and_updates_the_averages():
+  spec = NetworkSpec(Stem(4), (Block(4, 0),), Head(0))
+  model = _model(spec, batch_norm_momentum=0.75, batch_norm_epsilon=0.5)
+  variables = initial_variables(model, 16, 0)
+  _, seen = _apply(model, variables, _images(), train=True)
+  before, after = _output(seen, 'stem'), _output(seen, 'stem_norm')
+  mean, variance = np.mean(before, (0, 1, 2)), np.var(before, (0, 1, 2))
+  np.testing.assert_allclose(
+      after, (before - mean) / np.sqrt(variance + 0.5), rtol=1e-4, atol=1e-5
+  )
+  stats = seen['batch_stats']['stem_norm']
+  np.testing.assert_allclose(stats['mean'], 0.25 * mean, rtol=1e-4, atol=1e-6)
+  np.testing.assert_allclose(stats['var'], 0.75 + 0.25 * variance, rtol=1e-4)
+
+
+def test_evaluation_normalises_by_the_averages():
+  variables = initial_variables(_model(), 16, 0)
+  alone, _ = _apply(_model(), variables, _images()[:1])
+  together, collections = _apply(_model(), variables, _images())
+  np.testing.assert_allclose(alone, together[:1], rtol=1e-4, atol=1e-5)
+  jax.tree.map(
+      np.testing.assert_array_equal,
+      collections['batch_stats'], variables['batch_stats'],
+  )
+
+
+def test_dropout_is_before_the_classifier_and_only_in_training():
+  spec = NetworkSpec(Stem(4), (Block(4, 0),), Head(0, 32, 'hard_swish'))
+  model = _model(spec, dropout_rate=0.5)
+  variables = initial_variables(model, 16, 0)
+  evaluated, _ = _apply(model, variables, _images())
+  np.testing.assert_array_equal(
+      evaluated, _apply(_model(spec), variables, _images())[0]
+  )
+  _, seen = _apply(
+      model, variables, _images(16), train=True, dropout=jax.random.key(0)
+  )
+  hidden = blocks.hard_swish(_output(seen, 'hidden'))
+  dropped = _output(seen, 'Dropout_0')
+  kept = np.asarray(dropped != 0)
+  assert 0.3 < kept.mean() < 0.7
+  np.testing.assert_allclose(dropped[kept], 2 * hidden[kept], rtol=1e-5)
+  kernel, bias = (
+      variables['params']['classifier'][name] for name in ('kernel', 'bias')
+  )
+  np.testing.assert_allclose(
+      _output(seen, 'classifier'), dropped @ kernel + bias, rtol=1e-4, atol=1e-5
+  )
+
+
+def test_batch_norm_averages_over_a_named_axis():
+  spec = NetworkSpec(Stem(4), (Block(4, 8, stride=2),), Head(0))
+  variables = initial_variables(_model(spec), 16, 0)
+  model = _model(spec, axis_name='devices')
+  images = _images(8)
+
+  @functools.partial(jax.vmap, axis_name='devices')
+  def per_device(images):
+    return _apply(model, variables, images, train=True)
+
+  logits, updated = per_device(images.reshape(2, 4, *images.shape[1:]))
+  whole, expected = _apply(_model(spec), variables, images, train=True)
+  np.testing.assert_allclose(
+      logits.reshape(whole.shape), whole, rtol=1e-3, atol=1e-4
+  )
+  jax.tree.map(
+      lambda ours, wanted: np.testing.assert_allclose(
+          ours[1], wanted, rtol=1e-3, atol=1e-5
+      ),
+      updated['batch_stats'], expected['batch_stats'],
+  )
+
+
+def test_every_parameter_has_a_gradient():
+  model = _model()
+  variables = initial_variables(model, 16, 0)
+
+  @jax.jit
+  def gradient(params):
+    def loss(params):
+      logits, _ = model.apply(
+          {**variables, 'params': params}, _images(), train=True,
+          mutable=['batch_stats'],
+      )
+      return jnp.mean(jax.nn.log_softmax(logits)[:, 0])
+
+    return jax.grad(loss)(params)
+
+  for path, leaf in jax.tree_util.tree_leaves_with_path(
+      gradient(variables['params'])
+  ):
+    assert np.isfinite(leaf).all(), path
+    assert np.any(leaf), path

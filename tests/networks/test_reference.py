@@ -1,0 +1,119 @@
+"""Tests of layernas.networks.reference."""
+
+import pytest
+
+from layernas.networks import reference
+from layernas.networks.counting import Counts
+from layernas.networks.counting import count
+from layernas.networks.reference import REFERENCE_NETWORKS
+from layernas.networks.reference import mobilenet_v2
+from layernas.networks.reference import scale_width
+from layernas.networks.spec import Block
+from layernas.networks.spec import Head
+from layernas.networks.spec import NetworkSpec
+from layernas.networks.spec import Stem
+
+# MAdds, parameters and batch norm statistics at 224 pixels and 1000 classes,
+# computed from the networks of timm 1.0.31.
+_COUNTS = {
+    'mobilenet_v2': Counts(300_774_272, 3_504_872, 34_112),
+    'mobilenet_v2_1.4': Counts(582_195_824, 6_108_776, 47_936),
+    'mobilenet_v3_large': Counts(216_589_760, 5_483_032, 24_400),
+    'mobilenet_v3_small': Counts(56_510_400, 2_542_856, 12_112),
+    'mnasnet_a1': Counts(311_579_072, 3_887_038, 33_488),
+}
+
+
+def test_every_reference_network_has_counts():
+  assert set(_COUNTS) == set(REFERENCE_NETWORKS)
+
+
+@pytest.mark.parametrize('name', REFERENCE_NETWORKS)
+def test_counts(name):
+  assert count(REFERENCE_NETWORKS[name], 224, 1000) == _COUNTS[name]
+
+
+@pytest.mark.parametrize('name', REFERENCE_NETWORKS)
+def test_shape(name):
+  network = REFERENCE_NETWORKS[name]
+  assert network.total_stride == 32
+  residuals = [
+      block.has_residual(network.input_filters(index))
+      for index, block in enumerate(network.blocks)
+  ]
+  # Blocks and shortcuts, counted in the papers' tables.
+  assert (len(residuals), sum(residuals)) == {
+      'mobilenet_v2': (17, 10),
+      'mobilenet_v2_1.4': (17, 10),
+      'mobilenet_v3_large': (15, 10),
+      'mobilenet_v3_small': (11, 6),
+      'mnasnet_a1': (16, 9),
+  }[name]
+
+
+def test_v2_expands_the_rounded_filters():
+  network = mobilenet_v2(1.4)
+  assert network.stem.filters == 48
+  assert [block.filters for block in network.blocks[:4]] == [24, 32, 32, 48]
+  assert [block.expanded for block in network.blocks[:4]] == [0, 144, 192, 192]
+
+
+@pytest.mark.parametrize(
+    ('width', 'filters'), [(0.35, 1280), (1.0, 1280), (1.4, 1792)]
+)
+def test_v2_head_grows_and_does_not_shrink(width, filters):
+  assert mobilenet_v2(width).head.filters == filters
+
+
+_NETWORK = NetworkSpec(
+    Stem(16, 5, 1),
+    (Block(16, 0), Block(24, 72, 5, 2, 'hard_swish')),
+    Head(100, 50),
+)
+
+
+def test_scaled_down():
+  assert scale_width(_NETWORK, 0.5) == NetworkSpec(
+      Stem(8, 5, 1),
+      # 12 rounds up to 16, and 36 to 40.
+      (Block(8, 0), Block(16, 40, 5, 2, 'hard_swish')),
+      Head(100, 50),
+  )
+
+
+def test_scaled_up():
+  assert scale_width(_NETWORK, 1.5) == NetworkSpec(
+      Stem(24, 5, 1),
+      (Block(24, 0), Block(40, 112, 5, 2, 'hard_swish')),
+      Head(152, 72),
+  )
+
+
+def test_scaled_to_another_divisor():
+  scaled = scale_width(_NETWORK, 0.5, divisor=4)
+  assert [block.filters for block in scaled.blocks] == [8, 12]
+  assert scaled.blocks[1].expanded == 36
+
+
+def test_missing_head_convolution_stays_missing():
+  network = NetworkSpec(Stem(), (Block(16, 0),), Head(0, 0))
+  assert scale_width(network, 2.0).head == Head(0, 0)
+
+
+@pytest.mark.parametrize('name', REFERENCE_NETWORKS)
+def test_multiplier_of_one_changes_nothing(name):
+  network = REFERENCE_NETWORKS[name]
+  assert scale_width(network, 1.0) == network
+
+
+def test_scaling_grows_the_cost_with_the_multiplier():
+  madds = [
+      count(scale_width(mobilenet_v2(), width), 224, 1000).madds
+      for width in (0.25, 0.5, 0.75, 1.0, 1.25, 1.5)
+  ]
+  assert madds == sorted(set(madds))
+
+
+def test_mnasnet_squeezes_a_quarter_of_its_input():
+  block = reference.mnasnet_a1().blocks[3]
+  assert block.squeeze.filters(24, block.expanded) == 6

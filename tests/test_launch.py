@@ -1,0 +1,406 @@
+"""launch.sh in a copy of its own, with a fake Python and a fake nvidia-smi.
+
+Nothing here installs, reaches the network or touches the real .venv.
+"""
+
+import hashlib
+import json
+import os
+import pathlib
+import shutil
+import subprocess
+import sys
+
+import pytest
+
+_ROOT = pathlib.Path(__file__).parent.parent
+_TOOLS = ('bash', 'basename', 'cat', 'dirname', 'env', 'find', 'mkdir', 'sed',
+          'cp', 'kill')
+
+# Stands for a Python and for that of the environment that it makes. It logs
+# what would install or check, and hands everything else to the real one.
+_FAKE_PYTHON = r"""#!/usr/bin/env bash
+case "$1 $2" in
+  '-c import ensurepip, venv') exit "${FAKE_ENSUREPIP:-0}" ;;
+  '-m venv')
+    echo "venv $3" >>"$FAKE_LOG"
+    mkdir -p "$3/bin" && cp "$0" "$3/bin/python" ;;
+  '-m pip')
+    echo "pip ${*: -1}" >>"$FAKE_LOG"
+    if [[ ${FAKE_PIP:-0} == killed ]]; then kill -9 "$PPID"; fi
+    exit "${FAKE_PIP:-0}" ;;
+  '-m ruff') echo "ruff ${*:3}" >>"$FAKE_LOG"; exit "${FAKE_RUFF:-0}" ;;
+  '-m pytest') echo "pytest ${*:3} in $PWD" >>"$FAKE_LOG" ;;
+  *) exec %s "$@" ;;
+esac
+"""
+_OLD_PYTHON = '#!/usr/bin/env bash\nexit 1\n'
+
+_PROGRAM = """
+import json, os, sys
+import layernas
+print(json.dumps({'name': os.path.basename(sys.argv[0]), 'flags': sys.argv[1:],
+                  'process': os.getpid(), 'package': layernas.__file__}))
+"""
+
+
+class Checkout:
+  """A copy of launch.sh with programs that print how they were started."""
+
+  def __init__(self, folder: pathlib.Path):
+    self.root = folder / 'a checkout'
+    self.bin = folder / 'bin'
+    self.pci = folder / 'pci'
+    self.log = folder / 'log'
+    self.stamp = self.root / '.venv/launch.stamp'
+    self.bin.mkdir()
+    for tool in _TOOLS:
+      (self.bin / tool).symlink_to(shutil.which(tool))
+    self.add_tool('python3', _FAKE_PYTHON % sys.executable)
+    self._write_root()
+
+  def _write_root(self):
+    (self.root / 'experiments').mkdir(parents=True)
+    (self.root / 'layernas').mkdir()
+    (self.root / 'layernas/__init__.py').touch()
+    (self.root / 'outside.py').touch()
+    script = (_ROOT / 'launch.sh').read_text()
+    assert script.count('/sys/bus/pci/devices') == 1
+    target = self.root / 'launch.sh'
+    target.write_text(script.replace('/sys/bus/pci/devices', str(self.pci)))
+    target.chmod(0o755)
+    (self.root / 'requirements.txt').write_text('jax==1.2.3  # pinned\nrich\n')
+    for name in ('search', 'train', 'other'):
+      (self.root / f'experiments/{name}.py').write_text(_PROGRAM)
+
+  def add_tool(self, name, text):
+    path = self.bin / name
+    path.write_text(text)
+    path.chmod(0o755)
+
+  def add_gpus(self, text, code=0):
+    self.add_tool(
+        'nvidia-smi',
+        f"#!/usr/bin/env bash\necho '{text}'\nexit {code}\n",
+    )
+
+  def add_pci_device(self, vendor, device):
+    folder = self.pci / f'{vendor}-{device}'
+    folder.mkdir(parents=True)
+    (folder / 'vendor').write_text(f'{vendor}\n')
+    (folder / 'device').write_text(f'{device}\n')
+
+  def run(self, *arguments, cwd=None, **environment):
+    return subprocess.run(
+        [self.root / 'launch.sh', *arguments],
+        env={'PATH': str(self.bin), 'FAKE_LOG': str(self.log), **environment},
+        cwd=cwd or self.root, capture_output=True, text=True, timeout=60,
+    )
+
+  def started(self, *arguments, **settings):
+    """What the program that launch.sh ends with says of itself."""
+    result = self.run(*arguments, **settings)
+    assert result.returncode == 0, result.stderr
+    return json.loads(result.stdout)
+
+  def dry_run(self, *arguments, **settings):
+    """The commands that would run."""
+    result = self.run('--dry-run', *arguments, **settings)
+    assert result.returncode == 0, result.stderr
+    return [line.rstrip() for line in result.stdout.splitlines()]
+
+  def take_log(self):
+    """The logged calls since the last one."""
+    lines = self.log.read_text().splitlines() if self.log.exists() else []
+    self.log.unlink(missing_ok=True)
+    return lines
+
+  def installation(self, requirement='jax==1.2.3'):
+    return [f'venv {self.root}/.venv', f'pip {requirement}']
+
+
+@pytest.fixture
+def checkout(tmp_path):
+  return Checkout(tmp_path)
+
+
+def assert_one_line(result, code, *parts):
+  assert result.returncode == code
+  errors = [
+      line for line in result.stderr.splitlines()
+      if not line.startswith('launch: ')
+  ]
+  assert len(errors) == 1, result.stderr
+  assert errors[0].startswith('error: ')
+  for part in parts:
+    assert part in errors[0]
+
+
+@pytest.mark.parametrize('flag', ['--help', '-h'])
+def test_help_names_every_command_and_installs_nothing(checkout, flag):
+  result = checkout.run(flag)
+  assert result.returncode == 0
+  for word in ('search', 'train', 'test', 'LAYERNAS_PLATFORM', '--dry-run'):
+    assert word in result.stdout
+  assert checkout.take_log() == []
+
+
+@pytest.mark.parametrize(
+    'command', ['nothing', '--config=x', '../outside', 'other.py']
+)
+def test_unknown_command_is_one_line_and_installs_nothing(checkout, command):
+  assert_one_line(checkout.run(command), 2, command, 'search, train, test')
+  assert checkout.take_log() == []
+
+
+def test_without_a_command_runs_the_default_search(checkout):
+  assert checkout.started()['name'] == 'search.py'
+  assert checkout.started()['flags'] == [
+      '--config=configs/cifar10_small.py', '--workdir=workdir/cifar10_small',
+  ]
+
+
+@pytest.mark.parametrize(('given', 'expected'), [
+    (['--config.seed=1'],
+     ['--config=configs/cifar10_small.py', '--config.seed=1',
+      '--workdir=workdir/cifar10_small']),
+    (['--workdir=there'],
+     ['--config=configs/cifar10_small.py', '--workdir=there']),
+    (['--config', 'x/y.py:smoke'],
+     ['--config', 'x/y.py:smoke', '--workdir=workdir/y_smoke']),
+    (['-config=y.py', '-workdir', 'w'], ['-config=y.py', '-workdir', 'w']),
+])
+def test_search_adds_only_the_missing_flags(checkout, given, expected):
+  assert checkout.started('search', *given)['flags'] == expected
+
+
+def test_search_from_another_folder_finds_the_default_config(
+    checkout, tmp_path
+):
+  assert checkout.started('search', cwd=tmp_path)['flags'] == [
+      f'--config={checkout.root}/configs/cifar10_small.py',
+      f'--workdir={checkout.root}/workdir/cifar10_small',
+  ]
+
+
+@pytest.mark.parametrize('command', ['train', 'other'])
+def test_flags_are_passed_on_unchanged(checkout, command):
+  flags = ['--a=two  words', '', """it's "so" $HOME `x` \\ *""", 'line\nbreak']
+  started = checkout.started(command, *flags)
+  assert started['name'] == f'{command}.py'
+  assert started['flags'] == flags
+
+
+def test_dry_run_prints_the_flags_as_a_shell_reads_them(checkout):
+  flag = """--a=it's "so" $HOME"""
+  last = checkout.dry_run('train', flag)[-1]
+  assert subprocess.run(
+      ['bash', '-c', f"printf '%s\\n' {last}"], capture_output=True, text=True,
+  ).stdout.splitlines()[2:] == [flag]
+
+
+def test_program_replaces_the_script_and_finds_the_package(checkout):
+  checkout.started('other')
+  with subprocess.Popen(
+      [checkout.root / 'launch.sh', 'other'], stdout=subprocess.PIPE,
+      env={'PATH': str(checkout.bin), 'FAKE_LOG': str(checkout.log)},
+  ) as process:
+    started = json.load(process.stdout)
+  assert started['process'] == process.pid
+  assert started['package'] == str(checkout.root / 'layernas/__init__.py')
+
+
+def test_failing_program_gives_its_exit_code(checkout):
+  (checkout.root / 'experiments/other.py').write_text('raise SystemExit(7)')
+  assert checkout.run('other').returncode == 7
+
+
+def test_test_command_runs_ruff_and_then_pytest_in_the_root(checkout, tmp_path):
+  checkout.run('test')
+  assert checkout.take_log() == [
+      *checkout.installation(), 'ruff check', f'pytest  in {checkout.root}',
+  ]
+  checkout.run('test', '-k', 'one thing', cwd=tmp_path)
+  assert checkout.take_log() == [
+      'ruff check', f'pytest -k one thing in {checkout.root}',
+  ]
+
+
+def test_test_command_stops_where_ruff_fails(checkout):
+  checkout.run('test')
+  checkout.take_log()
+  assert checkout.run('test', FAKE_RUFF='1').returncode == 1
+  assert checkout.take_log() == ['ruff check']
+
+
+@pytest.mark.parametrize(('gpus', 'requirement'), [
+    ('580.65.06, 7.5', 'jax[cuda13]==1.2.3'),
+    ('590.10, 12.0', 'jax[cuda13]==1.2.3'),
+    ('580.65.06, 7.0', 'jax[cuda12]==1.2.3'),
+    ('580.65.06, 9.0\n580.65.06, 6.1', 'jax[cuda12]==1.2.3'),
+    ('579.99, 9.0', 'jax[cuda12]==1.2.3'),
+    ('525.60.13, 8.0', 'jax[cuda12]==1.2.3'),
+    ('524.99, 8.0', 'jax==1.2.3'),
+    ('580.65.06, [N/A]', 'jax==1.2.3'),
+    ('', 'jax==1.2.3'),
+])
+def test_driver_and_gpu_choose_the_cuda_build(checkout, gpus, requirement):
+  checkout.add_gpus(gpus)
+  venv = f'{checkout.root}/.venv'.replace(' ', r'\ ')
+  make, pip, *_ = checkout.dry_run()
+  assert make == f'{checkout.bin}/python3 -m venv {venv}'
+  assert pip.startswith(f'{venv}/bin/python -m pip install ')
+  assert pip.replace('\\', '').endswith(f'requirements.txt {requirement}')
+  assert not (checkout.root / '.venv').exists()
+
+
+def test_broken_driver_means_cpu_and_says_so(checkout):
+  checkout.add_gpus('NVIDIA-SMI has failed', code=9)
+  result = checkout.run('--dry-run')
+  assert 'using CPU' in result.stderr
+  assert 'jax==1.2.3' in result.stdout
+
+
+@pytest.mark.parametrize(('vendor', 'device', 'platform'), [
+    ('0x1ae0', '0x005e', 'tpu'),
+    ('0x1ae0', '0x0042', 'cuda13'),  # Google's network card
+    ('0x8086', '0x005e', 'cuda13'),
+])
+def test_tpu_is_found_before_a_gpu(checkout, vendor, device, platform):
+  checkout.add_gpus('580.65.06, 9.0')
+  checkout.add_pci_device('0x8086', '0x1237')
+  checkout.add_pci_device(vendor, device)
+  result = checkout.run('--dry-run')
+  assert f'JAX for {platform}\n' in result.stderr
+
+
+@pytest.mark.parametrize('platform', ['cpu', 'cuda12', 'cuda13', 'tpu'])
+def test_environment_overrides_the_accelerator(checkout, platform):
+  checkout.add_gpus('580.65.06, 9.0')
+  checkout.run('other', LAYERNAS_PLATFORM=platform)
+  extra = '' if platform == 'cpu' else f'[{platform}]'
+  assert checkout.take_log() == checkout.installation(f'jax{extra}==1.2.3')
+
+
+def test_unknown_platform_is_one_line(checkout):
+  result = checkout.run('search', LAYERNAS_PLATFORM='gpu')
+  assert_one_line(result, 2, 'LAYERNAS_PLATFORM: gpu', 'cpu, cuda12, cuda13')
+
+
+def test_second_start_installs_nothing(checkout):
+  checkout.started('other')
+  assert checkout.take_log() == checkout.installation()
+  digest = hashlib.sha256((checkout.root / 'requirements.txt').read_bytes())
+  version = '{}.{}'.format(*sys.version_info[:2])
+  assert checkout.stamp.read_text().split() == [
+      'cpu', version, digest.hexdigest(),
+  ]
+  result = checkout.run('other')
+  assert result.stderr == ''
+  assert checkout.take_log() == []
+
+
+def test_changed_requirements_or_platform_install_afresh(checkout):
+  checkout.started('other')
+  checkout.take_log()
+  leftover = checkout.root / '.venv/leftover'
+  leftover.touch()
+  (checkout.root / 'requirements.txt').write_text('jax==4.5.6\n')
+  checkout.started('other')
+  assert checkout.take_log() == checkout.installation('jax==4.5.6')
+  assert not leftover.exists()
+  checkout.started('other', LAYERNAS_PLATFORM='tpu')
+  assert checkout.take_log() == checkout.installation('jax[tpu]==4.5.6')
+
+
+@pytest.mark.parametrize('end', ['killed', '1'])
+def test_interrupted_installation_is_made_afresh(checkout, end):
+  result = checkout.run('other', FAKE_PIP=end)
+  if end == '1':
+    assert_one_line(result, 1, 'installation failed')
+  assert result.returncode == (1 if end == '1' else -9)
+  assert result.stdout == ''
+  checkout.take_log()
+  leftover = checkout.root / '.venv/leftover'
+  leftover.touch()
+  checkout.started('other')
+  assert checkout.take_log() == checkout.installation()
+  assert not leftover.exists()
+  checkout.started('other')
+  assert checkout.take_log() == []
+
+
+def test_killed_update_is_not_taken_for_the_installation_before_it(checkout):
+  checkout.started('other')
+  checkout.run('other', LAYERNAS_PLATFORM='tpu', FAKE_PIP='killed')
+  checkout.take_log()
+  checkout.started('other')
+  assert checkout.take_log() == checkout.installation()
+
+
+def test_running_installation_of_another_process_is_left_alone(checkout):
+  checkout.started('other')
+  checkout.stamp.write_text(f'installing {os.getpid()}\n')
+  checkout.take_log()
+  result = checkout.run('other')
+  assert_one_line(result, 1, f'process {os.getpid()} is installing')
+  assert (checkout.root / '.venv/bin/python').exists()
+  assert checkout.take_log() == []
+
+
+def test_environment_made_by_hand_is_kept(checkout):
+  checkout.started('other')
+  checkout.stamp.unlink()
+  checkout.take_log()
+  own = checkout.root / '.venv/own'
+  own.touch()
+  checkout.started('other')
+  assert checkout.take_log() == ['pip jax==1.2.3']
+  assert own.exists()
+
+
+def test_activated_environment_is_not_made_from_itself(checkout):
+  checkout.started('other')
+  inside = checkout.root / '.venv/bin'
+  (inside / 'python3').symlink_to('python')
+  (checkout.root / 'requirements.txt').write_text('jax==4.5.6\n')
+  lines = checkout.dry_run(PATH=f'{inside}:{checkout.bin}')
+  assert f'{checkout.bin}/python3 -m venv' in lines[1]
+
+
+def test_newer_python_is_taken_where_python3_is_too_old(checkout):
+  checkout.add_tool('python3', _OLD_PYTHON)
+  checkout.add_tool('python3.13', _OLD_PYTHON)
+  checkout.add_tool('python3.12', _FAKE_PYTHON % sys.executable)
+  assert checkout.dry_run()[0].startswith(f'{checkout.bin}/python3.12 -m venv')
+
+
+def test_missing_or_old_python_is_one_line_that_says_what_to_do(checkout):
+  checkout.add_tool('python3', _OLD_PYTHON)
+  assert_one_line(checkout.run(), 1, '3.11 or newer', 'apt-get install python3')
+  (checkout.bin / 'python3').unlink()
+  assert_one_line(checkout.run(), 1, '3.11 or newer', 'apt-get install python3')
+  assert not (checkout.root / '.venv').exists()
+
+
+def test_missing_venv_module_is_one_line_that_says_what_to_do(checkout):
+  result = checkout.run(FAKE_ENSUREPIP='1')
+  assert_one_line(result, 1, 'apt-get install python3-venv')
+  assert not (checkout.root / '.venv').exists()
+
+
+def test_ci_runs_exactly_the_test_command(tmp_path):
+  (tmp_path / '.ci').mkdir()
+  shutil.copy(_ROOT / '.ci/run', tmp_path / '.ci/run')
+  fake = tmp_path / 'launch.sh'
+  fake.write_text('#!/usr/bin/env bash\necho "$PWD" "$#" "$@"\n')
+  fake.chmod(0o755)
+  result = subprocess.run(
+      [tmp_path / '.ci/run'], capture_output=True, text=True
+  )
+  assert result.stdout == f'{tmp_path} 1 test\n'
+
+
+@pytest.mark.parametrize('name', ['launch.sh', '.ci/run'])
+def test_scripts_are_executable(name):
+  assert os.access(_ROOT / name, os.X_OK)
