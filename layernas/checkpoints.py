@@ -3,11 +3,11 @@
 import re
 from typing import Any
 
-from absl import logging
-from etils import epath
 import jax
 import numpy as np
 import orbax.checkpoint as ocp
+from absl import logging
+from etils import epath
 
 
 class Checkpoints:

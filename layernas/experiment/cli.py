@@ -10,6 +10,7 @@ from typing import NoReturn
 
 from absl import app
 from absl import flags
+from absl import logging
 from ml_collections import config_dict
 from ml_collections import config_flags
 
@@ -66,6 +67,8 @@ def run(main: Callable[[], None]) -> None:
     main: reads `flags.FLAGS`; a UserError that it raises is printed in one
       line.
   """
+  # Below warnings, libraries print pages about every checkpoint.
+  logging.set_verbosity(logging.WARNING)
   app.run(lambda argv: _guarded(main, argv), flags_parser=_parse)
 
 

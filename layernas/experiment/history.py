@@ -1,8 +1,8 @@
 """The finished trials of a search, kept twice.
 
-An orbax checkpoint after every trial is what a search resumes from; trials.jsonl
-holds the same, one line per trial, for people and other programs. Where one of
-them is damaged the other fills in.
+An orbax checkpoint after every trial is what a search resumes from;
+trials.jsonl holds the same, one line per trial, for people and other programs.
+Where one of them is damaged the other fills in.
 """
 
 import json
@@ -40,7 +40,8 @@ class History:
     )
     self._checkpoints = Checkpoints(directory, with_tree=False)
     found = self._checkpoints.restore()
-    self.trials = list(map(trial_from_dict, found[0]['trials'])) if found else []
+    records = found[0]['trials'] if found else []
+    self.trials = list(map(trial_from_dict, records))
     self._extend_from_lines()
     if had_checkpoints and not found and not self.trials:
       raise UserError(

@@ -3,11 +3,11 @@
 from collections.abc import Sequence
 from typing import Any
 
-from etils import epath
 import matplotlib
+import numpy as np
+from etils import epath
 from matplotlib import pyplot as plt
 from matplotlib.figure import Figure
-import numpy as np
 
 from layernas.search import Search
 

@@ -1,6 +1,8 @@
 """What a person sees while a search runs, and its summary at the end."""
 
+import math
 from collections.abc import Mapping
+from collections.abc import Sequence
 from typing import Any
 
 from rich import box
@@ -25,31 +27,23 @@ class SearchProgress:
   Without a terminal there is no bar, only the lines.
   """
 
-  def __init__(self, search: Search, console: Console | None = None):
+  def __init__(
+      self, search: Search, steps: int, console: Console | None = None
+  ):
     """Prepares; use as a context.
 
     Args:
       search: to be shown.
+      steps: of every candidate.
       console: to print on.
     """
-    self.console = console or Console(soft_wrap=True, highlight=False)
+    self.console = console or new_console()
     self._search = search
-    self._progress = Progress(
-        TextColumn('{task.description}'),
-        BarColumn(bar_width=24),
-        MofNCompleteColumn(),
-        TextColumn('{task.fields[note]}'),
-        TimeElapsedColumn(),
-        TextColumn('ETA'),
-        TimeRemainingColumn(),
-        console=self.console,
-        disable=not self.console.is_terminal,
-        speed_estimate_period=600,
-    )
+    self._progress = _bars(self.console)
     self._trials = self._progress.add_task(
         'trials', total=search.bound, completed=len(search.trials), note=''
     )
-    self._steps = self._progress.add_task('candidate', total=None, note='')
+    self._steps = self._progress.add_task('candidate', total=steps, note='')
 
   def __enter__(self) -> 'SearchProgress':
     self._progress.start()
@@ -86,6 +80,58 @@ class SearchProgress:
     )
 
 
+class StepProgress:
+  """A bar of the steps of one training; use as a context."""
+
+  def __init__(self, name: str, steps: int):
+    """Prepares.
+
+    Args:
+      name: of what is trained.
+      steps: in all.
+    """
+    self.console = new_console()
+    self._progress = _bars(self.console)
+    self._task = self._progress.add_task(name, total=steps, note='compiling')
+
+  def __enter__(self) -> 'StepProgress':
+    self._progress.start()
+    return self
+
+  def __exit__(self, *error: object) -> None:
+    self._progress.stop()
+
+  def say(self, text: str) -> None:
+    """Prints a line."""
+    self.console.print(text)
+
+  def stepped(self, step: int, metrics: Mapping[str, float]) -> None:
+    """Shows how far the training is."""
+    self._progress.update(
+        self._task, completed=step, note=f'loss {metrics["train_loss"]:.3f}'
+    )
+
+
+def new_console() -> Console:
+  """Where everything is printed; lines are not cut to the terminal."""
+  return Console(soft_wrap=True, highlight=False)
+
+
+def _bars(console: Console) -> Progress:
+  return Progress(
+      TextColumn('{task.description}'),
+      BarColumn(bar_width=24),
+      MofNCompleteColumn(),
+      TextColumn('{task.fields[note]}'),
+      TimeElapsedColumn(),
+      TextColumn('ETA'),
+      TimeRemainingColumn(),
+      console=console,
+      disable=not console.is_terminal,
+      speed_estimate_period=600,
+  )
+
+
 def trial_line(trial: Trial, search: Search) -> str:
   """One line on a finished trial."""
   candidate, evaluation = trial.candidate, trial.evaluation
@@ -115,7 +161,7 @@ def opening_lines(search: Search) -> list[str]:
       f'space: {len(space)} layers, options {space.option_counts},'
       f' {space.size:,} networks',
       f'{problem.cost.unit}: {low:,} to {high:,}, target'
-      f' {problem.target.low:,} to {problem.target.high:,}',
+      f' {_limit(problem.target.low)} to {_limit(problem.target.high)}',
   ]
   if bound is not None:
     lines.append(f'bound: H * keep * sum|S_l| = {bound:,} trials')
@@ -153,6 +199,32 @@ def summary_table(result: Mapping[str, Any]) -> Table:
   for row in rows:
     table.add_row(*row)
   return table
+
+
+def comparison_table(rows: Sequence[Mapping[str, Any]]) -> Table:
+  """Test accuracies of the final trainings.
+
+  Args:
+    rows: as `final.run_final` returns them.
+
+  Returns:
+    A rich table.
+  """
+  table = Table(title='test accuracy after the final training', box=box.SIMPLE)
+  for heading in ('network', 'MAdds', 'parameters', 'mean', 'by seed'):
+    table.add_column(heading, justify='left' if heading == 'network' else
+                     'right')
+  for row in rows:
+    table.add_row(
+        row['name'], f'{row["madds"]:,}', f'{row["params"]:,}',
+        f'{row["mean"]:.4f}',
+        ', '.join(f'{accuracy:.4f}' for accuracy in row['accuracies']),
+    )
+  return table
+
+
+def _limit(cost: float) -> str:
+  return f'{cost:,.0f}' if math.isfinite(cost) else 'no limit'
 
 
 def _option(value: Any) -> str:

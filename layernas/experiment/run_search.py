@@ -24,6 +24,7 @@ from layernas.search import Search
 from layernas.training.checks import check_batches
 from layernas.training.checks import check_training
 from layernas.training.devices import enable_compilation_cache
+from layernas.training.train import training_steps
 
 
 def run_search(
@@ -58,7 +59,10 @@ def run_search(
     stack.callback(history.close)
     search.replay(history.trials)
     enable_compilation_cache(directory.path / 'compilation_cache')
-    progress = SearchProgress(search)
+    progress = SearchProgress(
+        search,
+        training_steps(config.training, dataset.num_examples('train')),
+    )
     for line in opening_lines(search):
       progress.say(line)
     if history.trials:

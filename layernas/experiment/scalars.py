@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 from typing import Any
 
-from etils import epath
 import tensorboardX
+from etils import epath
 
 from layernas.search import Search
 from layernas.search import Trial

@@ -22,6 +22,8 @@ from layernas.search.space import SearchSpace
 
 Number = int | float
 
+_LARGEST = 2**53
+
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Factor:
@@ -44,10 +46,17 @@ class Factor:
     else:
       raise UserError(f'cost factor {self.scope}: dtype {table.dtype}: allowed'
                       ' are integers and floats')
-    if not np.all(np.isfinite(table)):
-      raise UserError(f'cost factor {self.scope}: allowed are finite costs only')
+    # Inside these limits no sum of integers wraps round, and the float edges
+    # of buckets are as fine as the costs.
+    outside = table[~(np.abs(table) <= _LARGEST)]
+    if outside.size:
+      raise UserError(
+          f'cost factor {self.scope}: cost {outside[0]}: allowed are finite'
+          f' numbers between -{_LARGEST:,} and {_LARGEST:,}'
+      )
     if list(self.scope) != sorted(set(self.scope)):
-      raise UserError(f'cost factor {self.scope}: layers must ascend')
+      raise UserError(f'cost factor {self.scope}: layers out of order: allowed'
+                      ' are ascending layer indices')
     object.__setattr__(self, 'table', table)
 
   @functools.cached_property
@@ -118,10 +127,14 @@ class FactoredCost:
 
   def cost(self, architecture: Architecture) -> Number:
     """Cost of one architecture."""
-    return sum(
-        factor.table.item(tuple(architecture[layer] for layer in factor.scope))
-        for factor in self.factors
-    )
+    total = 0
+    # From Python 3.12 on sum() rounds floats in a way of its own, and a cost
+    # could leave its reachable interval.
+    for factor in self.factors:
+      total += factor.table.item(
+          tuple(architecture[layer] for layer in factor.scope)
+      )
+    return total
 
   def costs(self, architectures: np.ndarray) -> np.ndarray:
     """Costs of many architectures.

@@ -5,9 +5,9 @@ import json
 import time
 from typing import Any
 
+import jax
 from absl import logging
 from etils import epath
-import jax
 
 from layernas.checkpoints import Checkpoints
 from layernas.errors import UserError

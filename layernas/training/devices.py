@@ -2,9 +2,9 @@
 
 from typing import Any
 
-from etils import epath
 import jax
 import numpy as np
+from etils import epath
 
 
 def shard(batch: dict[str, np.ndarray]) -> dict[str, np.ndarray]:

@@ -30,7 +30,10 @@ def learning_rate(config: Any, steps_per_epoch: int) -> optax.Schedule:
         peak, max(1, round(config.decay_epochs * steps_per_epoch)),
         config.decay_rate, staircase=True,
     )
-    decay = lambda step: staircase(step + warmup)
+
+    def decay(step: Any) -> Any:
+      return staircase(step + warmup)
+
   else:
     decay = optax.constant_schedule(peak)
   if not warmup:

@@ -6,10 +6,10 @@ from collections.abc import Callable
 from collections.abc import Mapping
 from typing import Any
 
-from etils import epath
-from flax import jax_utils
 import flax.linen as nn
 import numpy as np
+from etils import epath
+from flax import jax_utils
 
 from layernas.data.dataset import Dataset
 from layernas.data.registry import load_dataset
@@ -17,8 +17,8 @@ from layernas.models.initialization import initial_variables
 from layernas.models.network import InvertedResidualNetwork
 from layernas.networks.spec import NetworkSpec
 from layernas.training import losses
-from layernas.training.checks import DTYPES
 from layernas.training.checkpoints import TrainingCheckpoints
+from layernas.training.checks import DTYPES
 from layernas.training.devices import shard
 from layernas.training.devices import wait_on_cpu
 from layernas.training.learning_rate import learning_rate
@@ -100,26 +100,40 @@ def train_and_evaluate(
   training = config.training
   model = create_model(config, network, dataset.num_classes)
   steps_per_epoch = dataset.num_examples(train_split) // training.batch_size
-  steps = max(1, round(training.epochs * steps_per_epoch))
+  steps = training_steps(training, dataset.num_examples(train_split))
   optimizer = make_optimizer(training, learning_rate(training, steps_per_epoch))
   variables = initial_variables(model, dataset.image_size, seed)
   state = initial_state(variables, optimizer, ema=training.ema_decay > 0)
   run = TrainingCheckpoints(
       config, network, seed, train_split, epath.Path(workdir) / 'checkpoints'
   )
+  step = make_train_step(model, optimizer, training, training.log_every_steps)
   with run:
     state = run.restore(state)
-    state, metrics = _train(
-        state, make_train_step(model, optimizer, training,
-                               training.log_every_steps),
-        dataset.train_batches(
-            train_split, training.batch_size, seed, int(state.step)
-        ),
-        steps, seed, training, run, report,
+    batches = dataset.train_batches(
+        train_split, training.batch_size, seed, int(state.step)
     )
-    metrics |= evaluate(model, state.evaluated, dataset, evaluation_split,
-                        training.evaluation_batch_size)
+    state, metrics = _train(
+        state, step, batches, steps, seed, training, run, report
+    )
+    metrics |= evaluate(
+        model, state.evaluated, dataset, evaluation_split,
+        training.evaluation_batch_size,
+    )
   return TrainResult(metrics, steps, run.seconds())
+
+
+def training_steps(training: Any, examples: int) -> int:
+  """Optimiser steps of a whole training, at least one.
+
+  Args:
+    training: section with `epochs` and `batch_size`.
+    examples: images to train on.
+
+  Returns:
+    Steps; an epoch is cut to whole batches.
+  """
+  return max(1, round(training.epochs * (examples // training.batch_size)))
 
 
 def evaluate(
@@ -150,7 +164,8 @@ def evaluate(
 
 def _train(
     state: TrainState, train_step: Callable[..., TrainState], batches: Any,
-    steps: int, seed: int, training: Any, run: TrainingCheckpoints, report: Report | None,
+    steps: int, seed: int, training: Any, run: TrainingCheckpoints,
+    report: Report | None,
 ) -> tuple[TrainState, dict[str, float]]:
   """Runs the steps that are left; returns replicated state and metrics."""
   first = int(state.step)

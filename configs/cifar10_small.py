@@ -1,0 +1,27 @@
+"""A layerwise search on 10,000 embedded CIFAR-10 images.
+
+  ./launch.sh
+"""
+
+from ml_collections import ConfigDict
+
+from configs import default
+
+
+def get_config(argument: str = '') -> ConfigDict:
+  """The config of the main job.
+
+  Args:
+    argument: '' or 'smoke', which shrinks the run to under a minute.
+
+  Returns:
+    A locked config.
+  """
+  config = default.get_config()
+  config.target.high = 1.8e6
+  config.search.buckets = 2
+  config.training.epochs = 1.0
+  config.training.warmup_epochs = 0.2
+  config.final.epochs = 12.0
+  config.final.warmup_epochs = 1.0
+  return default.finish(config, argument)

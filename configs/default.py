@@ -1,0 +1,171 @@
+"""Every field of a run with its default; other configs change a few.
+
+Not a run of its own. A field that is not here does not exist: configs are
+locked, and a mistyped one is an error.
+"""
+
+from ml_collections import ConfigDict
+
+
+def get_config() -> ConfigDict:
+  """The defaults, unlocked."""
+  config = ConfigDict()
+  # Of the search, and from it of every trial.
+  config.seed = 0
+  # A name of layernas.networks.spaces, or module:function of your own.
+  config.space = 'cifar10_small'
+
+  config.cost = cost = ConfigDict()
+  # What groups and limits candidates: madds or params.
+  cost.metric = 'madds'
+
+  config.target = target = ConfigDict()
+  # Smallest cost that the answer may have; 0 = no limit.
+  target.low = 0.0
+  # Largest cost that the answer may have; 0 = no limit.
+  target.high = 0.0
+
+  config.search = search = ConfigDict()
+  # sweep, interleaved or recentred.
+  search.schedule = 'sweep'
+  # H, cost buckets per layer; 100 in the paper.
+  search.buckets = 100
+  # Entries kept per bucket.
+  search.keep = 1
+  # How the cost axis is cut: linear, log or equal_count.
+  search.spacing = 'linear'
+  # Where undecided layers stand: default, smallest, largest or random.
+  search.start = 'default'
+  # Order of the layers: forward, backward, alternating or random.
+  search.order = 'forward'
+  # The visits of the interleaved schedule.
+  search.visit = visit = ConfigDict()
+  # R, entries that a visit selects.
+  visit.entries = 1
+  # T, untried options that it tries of each.
+  visit.options = 1
+  # How entries are selected: uniform or best.
+  visit.select = 'uniform'
+  # Random children over which a layer's cost axis is cut.
+  visit.axis_samples = 2000
+
+  config.budget = budget = ConfigDict()
+  # Trials at most; 0 = no limit.
+  budget.trials = 0
+  # Seconds spent in trials at most; 0 = no limit.
+  budget.seconds = 0.0
+  # Failed trials in a row that end the search; 0 = no limit.
+  budget.failures = 10
+
+  config.data = data = ConfigDict()
+  # embedded, tfds or folder.
+  data.source = 'embedded'
+  # Of the embedded or TFDS data set.
+  data.name = 'cifar10_subset'
+  # Image folder, or where TFDS keeps prepared sets ('' = its default).
+  data.directory = ''
+  # Side of the images in pixels.
+  data.image_size = 32
+  # Share of the training images held out: they give the reward.
+  data.validation_share = 0.2
+  # none, flip, crop_flip or resized_crop.
+  data.augmentation = 'crop_flip'
+  # Pixels added at each border before crop_flip crops.
+  data.crop_padding = 4
+
+  config.model = model = ConfigDict()
+  # float32 or bfloat16; parameters are always float32.
+  model.dtype = 'float32'
+  # Share of the old running average that batch norm keeps in a step.
+  model.batch_norm_momentum = 0.9
+  # Added to batch norm's variance (MobileNetV3, MnasNet: 1e-3).
+  model.batch_norm_epsilon = 1e-3
+  # Normalise by the images of all devices instead of each device's own.
+  model.sync_batch_norm = True
+  # Share of features dropped before the classifier.
+  model.dropout = 0.0
+
+  # How each candidate is trained.
+  config.training = get_training()
+  # How experiments/train.py trains the winner.
+  config.final = get_training()
+
+  config.reference = reference = ConfigDict()
+  # Seeds that experiments/train.py trains each network with.
+  reference.seeds = 3
+  # The width-scaled reference's filters are rounded to multiples of this.
+  reference.divisor = 1
+  return config
+
+
+def get_training() -> ConfigDict:
+  """Fields of one kind of training."""
+  training = ConfigDict()
+  # Images of one step, over all devices.
+  training.batch_size = 64
+  # Images of one evaluation step, over all devices.
+  training.evaluation_batch_size = 250
+  # Passes over the training images.
+  training.epochs = 2.0
+  # sgd (Nesterov momentum) or rmsprop (TensorFlow's).
+  training.optimizer = 'sgd'
+  # Peak, for a batch of 256; scales with the batch.
+  training.learning_rate = 0.4
+  # cosine, stepped or constant.
+  training.schedule = 'cosine'
+  # Linear warm-up.
+  training.warmup_epochs = 0.5
+  # Of the stepped schedule: factor and epochs between steps (MobileNetV3).
+  training.decay_rate = 0.97
+  # See decay_rate.
+  training.decay_epochs = 2.4
+  # Of sgd and rmsprop.
+  training.momentum = 0.9
+  # Of rmsprop: decay of the squared gradient's average.
+  training.rms_decay = 0.9
+  # Of rmsprop: epsilon inside the root.
+  training.rms_epsilon = 1e-3
+  # Times half the squared norm of all kernels.
+  training.weight_decay = 4e-5
+  # Share of the target spread over all classes.
+  training.label_smoothing = 0.0
+  # Decay of the moving average of the variables; 0 = no average.
+  training.ema_decay = 0.0
+  # Steps between printed and recorded metrics.
+  training.log_every_steps = 25
+  # Steps between checkpoints of a network in training; 0 = none.
+  training.checkpoint_every_steps = 100
+  return training
+
+
+def finish(config: ConfigDict, argument: str) -> ConfigDict:
+  """Applies a config's argument and locks it.
+
+  Args:
+    config: to finish.
+    argument: '' or 'smoke', which shrinks any config to a few short trials.
+
+  Returns:
+    The config, locked.
+
+  Raises:
+    ValueError: another argument.
+  """
+  if argument not in ('', 'smoke'):
+    raise ValueError(
+        f"config argument {argument!r}: allowed are 'smoke' or none"
+    )
+  if argument == 'smoke':
+    config.data.image_size = 16
+    config.target.high /= 4
+    # So that already the first networks lie in the target interval.
+    config.search.start = 'smallest'
+    config.search.buckets = 1
+    config.budget.trials = 4
+    config.reference.seeds = 1
+    for training in (config.training, config.final):
+      training.epochs = 0.2
+      training.warmup_epochs = 0.0
+      training.log_every_steps = 5
+      training.checkpoint_every_steps = 10
+  return config.lock()

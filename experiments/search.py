@@ -1,0 +1,28 @@
+"""Runs or resumes a layerwise search.
+
+  python experiments/search.py --config=configs/cifar10_small.py \
+    --config.search.buckets=20 --workdir=workdir/my_search
+
+The same command with the same workdir goes on where it was interrupted.
+"""
+
+from absl import flags
+
+from layernas.experiment import cli
+
+_CONFIG = cli.define_config('Config file of the search, [:smoke].')
+_WORKDIR = flags.DEFINE_string(
+    'workdir', None, 'Directory of the run; is made or resumed.', required=True
+)
+
+
+def main() -> None:
+  """Runs the search."""
+  # JAX is slow to import; a wrong flag is answered before.
+  from layernas.experiment.run_search import run_search  # noqa: PLC0415
+
+  run_search(cli.config_of(_CONFIG), _WORKDIR.value)
+
+
+if __name__ == '__main__':
+  cli.run(main)

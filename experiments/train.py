@@ -1,0 +1,46 @@
+"""Trains a found network to the end and tests it beside a reference.
+
+  python experiments/train.py --architecture=workdir/cifar10_small/result.json
+
+Without --config the one recorded in result.json is used; a published network
+(--architecture=mobilenet_v2) needs --config. The same command goes on where it
+was interrupted.
+"""
+
+import pathlib
+
+from absl import flags
+from ml_collections import ConfigDict
+
+from layernas.errors import UserError
+from layernas.experiment import cli
+
+_ARCHITECTURE = flags.DEFINE_string(
+    'architecture', None, 'A result.json, or the name of a published network.',
+    required=True,
+)
+_CONFIG = cli.define_config('Config file; default: that of the search.')
+_WORKDIR = flags.DEFINE_string(
+    'workdir', None, 'Directory of the run; default: final/ beside result.json.'
+)
+
+
+def main() -> None:
+  """Trains and tests."""
+  # JAX is slow to import; a wrong flag is answered before.
+  from layernas.experiment import final  # noqa: PLC0415
+
+  architecture = final.read_architecture(_ARCHITECTURE.value)
+  if _CONFIG.value is None and architecture.config:
+    config = ConfigDict(architecture.config).lock()
+  else:
+    config = cli.config_of(_CONFIG)
+  workdir = _WORKDIR.value
+  if workdir is None and not architecture.config:
+    raise UserError('flag --workdir: missing; allowed is a directory')
+  beside = pathlib.Path(_ARCHITECTURE.value).parent / 'final'
+  final.run_final(config, architecture, workdir or beside)
+
+
+if __name__ == '__main__':
+  cli.run(main)

@@ -1,0 +1,232 @@
+"""Trains a found network to the end, beside a width-scaled reference."""
+
+import contextlib
+import dataclasses
+import statistics
+from typing import Any
+
+from etils import epath
+from ml_collections import config_dict
+
+from layernas.data.dataset import Dataset
+from layernas.data.registry import load_dataset
+from layernas.errors import UserError
+from layernas.experiment.plots import save_comparison
+from layernas.experiment.progress import StepProgress
+from layernas.experiment.progress import comparison_table
+from layernas.experiment.progress import new_console
+from layernas.experiment.report import versions
+from layernas.experiment.scalars import Scalars
+from layernas.experiment.setup import make_space
+from layernas.experiment.workdir import Workdir
+from layernas.experiment.workdir import read_json
+from layernas.networks.counting import count
+from layernas.networks.reference import REFERENCE_NETWORKS
+from layernas.networks.reference import scale_width
+from layernas.networks.space import check_image_size
+from layernas.networks.spec import NetworkSpec
+from layernas.networks.spec_json import spec_from_dict
+from layernas.training.checks import check_batches
+from layernas.training.checks import check_training
+from layernas.training.devices import enable_compilation_cache
+from layernas.training.train import train_and_evaluate
+from layernas.training.train import training_steps
+
+# Steps of the multiplier in the search for the reference's width.
+_WIDTH_STEP = 1e-3
+
+
+@dataclasses.dataclass(frozen=True)
+class Architecture:
+  """What --architecture named.
+
+  Attributes:
+    name: 'winner', or the name of a published network.
+    network: its spec.
+    config: recorded beside it, or None.
+  """
+
+  name: str
+  network: NetworkSpec
+  config: dict[str, Any] | None
+
+
+def read_architecture(text: str) -> Architecture:
+  """Reads a result.json, or takes a published network by name.
+
+  Args:
+    text: path or name.
+
+  Returns:
+    The architecture.
+
+  Raises:
+    UserError: there is no such file or name, or the search found nothing.
+  """
+  if text in REFERENCE_NETWORKS:
+    return Architecture(text, REFERENCE_NETWORKS[text], None)
+  if not epath.Path(text).exists():
+    raise UserError(
+        f'flag --architecture: {text!r}: allowed are an existing result.json,'
+        f' or one of {list(REFERENCE_NETWORKS)}'
+    )
+  result = read_json(text)
+  if not isinstance(result, dict) or not result.get('winner'):
+    raise UserError(
+        f'file {text}: no winner in it; allowed is the result.json of a search'
+        ' that found a network in its target interval'
+    )
+  network = spec_from_dict(result['winner'].get('network', {}))
+  return Architecture('winner', network, result.get('config'))
+
+
+def width_scaled(
+    network: NetworkSpec, madds: int, divisor: int, image_size: int,
+    num_classes: int,
+) -> NetworkSpec:
+  """The narrowest multiple of a network that has at least so many MAdds.
+
+  The multiplier is one for all filters, in steps of a thousandth.
+
+  Args:
+    network: to scale.
+    madds: that the result has at least, so that it is never at a disadvantage.
+    divisor: filters are rounded to multiples of it.
+    image_size: side in pixels.
+    num_classes: of the data set.
+
+  Returns:
+    The scaled network.
+  """
+  low, high = 1, 2
+  def enough(step: int) -> bool:
+    scaled = scale_width(network, step * _WIDTH_STEP, divisor)
+    return count(scaled, image_size, num_classes).madds >= madds
+
+  while not enough(high):
+    high *= 2
+  while high - low > 1:
+    middle = (low + high) // 2
+    low, high = (low, middle) if enough(middle) else (middle, high)
+  return scale_width(network, high * _WIDTH_STEP, divisor)
+
+
+def run_final(
+    config: config_dict.ConfigDict, architecture: Architecture,
+    workdir: epath.PathLike,
+) -> list[dict[str, Any]]:
+  """Trains and tests; resumes where it was interrupted.
+
+  The winner of a search is trained with every seed, and so is its space's
+  default network scaled in width to the winner's MAdds, with the same recipe.
+  A published network is trained alone.
+
+  Args:
+    config: as of the search; its section `final` is the recipe.
+    architecture: what to train.
+    workdir: of this run.
+
+  Returns:
+    One row per network: name, MAdds, parameters, test accuracies by seed.
+
+  Raises:
+    UserError: something in config or workdir is wrong.
+  """
+  check_training(config, 'final')
+  dataset = load_dataset(config.data)
+  check_batches(config, dataset, 'all_train', 'final')
+  networks = _networks(config, architecture, dataset)
+  recipe = config.copy_and_resolve_references()
+  with recipe.unlocked():
+    recipe.training = config.final
+  directory = Workdir(workdir)
+  directory.open(config)
+  with contextlib.ExitStack() as stack:
+    stack.callback(directory.close)
+    enable_compilation_cache(directory.path / 'compilation_cache')
+    rows = [
+        _train_network(name, network, recipe, dataset, directory)
+        for name, network in networks.items()
+    ]
+    _report(rows, config, directory)
+  return rows
+
+
+def _networks(
+    config: Any, architecture: Architecture, dataset: Dataset
+) -> dict[str, NetworkSpec]:
+  shape = dataset.image_size, dataset.num_classes
+  check_image_size(architecture.network, dataset.image_size)
+  networks = {architecture.name: architecture.network}
+  if architecture.name == 'winner':
+    space = make_space(config.space)
+    default = space.network(space.search_space.default)
+    madds = count(architecture.network, *shape).madds
+    networks['width-scaled reference'] = width_scaled(
+        default, madds, config.reference.divisor, *shape
+    )
+  return networks
+
+
+def _train_network(
+    name: str, network: NetworkSpec, recipe: Any, dataset: Dataset,
+    directory: Workdir,
+) -> dict[str, Any]:
+  counts = count(network, dataset.image_size, dataset.num_classes)
+  metrics = [
+      _train_seed(name, network, seed, recipe, dataset, directory)
+      for seed in range(recipe.reference.seeds)
+  ]
+  return {
+      'name': name,
+      'madds': counts.madds,
+      'params': counts.params,
+      'accuracies': [values['accuracy'] for values in metrics],
+      'metrics': metrics,
+      'network': network.to_dict(),
+  }
+
+
+def _train_seed(
+    name: str, network: NetworkSpec, seed: int, recipe: Any, dataset: Dataset,
+    directory: Workdir,
+) -> dict[str, float]:
+  """Metrics of one training, read back where it is finished."""
+  run = f'{name.replace(" ", "_")}/seed{seed}'
+  done = directory.read_json(f'{run}/metrics.json')
+  if done is not None:
+    return done
+  scalars = Scalars(directory.path / 'tensorboard')
+  steps = training_steps(recipe.training, dataset.num_examples('all_train'))
+  with StepProgress(f'{name}, seed {seed}', steps) as progress:
+
+    def logged(step: int, metrics: Any) -> None:
+      progress.stepped(step, metrics)
+      scalars.write(run, step, metrics)
+
+    result = train_and_evaluate(
+        recipe, network, directory.path / run, seed=seed, dataset=dataset,
+        train_split='all_train', evaluation_split='test', report=logged,
+    )
+    progress.say(
+        f'{name}, seed {seed}: test accuracy {result.metrics["accuracy"]:.4f},'
+        f' {result.seconds:.0f} s'
+    )
+  scalars.close()
+  directory.write_json(f'{run}/metrics.json', dict(result.metrics))
+  return dict(result.metrics)
+
+
+def _report(
+    rows: list[dict[str, Any]], config: Any, directory: Workdir
+) -> None:
+  for row in rows:
+    row['mean'] = statistics.fmean(row['accuracies'])
+  directory.write_json(
+      'final.json',
+      {'networks': rows, 'versions': versions(), 'config': config.to_dict()},
+  )
+  save_comparison(rows, directory.path / 'final.png')
+  console = new_console()
+  console.print(comparison_table(rows))
+  console.print(f'results: {directory.path}/final.json, final.png')

@@ -1,0 +1,84 @@
+"""A search that takes seconds: three layers, two blocks, 16-pixel images."""
+
+import json
+import pathlib
+import subprocess
+import sys
+from collections.abc import Sequence
+
+from ml_collections import ConfigDict
+
+from configs import default
+from layernas.networks.space import NetworkLayer
+from layernas.networks.space import NetworkSpace
+from layernas.networks.spec import Block
+from layernas.networks.spec import Head
+from layernas.networks.spec import NetworkSpec
+from layernas.networks.spec import Stem
+
+ROOT = pathlib.Path(__file__).parent.parent
+
+
+def space() -> NetworkSpace:
+  """Eight networks of 43,504 to 83,056 MAdds on 16-pixel images."""
+  base = NetworkSpec(Stem(8), (Block(8, 0), Block(8, 16, stride=2)), Head(0))
+  return NetworkSpace(base, (
+      NetworkLayer('width', ('block0',), ({'filters': 8}, {'filters': 16}), 1),
+      NetworkLayer('kernel', ('block0',), ({'kernel': 3}, {'kernel': 5})),
+      NetworkLayer(
+          'expanded', ('block1',), ({'expanded': 16}, {'expanded': 24})
+      ),
+  ))
+
+
+def get_config(argument: str = '') -> ConfigDict:
+  """A config of that search; the argument changes nothing."""
+  del argument
+  config = default.get_config()
+  config.space = 'tests.tiny:space'
+  config.search.buckets = 2
+  config.data.image_size = 16
+  config.reference.seeds = 2
+  for training in (config.training, config.final):
+    training.batch_size = 100
+    training.epochs = 0.25
+    training.warmup_epochs = 0.0
+    training.log_every_steps = 5
+    training.checkpoint_every_steps = 4
+  return config.lock()
+
+
+def run_program(
+    name: str, *flags: str, timeout: float = 300
+) -> subprocess.CompletedProcess:
+  """Runs experiments/NAME.py to its end."""
+  return subprocess.run(
+      command(name, *flags), cwd=ROOT, capture_output=True, text=True,
+      timeout=timeout, check=False,
+  )
+
+
+def command(name: str, *flags: str) -> list[str]:
+  """Command line of experiments/NAME.py."""
+  return [sys.executable, str(ROOT / 'experiments' / f'{name}.py'), *flags]
+
+
+def without_times(workdir: pathlib.Path) -> dict[str, object]:
+  """What a search must give again to the byte: all but wall times."""
+  trials = [
+      json.loads(line)
+      for line in (workdir / 'trials.jsonl').read_text().splitlines()
+  ]
+  result = json.loads((workdir / 'result.json').read_text())
+  for record in [*trials, result]:
+    del record['seconds']
+  return {
+      'trials': trials,
+      'tables': (workdir / 'tables.json').read_text(),
+      'result': result,
+  }
+
+
+def lines_of(text: str) -> Sequence[str]:
+  """Lines that are not empty."""
+  return [line for line in text.splitlines() if line.strip()]
