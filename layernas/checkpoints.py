@@ -1,6 +1,7 @@
 """Checkpoints that survive a kill and a damaged file, on top of orbax."""
 
 import re
+from collections.abc import Callable
 from typing import Any
 
 import jax
@@ -8,6 +9,8 @@ import numpy as np
 import orbax.checkpoint as ocp
 from absl import logging
 from etils import epath
+
+from layernas.errors import UserError
 
 
 class Checkpoints:
@@ -52,22 +55,31 @@ class Checkpoints:
       items['tree'] = ocp.args.StandardSave(jax.tree.map(np.asarray, tree))
     self._manager.save(step, args=ocp.args.Composite(**items))
 
-  def restore(self, template: Any = None) -> tuple[Any, Any] | None:
+  def restore(
+      self, template: Any = None, check: Callable[[Any], None] | None = None
+  ) -> tuple[Any, Any] | None:
     """Reads the newest checkpoint that can be read.
 
     Args:
       template: tree of the shapes and dtypes that are expected.
+      check: called with a record before its tree is read; raises UserError
+        where the record shows that the tree is another than expected.
 
     Returns:
       (record, tree of NumPy arrays or None), or None where none can be read.
+
+    Raises:
+      UserError: that of `check`; nothing is set aside then.
     """
     steps = sorted(self._manager.all_steps(), reverse=True)
     found = None
     unreadable = []
     for step in steps:
       try:
-        found = self._read(step, template)
+        found = self._read(step, template, check)
         break
+      except UserError:
+        raise
       except Exception as error:  # Whatever a damaged file makes orbax raise.
         unreadable.append(step)
         logging.warning(
@@ -99,14 +111,20 @@ class Checkpoints:
   def _open(self) -> ocp.CheckpointManager:
     return ocp.CheckpointManager(self._directory, options=self._options)
 
-  def _read(self, step: int, template: Any) -> tuple[Any, Any]:
-    items = {'record': ocp.args.JsonRestore()}
-    if self._with_tree:
-      items['tree'] = ocp.args.StandardRestore(
-          jax.tree.map(np.asarray, template)
-      )
-    read = self._manager.restore(step, args=ocp.args.Composite(**items))
-    return read['record'], read['tree'] if self._with_tree else None
+  def _read(
+      self, step: int, template: Any, check: Callable[[Any], None] | None
+  ) -> tuple[Any, Any]:
+    record = self._read_item(step, 'record', ocp.args.JsonRestore())
+    if check:
+      check(record)
+    if not self._with_tree:
+      return record, None
+    tree = ocp.args.StandardRestore(jax.tree.map(np.asarray, template))
+    return record, self._read_item(step, 'tree', tree)
+
+  def _read_item(self, step: int, name: str, args: Any) -> Any:
+    args = ocp.args.Composite(**{name: args})
+    return self._manager.restore(step, args=args)[name]
 
 
 def _first_line(error: Exception) -> str:

@@ -35,11 +35,13 @@ class BucketAxis:
 
 def linear_axis(costs: np.ndarray, buckets: int) -> BucketAxis:
   """Buckets of equal width between the smallest and the largest cost."""
-  low, high = costs.min(), costs.max()
+  low, high = costs.min().item(), costs.max().item()
   if low == high:
     return BucketAxis(())
-  steps = np.arange(1, buckets) / buckets
-  return BucketAxis(tuple((low + (high - low) * steps).tolist()))
+  # Rounded once, so that an edge at an integer cost is that integer.
+  return BucketAxis(
+      tuple(low + (high - low) * step / buckets for step in range(1, buckets))
+  )
 
 
 def log_axis(costs: np.ndarray, buckets: int) -> BucketAxis:

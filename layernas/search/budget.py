@@ -26,7 +26,7 @@ class Budget:
       value = getattr(self, field.name)
       if not value > 0:
         raise UserError(
-            f'budget {field.name}: {value!r}: allowed are numbers above zero'
+            f'budget.{field.name}: {value!r}: allowed are numbers above zero'
         )
 
   def spent(self, trials: int, seconds: float, failures: int) -> str:

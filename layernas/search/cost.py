@@ -22,7 +22,8 @@ from layernas.search.space import SearchSpace
 
 Number = int | float
 
-_LARGEST = 2**53
+# Sums of integers below it do not wrap round, and floats hold them exactly.
+_LIMIT = 2**53
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -39,25 +40,18 @@ class Factor:
 
   def __post_init__(self) -> None:
     table = np.asarray(self.table)
-    if table.dtype.kind in 'ui':
-      table = table.astype(np.int64)
-    elif table.dtype.kind == 'f':
-      table = table.astype(np.float64)
-    else:
+    if table.dtype.kind not in 'uif':
       raise UserError(f'cost factor {self.scope}: dtype {table.dtype}: allowed'
                       ' are integers and floats')
-    # Inside these limits no sum of integers wraps round, and the float edges
-    # of buckets are as fine as the costs.
-    outside = table[~(np.abs(table) <= _LARGEST)]
+    outside = table[~(np.abs(table.astype(np.float64)) < _LIMIT)]
     if outside.size:
-      raise UserError(
-          f'cost factor {self.scope}: cost {outside[0]}: allowed are finite'
-          f' numbers between -{_LARGEST:,} and {_LARGEST:,}'
-      )
+      raise UserError(f'cost factor {self.scope}: cost {outside[0]}: allowed'
+                      f' are numbers between -{_LIMIT:,} and {_LIMIT:,}')
     if list(self.scope) != sorted(set(self.scope)):
       raise UserError(f'cost factor {self.scope}: layers out of order: allowed'
                       ' are ascending layer indices')
-    object.__setattr__(self, 'table', table)
+    exact = np.float64 if table.dtype.kind == 'f' else np.int64
+    object.__setattr__(self, 'table', table.astype(exact))
 
   @functools.cached_property
   def _bounds(self) -> dict[frozenset[int], tuple[np.ndarray, np.ndarray]]:

@@ -136,23 +136,33 @@ class Search:
         raise UserError(
             f'history: trial {recorded.id} is'
             f' {architecture_id(recorded.architecture)} (layer'
-            f' {recorded.layer}, seed {recorded.seed}), but this search asks'
-            f' for {asked or "nothing"}: allowed is a history of the same'
-            ' settings'
+            f' {recorded.layer}, cost {recorded.cost}, seed {recorded.seed}),'
+            f' but this search asks for {asked or "nothing"}: allowed is a'
+            ' history of the same settings'
         )
       self.tell(trial.candidate.id, trial.evaluation)
 
   def _take(self, count: float) -> list[Candidate]:
     candidates: list[Candidate] = []
-    while len(candidates) < count:
-      if len(self._proposal_ids) == len(self._proposals):
-        if self._observed < len(self._proposals) or not self._next():
-          break
-        continue
-      candidate = self._issue(self._proposals[len(self._proposal_ids)])
-      if candidate:
-        candidates.append(candidate)
+    while self._has_proposal():
+      proposal = self._proposals[len(self._proposal_ids)]
+      known = self._ids.get(proposal.architecture)
+      # Reused results never wait for the next ask: what was told decides on
+      # the tables, not in what batches it was asked.
+      if known is not None:
+        self._reuse(known)
+      elif len(candidates) < count:
+        candidates.append(self._issue(proposal))
+      else:
+        break
     return candidates
+
+  def _has_proposal(self) -> bool:
+    """Whether a proposal can be issued; moves on to it."""
+    while len(self._proposal_ids) == len(self._proposals):
+      if self._observed < len(self._proposals) or not self._next():
+        return False
+    return True
 
   def _next(self) -> bool:
     """Starts the strategy's next generation, if there is one."""
@@ -165,14 +175,14 @@ class Search:
     self._observed = 0
     return True
 
-  def _issue(self, proposal: Proposal) -> Candidate | None:
-    """Makes a trial of a proposal, or finds the one that answers it."""
-    known = self._ids.get(proposal.architecture)
-    if known is not None:
-      self.reused += 1
-      self._proposal_ids.append(known)
-      self._advance()
-      return None
+  def _reuse(self, trial_id: int) -> None:
+    """Answers a proposal with the trial of the same architecture."""
+    self.reused += 1
+    self._proposal_ids.append(trial_id)
+    self._advance()
+
+  def _issue(self, proposal: Proposal) -> Candidate:
+    """Makes a trial of a proposal."""
     trial_id = len(self._ids)
     candidate = Candidate(
         trial_id,

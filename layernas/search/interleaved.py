@@ -13,6 +13,7 @@ import numpy as np
 from layernas.errors import UserError
 from layernas.search.layer_pass import LayerPass
 from layernas.search.prefix import child_costs
+from layernas.search.problem import Problem
 from layernas.search.space import Architecture
 from layernas.search.strategy import Context
 from layernas.search.strategy import Generations
@@ -90,6 +91,11 @@ class Interleaved(Layerwise):
         yield proposals
       length = (length + 1) % layers
     return 'no layer has an entry with an untried option'
+
+  def bound(self, problem: Problem) -> int | None:
+    """None: an entry may have been extended before a better one replaces it."""
+    del problem
+    return None
 
   def _open_tables(self, layer_pass: LayerPass, context: Context) -> None:
     rng = np.random.default_rng(context.rng.getrandbits(64))

@@ -41,21 +41,20 @@ def child_costs(
   """
   options = np.arange(model.space.option_counts[layer])[None, :]
   now_decided = frozenset(decided) | {layer}
-  shape = (len(prefixes), options.size)
-  integral = all(f.table.dtype.kind == 'i' for f in model.factors)
-  cost, low, high = np.zeros((3, *shape), np.int64 if integral else np.float64)
+  # Integers stay so until the first float joins them, as in `model.cost`.
+  cost = low = high = np.zeros((len(prefixes), options.size), np.int64)
   for factor in model.factors:
     full = tuple(
         options if scoped == layer else prefixes[:, scoped, None]
         for scoped in factor.scope
     )
-    cost += factor.table[full]
+    cost = cost + factor.table[full]
     # Undecided axes of the bounds have length one.
     index = tuple(
         choice if scoped in now_decided else np.zeros((1, 1), np.intp)
         for scoped, choice in zip(factor.scope, full, strict=True)
     )
     least, largest = factor.bounds(now_decided)
-    low += least[index]
-    high += largest[index]
+    low = low + least[index]
+    high = high + largest[index]
   return ChildCosts(cost, low, high)

@@ -54,7 +54,10 @@ class SearchSpace:
     names = [layer.name for layer in self.layers]
     repeated = sorted({name for name in names if names.count(name) > 1})
     if repeated:
-      raise UserError(f'search space: layer names {repeated} occur twice')
+      raise UserError(
+          f'search space: layer names {repeated} occur more than once: allowed'
+          ' are unique names'
+      )
 
   def __len__(self) -> int:
     return len(self.layers)

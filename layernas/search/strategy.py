@@ -12,7 +12,7 @@ from layernas.search.space import Architecture
 from layernas.search.trial import Trial
 
 Generations = Generator[list['Proposal'], None, str]
-"""Yields lists of proposals, returns in words why nothing is left to propose."""
+"""Yields lists of proposals; returns in words why nothing is left."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

@@ -67,11 +67,6 @@ class Layerwise(Strategy):
     """Children dropped because no completion of theirs reaches the target."""
     return sum(sum(layer_pass.infeasible) for layer_pass in self.passes)
 
-  def bound(self, problem: Problem) -> int | None:
-    """H * keep * sum of option counts: largest number of trials of a pass."""
-    tables = self.settings.tables
-    return tables.buckets * tables.keep * sum(problem.space.option_counts)
-
   def first_pass(self, context: Context) -> LayerPass:
     """Opens a pass as the settings say."""
     start = STARTS[self.settings.start](context.problem, context.rng)
@@ -122,3 +117,8 @@ class Sweep(Layerwise):
   def generations(self, context: Context) -> Generations:
     """Yields the children of each layer in turn."""
     return (yield from sweep_pass(self.first_pass(context)))
+
+  def bound(self, problem: Problem) -> int | None:
+    """H * keep * sum of option counts."""
+    tables = self.settings.tables
+    return tables.buckets * tables.keep * sum(problem.space.option_counts)

@@ -130,5 +130,8 @@ def trial_from_dict(values: Mapping[str, Any]) -> Trial:
         metrics=dict(values['metrics']),
     )
   except (KeyError, TypeError, ValueError) as error:
-    raise UserError(f'trial record {dict(values)}: {error}') from error
+    raise UserError(
+        f'trial record {values!r}: {error!r}: allowed is what Trial.to_dict'
+        ' writes'
+    ) from error
   return Trial(candidate, evaluation)

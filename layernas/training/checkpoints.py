@@ -62,15 +62,10 @@ class TrainingCheckpoints:
     Raises:
       UserError: the checkpoints are those of another training.
     """
-    found = self._checkpoints.restore(state)
+    found = self._checkpoints.restore(state, self._check)
     if not found:
       return state
     record, state = found
-    if record['fingerprint'] != self._fingerprint:
-      raise UserError(
-          f'checkpoints in {self._directory}: of another network, config or'
-          ' seed; allowed is the same, or another workdir'
-      )
     self._earlier = record['seconds']
     logging.info('going on at step %d', int(state.step))
     return state
@@ -79,6 +74,13 @@ class TrainingCheckpoints:
     """Saves a state that is not replicated."""
     record = {'fingerprint': self._fingerprint, 'seconds': self.seconds()}
     self._checkpoints.save(step, record, jax.device_get(state))
+
+  def _check(self, record: dict[str, Any]) -> None:
+    if record['fingerprint'] != self._fingerprint:
+      raise UserError(
+          f'checkpoints in {self._directory}: of another network, config or'
+          ' seed; allowed is the same, or another workdir'
+      )
 
   def __enter__(self) -> 'TrainingCheckpoints':
     self._checkpoints = Checkpoints(self._directory)

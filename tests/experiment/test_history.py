@@ -1,0 +1,85 @@
+"""Trials on disk: kept twice, each copy heals the other."""
+
+import json
+import pathlib
+import shutil
+
+import pytest
+
+from layernas.errors import UserError
+from layernas.experiment.history import History
+from layernas.search import Candidate
+from layernas.search import Evaluation
+from layernas.search import Trial
+
+
+def _trial(number: int) -> Trial:
+  candidate = Candidate(number, 1, (number, 0), 10 * number, 100 + number)
+  return Trial(candidate, Evaluation(0.1 * number, 1.5, metrics={'loss': 2.0}))
+
+
+@pytest.fixture
+def workdir(tmp_path: pathlib.Path) -> pathlib.Path:
+  """Holds trials 0, 1 and 2."""
+  history = History(tmp_path)
+  for number in range(3):
+    history.append(_trial(number))
+  history.close()
+  return tmp_path
+
+
+def _trials(workdir: pathlib.Path) -> list[Trial]:
+  history = History(workdir)
+  history.close()
+  return history.trials
+
+
+_THREE = [_trial(number) for number in range(3)]
+
+
+def test_trials_come_back(workdir: pathlib.Path) -> None:
+  assert _trials(workdir) == _THREE
+  assert len((workdir / 'trials.jsonl').read_text().splitlines()) == 3
+
+
+def test_lines_are_restored_from_the_checkpoint(workdir: pathlib.Path) -> None:
+  text = (workdir / 'trials.jsonl').read_text()
+  (workdir / 'trials.jsonl').write_text(text[:50] + '\x00garbage\n')
+  assert _trials(workdir) == _THREE
+  assert (workdir / 'trials.jsonl').read_text() == text
+
+
+def test_trials_are_restored_from_the_lines(workdir: pathlib.Path) -> None:
+  shutil.rmtree(workdir / 'checkpoints')
+  assert _trials(workdir) == _THREE
+
+
+def test_damaged_newest_checkpoint(workdir: pathlib.Path) -> None:
+  for path in (workdir / 'checkpoints' / '3' / 'record').iterdir():
+    path.write_bytes(b'')
+  assert _trials(workdir) == _THREE
+  assert (workdir / 'checkpoints_unreadable' / '3').exists()
+
+
+def test_a_half_written_line_is_dropped(workdir: pathlib.Path) -> None:
+  shutil.rmtree(workdir / 'checkpoints')
+  with open(workdir / 'trials.jsonl', 'a') as file:
+    file.write(json.dumps(_trial(3).to_dict())[:40])
+  assert _trials(workdir) == _THREE
+
+
+def test_a_damaged_line_ends_what_only_lines_know(
+    workdir: pathlib.Path,
+) -> None:
+  shutil.rmtree(workdir / 'checkpoints')
+  lines = (workdir / 'trials.jsonl').read_text().splitlines()
+  (workdir / 'trials.jsonl').write_text(f'{lines[0]}\n?\n{lines[2]}\n')
+  assert _trials(workdir) == _THREE[:1]
+
+
+def test_nothing_readable_is_an_error(workdir: pathlib.Path) -> None:
+  for step in ('2', '3'):
+    shutil.rmtree(workdir / 'checkpoints' / step / 'record')
+  (workdir / 'trials.jsonl').write_text('?\n')
+  with pytest.raises(UserError, match='remove the workdir'):
+    History(workdir)

@@ -1,0 +1,64 @@
+"""result.json and tables.json of a search that needs no training."""
+
+import pytest
+
+from layernas.experiment.report import layer_tables
+from layernas.experiment.report import search_result
+from layernas.experiment.setup import make_problem
+from layernas.experiment.setup import make_search
+from layernas.networks.counting import count
+from layernas.networks.spec_json import spec_from_dict
+from layernas.search import Evaluation
+from layernas.search import Search
+from layernas.search import Status
+from tests import tiny
+
+
+def searched(reward: float | None = 0.0) -> Search:
+  """The tiny search with rewards that grow with the option numbers."""
+  search = make_search(
+      tiny.get_config(), make_problem(tiny.get_config(), tiny.space(), 16, 10)
+  )
+  while candidates := search.ask():
+    for candidate in candidates:
+      value = None if reward is None else reward + sum(candidate.architecture)
+      status = Status.FAILED if reward is None else Status.OK
+      search.tell(candidate.id, Evaluation(value, 2.0, status, 'broken'))
+  return search
+
+
+def test_winner_is_a_spec_with_its_exact_cost() -> None:
+  search = searched()
+  result = search_result(search, tiny.space(), tiny.get_config(), 16, 10)
+  winner = result['winner']
+  network = spec_from_dict(winner['network'])
+  assert winner['architecture'] == '1-1-1'
+  assert network == tiny.space().network((1, 1, 1))
+  assert winner['counts']['MAdds'] == winner['cost']
+  assert winner['cost'] == count(network, 16, 10).madds
+  assert winner['reward'] == pytest.approx(3.0)
+  assert result['stop_reason'] == 'every layer decided'
+  assert result['trials'] == {'ok': len(search.trials)}
+  assert result['seconds'] == 2.0 * len(search.trials)
+  assert {'jax', 'flax', 'python'} <= result['versions'].keys()
+
+
+def test_no_winner_where_all_fail() -> None:
+  search = searched(reward=None)
+  result = search_result(search, tiny.space(), tiny.get_config(), 16, 10)
+  assert result['winner'] is None
+  assert result['trials'] == {'failed': len(search.trials)}
+  assert 'succeeded' in result['stop_reason']
+
+
+def test_tables_hold_what_the_search_kept() -> None:
+  search = searched()
+  [only] = layer_tables(search)
+  assert only['order'] == ['width', 'kernel', 'expanded']
+  last = only['tables'][-1]
+  kept = {
+      entry['architecture']
+      for entries in last['buckets'].values() for entry in entries
+  }
+  assert '1-1-1' in kept
+  assert len(last['edges']) == 1

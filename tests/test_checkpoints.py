@@ -1,0 +1,190 @@
+"""Tests of layernas.checkpoints."""
+
+import pathlib
+import shutil
+
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from layernas.checkpoints import Checkpoints
+from layernas.errors import UserError
+
+
+def _tree(step):
+  return {
+      'weights': np.arange(6, dtype=np.float32).reshape(2, 3) / 7 + step,
+      'half': jnp.full((2,), step, jnp.bfloat16),
+      'step': np.full((), step, np.int32),
+      'inner': [np.zeros((1, 3), np.float32), {'flag': np.array([True])}],
+  }
+
+
+def _save(directory, *steps, keep=2):
+  checkpoints = Checkpoints(directory, keep=keep)
+  for step in steps:
+    checkpoints.save(step, {'number': step}, _tree(step))
+  checkpoints.close()
+
+
+def _restore(directory):
+  """Number of the checkpoint that is read; its tree is what was saved."""
+  checkpoints = Checkpoints(directory)
+  found = checkpoints.restore(_tree(0))
+  checkpoints.close()
+  if found is None:
+    return None
+  record, tree = found
+  expected = _tree(record['number'])
+  for name in ('weights', 'half', 'step'):
+    assert tree[name].dtype == expected[name].dtype
+    np.testing.assert_array_equal(tree[name], expected[name])
+  return record['number']
+
+
+def _files(directory):
+  return sorted(path for path in directory.rglob('*') if path.is_file())
+
+
+def _empty_files(directory: pathlib.Path) -> None:
+  for file in _files(directory):
+    file.write_bytes(b'')
+
+
+def _damage_record(directory: pathlib.Path) -> None:
+  (directory / 'record' / 'metadata').write_text('{"number": ')
+
+
+def _lose_record(directory: pathlib.Path) -> None:
+  shutil.rmtree(directory / 'record')
+
+
+def _lose_tree(directory: pathlib.Path) -> None:
+  shutil.rmtree(directory / 'tree')
+
+
+_DAMAGES = (_empty_files, _damage_record, _lose_record, _lose_tree)
+
+
+@pytest.mark.parametrize('record', [
+    {'a': [1, 2.5, None, 'ü'], 'b': {'c': True}}, [], {}, [[1], {'x': 0.1}],
+])
+def test_records_come_back(tmp_path, record) -> None:
+  checkpoints = Checkpoints(tmp_path, with_tree=False)
+  checkpoints.save(1, record)
+  checkpoints.close()
+  assert Checkpoints(tmp_path, with_tree=False).restore() == (record, None)
+
+
+def test_restores_the_newest_with_its_dtypes(tmp_path) -> None:
+  _save(tmp_path, 3, 10, 9000)
+  assert _restore(tmp_path) == 9000
+
+
+def test_keeps_the_last_ones(tmp_path) -> None:
+  _save(tmp_path, 1, 2, 3, 4, keep=2)
+  assert {path.name for path in tmp_path.iterdir()} == {'3', '4'}
+
+
+def test_nothing_saved_is_none(tmp_path) -> None:
+  assert _restore(tmp_path / 'made' / 'below') is None
+
+
+def test_takes_a_relative_path(tmp_path, monkeypatch) -> None:
+  monkeypatch.chdir(tmp_path)
+  _save('some/where', 5)
+  assert _restore(tmp_path / 'some' / 'where') == 5
+
+
+@pytest.mark.parametrize('damage', _DAMAGES)
+def test_falls_back_to_the_one_before(tmp_path, caplog, damage) -> None:
+  directory = tmp_path / 'checkpoints'
+  _save(directory, 1, 2)
+  damage(directory / '2')
+  with caplog.at_level('WARNING', logger='absl'):
+    assert _restore(directory) == 1
+  warnings = [message for message in caplog.messages if 'set aside' in message]
+  assert len(warnings) == 1
+  assert str(directory / '2') in warnings[0]
+  assert not (directory / '2').exists()
+  assert (tmp_path / 'checkpoints_unreadable' / '2').exists()
+  caplog.clear()
+  with caplog.at_level('WARNING', logger='absl'):
+    assert _restore(directory) == 1
+  assert not any('set aside' in message for message in caplog.messages)
+
+
+@pytest.mark.parametrize('damage', _DAMAGES)
+def test_none_where_none_can_be_read(tmp_path, damage) -> None:
+  directory = tmp_path / 'checkpoints'
+  _save(directory, 1, 2)
+  damage(directory / '1')
+  damage(directory / '2')
+  assert _restore(directory) is None
+  aside = tmp_path / 'checkpoints_unreadable'
+  assert {path.name for path in aside.iterdir()} == {'1', '2'}
+
+
+def test_saves_again_what_was_set_aside_and_again(tmp_path) -> None:
+  directory = tmp_path / 'checkpoints'
+  _save(directory, 1, 2)
+  for _ in range(2):
+    _lose_tree(directory / '2')
+    checkpoints = Checkpoints(directory)
+    record, _ = checkpoints.restore(_tree(0))
+    assert record == {'number': 1}
+    checkpoints.save(2, {'number': 2}, _tree(2))
+    checkpoints.close()
+    assert _restore(directory) == 2
+
+
+def test_a_file_cut_short_never_gives_something_else(tmp_path) -> None:
+  whole = tmp_path / 'whole'
+  _save(whole, 1, 2)
+  files = [file.relative_to(whole) for file in _files(whole / '2')]
+  assert len(files) > 5
+  for number, file in enumerate(files):
+    directory = tmp_path / str(number)
+    shutil.copytree(whole, directory)
+    content = (directory / file).read_bytes()
+    (directory / file).write_bytes(content[:len(content) // 2])
+    assert _restore(directory) in (1, 2), file
+
+
+@pytest.mark.parametrize('suffix', [
+    '.orbax-checkpoint-tmp', '.orbax-checkpoint-tmp-1700000000',
+])
+def test_ignores_and_removes_what_a_killed_save_left(tmp_path, suffix) -> None:
+  _save(tmp_path, 1, 2)
+  left = tmp_path / f'3{suffix}'
+  shutil.copytree(tmp_path / '2', left)
+  (left / 'record' / 'metadata').unlink()
+  assert _restore(tmp_path) == 2
+  assert not left.exists()
+  _save(tmp_path, 3)
+  assert _restore(tmp_path) == 3
+
+
+def test_a_save_without_its_commit_mark_does_not_count(tmp_path) -> None:
+  directory = tmp_path / 'checkpoints'
+  _save(directory, 1, 2)
+  for file in _files(directory / '2'):
+    if file.name == 'commit_success.txt':
+      file.unlink()
+  assert _restore(directory) in (1, 2)
+  _save(directory, 3)
+  assert _restore(directory) == 3
+
+
+def test_check_sees_the_record_before_the_tree_is_read(tmp_path) -> None:
+  directory = tmp_path / 'checkpoints'
+  _save(directory, 1, 2)
+
+  def check(record):
+    raise UserError(f'not {record["number"]}')
+
+  checkpoints = Checkpoints(directory)
+  with pytest.raises(UserError, match='not 2'):
+    checkpoints.restore({'another': np.zeros(3)}, check)
+  checkpoints.close()
+  assert _restore(directory) == 2

@@ -1,0 +1,47 @@
+"""Tests of layernas.training.devices."""
+
+import subprocess
+import sys
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from layernas.training.devices import shard
+from layernas.training.devices import wait_on_cpu
+
+_PROGRAM = """
+import sys
+import jax
+from layernas.training.devices import enable_compilation_cache
+enable_compilation_cache(sys.argv[1])
+jax.jit(lambda x: x * 3 + 1)(2.0).block_until_ready()
+"""
+
+
+def test_shards_in_order(monkeypatch) -> None:
+  monkeypatch.setattr(jax, 'local_device_count', lambda: 4)
+  batch = {
+      'image': np.arange(8 * 2 * 2 * 3).reshape(8, 2, 2, 3),
+      'label': np.arange(8),
+  }
+  parts = shard(batch)
+  assert parts['image'].shape == (4, 2, 2, 2, 3)
+  assert parts['label'].tolist() == [[0, 1], [2, 3], [4, 5], [6, 7]]
+  np.testing.assert_array_equal(parts['image'][3], batch['image'][6:])
+
+
+def test_waits_for_a_tree_of_arrays() -> None:
+  value = jax.jit(lambda x: {'sum': x.sum()})(jnp.ones((64, 64)))
+  wait_on_cpu(value)
+  assert value['sum'].is_ready()
+
+
+def test_small_programs_are_cached_on_disk(tmp_path) -> None:
+  cache = tmp_path / 'cache'
+  subprocess.run([sys.executable, '-c', _PROGRAM, cache], check=True)
+  programs = {path.name for path in cache.iterdir() if 'lambda' in path.name}
+  assert programs
+  subprocess.run([sys.executable, '-c', _PROGRAM, cache], check=True)
+  again = {path.name for path in cache.iterdir() if 'lambda' in path.name}
+  assert again == programs
