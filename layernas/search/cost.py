@@ -185,7 +185,15 @@ def additive_cost(
 
   Returns:
     The cost model.
+
+  Raises:
+    UserError: the tables do not fit the space.
   """
+  if len(tables) != len(space):
+    raise UserError(
+        f'cost {name!r}: {len(tables)} tables: allowed is one for each of the'
+        f' {len(space)} layers'
+    )
   factors = [Factor((), np.asarray(constant))] if constant else []
   factors += [
       Factor((layer,), np.asarray(table)) for layer, table in enumerate(tables)

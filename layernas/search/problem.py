@@ -54,8 +54,8 @@ class Problem:
       unit = f' {self.cost.unit}' if self.cost.unit else ''
       raise UserError(
           f'target interval [{self.target.low:,}, {self.target.high:,}] of'
-          f' {self.cost.name!r}: no network reaches it; reachable are'
-          f' {low:,} to {high:,}{unit}'
+          f' {self.cost.name!r}: no network reaches it; allowed are intervals'
+          f' that some network reaches; reachable are {low:,} to {high:,}{unit}'
       )
 
   @property

@@ -115,6 +115,8 @@ def trial_from_dict(values: Mapping[str, Any]) -> Trial:
     UserError: a field is missing or has a value that no trial has.
   """
   try:
+    if not isinstance(values['cost'], int | float):
+      raise TypeError(f'cost {values["cost"]!r} is not a number')
     candidate = Candidate(
         id=int(values['id']),
         layer=int(values['layer']),

@@ -5,6 +5,32 @@ from typing import Any
 import jax
 import numpy as np
 from etils import epath
+from jax.sharding import Mesh
+from jax.sharding import NamedSharding
+from jax.sharding import PartitionSpec
+
+AXIS = 'devices'
+"""Name of the pmapped axis."""
+
+
+def replicate(tree: Any) -> Any:
+  """Copies every leaf to all local devices.
+
+  Laid out as pmapped steps over `AXIS` give their outputs: a step that is
+  first called with another layout compiles twice.
+
+  Args:
+    tree: of NumPy arrays.
+
+  Returns:
+    Tree of arrays (devices, ...).
+  """
+  devices = jax.local_devices()
+  sharding = NamedSharding(Mesh(devices, (AXIS,)), PartitionSpec(AXIS))
+  return jax.tree.map(
+      lambda leaf: jax.device_put(np.stack([leaf] * len(devices)), sharding),
+      tree,
+  )
 
 
 def shard(batch: dict[str, np.ndarray]) -> dict[str, np.ndarray]:

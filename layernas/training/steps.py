@@ -10,12 +10,10 @@ import jax.numpy as jnp
 import optax
 
 from layernas.training import losses
+from layernas.training.devices import AXIS
 from layernas.training.state import TrainState
 from layernas.training.state import Variables
 from layernas.training.state import moving_average
-
-AXIS = 'devices'
-"""Name of the pmapped axis."""
 
 Batch = dict[str, jax.Array]
 

@@ -19,6 +19,8 @@ from layernas.networks.spec import NetworkSpec
 from layernas.training import losses
 from layernas.training.checkpoints import TrainingCheckpoints
 from layernas.training.checks import DTYPES
+from layernas.training.devices import AXIS
+from layernas.training.devices import replicate
 from layernas.training.devices import shard
 from layernas.training.devices import wait_on_cpu
 from layernas.training.learning_rate import learning_rate
@@ -26,7 +28,6 @@ from layernas.training.optimizer import make_optimizer
 from layernas.training.state import TrainState
 from layernas.training.state import Variables
 from layernas.training.state import initial_state
-from layernas.training.steps import AXIS
 from layernas.training.steps import make_evaluation_step
 from layernas.training.steps import make_train_step
 
@@ -116,7 +117,7 @@ def train_and_evaluate(
     state, metrics = _train(
         state, step, batches, steps, seed, training, run, report
     )
-    metrics |= evaluate(
+    metrics = metrics | evaluate(
         model, state.evaluated, dataset, evaluation_split,
         training.evaluation_batch_size,
     )
@@ -169,8 +170,8 @@ def _train(
 ) -> tuple[TrainState, dict[str, float]]:
   """Runs the steps that are left; returns replicated state and metrics."""
   first = int(state.step)
-  state = jax_utils.replicate(state)
-  seeds = jax_utils.replicate(np.int32(seed))
+  state = replicate(state)
+  seeds = replicate(np.int32(seed))
   for step in range(first + 1, steps + 1):
     state = train_step(state, shard(next(batches)), seeds)
     wait_on_cpu(state.sums)

@@ -1,243 +1,270 @@
-"""Random search problems, small enough to enumerate, and how to run them."""
+"""Random spaces, costs, targets and results for the tests of the search."""
 
+import contextlib
+import dataclasses
 import itertools
+import math
 import random
-from collections.abc import Callable
-from collections.abc import Iterable
-from collections.abc import Iterator
 
 import numpy as np
+import pytest
 from hypothesis import strategies as st
 
-from layernas.search.budget import Budget
-from layernas.search.cost import Factor
-from layernas.search.cost import FactoredCost
-from layernas.search.cost import additive_cost
-from layernas.search.engine import Search
+from layernas.errors import UserError
+from layernas.search import Candidate
+from layernas.search import Evaluation
+from layernas.search import Factor
+from layernas.search import FactoredCost
+from layernas.search import Layer
+from layernas.search import Problem
+from layernas.search import Search
+from layernas.search import SearchSpace
+from layernas.search import Status
+from layernas.search import TargetInterval
+from layernas.search import Trial
+from layernas.search import additive_cost
+from layernas.search import make_schedule
+from layernas.search.buckets import SPACINGS
+from layernas.search.interleaved import SELECTIONS
 from layernas.search.interleaved import VisitSettings
-from layernas.search.layer_pass import LayerPass
 from layernas.search.layer_pass import TableSettings
-from layernas.search.problem import Problem
-from layernas.search.problem import TargetInterval
-from layernas.search.schedules import make_schedule
-from layernas.search.space import Architecture
-from layernas.search.space import Layer
-from layernas.search.space import SearchSpace
-from layernas.search.space import architecture_id
+from layernas.search.schedules import SCHEDULES
 from layernas.search.start import ORDERS
-from layernas.search.strategy import Strategy
+from layernas.search.start import STARTS
+from layernas.search.strategy import Context
 from layernas.search.sweep import PassSettings
-from layernas.search.trial import Candidate
-from layernas.search.trial import Evaluation
-from layernas.search.trial import Status
 
-Reward = Callable[[Architecture], float]
-
-
-def make_space(
-    counts: Iterable[int], defaults: Iterable[int] | None = None
-) -> SearchSpace:
-  """A space with so many options per layer."""
-  counts = tuple(counts)
-  defaults = tuple(defaults or [0] * len(counts))
-  return SearchSpace(tuple(
-      Layer(f'layer{index}', tuple(range(count)), default)
-      for index, (count, default) in enumerate(
-          zip(counts, defaults, strict=True)
-      )
-  ))
+INTEGERS = st.integers(-20, 20)
+# Sums beyond 2**53 that floats do not hold.
+LARGE_INTEGERS = st.integers(2**53 - 9, 2**53 - 1)
+# Floats whose sum depends on the order of summation.
+FLOATS = st.sampled_from([0.1, 0.7, 1 / 3, 1e-17, -1e15, 1e15, 5e-324]) | (
+    st.floats(-1e3, 1e3)
+)
+PRICES = st.integers(1, 20)
+SEEDS = st.integers(0, 999)
 
 
-def additive_problem(
-    tables: list[list[int]], low: float = -np.inf, high: float = np.inf,
-    defaults: Iterable[int] | None = None,
-) -> Problem:
-  """A problem whose cost is a sum of one table per layer."""
-  space = make_space(map(len, tables), defaults)
+def make_space(*option_counts, default=0):
+  """A space with these many options per layer."""
+  return SearchSpace(
+      Layer(f'layer{index}', tuple(range(count)), min(default, count - 1))
+      for index, count in enumerate(option_counts)
+  )
+
+
+def make_problem(tables, low=-math.inf, high=math.inf, default=0):
+  """An additive problem."""
+  space = make_space(*map(len, tables), default=default)
   return Problem(
       additive_cost('madds', space, tables), TargetInterval(low, high)
   )
 
 
-def architectures(space: SearchSpace) -> Iterator[Architecture]:
-  """All architectures of a space."""
-  return itertools.product(*map(range, space.option_counts))
+def architectures(space):
+  """All of them."""
+  return list(itertools.product(*map(range, space.option_counts)))
 
 
-def completions(
-    space: SearchSpace, architecture: Architecture, decided: Iterable[int]
-) -> Iterator[Architecture]:
-  """All architectures that agree with one in the decided layers."""
-  decided = set(decided)
-  return itertools.product(*(
-      [option] if layer in decided else range(space.option_counts[layer])
-      for layer, option in enumerate(architecture)
-  ))
-
-
-def reachable(
-    cost: FactoredCost, architecture: Architecture, decided: Iterable[int]
-) -> tuple[float, float]:
-  """Reachable interval by enumeration."""
-  costs = [
-      cost.cost(each)
-      for each in completions(cost.space, architecture, decided)
-  ]
-  return min(costs), max(costs)
-
-
-def any_reward(seed: int) -> Reward:
-  """A reward without structure, with many ties."""
-  return lambda architecture: float(
-      random.Random(f'{seed} {architecture}').randrange(12)
+def completions(space, architecture, decided):
+  """All architectures that agree with a prefix."""
+  return list(
+      itertools.product(
+          *(
+              (architecture[layer],) if layer in decided else range(count)
+              for layer, count in enumerate(space.option_counts)
+          )
+      )
   )
 
 
-def additive_reward(tables: list[list[int]]) -> Reward:
-  """A reward that is a sum of integers, hence without rounding."""
-  return lambda architecture: float(
-      sum(table[i] for table, i in zip(tables, architecture, strict=True))
+@st.composite
+def spaces(draw, max_layers=4, max_options=3):
+  """Small spaces with random defaults."""
+  counts = draw(
+      st.lists(st.integers(1, max_options), min_size=1, max_size=max_layers)
+  )
+  return SearchSpace(
+      Layer(f'layer{index}', range(count), draw(st.integers(0, count - 1)))
+      for index, count in enumerate(counts)
   )
 
 
-def evaluate(
-    candidate: Candidate, reward: Reward, failing: int = 0
-) -> Evaluation:
-  """Evaluates; one candidate of `failing` fails or gives NaN, 0 means none."""
-  draw = random.Random(architecture_id(candidate.architecture))
-  if failing and not draw.randrange(failing):
-    if draw.random() < 0.5:
-      return Evaluation(None, 1.0, Status.FAILED, 'it failed')
-    return Evaluation(float('nan'), 1.0)
-  return Evaluation(reward(candidate.architecture), 1.0)
+@st.composite
+def tables(draw, shape, numbers=INTEGERS | FLOATS):
+  """Arrays of a shape."""
+  size = math.prod(shape)
+  values = draw(st.lists(numbers, min_size=size, max_size=size))
+  return np.reshape(np.array(values), shape)
 
 
-def run(search: Search, reward: Reward, failing: int = 0) -> Search:
-  """Runs a search to its end, one candidate after the other."""
-  while asked := search.ask():
-    search.tell(asked[0].id, evaluate(asked[0], reward, failing))
-  assert search.finished
+@st.composite
+def factored_costs(draw, space, sort=lambda table: table):
+  """Sums of integer and float factors over random layers."""
+  kinds = st.sampled_from([INTEGERS, LARGE_INTEGERS, FLOATS])
+  factors = []
+  for _ in range(draw(st.integers(1, 4))):
+    layers = st.sets(st.integers(0, len(space) - 1), max_size=3)
+    scope = tuple(sorted(draw(layers)))
+    shape = [space.option_counts[layer] for layer in scope]
+    factors.append(Factor(scope, sort(draw(tables(shape, draw(kinds))))))
+  return FactoredCost('cost', space, factors)
+
+
+@st.composite
+def additive_costs(draw, space, numbers=PRICES):
+  """One summand per layer."""
+  return additive_cost(
+      'cost',
+      space,
+      [draw(tables((count,), numbers)) for count in space.option_counts],
+      draw(numbers),
+  )
+
+
+@st.composite
+def targets(draw, cost):
+  """Target intervals with at least one architecture inside."""
+  values = st.sampled_from([cost.cost(a) for a in architectures(cost.space)])
+  low, high = sorted((draw(values), draw(values)))
+  low = draw(st.sampled_from([low, -math.inf]))
+  return TargetInterval(low, draw(st.sampled_from([high, math.inf])))
+
+
+@st.composite
+def problems(draw, costs=additive_costs, **sizes):
+  """A space, a cost and a target."""
+  cost = draw(costs(draw(spaces(**sizes))))
+  return Problem(cost, draw(targets(cost)))
+
+
+TABLE_SETTINGS = st.builds(
+    TableSettings, st.integers(1, 6), st.integers(1, 3), st.sampled_from(
+        list(SPACINGS)
+    )
+)
+PASS_SETTINGS = st.builds(
+    PassSettings, TABLE_SETTINGS, st.sampled_from(list(STARTS)),
+    st.sampled_from(ORDERS),
+)
+VISIT_SETTINGS = st.builds(
+    VisitSettings, st.integers(1, 3), st.integers(1, 3),
+    st.sampled_from(SELECTIONS), st.integers(1, 40),
+)
+# Functions, since a schedule serves one search only.
+SCHEDULE_MAKERS = st.builds(
+    lambda *settings: lambda: make_schedule(*settings),
+    st.sampled_from(SCHEDULES), PASS_SETTINGS, VISIT_SETTINGS,
+)
+
+
+@dataclasses.dataclass(frozen=True)
+class RandomResults:
+  """Evaluates architectures: few distinct rewards, some failures.
+
+  Attributes:
+    seed: of the results; the candidates' own seeds do not matter.
+    failing: share of the architectures that have no reward.
+  """
+
+  seed: int = 0
+  failing: float = 0.0
+
+  def __call__(self, candidate):
+    rng = random.Random(f'{self.seed} {candidate.architecture}')
+    seconds = rng.random()
+    if rng.random() < self.failing:
+      status = rng.choice([Status.FAILED, Status.NAN])
+      return Evaluation(None, seconds, status, 'as drawn')
+    return Evaluation(float(rng.randrange(6)), seconds)
+
+
+def run(search, evaluate, trials=math.inf):
+  """Asks and tells one by one until the search, or this many trials, end."""
+  while len(search.trials) < trials and (candidates := search.ask()):
+    [candidate] = candidates
+    search.tell(candidate.id, evaluate(candidate))
   return search
 
 
-def run_shuffled(
-    search: Search, reward: Reward, failing: int, rng: random.Random
-) -> Search:
-  """Runs a search with batches of any size, told in any order."""
-  waiting: list[Candidate] = []
-  while not search.finished:
-    asked = search.ask(rng.randint(1, 6))
-    assert asked or waiting or search.finished
-    waiting += asked
+def run_in_disorder(search, evaluate, rng):
+  """Asks for random numbers of candidates and tells them in random order."""
+  waiting = []
+  while True:
+    waiting += search.ask(rng.randint(0 if waiting else 1, 4))
+    if not waiting:
+      return search
     rng.shuffle(waiting)
-    for _ in range(rng.randint(0 if asked else 1, max(1, len(waiting)))):
-      if waiting:
-        candidate = waiting.pop()
-        search.tell(candidate.id, evaluate(candidate, reward, failing))
-  assert not waiting
-  return search
+    for _ in range(rng.randint(0, len(waiting))):
+      candidate = waiting.pop()
+      search.tell(candidate.id, evaluate(candidate))
 
 
-def state(search: Search) -> dict[str, object]:
-  """All that must not depend on how a search was run."""
+def drive(problem, strategy, evaluate, seed=0):
+  """Runs a schedule without the engine; yields its generations and reason."""
+  trials = []
+
+  def incumbent():
+    inside = [
+        trial for trial in trials
+        if trial.ok and trial.candidate.cost in problem.target
+    ]
+    return max(inside, key=lambda t: t.evaluation.reward, default=None)
+
+  iterator = strategy.generations(
+      Context(problem, random.Random(seed), incumbent)
+  )
+  while True:
+    try:
+      proposals = next(iterator)
+    except StopIteration as stop:
+      yield stop.value
+      return
+    yield proposals
+    for proposal in proposals:
+      candidate = Candidate(
+          len(trials), proposal.layer, proposal.architecture, proposal.cost, 0
+      )
+      trials.append(Trial(candidate, evaluate(candidate)))
+      strategy.observe(proposal, trials[-1])
+
+
+def state(search):
+  """All that a search has come to."""
   return {
-      'trials': [trial.to_dict() for trial in search.trials],
-      'best': search.best and search.best.to_dict(),
-      'tables': tables(search.strategy.passes),
+      'trials': list(search.trials),
+      'best': search.best,
+      'seconds': search.seconds,
       'reused': search.reused,
       'infeasible': search.strategy.infeasible,
       'stop_reason': search.stop_reason,
+      'passes': [
+          (
+              one.start,
+              one.order,
+              [(table.axis, list(table.by_bucket())) for table in one.tables],
+          )
+          for one in search.strategy.passes
+      ],
   }
 
 
-def tables(passes: list[LayerPass]) -> list[object]:
-  """Start, order, edges and entries of all passes."""
-  return [
-      (each.start, each.order, [
-          (table.axis, list(table.by_bucket())) for table in each.tables
-      ])
-      for each in passes
-  ]
-
-
-@st.composite
-def spaces(draw: st.DrawFn, most_layers: int = 4) -> SearchSpace:
-  """Up to four layers of up to four options, with any defaults."""
-  counts = draw(st.lists(st.integers(1, 4), min_size=1, max_size=most_layers))
-  return make_space(
-      counts, [draw(st.integers(0, count - 1)) for count in counts]
+def sweep_of(problem, seed=0, name='sweep', **settings):
+  """A search with a schedule that needs no visits."""
+  tables_of = TableSettings(
+      settings.pop('buckets', 100), settings.pop('keep', 1),
+      settings.pop('spacing', 'linear'),
   )
+  schedule = make_schedule(name, PassSettings(tables_of, **settings))
+  return Search(problem, schedule, seed=seed)
 
 
-@st.composite
-def factored_costs(draw: st.DrawFn, most_layers: int = 4) -> FactoredCost:
-  """Sums of integer or float factors over any layers, some over none."""
-  space = draw(spaces(most_layers))
-  rng = np.random.default_rng(draw(st.integers(0, 10**6)))
-  kind = draw(st.sampled_from(['integers', 'floats', 'mixed']))
-  scopes = draw(st.lists(
-      st.sets(st.integers(0, len(space) - 1), max_size=3).map(
-          lambda layers: tuple(sorted(layers))
-      ),
-      min_size=1, max_size=5,
-  ))
-  factors = []
-  for index, scope in enumerate(scopes):
-    shape = tuple(space.option_counts[layer] for layer in scope)
-    table = rng.integers(-9, 30, shape)
-    if kind == 'floats' or (kind == 'mixed' and index % 2):
-      table = table * rng.random(shape) * 10.0 ** rng.integers(-8, 9)
-    factors.append(Factor(scope, np.asarray(table)))
-  return FactoredCost('madds', space, factors)
-
-
-@st.composite
-def problems(draw: st.DrawFn, most_layers: int = 4) -> Problem:
-  """A factored cost and a target that some network reaches."""
-  cost = draw(factored_costs(most_layers))
-  costs = sorted(map(cost.cost, architectures(cost.space)))
-  first = draw(st.integers(0, len(costs) - 1))
-  last = draw(st.integers(first, len(costs) - 1))
-  target = draw(st.sampled_from([
-      TargetInterval(costs[first], costs[last]),
-      TargetInterval(high=costs[last]),
-      TargetInterval(low=costs[first]),
-      TargetInterval(),
-  ]))
-  return Problem(cost, target)
-
-
-def schedules(
-    names: tuple[str, ...] = ('sweep', 'interleaved', 'recentred'),
-) -> st.SearchStrategy[Callable[[], Strategy]]:
-  """Makers of equal schedules with any settings."""
-  tables = st.builds(
-      TableSettings, buckets=st.integers(1, 6), keep=st.integers(1, 3),
-      spacing=st.sampled_from(['linear', 'equal_count']),
-  )
-  settings = st.builds(
-      PassSettings, tables,
-      start=st.sampled_from(['default', 'smallest', 'largest', 'random']),
-      order=st.sampled_from(ORDERS),
-  )
-  visit = st.builds(
-      VisitSettings, entries=st.integers(1, 3), options=st.integers(1, 3),
-      select=st.sampled_from(['uniform', 'best']),
-      axis_samples=st.integers(1, 60),
-  )
-  return st.builds(
-      lambda name, settings, visit: (
-          lambda: make_schedule(name, settings, visit)
-      ),
-      st.sampled_from(names), settings, visit,
-  )
-
-
-def make_search(
-    problem: Problem, name: str = 'sweep', budget: Budget = Budget(),
-    seed: int = 0, visit: VisitSettings = VisitSettings(), start: str =
-    'default', order: str = 'forward', **settings: object,
-) -> Search:
-  """A search by the name of its schedule; `settings` are of the tables."""
-  passes = PassSettings(TableSettings(**settings), start, order)
-  return Search(problem, make_schedule(name, passes, visit), budget, seed)
+@contextlib.contextmanager
+def refuses(*parts):
+  """Expects a UserError of one line that names all this and what is allowed."""
+  with pytest.raises(UserError) as caught:
+    yield
+  message = str(caught.value)
+  assert '\n' not in message
+  for part in (*parts, 'allowed'):
+    assert part in message

@@ -8,9 +8,9 @@ import sys
 
 import jax
 import numpy as np
-from flax import jax_utils
 
 from layernas.models.initialization import initial_variables
+from layernas.training.devices import replicate
 from layernas.training.devices import shard
 from layernas.training.devices import wait_on_cpu
 from layernas.training.optimizer import make_optimizer
@@ -38,8 +38,8 @@ def train(config, network, steps, batch_size=BATCH) -> TrainState:
   step = make_train_step(
       model, optimizer, config.training, config.training.log_every_steps
   )
-  state = jax_utils.replicate(state)
-  seed = jax_utils.replicate(np.int32(0))
+  state = replicate(state)
+  seed = replicate(np.int32(0))
   batches = data.train_batches('train', batch_size, seed=0)
   for _ in range(steps):
     state = step(state, shard(next(batches)), seed)

@@ -12,8 +12,8 @@ from layernas.networks.spec import Head
 from layernas.networks.spec import NetworkSpec
 from layernas.networks.spec import Stem
 
-NETWORK = NetworkSpec(Stem(8), (Block(8, 16, stride=2),), Head(16))
-OTHER_NETWORK = dataclasses.replace(NETWORK, head=Head(24))
+NETWORK = NetworkSpec(Stem(8), (Block(8, 0, stride=2),), Head(0))
+OTHER_NETWORK = dataclasses.replace(NETWORK, head=Head(16))
 CLASSES = 4
 SIDE = 8
 TRAIN, VALIDATION, TEST = 72, 24, 13

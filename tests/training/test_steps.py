@@ -13,6 +13,7 @@ from flax import jax_utils
 
 from layernas.models.initialization import initial_variables
 from layernas.training import losses
+from layernas.training.devices import replicate
 from layernas.training.devices import shard
 from layernas.training.optimizer import make_optimizer
 from layernas.training.state import initial_state
@@ -62,8 +63,8 @@ def _run(setup, batches, log_every=100):
   """States after each step, on the host."""
   model, optimizer, training, state = setup
   step = make_train_step(model, optimizer, training, log_every)
-  state = jax_utils.replicate(state)
-  seed = jax_utils.replicate(np.int32(0))
+  state = replicate(state)
+  seed = replicate(np.int32(0))
   states = []
   for batch in batches:
     state = step(state, shard(batch), seed)
@@ -108,6 +109,19 @@ def test_a_step_follows_the_gradient_of_the_mean_loss() -> None:
   expected = {'params': params, 'batch_stats': statistics}
   assert after.step == 1
   _assert_close(after.variables, expected, 1e-5)
+
+
+def test_the_step_is_compiled_once() -> None:
+  traced = []
+
+  def rate(step):
+    traced.append(step)
+    return 0.05
+
+  model, _, training, state = _setup(ema_decay=0.9)
+  optimizer = make_optimizer(training, rate)
+  _run((model, optimizer, training, state), _batches(3))
+  assert len(traced) == 1
 
 
 def test_loss_is_mean_over_images_and_falls() -> None:
@@ -158,8 +172,8 @@ def test_every_step_and_seed_drops_other_features() -> None:
     state = initial_state(variables, optimizer, ema=False)
     state = state.replace(step=np.full((), number, np.int32))
     state = step(
-        jax_utils.replicate(state), shard(batch),
-        jax_utils.replicate(np.int32(seed)),
+        replicate(state), shard(batch),
+        replicate(np.int32(seed)),
     )
     return float(jax_utils.unreplicate(state).sums['loss'])
 
@@ -173,7 +187,7 @@ def test_evaluation_normalises_by_the_averages_and_skips_padding() -> None:
   batch = batch | {'mask': np.float32([1, 1, 1, 0, 1, 0, 0, 1])}
   sums = jax_utils.unreplicate(
       make_evaluation_step(model)(
-          jax_utils.replicate(state.variables), shard(batch)
+          replicate(state.variables), shard(batch)
       )
   )
   rows = batch['mask'] == 1

@@ -1,0 +1,168 @@
+"""The whole search with real training, and every wrong input before it."""
+
+import json
+import pathlib
+
+from PIL import Image
+from ml_collections import ConfigDict
+import pytest
+
+from layernas.errors import UserError
+from layernas.experiment import evaluator
+from layernas.experiment.run_search import run_search
+from layernas.training.train import NonFiniteLossError
+from layernas.training.train import TrainResult
+from tests import tiny
+
+
+def _config(**changes: object) -> ConfigDict:
+  config = tiny.get_config()
+  with config.unlocked():
+    config.update_from_flattened_dict(changes)
+  return config
+
+
+@pytest.fixture(scope='module')
+def finished(tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
+  """Workdir of a finished search."""
+  workdir = tmp_path_factory.mktemp('search')
+  run_search(_config(), workdir)
+  return workdir
+
+
+def test_results_in_the_workdir(finished: pathlib.Path) -> None:
+  trials = [
+      json.loads(line) for line in
+      (finished / 'trials.jsonl').read_text().splitlines()
+  ]
+  result = json.loads((finished / 'result.json').read_text())
+  assert {trial['layer'] for trial in trials} == {1, 2, 3}
+  assert [trial['id'] for trial in trials] == list(range(len(trials)))
+  assert len({trial['architecture'] for trial in trials}) == len(trials)
+  best = max(trials, key=lambda trial: trial['reward'])
+  assert result['winner']['architecture'] == best['architecture']
+  assert result['winner']['reward'] == best['reward']
+  assert 0.05 < best['reward'] <= 1
+  for name in ('config.json', 'tables.json', 'pareto.png', 'tensorboard'):
+    assert (finished / name).exists(), name
+  assert not list((finished / 'candidates').iterdir())
+
+
+def test_a_finished_search_trains_nothing_again(
+    finished: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+  before = tiny.without_times(finished)
+
+  def forbidden(*args: object, **kwargs: object) -> None:
+    raise AssertionError('trained again')
+
+  monkeypatch.setattr(evaluator, 'train_and_evaluate', forbidden)
+  run_search(_config(), finished)
+  assert tiny.without_times(finished) == before
+
+
+def test_a_larger_budget_goes_on(
+    finished: pathlib.Path, tmp_path: pathlib.Path
+) -> None:
+  run_search(_config(**{'budget.trials': 2}), tmp_path)
+  assert 'budget' in json.loads(
+      (tmp_path / 'result.json').read_text()
+  )['stop_reason']
+  run_search(_config(), tmp_path)
+  whole, resumed = tiny.without_times(finished), tiny.without_times(tmp_path)
+  assert resumed['trials'] == whole['trials']
+  assert resumed['tables'] == whole['tables']
+
+
+def test_failing_candidates_are_trials(
+    tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+  calls = iter(range(100))
+
+  def sometimes(*args: object, **kwargs: object) -> TrainResult:
+    call = next(calls)
+    if call == 1:
+      raise NonFiniteLossError('loss is nan at step 5')
+    if call == 2:
+      raise RuntimeError('out of luck\nand more')
+    return TrainResult({'accuracy': 0.1 + call / 100}, 10, 1.0)
+
+  monkeypatch.setattr(evaluator, 'train_and_evaluate', sometimes)
+  result = run_search(_config(), tmp_path)
+  assert result['trials']['failed'] == 1
+  assert result['trials']['nan'] == 1
+  assert result['winner'] is not None
+  lines = (tmp_path / 'trials.jsonl').read_text().splitlines()
+  assert json.loads(lines[2])['message'] == 'RuntimeError: out of luck'
+  assert 'RuntimeError' in (tmp_path / 'failures' / '000002.txt').read_text()
+
+
+def test_failures_in_a_row_end_the_search(
+    tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+
+  def broken(*args: object, **kwargs: object) -> None:
+    raise RuntimeError('always')
+
+  monkeypatch.setattr(evaluator, 'train_and_evaluate', broken)
+  result = run_search(_config(**{'budget.failures': 2}), tmp_path)
+  assert result['stop_reason'] == '2 trials in a row failed'
+  assert result['winner'] is None
+
+
+def _damaged_folder(path: pathlib.Path) -> str:
+  for split in ('train', 'test'):
+    for label in ('a', 'b'):
+      folder = path / split / label
+      folder.mkdir(parents=True)
+      for number in range(4):
+        Image.new('RGB', (16, 16)).save(folder / f'{number}.png')
+  (path / 'train' / 'a' / '2.png').write_bytes(b'no picture')
+  return str(path)
+
+
+_WRONG = {
+    'option of no space': ({'space': 'nowhere'}, 'space'),
+    'limit below the cheapest': ({'target.high': 5.0}, 'reachable are'),
+    'interval upside down': (
+        {'target.low': 9e4, 'target.high': 1e3}, 'target interval'
+    ),
+    'image too small': ({'space': 'cifar10_small', 'data.image_size': 8},
+                        'data.image_size'),
+    'missing folder': ({'data.source': 'folder', 'data.directory': 'nowhere'},
+                       'nowhere'),
+    'unknown source': ({'data.source': 'web'}, 'data.source'),
+    'batch larger than the data': ({'training.batch_size': 9000}, '9000'),
+    'no learning rate': ({'training.learning_rate': 0.0}, 'learning_rate'),
+    'unknown optimizer': ({'training.optimizer': 'adamw'}, 'adamw'),
+    'unknown metric': ({'cost.metric': 'watts'}, 'watts'),
+}
+
+
+@pytest.mark.parametrize('case', _WRONG)
+def test_wrong_input_touches_nothing(
+    case: str, tmp_path: pathlib.Path
+) -> None:
+  changes, part = _WRONG[case]
+  with pytest.raises(UserError) as error:
+    run_search(_config(**changes), tmp_path / 'workdir')
+  assert part in str(error.value)
+  assert not (tmp_path / 'workdir').exists()
+
+
+def test_damaged_image_touches_nothing(tmp_path: pathlib.Path) -> None:
+  folder = _damaged_folder(tmp_path / 'images')
+  changes = {'data.source': 'folder', 'data.directory': folder,
+             'training.batch_size': 2, 'training.evaluation_batch_size': 2}
+  with pytest.raises(UserError, match=r'2\.png'):
+    run_search(_config(**changes), tmp_path / 'workdir')
+  assert not (tmp_path / 'workdir').exists()
+
+
+def test_workdir_of_another_config(finished: pathlib.Path) -> None:
+  before = {path: path.read_bytes() for path in finished.glob('*.json*')}
+  with pytest.raises(UserError, match=r'seed was 0 and is 1'):
+    run_search(_config(seed=1), finished)
+  assert before == {
+      path: path.read_bytes() for path in finished.glob('*.json*')
+  }

@@ -1,0 +1,120 @@
+"""Network spaces: networks, exact costs, bounds and wrong layers."""
+
+import itertools
+
+import pytest
+
+from layernas.errors import UserError
+from layernas.networks.counting import count
+from layernas.networks.space import NetworkLayer
+from layernas.networks.space import NetworkSpace
+from layernas.networks.space import check_image_size
+from layernas.networks.spaces import SPACES
+from layernas.networks.spec import Block
+from layernas.networks.spec import Head
+from layernas.networks.spec import NetworkSpec
+from layernas.networks.spec import Squeeze
+from layernas.networks.spec import Stem
+
+_BASE = NetworkSpec(
+    Stem(8),
+    (Block(8, 0), Block(16, 24, stride=2, squeeze=Squeeze()),
+     Block(16, 40, squeeze=Squeeze(of='input', divisor=1))),
+    Head(32, hidden=16),
+)
+
+
+def _space() -> NetworkSpace:
+  """Widths that multiply, a block that none but its own layer touches."""
+  return NetworkSpace(_BASE, (
+      NetworkLayer('stem', ('stem',), ({'filters': 4}, {'filters': 12}), 1),
+      NetworkLayer('first', ('block0',), ({'filters': 8}, {'filters': 20})),
+      NetworkLayer('stage', ('block1', 'block2'),
+                   ({'filters': 24}, {'filters': 8}, {'filters': 16})),
+      NetworkLayer('block1', ('block1',), (
+          {'kernel': 3, 'expanded': 24}, {'kernel': 5, 'expanded': 40})),
+      NetworkLayer('block2', ('block2',), (
+          {'squeeze': None}, {'squeeze': Squeeze()})),
+      NetworkLayer('head', ('head',), ({'filters': 16}, {'filters': 64})),
+  ))
+
+
+def _architectures(space: NetworkSpace) -> list[tuple[int, ...]]:
+  counts = space.search_space.option_counts
+  return list(itertools.product(*map(range, counts)))
+
+
+@pytest.mark.parametrize('metric', ['madds', 'params'])
+def test_factored_cost_is_the_count_of_the_network(metric: str) -> None:
+  space = _space()
+  cost = space.cost(metric, 33, 7)
+  for architecture in _architectures(space):
+    counts = count(space.network(architecture), 33, 7)
+    assert cost.cost(architecture) == getattr(counts, metric)
+
+
+@pytest.mark.parametrize('metric', ['madds', 'params'])
+def test_reachable_interval_is_that_of_enumeration(metric: str) -> None:
+  # Costs grow with every width, so the factor-wise bounds are exact.
+  space = _space()
+  cost = space.cost(metric, 32, 10)
+  architectures = _architectures(space)
+  for length in range(len(space.layers) + 1):
+    for prefix in {chosen[:length] for chosen in architectures}:
+      costs = [cost.cost(c) for c in architectures if c[:length] == prefix]
+      example = next(c for c in architectures if c[:length] == prefix)
+      assert cost.interval(example, range(length)) == (min(costs), max(costs))
+
+
+def test_network_takes_the_options_of_its_layers() -> None:
+  network = _space().network((0, 1, 2, 1, 0, 1))
+  assert network.stem.filters == 4
+  assert [block.filters for block in network.blocks] == [20, 16, 16]
+  assert (network.blocks[1].kernel, network.blocks[1].expanded) == (5, 40)
+  assert network.blocks[2].squeeze is None
+  assert (network.head.filters, network.head.hidden) == (64, 16)
+
+
+@pytest.mark.parametrize(('layer', 'part'), [
+    (NetworkLayer('x', ('block9',), ({'filters': 8},)), 'block9'),
+    (NetworkLayer('x', ('block0',), ({'stride': 2},)), 'stride'),
+    (NetworkLayer('x', ('block0',), ({'width': 2},)), 'width'),
+    (NetworkLayer('x', ('block0',), ({'kernel': 4},)), 'odd'),
+    (NetworkLayer('x', ('block0',), ({'filters': 0},)), '>= 1'),
+    (NetworkLayer('x', ('block0',), ({'kernel': 3}, {'filters': 8})),
+     'same fields'),
+    (NetworkLayer('x', ('block0',), ()), 'no options'),
+    (NetworkLayer('x', ('block0',), ({'kernel': 3},), 1), 'default 1'),
+])
+def test_wrong_layers(layer: NetworkLayer, part: str) -> None:
+  with pytest.raises(UserError, match=part) as error:
+    NetworkSpace(_BASE, (layer,))
+  assert "'x'" in str(error.value)
+  assert 'allowed' in str(error.value)
+
+
+def test_one_layer_per_field() -> None:
+  layers = [
+      NetworkLayer(name, ('block0',), ({'filters': 8}, {'filters': 16}))
+      for name in ('a', 'b')
+  ]
+  with pytest.raises(UserError, match="set by layer 'a' already"):
+    NetworkSpace(_BASE, layers)
+
+
+def test_unknown_metric_and_small_images() -> None:
+  with pytest.raises(UserError, match='watts'):
+    _space().cost('watts', 32, 10)
+  with pytest.raises(UserError, match='at least 4'):
+    check_image_size(_BASE, 3)
+  check_image_size(_BASE, 4)
+
+
+@pytest.mark.parametrize('name', SPACES)
+def test_spaces_of_the_package_cost_what_they_are(name: str) -> None:
+  space = SPACES[name]()
+  cost = space.cost('madds', 32, 10)
+  for architecture in _architectures(space)[::97]:
+    assert cost.cost(architecture) == count(
+        space.network(architecture), 32, 10
+    ).madds

@@ -1,0 +1,422 @@
+"""Tests of layernas.search.engine."""
+
+import math
+import random
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from layernas.search import Budget
+from layernas.search import Evaluation
+from layernas.search import Search
+from layernas.search import Status
+from layernas.search import Trial
+from layernas.search import make_schedule
+from layernas.search.layer_pass import TableSettings
+from layernas.search.strategy import Proposal
+from layernas.search.strategy import Strategy
+from layernas.search.sweep import PassSettings
+from layernas.search.trial import trial_from_dict
+from tests.search import problems
+
+
+class Listed(Strategy):
+  """Proposes given generations and remembers what it observed."""
+
+  infeasible = 0
+
+  def __init__(self, *listed):
+    self.listed = listed
+    self.observed = []
+    self.incumbents = []
+
+  def generations(self, context):
+    for architectures in self.listed:
+      yield [
+          Proposal(one, context.problem.cost.cost(one)) for one in architectures
+      ]
+      best = context.incumbent()
+      self.incumbents.append(best.candidate.architecture if best else None)
+    return 'list at its end'
+
+  def observe(self, proposal, trial):
+    self.observed.append((proposal.architecture, trial.candidate.id))
+
+  def bound(self, problem):
+    del problem
+    return sum(map(len, self.listed))
+
+
+def listed_search(*listed, high=math.inf, **budget):
+  problem = problems.make_problem([[0, 1, 2, 3]], high=high)
+  return Search(problem, Listed(*listed), Budget(**budget))
+
+
+def rewarding(*rewards):
+  """An evaluator of the one-layer problem above; None fails."""
+  def evaluate(candidate):
+    reward = rewards[candidate.architecture[0]]
+    status = Status.FAILED if reward is None else Status.OK
+    return Evaluation(reward, 1.0, status)
+  return evaluate
+
+
+def ids(candidates):
+  return [candidate.id for candidate in candidates]
+
+
+# Order of results, duplicates.
+
+
+@given(
+    problems.problems(), problems.SCHEDULE_MAKERS, problems.SEEDS,
+    st.none() | st.integers(1, 30),
+)
+def test_batches_and_order_of_results_do_not_matter(
+    problem, make_schedule, seed, trials
+):
+  budget = Budget(trials=trials or math.inf)
+  results = problems.RandomResults(seed, failing=0.1)
+  one_by_one, disordered = (
+      Search(problem, make_schedule(), budget, seed) for _ in range(2)
+  )
+  problems.run(one_by_one, results)
+  problems.run_in_disorder(disordered, results, random.Random(seed))
+  assert disordered.finished
+  assert problems.state(disordered) == problems.state(one_by_one)
+
+
+@given(problems.problems(), problems.SCHEDULE_MAKERS, problems.SEEDS)
+def test_equal_architectures_are_evaluated_once(problem, make_schedule, seed):
+  search = Search(problem, make_schedule(), seed=seed)
+  problems.run(search, problems.RandomResults(seed, failing=0.1))
+  seen = [trial.candidate.architecture for trial in search.trials]
+  assert len(seen) == len(set(seen)) <= problem.space.size
+  assert ids(trial.candidate for trial in search.trials) == list(
+      range(len(seen))
+  )
+
+
+@given(problems.problems(), problems.SCHEDULE_MAKERS, problems.SEEDS)
+def test_the_best_is_the_first_of_the_best_in_the_target(
+    problem, make_schedule, seed
+):
+  search = Search(problem, make_schedule(), seed=seed)
+  problems.run(search, problems.RandomResults(seed, failing=0.3))
+  inside = [
+      trial for trial in search.trials
+      if trial.ok and trial.candidate.cost in problem.target
+  ]
+  best = max(inside, key=lambda trial: trial.evaluation.reward, default=None)
+  assert search.best is best
+
+
+@given(problems.problems(), problems.SCHEDULE_MAKERS, problems.SEEDS)
+def test_failed_trials_are_in_no_table(problem, make_schedule, seed):
+  search = Search(problem, make_schedule(), seed=seed)
+  problems.run(search, problems.RandomResults(seed, failing=0.3))
+  for layer_pass in search.strategy.passes:
+    for table in layer_pass.tables[1:]:
+      for entry in table.entries():
+        trial = search.trials[entry.trial]
+        assert trial.ok
+        assert trial.candidate.architecture == entry.architecture
+        assert trial.evaluation.reward == entry.reward
+
+
+def test_a_duplicate_in_flight_is_answered_when_the_first_is_told():
+  search = listed_search([(0,), (1,), (0,)], [(1,), (2,)])
+  first, second = search.ask(9)
+  assert search.ask(9) == []
+  search.tell(second.id, Evaluation(2.0))
+  assert search.strategy.observed == []
+  search.tell(first.id, Evaluation(1.0))
+  assert search.strategy.observed == [((0,), 0), ((1,), 1), ((0,), 0)]
+  [third] = search.ask(9)
+  assert third.architecture == (2,)
+  assert search.reused == 2
+
+
+def test_generations_of_known_architectures_are_passed_through():
+  search = listed_search([(0,)], [(0,)], [], [(0,), (0,)], [(1,)])
+  problems.run(search, rewarding(1.0, 1.0))
+  assert len(search.trials) == 2
+  assert search.reused == 3
+  assert search.stop_reason == 'list at its end'
+
+
+def test_the_incumbent_of_a_generation_knows_all_results_before():
+  search = listed_search([(2,), (0,)], [(3,), (1,)], high=2)
+  problems.run(search, rewarding(1.0, 3.0, 2.0, 9.0))
+  assert search.strategy.incumbents == [(2,), (1,)]
+
+
+def test_results_are_observed_in_the_order_of_the_proposals():
+  search = listed_search([(3,), (1,), (2,)])
+  asked = search.ask(3)
+  for candidate in reversed(asked):
+    assert search.trials == []
+    search.tell(candidate.id, Evaluation(1.0, seconds=2.5))
+  assert search.strategy.observed == [((3,), 0), ((1,), 1), ((2,), 2)]
+  assert [trial.candidate for trial in search.trials] == asked
+  assert search.seconds == 7.5
+
+
+def test_no_more_is_asked_than_wanted_or_there():
+  search = listed_search([(0,), (1,), (2,)])
+  assert search.ask(0) == []
+  assert ids(search.ask(2)) == [0, 1]
+  assert ids(search.ask(2)) == [2]
+  assert search.ask() == []
+  assert search.stop_reason == ''
+
+
+@pytest.mark.parametrize('trial_id', [-1, 1, 7])
+def test_only_what_was_asked_is_told(trial_id):
+  search = listed_search([(0,), (1,)])
+  search.ask()
+  with pytest.raises(ValueError, match=f'trial {trial_id} does not wait'):
+    search.tell(trial_id, Evaluation(1.0))
+
+
+def test_nothing_is_told_twice():
+  search = listed_search([(0,), (1,)])
+  search.ask(2)
+  search.tell(0, Evaluation(1.0))
+  with pytest.raises(ValueError, match='trial 0 does not wait'):
+    search.tell(0, Evaluation(2.0))
+
+
+# Failures.
+
+
+def test_a_failure_is_never_the_best_and_the_search_goes_on():
+  search = listed_search([(0,), (1,)], [(2,)], [(3,)])
+  problems.run(search, rewarding(math.inf, 1.0, math.nan, None))
+  assert [str(trial.evaluation.status) for trial in search.trials] == [
+      'nan', 'ok', 'nan', 'failed',
+  ]
+  assert search.best is search.trials[1]
+  assert search.stop_reason == 'list at its end'
+
+
+def test_a_reused_failure_stays_one():
+  problem = problems.make_problem([[1, 2], [1, 2]])
+  search = problems.sweep_of(problem)
+  evaluated = []
+
+  def evaluate(candidate):
+    evaluated.append(candidate.architecture)
+    failed = candidate.architecture == (1, 0)
+    return Evaluation(1.0, status=Status.FAILED if failed else Status.OK)
+
+  problems.run(search, evaluate)
+  assert evaluated == [(0, 0), (1, 0), (0, 1)]
+
+
+def test_ties_keep_the_older_best():
+  search = problems.run(listed_search([(2,), (1,)]), rewarding(0, 5.0, 5.0))
+  assert search.best.candidate.architecture == (2,)
+
+
+def test_the_best_network_lies_in_the_target():
+  search = listed_search([(0,), (1,), (2,)], high=1)
+  problems.run(search, rewarding(1.0, 2.0, 9.0))
+  assert search.best.candidate.architecture == (1,)
+
+
+# Budgets.
+
+
+@pytest.mark.parametrize('batch', [1, 2, 9])
+def test_no_more_trials_than_the_budget_allows(batch):
+  search = listed_search([(0,), (1,)], [(2,), (3,)], trials=3)
+  while asked := search.ask(batch):
+    for candidate in asked:
+      search.tell(candidate.id, Evaluation(1.0))
+  assert len(search.trials) == 3
+  assert search.stop_reason == 'budget of 3 trials spent'
+
+
+def test_the_budget_of_seconds_counts_what_is_told():
+  search = listed_search([(0,), (1,), (2,), (3,)], seconds=1.5)
+  problems.run(search, rewarding(1.0, 1.0, 1.0, 1.0))
+  assert len(search.trials) == 2
+  assert search.stop_reason == 'budget of 1.5 seconds spent'
+
+
+def test_failures_in_a_row_end_a_search():
+  """A success between them begins the count anew."""
+  search = listed_search(*[[(i,)] for i in range(4)], failures=2)
+  problems.run(search, rewarding(None, 1.0, None, math.nan))
+  assert len(search.trials) == 4
+  assert search.stop_reason == '2 trials in a row failed'
+  search = listed_search(*[[(i,)] for i in range(4)], failures=2)
+  problems.run(search, rewarding(1.0, None, math.nan, 1.0))
+  assert len(search.trials) == 3
+
+
+def test_results_under_way_when_a_budget_ends_still_count():
+  search = listed_search([(0,), (1,), (2,), (3,)], seconds=1.0)
+  asked = search.ask(3)
+  search.tell(0, Evaluation(1.0, 1.0))
+  assert search.ask(9) == []
+  assert not search.finished
+  for candidate in asked[1:]:
+    search.tell(candidate.id, Evaluation(2.0, 1.0))
+  assert search.finished
+  assert search.best is search.trials[1]
+  assert search.stop_reason == 'budget of 1.0 seconds spent'
+
+
+def test_a_search_that_ended_stays_so():
+  search = problems.run(listed_search([(0,)]), rewarding(1.0))
+  assert search.finished
+  assert search.ask(5) == []
+  assert search.stop_reason == 'list at its end'
+
+
+def test_a_search_is_not_finished_while_results_are_missing():
+  search = listed_search([(0,)])
+  assert not search.finished
+  search.ask()
+  assert search.ask() == []
+  assert not search.finished
+
+
+@pytest.mark.parametrize(
+    ('trials', 'bound'), [(math.inf, 5), (5, 5), (4, 4), (9, 5)]
+)
+def test_the_bound_is_that_of_schedule_and_budget(trials, bound):
+  assert listed_search([(0,)] * 5, trials=trials).bound == bound
+
+
+def test_a_bound_that_nothing_sets():
+  problem = problems.make_problem([[1, 2]])
+  for limit, bound in [(math.inf, None), (7, 7)]:
+    search = Search(problem, make_schedule('recentred'), Budget(limit))
+    assert search.bound == bound
+
+
+# Replay.
+
+
+@given(
+    problems.problems(), problems.SCHEDULE_MAKERS, problems.SEEDS, st.data()
+)
+def test_a_replayed_search_goes_on_as_if_never_stopped(
+    problem, make_schedule, seed, data
+):
+  results = problems.RandomResults(seed, failing=0.1)
+  whole, resumed = (
+      Search(problem, make_schedule(), seed=seed) for _ in range(2)
+  )
+  problems.run(whole, results)
+  length = data.draw(st.integers(0, len(whole.trials)))
+  history = [trial_from_dict(t.to_dict()) for t in whole.trials[:length]]
+  resumed.replay(history)
+  assert resumed.trials == whole.trials[:length]
+  problems.run(resumed, results)
+  assert problems.state(resumed) == problems.state(whole)
+
+
+@given(
+    problems.problems(), problems.SCHEDULE_MAKERS, problems.SEEDS,
+    st.floats(0.1, 9.0),
+)
+def test_replaying_a_stopped_search_gives_its_state(
+    problem, make_schedule, seed, seconds
+):
+  """In whatever batches it was asked."""
+  budget = Budget(seconds=seconds)
+  stopped, replayed = (
+      Search(problem, make_schedule(), budget, seed) for _ in range(2)
+  )
+  results = problems.RandomResults(seed, failing=0.2)
+  problems.run_in_disorder(stopped, results, random.Random(seed))
+  replayed.replay(stopped.trials)
+  assert replayed.ask() == []
+  assert problems.state(replayed) == problems.state(stopped)
+
+
+@given(problems.problems(), problems.SCHEDULE_MAKERS, problems.SEEDS)
+def test_a_larger_budget_goes_on(problem, make_schedule, seed):
+  results = problems.RandomResults(seed, failing=0.1)
+  short, long, whole = (
+      Search(problem, make_schedule(), Budget(trials), seed)
+      for trials in (3, 6, 6)
+  )
+  problems.run(short, results)
+  long.replay(short.trials)
+  problems.run(long, results)
+  problems.run(whole, results)
+  assert problems.state(long) == problems.state(whole)
+
+
+def small_search(seed=0, prices=(1, 2, 3), **settings):
+  problem = problems.make_problem([prices, prices])
+  return problems.sweep_of(problem, seed=seed, **settings)
+
+
+@pytest.mark.parametrize(
+    ('other', 'part'),
+    [
+        (lambda: small_search(seed=1), 'seed'),
+        (lambda: small_search(prices=(1, 2, 4)), 'cost=4'),
+        (lambda: small_search(order='backward'), 'layer 2'),
+        (lambda: small_search(start='largest'), '0-2'),
+        (lambda: small_search(buckets=1), 'nothing'),
+        (lambda: small_search(prices=(1, 2, 3, 4)), '3-0'),
+    ],
+)
+def test_the_history_of_another_search_is_refused(other, part):
+  foreign = problems.run(other(), problems.RandomResults())
+  search = small_search()
+  if part == 'nothing':
+    search, foreign = other(), problems.run(search, problems.RandomResults())
+  with problems.refuses('history: trial', part, 'same settings'):
+    search.replay(foreign.trials)
+
+
+def test_a_history_with_a_gap_is_refused():
+  trials = problems.run(small_search(), problems.RandomResults()).trials
+  with problems.refuses('history: trial 2'):
+    small_search().replay([trials[0], trials[2]])
+
+
+def test_a_history_with_other_rewards_leads_to_other_candidates():
+  """Rewards are not checked, but what follows from them is."""
+  search = small_search(buckets=1)
+  trials = problems.run(search, lambda one: Evaluation(float(-one.id))).trials
+  altered = [
+      Trial(one.candidate, Evaluation(float(one.candidate.id)))
+      for one in trials
+  ]
+  with problems.refuses('history: trial 3'):
+    small_search(buckets=1).replay(altered)
+
+
+# Seeds.
+
+
+def test_trials_have_seeds_of_their_own():
+  seeds = []
+  for seed in range(20):
+    search = problems.run(small_search(seed=seed), problems.RandomResults())
+    seeds += [trial.candidate.seed for trial in search.trials]
+  assert len(seeds) == len(set(seeds)) == 20 * 9
+  assert all(0 <= seed < 2**31 for seed in seeds)
+  assert max(seeds) > 2**30
+  assert {seed % 2 for seed in seeds} == {0, 1}
+
+
+def test_the_seed_of_a_search_decides_its_random_choices():
+  problem = problems.make_problem([list(range(5))] * 4)
+  settings = PassSettings(TableSettings(1), start='random', order='random')
+  firsts = [
+      Search(problem, make_schedule('sweep', settings), seed=seed).ask()
+      for seed in (0, 1, 2, 3, 0)
+  ]
+  assert firsts[0] == firsts[-1]
+  assert len({first[0].architecture for first in firsts}) == 4

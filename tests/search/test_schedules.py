@@ -1,0 +1,37 @@
+"""Tests of layernas.search.schedules."""
+
+import pytest
+
+from layernas.search.interleaved import Interleaved
+from layernas.search.interleaved import VisitSettings
+from layernas.search.recentred import Recentred
+from layernas.search.schedules import SCHEDULES
+from layernas.search.schedules import make_schedule
+from layernas.search.sweep import PassSettings
+from layernas.search.sweep import Sweep
+from tests.search import problems
+
+
+@pytest.mark.parametrize(
+    ('name', 'kind'),
+    [('sweep', Sweep), ('interleaved', Interleaved), ('recentred', Recentred)],
+)
+def test_schedules_by_name(name, kind):
+  settings = PassSettings(order='backward')
+  schedule = make_schedule(name, settings)
+  assert type(schedule) is kind
+  assert schedule.settings is settings
+
+
+def test_visits_reach_the_interleaved_schedule():
+  visit = VisitSettings(entries=3)
+  assert make_schedule('interleaved', visit=visit).visit is visit
+
+
+def test_the_default_is_one_sweep():
+  assert type(make_schedule()) is Sweep
+
+
+def test_an_unknown_schedule():
+  with problems.refuses('search.schedule', "'swep'", *map(repr, SCHEDULES)):
+    make_schedule('swep')

@@ -1,0 +1,234 @@
+"""Tests of layernas.search.sweep."""
+
+import math
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from layernas.search import Evaluation
+from layernas.search import Status
+from layernas.search.start import ORDERS
+from layernas.search.start import STARTS
+from layernas.search.sweep import PassSettings
+from tests.search import problems
+
+
+def additive_reward(tables):
+  """An evaluator whose reward is a sum over the layers."""
+  def evaluate(candidate):
+    pairs = zip(tables, candidate.architecture, strict=True)
+    return Evaluation(float(sum(table[option] for table, option in pairs)))
+  return evaluate
+
+
+def bucket_of(cost, costs, buckets):
+  """Linear buckets in exact integers."""
+  low, high = min(costs), max(costs)
+  if low == high:
+    return 0
+  return min(buckets - 1, (cost - low) * buckets // (high - low))
+
+
+def sweep_by_hand(problem, evaluate, order, start, buckets, keep):
+  """Section by section what a sweep is; returns rewards and last entries."""
+  space, rewards = problem.space, {}
+  entries = [start]
+  for length, layer in enumerate(order, 1):
+    children = []
+    for entry in entries:
+      for option in range(space.option_counts[layer]):
+        child = entry[:layer] + (option,) + entry[layer + 1:]
+        costs = [
+            problem.cost.cost(completion) for completion in
+            problems.completions(space, child, order[:length])
+        ]
+        if problem.target.meets(min(costs), max(costs)):
+          children.append(child)
+    for child in children:
+      if child not in rewards:
+        rewards[child] = evaluate(child)
+    costs = [problem.cost.cost(child) for child in children]
+    groups = {}
+    for child, cost in zip(children, costs, strict=True):
+      if rewards[child] is not None:
+        groups.setdefault(bucket_of(cost, costs, buckets), []).append(child)
+    entries = [
+        child for _, group in sorted(groups.items())
+        for child in sorted(group, key=lambda a: -rewards[a])[:keep]
+    ]
+  return rewards, entries
+
+
+@given(st.data())
+def test_a_sweep_is_what_the_method_says(data):
+  problem = data.draw(problems.problems())
+  buckets, keep = data.draw(st.integers(1, 5)), data.draw(st.integers(1, 3))
+  order = data.draw(st.sampled_from(['forward', 'backward']))
+  results = problems.RandomResults(data.draw(problems.SEEDS), failing=0.1)
+  search = problems.sweep_of(
+      problem, buckets=buckets, keep=keep, order=order
+  )
+  problems.run(search, results)
+  told = {
+      trial.candidate.architecture: trial.evaluation.reward
+      for trial in search.trials
+  }
+  layers = list(range(len(problem.space)))
+  rewards, entries = sweep_by_hand(
+      problem, told.get, layers if order == 'forward' else layers[::-1],
+      problem.space.default, buckets, keep,
+  )
+  assert list(rewards) == list(told)
+  if search.stop_reason == 'every layer decided':
+    [layer_pass] = search.strategy.passes
+    assert [e.architecture for e in layer_pass.tables[-1].entries()] == entries
+
+
+@given(st.data())
+def test_with_a_bucket_per_cost_an_additive_problem_is_solved(data):
+  """Of equal costs only the best prefix can be part of the best network.
+
+  Holds for every order and start. Costs are integers, so that buckets are
+  narrower than one where there are more of them than the range of costs.
+  """
+  problem = data.draw(problems.problems())
+  rewards = [
+      data.draw(problems.tables((count,), st.integers(0, 30)))
+      for count in problem.space.option_counts
+  ]
+  evaluate = additive_reward(rewards)
+  low, high = problem.cost.interval(problem.space.default, ())
+  settings = data.draw(st.sampled_from([
+      {'buckets': high - low + 1, 'spacing': 'linear'},
+      {'buckets': problem.space.size, 'spacing': 'equal_count'},
+  ]))
+  search = problems.sweep_of(
+      problem,
+      seed=data.draw(problems.SEEDS),
+      name=data.draw(st.sampled_from(['sweep', 'recentred', 'interleaved'])),
+      order=data.draw(st.sampled_from(ORDERS)),
+      start=data.draw(st.sampled_from(list(STARTS))),
+      **settings,
+  )
+  problems.run(search, evaluate)
+  found = search.best.evaluation.reward
+  inside = {
+      architecture: sum(map(list.__getitem__, map(list, rewards), architecture))
+      for architecture in problems.architectures(problem.space)
+      if problem.cost.cost(architecture) in problem.target
+  }
+  assert found == max(inside.values())
+  assert inside[search.best.candidate.architecture] == found
+
+
+def test_too_few_buckets_lose_the_best_network():
+  """The converse: two dear prefixes meet, and the wrong one is dropped."""
+  tables = [[1, 2, 9], [1, 9]]
+  rewards = [[0, 3, 4], [0, 3]]
+  problem = problems.make_problem(tables, high=11)
+  answers = {}
+  for buckets in (1, 20):
+    search = problems.sweep_of(problem, buckets=buckets)
+    problems.run(search, additive_reward(rewards))
+    answers[buckets] = search.best.candidate.architecture
+  assert answers == {1: (2, 0), 20: (1, 1)}
+
+
+@given(
+    problems.problems(), problems.TABLE_SETTINGS, problems.SEEDS
+)
+def test_no_sweep_needs_more_trials_than_its_bound(problem, tables, seed):
+  search = problems.sweep_of(
+      problem, buckets=tables.buckets, keep=tables.keep,
+      spacing=tables.spacing,
+  )
+  expected = tables.buckets * tables.keep * sum(problem.space.option_counts)
+  assert search.strategy.bound(problem) == expected
+  problems.run(search, problems.RandomResults(seed))
+  assert len(search.trials) <= expected
+
+
+def test_the_bound_is_reached_but_for_the_first_layer():
+  """Powers of two differ in cost, and few buckets are full at once."""
+  problem = problems.make_problem([[0, 1, 2], [0, 3, 6], [0, 9, 18]])
+  search = problems.sweep_of(problem, buckets=3)
+  problems.run(search, problems.RandomResults())
+  asked = len(search.trials) + search.reused
+  assert asked == search.strategy.bound(problem) - 2 * 3
+
+
+def test_every_layer_is_visited_once_and_in_order():
+  problem = problems.make_problem([[1, 2], [1, 2], [1, 2]])
+  for order, layers in [('forward', [1, 2, 3]), ('backward', [3, 2, 1])]:
+    search = problems.run(
+        problems.sweep_of(problem, order=order), problems.RandomResults()
+    )
+    seen = [trial.candidate.layer for trial in search.trials]
+    assert list(dict.fromkeys(seen)) == layers
+    assert seen == sorted(seen, key=layers.index)
+    assert search.stop_reason == 'every layer decided'
+
+
+def test_undecided_layers_stand_at_the_start():
+  problem = problems.make_problem([[1, 2], [1, 2]])
+  search = problems.sweep_of(problem, start='largest')
+  first = {search.ask()[0].architecture, search.ask()[0].architecture}
+  assert first == {(0, 1), (1, 1)}
+
+
+def test_the_default_child_is_not_trained_again():
+  problem = problems.make_problem([[1, 2], [1, 2]])
+  search = problems.run(
+      problems.sweep_of(problem), problems.RandomResults()
+  )
+  assert [trial.candidate.architecture for trial in search.trials] == [
+      (0, 0), (1, 0), (0, 1), (1, 1),
+  ]
+  assert search.reused == 2
+
+
+def test_a_layer_without_a_success_ends_the_sweep():
+  problem = problems.make_problem([[1, 2], [1, 2]])
+  search = problems.run(
+      problems.sweep_of(problem),
+      lambda candidate: Evaluation(None, status=Status.FAILED),
+  )
+  assert len(search.trials) == 2
+  assert search.best is None
+  assert search.stop_reason == (
+      'no trial of the layer before number 2 succeeded'
+  )
+
+
+def test_a_target_between_two_costs_ends_the_sweep():
+  """The reachable interval 0 to 11 meets it, but no network lies in it."""
+  problem = problems.make_problem([[0, 1], [0, 10]], low=4, high=6)
+  search = problems.run(problems.sweep_of(problem), problems.RandomResults())
+  assert search.best is None
+  assert search.stop_reason == 'no child in layer number 2 can reach the target'
+
+
+def test_log_spacing_of_a_free_network():
+  search = problems.sweep_of(problems.make_problem([[0, 1]]), spacing='log')
+  with problems.refuses('search.spacing', "'log'", '0'):
+    search.ask()
+
+
+def test_the_settings_of_the_paper_are_the_defaults():
+  assert (PassSettings().start, PassSettings().order) == ('default', 'forward')
+
+
+@pytest.mark.parametrize(
+    ('field', 'names'), [('start', STARTS), ('order', ORDERS)]
+)
+def test_unknown_names(field, names):
+  with problems.refuses(f'search.{field}', "'middle'", *map(repr, names)):
+    PassSettings(**{field: 'middle'})
+
+
+def test_bounds_of_the_paper():
+  """MobileNetV3-Small: 1.2e5 trials with H = 100 and 1,200 options."""
+  problem = problems.make_problem([list(range(60))] * 20)
+  assert problems.sweep_of(problem).bound == 120_000
+  assert math.isfinite(problem.space.size)
