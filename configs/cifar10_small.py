@@ -1,6 +1,12 @@
 """A layerwise search on 10,000 embedded CIFAR-10 images.
 
+Finds kernels and filters of a small MobileNetV2 under 1.8 million MAdds in
+about 26 short trainings; under 10 minutes on two CPU cores. Expect a validation
+accuracy of about 0.38 after one epoch, and about 0.63 on the test images after
+the final training (docs/results/cifar10_small).
+
   ./launch.sh
+  ./launch.sh train --architecture=workdir/cifar10_small/result.json
 """
 
 from ml_collections import ConfigDict

@@ -31,6 +31,15 @@ def space() -> NetworkSpace:
   ))
 
 
+def deep_space() -> NetworkSpace:
+  """Networks that halve their images four times."""
+  blocks = tuple(Block(8, 16, stride=2) for _ in range(3))
+  return NetworkSpace(
+      NetworkSpec(Stem(8), blocks, Head(0)),
+      (NetworkLayer('kernel', ('block0',), ({'kernel': 3}, {'kernel': 5})),),
+  )
+
+
 def get_config(argument: str = '') -> ConfigDict:
   """A config of that search; the argument changes nothing."""
   del argument

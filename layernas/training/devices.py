@@ -1,5 +1,6 @@
 """Batches onto local devices, and JAX settings of a run."""
 
+import os
 from typing import Any
 
 import jax
@@ -66,8 +67,10 @@ def enable_compilation_cache(directory: epath.PathLike) -> None:
   """Keeps compiled programs on disk, small and quickly compiled ones too.
 
   Args:
-    directory: is made where it does not exist.
+    directory: is made where it does not exist; a directory that the user chose
+      (environment variable JAX_COMPILATION_CACHE_DIR) comes first.
   """
-  jax.config.update('jax_compilation_cache_dir', str(directory))
+  if not os.environ.get('JAX_COMPILATION_CACHE_DIR'):
+    jax.config.update('jax_compilation_cache_dir', str(directory))
   jax.config.update('jax_persistent_cache_min_compile_time_secs', 0)
   jax.config.update('jax_persistent_cache_min_entry_size_bytes', -1)

@@ -8,7 +8,7 @@ import pytest
 
 from tests import tiny
 
-_PROGRAM = '''
+_PROGRAM = """
 from absl import flags
 from layernas.errors import UserError
 from layernas.experiment import cli
@@ -22,7 +22,7 @@ def main():
     raise KeyboardInterrupt
   print('fine')
 cli.run(main)
-'''
+"""
 
 
 @pytest.fixture

@@ -3,8 +3,8 @@
 import pathlib
 
 import numpy as np
-from PIL import Image
 import pytest
+from PIL import Image
 
 from layernas.experiment.plots import pareto_front
 from layernas.experiment.plots import save_comparison

@@ -3,9 +3,9 @@
 import json
 import pathlib
 
-from PIL import Image
-from ml_collections import ConfigDict
 import pytest
+from ml_collections import ConfigDict
+from PIL import Image
 
 from layernas.errors import UserError
 from layernas.experiment import evaluator
@@ -127,8 +127,10 @@ _WRONG = {
     'interval upside down': (
         {'target.low': 9e4, 'target.high': 1e3}, 'target interval'
     ),
-    'image too small': ({'space': 'cifar10_small', 'data.image_size': 8},
-                        'data.image_size'),
+    'image too small': (
+        {'space': 'tests.tiny:deep_space', 'data.image_size': 8},
+        'allowed is at least 16',
+    ),
     'missing folder': ({'data.source': 'folder', 'data.directory': 'nowhere'},
                        'nowhere'),
     'unknown source': ({'data.source': 'web'}, 'data.source'),

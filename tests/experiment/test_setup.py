@@ -56,7 +56,7 @@ def test_target_out_of_reach_prints_the_reachable_range() -> None:
 def test_wrong_fields_are_named(field: str, value: object) -> None:
   with pytest.raises(UserError) as error:
     make_search(_config(**{field: value}), _problem())
-  assert field.split('.')[-1] in str(error.value)
+  assert field.rsplit('.', 1)[-1] in str(error.value)
   assert str(value) in str(error.value)
   assert 'allowed' in str(error.value)
 

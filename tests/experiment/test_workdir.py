@@ -33,7 +33,7 @@ def test_another_config_is_refused_and_nothing_written(
   first.open(_config())
   first.close()
   before = (tmp_path / 'config.json').read_bytes()
-  with pytest.raises(UserError, match=r'search.buckets was 2 and is 7'):
+  with pytest.raises(UserError, match=r'search\.buckets was 2 and is 7'):
     Workdir(tmp_path).open(_config(**{'search.buckets': 7}))
   assert (tmp_path / 'config.json').read_bytes() == before
 
@@ -65,9 +65,9 @@ def test_a_file_is_no_workdir(tmp_path: pathlib.Path) -> None:
 
 def test_damaged_json_names_the_file(tmp_path: pathlib.Path) -> None:
   (tmp_path / 'config.json').write_text('{"seed": ')
-  with pytest.raises(UserError, match='config.json'):
+  with pytest.raises(UserError, match=r'config\.json'):
     Workdir(tmp_path).open(_config())
-  with pytest.raises(UserError, match='missing.json'):
+  with pytest.raises(UserError, match=r'missing\.json'):
     read_json(tmp_path / 'missing.json')
 
 

@@ -45,6 +45,23 @@ def test_a_start_that_stays_the_best_is_swept_in_both_directions():
   assert passes_of(search) == [((0, 0), (0, 1)), ((0, 0), (1, 0))]
 
 
+def test_a_late_improvement_begins_the_count_of_passes_anew():
+  """Forwards (2, 0) falls to (1, 0), backwards nothing does: (2, 1) is found.
+
+  So the first pass leaves (0, 0), the second does not, and two more follow.
+  """
+  problem = problems.make_problem([[0, 9, 10], [0, 5]])
+  rewards = {
+      (0, 0): 3.0, (0, 1): 2.0, (1, 0): 1.0, (1, 1): 0.0, (2, 0): 0.0,
+      (2, 1): 5.0,
+  }
+  search = recentred(problem, buckets=2, order='alternating')
+  problems.run(search, lambda one: Evaluation(rewards[one.architecture]))
+  assert passes_of(search) == [
+      ((0, 0), (0, 1)), ((0, 0), (1, 0)), ((2, 1), (0, 1)), ((2, 1), (1, 0)),
+  ]
+
+
 def test_cost_axes_are_cut_anew():
   """From (1, 0) on all children of the second layer cost 10 more."""
   problem = problems.make_problem([[1, 11], [1, 2]])

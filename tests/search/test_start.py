@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import settings
 from hypothesis import strategies as st
 
+from layernas.search.cost import table_cost
 from layernas.search.problem import Problem
 from layernas.search.start import ORDERS
 from layernas.search.start import STARTS
@@ -94,3 +95,12 @@ def test_random_orders_differ_by_the_random_source_alone():
   orders = [layer_order('random', 9, 0, random.Random(i)) for i in range(9)]
   assert len(set(orders)) == 9
   assert orders[3] == layer_order('random', 9, 5, random.Random(3))
+
+
+def test_smallest_and_largest_look_at_the_layers_to_come():
+  """Both options of the first layer have one end of the interval in common."""
+  space = problems.make_space(2, 2)
+  dear = Problem(table_cost('madds', space, [[0, 0], [0, 5]]))
+  assert start('largest', dear) == (1, 1)
+  cheap = Problem(table_cost('madds', space, [[5, 5], [5, 0]]))
+  assert start('smallest', cheap) == (1, 1)

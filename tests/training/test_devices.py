@@ -37,11 +37,20 @@ def test_waits_for_a_tree_of_arrays() -> None:
   assert value['sum'].is_ready()
 
 
-def test_small_programs_are_cached_on_disk(tmp_path) -> None:
+def test_small_programs_are_cached_on_disk(tmp_path, monkeypatch) -> None:
   cache = tmp_path / 'cache'
+  monkeypatch.delenv('JAX_COMPILATION_CACHE_DIR')
   subprocess.run([sys.executable, '-c', _PROGRAM, cache], check=True)
   programs = {path.name for path in cache.iterdir() if 'lambda' in path.name}
   assert programs
   subprocess.run([sys.executable, '-c', _PROGRAM, cache], check=True)
   again = {path.name for path in cache.iterdir() if 'lambda' in path.name}
   assert again == programs
+
+
+def test_the_users_cache_comes_first(tmp_path, monkeypatch) -> None:
+  monkeypatch.setenv('JAX_COMPILATION_CACHE_DIR', str(tmp_path / 'users'))
+  command = [sys.executable, '-c', _PROGRAM, str(tmp_path / 'ours')]
+  subprocess.run(command, check=True)
+  assert list((tmp_path / 'users').iterdir())
+  assert not (tmp_path / 'ours').exists()
