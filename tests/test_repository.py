@@ -95,3 +95,14 @@ def test_example_is_short_and_a_whole_space() -> None:
   lines = (tiny.ROOT / 'examples' / 'own_space.py').read_text().splitlines()
   assert len(lines) <= 40
   assert space().search_space.size == 12
+
+
+def test_example_is_searched(tmp_path: pathlib.Path) -> None:
+  done = tiny.run_program(
+      'search', '--config=configs/cifar10_small.py:smoke',
+      '--config.space=examples.own_space:space', '--config.target.high=2e5',
+      f'--workdir={tmp_path}',
+  )
+  assert done.returncode == 0, done.stderr
+  result = json.loads((tmp_path / 'result.json').read_text())
+  assert result['winner']['cost'] <= 2e5
