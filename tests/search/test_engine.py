@@ -163,6 +163,17 @@ def test_results_are_observed_in_the_order_of_the_proposals():
   assert search.seconds == 7.5
 
 
+@pytest.mark.parametrize('batch', [1, 9])
+def test_reused_results_do_not_wait_for_the_next_ask(batch):
+  """There is none where a budget ends, and batches must not matter."""
+  search = listed_search([(0,), (1,), (0,)], [(2,)], seconds=2)
+  while asked := search.ask(batch):
+    for candidate in asked:
+      search.tell(candidate.id, Evaluation(1.0, seconds=1.0))
+  assert search.strategy.observed == [((0,), 0), ((1,), 1), ((0,), 0)]
+  assert search.reused == 1
+
+
 def test_no_more_is_asked_than_wanted_or_there():
   search = listed_search([(0,), (1,), (2,)])
   assert search.ask(0) == []
@@ -237,6 +248,14 @@ def test_no_more_trials_than_the_budget_allows(batch):
       search.tell(candidate.id, Evaluation(1.0))
   assert len(search.trials) == 3
   assert search.stop_reason == 'budget of 3 trials spent'
+
+
+def test_the_budget_of_trials_is_spent_when_they_are_asked():
+  search = listed_search([(0,), (1,), (2,)], trials=2)
+  search.ask(2)
+  assert search.ask() == []
+  assert search.stop_reason == 'budget of 2 trials spent'
+  assert not search.finished
 
 
 def test_the_budget_of_seconds_counts_what_is_told():

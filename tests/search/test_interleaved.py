@@ -116,7 +116,9 @@ def test_axes_over_all_children_where_these_are_few(problem, seed):
   """Then they do not depend on the seed."""
   axes = []
   for visit_seed in (seed, seed + 1):
-    search = interleaved(problem, {'axis_samples': 999}, visit_seed, buckets=5)
+    search = interleaved(
+        problem, {'axis_samples': problem.space.size}, visit_seed, buckets=5
+    )
     search.ask()
     [layer_pass] = search.strategy.passes
     axes.append([table.axis for table in layer_pass.tables])

@@ -60,7 +60,8 @@ def test_children_that_cannot_reach_the_target_are_dropped_and_counted():
   [family] = layer_pass.children([(0, 0)], 1)
   assert [child.architecture for child in family] == [(0, 0), (1, 0)]
   assert layer_pass.infeasible == [0, 1, 0]
-  layer_pass.children([(0, 0), (1, 0)], 2)
+  layer_pass.children([(0, 0)], 2)
+  layer_pass.children([(1, 0)], 2)
   assert layer_pass.infeasible == [0, 1, 2]
 
 
