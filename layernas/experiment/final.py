@@ -37,7 +37,7 @@ _WIDTH_STEP = 1e-3
 
 
 @dataclasses.dataclass(frozen=True)
-class Architecture:
+class NamedNetwork:
   """What --architecture named.
 
   Attributes:
@@ -51,20 +51,20 @@ class Architecture:
   config: dict[str, Any] | None
 
 
-def read_architecture(text: str) -> Architecture:
+def read_architecture(text: str) -> NamedNetwork:
   """Reads a result.json, or takes a published network by name.
 
   Args:
     text: path or name.
 
   Returns:
-    The architecture.
+    The network.
 
   Raises:
     UserError: there is no such file or name, or the search found nothing.
   """
   if text in REFERENCE_NETWORKS:
-    return Architecture(text, REFERENCE_NETWORKS[text], None)
+    return NamedNetwork(text, REFERENCE_NETWORKS[text], None)
   if not epath.Path(text).exists():
     raise UserError(
         f'flag --architecture: {text!r}: allowed are an existing result.json,'
@@ -77,7 +77,7 @@ def read_architecture(text: str) -> Architecture:
         ' that found a network in its target interval'
     )
   network = spec_from_dict(result['winner'].get('network', {}))
-  return Architecture('winner', network, result.get('config'))
+  return NamedNetwork('winner', network, result.get('config'))
 
 
 def width_scaled(
@@ -98,11 +98,12 @@ def width_scaled(
   Returns:
     The scaled network.
   """
-  low, high = 1, 2
+
   def enough(step: int) -> bool:
     scaled = scale_width(network, step * _WIDTH_STEP, divisor)
     return count(scaled, image_size, num_classes).madds >= madds
 
+  low, high = 1, 2
   while not enough(high):
     high *= 2
   while high - low > 1:
@@ -112,7 +113,7 @@ def width_scaled(
 
 
 def run_final(
-    config: config_dict.ConfigDict, architecture: Architecture,
+    config: config_dict.ConfigDict, architecture: NamedNetwork,
     workdir: epath.PathLike,
 ) -> list[dict[str, Any]]:
   """Trains and tests; resumes where it was interrupted.
@@ -153,7 +154,7 @@ def run_final(
 
 
 def _networks(
-    config: Any, architecture: Architecture, dataset: Dataset
+    config: Any, architecture: NamedNetwork, dataset: Dataset
 ) -> dict[str, NetworkSpec]:
   shape = dataset.image_size, dataset.num_classes
   check_image_size(architecture.network, dataset.image_size)

@@ -4,12 +4,14 @@ import math
 from collections.abc import Mapping
 from collections.abc import Sequence
 from typing import Any
+from typing import Self
 
 from rich import box
 from rich.console import Console
 from rich.progress import BarColumn
 from rich.progress import MofNCompleteColumn
 from rich.progress import Progress
+from rich.progress import TaskID
 from rich.progress import TextColumn
 from rich.progress import TimeElapsedColumn
 from rich.progress import TimeRemainingColumn
@@ -21,7 +23,49 @@ from layernas.search import Trial
 from layernas.search.space import architecture_id
 
 
-class SearchProgress:
+class _Bars:
+  """A console and the bars below its lines; a context.
+
+  Attributes:
+    console: to print on.
+  """
+
+  def __init__(self, console: Console | None = None):
+    self.console = console or new_console()
+    self._progress = Progress(
+        TextColumn('{task.description}'),
+        BarColumn(bar_width=24),
+        MofNCompleteColumn(),
+        TextColumn('{task.fields[note]}'),
+        TimeElapsedColumn(),
+        TextColumn('ETA'),
+        TimeRemainingColumn(),
+        console=self.console,
+        disable=not self.console.is_terminal,
+        speed_estimate_period=600,
+    )
+
+  def __enter__(self) -> Self:
+    self._progress.start()
+    return self
+
+  def __exit__(self, *error: object) -> None:
+    self._progress.stop()
+
+  def say(self, text: str) -> None:
+    """Prints a line."""
+    self.console.print(text)
+
+  def _stepped(
+      self, task: TaskID, step: int, metrics: Mapping[str, float]
+  ) -> None:
+    """Shows how far a training is."""
+    self._progress.update(
+        task, completed=step, note=f'loss {metrics["train_loss"]:.3f}'
+    )
+
+
+class SearchProgress(_Bars):
   """A line per trial, below them a bar of trials / bound, best and ETA.
 
   Without a terminal there is no bar, only the lines.
@@ -37,24 +81,12 @@ class SearchProgress:
       steps: of every candidate.
       console: to print on.
     """
-    self.console = console or new_console()
+    super().__init__(console)
     self._search = search
-    self._progress = _bars(self.console)
     self._trials = self._progress.add_task(
         'trials', total=search.bound, completed=len(search.trials), note=''
     )
     self._steps = self._progress.add_task('candidate', total=steps, note='')
-
-  def __enter__(self) -> 'SearchProgress':
-    self._progress.start()
-    return self
-
-  def __exit__(self, *error: object) -> None:
-    self._progress.stop()
-
-  def say(self, text: str) -> None:
-    """Prints a line."""
-    self.console.print(text)
 
   def began(self, candidate: Candidate) -> None:
     """Shows a candidate that begins to train."""
@@ -65,10 +97,7 @@ class SearchProgress:
 
   def stepped(self, step: int, metrics: Mapping[str, float]) -> None:
     """Shows how far the candidate is."""
-    self._progress.update(
-        self._steps, completed=step,
-        note=f'loss {metrics["train_loss"]:.3f}',
-    )
+    self._stepped(self._steps, step, metrics)
 
   def finished(self, trial: Trial) -> None:
     """Prints the line of a trial and moves the bar."""
@@ -80,7 +109,7 @@ class SearchProgress:
     )
 
 
-class StepProgress:
+class StepProgress(_Bars):
   """A bar of the steps of one training; use as a context."""
 
   def __init__(self, name: str, steps: int):
@@ -90,46 +119,17 @@ class StepProgress:
       name: of what is trained.
       steps: in all.
     """
-    self.console = new_console()
-    self._progress = _bars(self.console)
+    super().__init__()
     self._task = self._progress.add_task(name, total=steps, note='compiling')
-
-  def __enter__(self) -> 'StepProgress':
-    self._progress.start()
-    return self
-
-  def __exit__(self, *error: object) -> None:
-    self._progress.stop()
-
-  def say(self, text: str) -> None:
-    """Prints a line."""
-    self.console.print(text)
 
   def stepped(self, step: int, metrics: Mapping[str, float]) -> None:
     """Shows how far the training is."""
-    self._progress.update(
-        self._task, completed=step, note=f'loss {metrics["train_loss"]:.3f}'
-    )
+    self._stepped(self._task, step, metrics)
 
 
 def new_console() -> Console:
   """Where everything is printed; lines are not cut to the terminal."""
   return Console(soft_wrap=True, highlight=False)
-
-
-def _bars(console: Console) -> Progress:
-  return Progress(
-      TextColumn('{task.description}'),
-      BarColumn(bar_width=24),
-      MofNCompleteColumn(),
-      TextColumn('{task.fields[note]}'),
-      TimeElapsedColumn(),
-      TextColumn('ETA'),
-      TimeRemainingColumn(),
-      console=console,
-      disable=not console.is_terminal,
-      speed_estimate_period=600,
-  )
 
 
 def trial_line(trial: Trial, search: Search) -> str:

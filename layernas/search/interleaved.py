@@ -158,8 +158,5 @@ def _sample_costs(
   for index, column in zip(decided, columns, strict=False):
     parents[:, index] = column
   priced = child_costs(problem.cost, parents, decided, layer)
-  feasible = (priced.low <= problem.target.high) & (
-      priced.high >= problem.target.low
-  )
-  costs = priced.cost[feasible]
+  costs = priced.cost[problem.target.meets(priced.low, priced.high)]
   return costs if costs.size else priced.cost.ravel()

@@ -98,8 +98,7 @@ class LayerPass:
     priced = child_costs(
         self.problem.cost, np.array(prefixes), self.order[:length - 1], layer
     )
-    target = self.problem.target
-    feasible = (priced.low <= target.high) & (priced.high >= target.low)
+    feasible = self.problem.target.meets(priced.low, priced.high)
     self.infeasible[length] += int(feasible.size - feasible.sum())
     costs = priced.cost.tolist()
     return [

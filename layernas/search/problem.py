@@ -2,6 +2,7 @@
 
 import dataclasses
 import math
+from typing import Any
 
 from layernas.errors import UserError
 from layernas.search.cost import FactoredCost
@@ -31,9 +32,17 @@ class TargetInterval:
   def __contains__(self, cost: Number) -> bool:
     return self.low <= cost <= self.high
 
-  def meets(self, low: Number, high: Number) -> bool:
-    """Whether some cost of [low, high] lies in this interval."""
-    return low <= self.high and high >= self.low
+  def meets(self, low: Any, high: Any) -> Any:
+    """Whether some cost of [low, high] lies in this interval.
+
+    Args:
+      low: a cost, or an array of them.
+      high: likewise, of the same shape.
+
+    Returns:
+      A bool, or an array of them.
+    """
+    return (low <= self.high) & (high >= self.low)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -20,17 +20,16 @@ class Recentred(Layerwise):
     yield from sweep_pass(self.first_pass(context))
     start = self.passes[0].start
     unchanged = 0
-    while unchanged < 2:
+    while True:
       incumbent = context.incumbent()
       if incumbent is None:
         return 'no network in the target interval was evaluated'
       best = incumbent.candidate.architecture
       unchanged = unchanged + 1 if best == start else 0
       if unchanged == 2:
-        break
+        return 'two passes in a row found nothing better'
       start = best
       yield from sweep_pass(self.next_pass(context, start))
-    return 'two passes in a row found nothing better'
 
   def bound(self, problem: Problem) -> int | None:
     """None: the number of passes is not known beforehand."""

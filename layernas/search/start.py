@@ -56,8 +56,7 @@ def random_start(problem: Problem, rng: random.Random) -> Architecture:
       return drawn
 
   def choose(low: np.ndarray, high: np.ndarray) -> int:
-    target = problem.target
-    feasible = np.flatnonzero((low <= target.high) & (high >= target.low))
+    feasible = np.flatnonzero(problem.target.meets(low, high))
     return int(rng.choice(feasible)) if feasible.size else 0
 
   for _ in range(_DRAWS):
