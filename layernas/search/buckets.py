@@ -61,6 +61,8 @@ def log_axis(costs: np.ndarray, buckets: int) -> BucketAxis:
 
 def equal_count_axis(costs: np.ndarray, buckets: int) -> BucketAxis:
   """Buckets that hold about equally many of the costs; ties stay together."""
+  # More buckets than costs give the same edges.
+  buckets = min(buckets, len(costs))
   ranks = np.arange(1, buckets) * len(costs) // buckets
   edges = np.unique(np.sort(costs)[ranks])
   return BucketAxis(tuple(edges[edges > costs.min()].tolist()))

@@ -15,11 +15,14 @@ class Budget:
     seconds: sum of the evaluations' seconds; the last one may overshoot. With
       several workers it depends on their timing how many more are under way.
     failures: evaluations in a row that are not ok.
+    reused: proposals in a row that earlier trials answered; ends the search of
+      a strategy that has nothing new to propose and does not know it.
   """
 
   trials: float = math.inf
   seconds: float = math.inf
   failures: float = math.inf
+  reused: float = 100_000
 
   def __post_init__(self) -> None:
     for field in dataclasses.fields(self):

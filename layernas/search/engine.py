@@ -1,9 +1,10 @@
-"""Ask and tell: runs a strategy, trains nothing twice, keeps the history.
+"""Ask and tell: runs a strategy, keeps the history, stops at the budget.
 
 The state of a search is a function of its settings and its history: to resume,
 make the same search and `replay` the recorded trials.
 """
 
+import math
 import random
 from collections.abc import Iterable
 
@@ -32,6 +33,8 @@ class Search:
     strategy: what proposes.
     budget: when to stop early.
     seed: of the search; trials get seeds of their own from it.
+    reuse: whether an architecture that is proposed again is answered by its
+      earlier trial.
     trials: the finished ones in order of their ids.
     best: the best trial in the target interval; the older one of equals.
     seconds: sum over `trials`.
@@ -41,7 +44,7 @@ class Search:
 
   def __init__(
       self, problem: Problem, strategy: Strategy, budget: Budget = Budget(),
-      seed: int = 0,
+      seed: int = 0, reuse: bool = True,
   ):
     """Begins a search.
 
@@ -50,17 +53,22 @@ class Search:
       strategy: one that no other search uses.
       budget: limits.
       seed: any integer >= 0.
+      reuse: True trains each architecture once (the method's rule); False makes
+        a trial of every proposal, as benchmarks charge repeated queries.
     """
     self.problem = problem
     self.strategy = strategy
     self.budget = budget
     self.seed = seed
+    self.reuse = reuse
     self.trials: list[Trial] = []
     self.best: Trial | None = None
     self.seconds = 0.0
     self.reused = 0
     self.stop_reason = ''
     self._failures_in_a_row = 0
+    self._reused_in_a_row = 0
+    self._issued = 0
     self._ids: dict[Architecture, int] = {}
     self._waiting: dict[int, Candidate] = {}
     self._told: dict[int, Trial] = {}
@@ -95,11 +103,13 @@ class Search:
     """
     if not self.stop_reason:
       self.stop_reason = self.budget.spent(
-          len(self._ids), self.seconds, self._failures_in_a_row
+          self._issued, self.seconds, self._failures_in_a_row
       )
     if self.stop_reason:
       return []
-    return self._take(min(count, self.budget.trials - len(self._ids)))
+    return self._take(
+        min(count, self.budget.trials - self._issued), self.budget.reused
+    )
 
   def tell(self, trial_id: int, evaluation: Evaluation) -> None:
     """Takes the result of a candidate.
@@ -142,11 +152,16 @@ class Search:
         )
       self.tell(trial.candidate.id, trial.evaluation)
 
-  def _take(self, count: float) -> list[Candidate]:
+  def _take(
+      self, count: float, reused: float = math.inf
+  ) -> list[Candidate]:
     candidates: list[Candidate] = []
     while self._has_proposal():
       proposal = self._proposals[len(self._proposal_ids)]
-      known = self._ids.get(proposal.architecture)
+      known = self._ids.get(proposal.architecture) if self.reuse else None
+      if known is not None and self._reused_in_a_row >= reused:
+        self.stop_reason = f'{reused:,} proposals in a row were known'
+        break
       # Reused results never wait for the next ask: what was told decides on
       # the tables, not in what batches it was asked.
       if known is not None:
@@ -178,12 +193,15 @@ class Search:
   def _reuse(self, trial_id: int) -> None:
     """Answers a proposal with the trial of the same architecture."""
     self.reused += 1
+    self._reused_in_a_row += 1
     self._proposal_ids.append(trial_id)
     self._advance()
 
   def _issue(self, proposal: Proposal) -> Candidate:
     """Makes a trial of a proposal."""
-    trial_id = len(self._ids)
+    trial_id = self._issued
+    self._issued += 1
+    self._reused_in_a_row = 0
     candidate = Candidate(
         trial_id,
         proposal.layer,

@@ -29,7 +29,7 @@ def test_failures_are_the_first_reason():
   assert 'failed' in Budget(1, 1, 1).spent(1, 1, 1)
 
 
-@pytest.mark.parametrize('field', ['trials', 'seconds', 'failures'])
+@pytest.mark.parametrize('field', ['trials', 'seconds', 'failures', 'reused'])
 @pytest.mark.parametrize('value', [0, -1, math.nan])
 def test_limits_are_above_zero(field, value):
   with pytest.raises(UserError, match='allowed are numbers above zero') as info:
