@@ -1,0 +1,110 @@
+"""Optuna's samplers as strategies; the algorithms are Optuna's own."""
+
+from typing import Any
+
+from layernas.baselines.baseline import Baseline
+from layernas.baselines.baseline import uniform
+from layernas.errors import UserError
+from layernas.search.problem import Problem
+from layernas.search.space import Architecture
+from layernas.search.strategy import Context
+from layernas.search.strategy import Generations
+
+SAMPLERS = ('tpe', 'nsga2')
+"""Tree-structured Parzen estimator; NSGA-II on the one objective reward."""
+
+# Suggestions in a row outside the target before a random feasible network is
+# evaluated in their place, so that a sampler cannot get stuck.
+_REJECTIONS = 20
+
+
+class OptunaSampler(Baseline):
+  """Maximises the reward over one categorical parameter per layer.
+
+  A suggestion outside the target interval is told to Optuna as failed, which
+  its samplers pass over, and is charged nothing.
+  """
+
+  def __init__(self, sampler: str = 'tpe'):
+    """Makes a strategy that has not begun.
+
+    Args:
+      sampler: one of `SAMPLERS`, with Optuna's default settings.
+
+    Raises:
+      UserError: unknown sampler, or Optuna is not installed.
+    """
+    super().__init__()
+    if sampler not in SAMPLERS:
+      raise UserError(
+          f'optuna.sampler: {sampler!r}: allowed are {list(SAMPLERS)}'
+      )
+    self.sampler = sampler
+    self._optuna = _import_optuna()
+
+  def generations(self, context: Context) -> Generations:
+    """Yields one suggestion after another without end."""
+    problem, optuna = context.problem, self._optuna
+    samplers = {
+        'tpe': optuna.samplers.TPESampler,
+        'nsga2': optuna.samplers.NSGAIISampler,
+    }
+    study = optuna.create_study(
+        direction='maximize',
+        sampler=samplers[self.sampler](seed=context.rng.getrandbits(32)),
+    )
+    names = [str(index) for index in range(len(problem.space))]
+    distributions = {
+        name: optuna.distributions.CategoricalDistribution(tuple(range(count)))
+        for name, count in zip(names, problem.space.option_counts, strict=True)
+    }
+    while True:
+      suggested, architecture = self._suggest(study, distributions, problem)
+      if suggested is None:
+        architecture = self.draw(
+            problem, context.rng, lambda: uniform(problem, context.rng)
+        )
+        suggested = _enqueued(study, distributions, architecture)
+      trial = yield from self.evaluate(problem, architecture)
+      if trial.ok:
+        study.tell(suggested, trial.evaluation.reward)
+      else:
+        study.tell(suggested, state=optuna.trial.TrialState.FAIL)
+
+  def _suggest(
+      self, study: Any, distributions: dict[str, Any], problem: Problem
+  ) -> tuple[Any, Architecture]:
+    """First feasible suggestion, or (None, ()) after too many rejections."""
+    for _ in range(_REJECTIONS):
+      suggested = study.ask(distributions)
+      architecture = _architecture(suggested, distributions)
+      if self.feasible(problem, architecture):
+        return suggested, architecture
+      study.tell(suggested, state=self._optuna.trial.TrialState.FAIL)
+    return None, ()
+
+
+def _enqueued(
+    study: Any, distributions: dict[str, Any], architecture: Architecture
+) -> Any:
+  """An Optuna trial of a given architecture."""
+  study.enqueue_trial(dict(zip(distributions, architecture, strict=True)))
+  return study.ask(distributions)
+
+
+def _architecture(
+    suggested: Any, distributions: dict[str, Any]
+) -> Architecture:
+  return tuple(suggested.params[name] for name in distributions)
+
+
+def _import_optuna() -> Any:
+  try:
+    import optuna  # noqa: PLC0415
+  except ImportError as error:
+    raise UserError(
+        'method optuna: Optuna is not installed; allowed is the package with'
+        " its extra: pip install 'layernas[optuna]'"
+    ) from error
+  optuna.logging.set_verbosity(optuna.logging.WARNING)
+  return optuna

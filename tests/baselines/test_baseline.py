@@ -1,0 +1,136 @@
+"""Tests of layernas.baselines.baseline, and of what all baselines promise."""
+
+import collections
+import random
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from layernas.baselines.baseline import Baseline
+from layernas.baselines.baseline import mutate
+from layernas.baselines.baseline import uniform
+from layernas.baselines.registry import make_baseline
+from layernas.search import Budget
+from layernas.search import Search
+from tests.search import problems
+
+NAMES = ('random', 'evolution', 'local_search', 'reinforce')
+ALL = [(name, {}) for name in NAMES] + [
+    ('optuna', {'sampler': 'tpe'}), ('optuna', {'sampler': 'nsga2'})
+]
+
+
+def search_of(name, settings, problem, seed, trials=30, **kwargs):
+  strategy = make_baseline(name, **settings)
+  budget = Budget(trials=trials, reused=20)
+  return Search(problem, strategy, budget, seed, **kwargs)
+
+
+@pytest.mark.parametrize('name', NAMES)
+@given(problem=problems.problems(), seed=problems.SEEDS, reuse=st.booleans())
+def test_every_trial_lies_in_the_target(name, problem, seed, reuse):
+  search = search_of(name, {}, problem, seed, reuse=reuse)
+  problems.run(search, problems.RandomResults(seed, 0.2))
+  for trial in search.trials:
+    problem.space.check(trial.candidate.architecture)
+    cost = problem.cost.cost(trial.candidate.architecture)
+    assert trial.candidate.cost == cost
+    assert cost in problem.target
+  assert search.trials
+  assert search.finished
+
+
+@pytest.mark.parametrize('name', NAMES)
+@given(problem=problems.problems(), seed=problems.SEEDS, cut=st.integers(0, 30),
+       reuse=st.booleans())
+def test_resumes_to_the_same_end(name, problem, seed, cut, reuse):
+  results = problems.RandomResults(seed, 0.2)
+  whole = search_of(name, {}, problem, seed, reuse=reuse)
+  problems.run(whole, results)
+  resumed = search_of(name, {}, problem, seed, reuse=reuse)
+  resumed.replay(whole.trials[:cut])
+  problems.run(resumed, results)
+  assert resumed.trials == whole.trials
+  assert resumed.best == whole.best
+
+
+@pytest.mark.parametrize(('name', 'settings'), ALL)
+def test_learns_or_at_least_does_not_forget_the_limit(name, settings):
+  """120 trials on an additive space of 4,096 networks, half of them allowed."""
+  problem = problems.make_problem([[0, 1, 2, 3]] * 6, high=9)
+  search = search_of(name, settings, problem, 3, trials=120, reuse=False)
+  problems.run(search, lambda candidate: problems.Evaluation(
+      float(sum(candidate.architecture))
+  ))
+  assert len(search.trials) == 120
+  assert search.best.evaluation.reward == 9.0
+  assert all(trial.candidate.cost <= 9 for trial in search.trials)
+  assert search.strategy.infeasible > 0
+  assert search.bound == 120
+
+
+@pytest.mark.parametrize(('name', 'settings'), ALL)
+def test_seeds_decide(name, settings):
+  problem = problems.make_problem([[0, 1, 2, 3]] * 5)
+
+  def run(seed):
+    search = search_of(name, settings, problem, seed, reuse=False)
+    problems.run(search, problems.RandomResults(1))
+    return [trial.candidate.architecture for trial in search.trials]
+
+  assert run(1) == run(1)
+  assert run(1) != run(2)
+
+
+@pytest.mark.parametrize(('name', 'settings'), ALL)
+def test_lives_on_where_everything_fails(name, settings):
+  problem = problems.make_problem([[0, 1, 2]] * 3)
+  search = search_of(name, settings, problem, 0, trials=25, reuse=False)
+  problems.run(search, problems.RandomResults(0, failing=1.0))
+  assert len(search.trials) == 25
+  assert search.best is None
+
+
+@pytest.mark.parametrize(('name', 'settings'), ALL)
+def test_one_network_is_enough(name, settings):
+  """An interval that a single network meets; nothing runs for ever."""
+  problem = problems.make_problem([[0, 1, 2, 3]] * 4, low=12)
+  search = search_of(name, settings, problem, 0, trials=5)
+  problems.run(search, problems.RandomResults(0))
+  assert [t.candidate.architecture for t in search.trials] == [(3, 3, 3, 3)]
+
+
+@given(problems.spaces(), problems.SEEDS)
+def test_mutation_changes_one_layer(space, seed):
+  rng = random.Random(seed)
+  problem = problems.Problem(problems.additive_cost(
+      'cost', space, [[0] * n for n in space.option_counts]
+  ))
+  parent = uniform(problem, rng)
+  child = mutate(problem, parent, rng)
+  space.check(child)
+  changed = sum(a != b for a, b in zip(parent, child, strict=True))
+  assert changed == (max(space.option_counts) > 1)
+
+
+def test_mutation_is_uniform_over_layers_and_options():
+  problem = problems.make_problem([[0] * 3, [0], [0] * 4])
+  rng = random.Random(0)
+  counts = collections.Counter(
+      mutate(problem, (1, 0, 2), rng) for _ in range(6000)
+  )
+  assert set(counts) == {
+      (0, 0, 2), (2, 0, 2), (1, 0, 0), (1, 0, 1), (1, 0, 3)
+  }
+  for child, count in counts.items():
+    expected = 1500 if child[0] != 1 else 1000
+    assert abs(count - expected) < 150
+
+
+def test_operator_that_is_never_feasible_gives_way_to_random_networks():
+  problem = problems.make_problem([[0, 1]] * 2, high=0)
+  baseline = type('Nothing', (Baseline,), {'generations': None})()
+  drawn = baseline.draw(problem, random.Random(0), lambda: (1, 1))
+  assert drawn == (0, 0)
+  assert baseline.infeasible == 1000

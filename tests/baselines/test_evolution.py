@@ -1,0 +1,54 @@
+"""Tests of layernas.baselines.evolution."""
+
+import pytest
+
+from layernas.baselines.evolution import RegularizedEvolution
+from layernas.search import Budget
+from layernas.search import Search
+from tests.search import problems
+
+
+def run(evolution, reward, trials=60, seed=0):
+  problem = problems.make_problem([[0, 1, 2, 3]] * 5)
+  search = Search(
+      problem, evolution, Budget(trials=trials), seed, reuse=False
+  )
+  return problems.run(search, lambda c: problems.Evaluation(reward(c))).trials
+
+
+def distance(a, b):
+  return sum(x != y for x, y in zip(a, b, strict=True))
+
+
+def test_children_mutate_one_layer_of_a_living_member():
+  trials = run(RegularizedEvolution(population=4, sample=2), lambda c: c.id % 5)
+  for number in range(4, len(trials)):
+    alive = [t.candidate.architecture for t in trials[number - 4:number]]
+    child = trials[number].candidate.architecture
+    assert 1 in [distance(child, member) for member in alive]
+
+
+def test_a_sample_of_many_takes_the_best_member_alive():
+  """Later members are worse: the parent is the oldest one alive."""
+  trials = run(RegularizedEvolution(3, 60), lambda c: float(-c.id))
+  for number in range(3, len(trials)):
+    oldest = trials[number - 3].candidate.architecture
+    assert distance(trials[number].candidate.architecture, oldest) == 1
+
+
+def test_a_sample_of_one_does_not_select():
+  trials = run(RegularizedEvolution(2, 1), lambda c: float(-c.id), trials=200)
+  parents = [
+      distance(trials[n].candidate.architecture,
+               trials[n - 1].candidate.architecture) == 1
+      for n in range(2, len(trials))
+  ]
+  # The younger, worse one is drawn half of the time.
+  assert 60 < sum(parents) < 160
+
+
+@pytest.mark.parametrize('field', ['population', 'sample'])
+@pytest.mark.parametrize('value', [0, -1, 2.5])
+def test_settings(field, value):
+  with problems.refuses(f'evolution.{field}', repr(value)):
+    RegularizedEvolution(**{field: value})
