@@ -16,8 +16,10 @@ def get_config() -> ConfigDict:
   config.space = 'cifar10_small'
 
   config.cost = cost = ConfigDict()
-  # What groups and limits candidates: madds or params.
+  # What groups and limits candidates: madds, params or latency.
   cost.metric = 'madds'
+  # CSV file with the milliseconds of every module, for latency; '' = none.
+  cost.latency_table = ''
 
   config.target = target = ConfigDict()
   # Smallest cost that the answer may have; 0 = no limit.
@@ -89,6 +91,17 @@ def get_config() -> ConfigDict:
   config.training = get_training()
   # How experiments/train.py trains the winner.
   config.final = get_training()
+
+  # How experiments/latency.py measures.
+  config.latency = latency = ConfigDict()
+  # Images of one forward pass.
+  latency.batch_size = 1
+  # Calls before the timed ones.
+  latency.warmup = 3
+  # Timed calls of each module; the table has their median.
+  latency.repeats = 30
+  # Random whole networks that the sum of modules is compared with.
+  latency.networks = 50
 
   config.reference = reference = ConfigDict()
   # Seeds that experiments/train.py trains each network with.

@@ -20,6 +20,7 @@ from rich.table import Table
 from layernas.search import Candidate
 from layernas.search import Search
 from layernas.search import Trial
+from layernas.search.cost import cost_text
 from layernas.search.space import architecture_id
 
 
@@ -146,7 +147,7 @@ def trial_line(trial: Trial, search: Search) -> str:
       f'trial {candidate.id + 1}{of}  layer {candidate.layer}'
       f' {search.problem.space.layers[candidate.layer - 1].name}'
       f'  {architecture_id(candidate.architecture)}'
-      f'  {candidate.cost:,} {search.problem.cost.unit}{inside}'
+      f'  {cost_text(candidate.cost)} {search.problem.cost.unit}{inside}'
       f'  {outcome}  {evaluation.seconds:.1f} s{mark}'
   )
 
@@ -160,7 +161,7 @@ def opening_lines(search: Search) -> list[str]:
   lines = [
       f'space: {len(space)} layers, options {space.option_counts},'
       f' {space.size:,} networks',
-      f'{problem.cost.unit}: {low:,} to {high:,}, target'
+      f'{problem.cost.unit}: {cost_text(low)} to {cost_text(high)}, target'
       f' {_limit(problem.target.low)} to {_limit(problem.target.high)}',
   ]
   if bound is not None:
@@ -224,7 +225,7 @@ def comparison_table(rows: Sequence[Mapping[str, Any]]) -> Table:
 
 
 def _limit(cost: float) -> str:
-  return f'{cost:,.0f}' if math.isfinite(cost) else 'no limit'
+  return cost_text(cost) if math.isfinite(cost) else 'no limit'
 
 
 def _option(value: Any) -> str:

@@ -5,16 +5,16 @@ import math
 from typing import Any
 
 from layernas.errors import UserError
+from layernas.networks import latency
+from layernas.networks.space import METRICS
 from layernas.networks.space import NetworkSpace
 from layernas.networks.spaces import SPACES
 from layernas.search import Budget
+from layernas.search import FactoredCost
 from layernas.search import Problem
 from layernas.search import Search
 from layernas.search import TargetInterval
-from layernas.search import make_schedule
-from layernas.search.interleaved import VisitSettings
-from layernas.search.layer_pass import TableSettings
-from layernas.search.sweep import PassSettings
+from layernas.search.schedules import configured_schedule
 
 
 def make_space(name: str) -> NetworkSpace:
@@ -58,7 +58,8 @@ def make_problem(
   """Cost model and target interval.
 
   Args:
-    config: with sections `cost` (metric) and `target` (low, high; 0 = none).
+    config: with sections `cost` (metric, latency_table) and `target` (low,
+      high; 0 = none).
     space: of the networks.
     image_size: side in pixels.
     num_classes: of the data set.
@@ -69,7 +70,7 @@ def make_problem(
   Raises:
     UserError: no network reaches the target, or a field is wrong.
   """
-  cost = space.cost(config.cost.metric, image_size, num_classes)
+  cost = _make_cost(config.cost, space, image_size, num_classes)
   low = config.target.low or -math.inf
   high = config.target.high or math.inf
   return Problem(cost, TargetInterval(low, high))
@@ -91,16 +92,29 @@ def make_search(config: Any, problem: Problem) -> Search:
   search, budget = config.search, config.budget
   if config.seed < 0:
     raise UserError(f'seed: {config.seed}: allowed are integers >= 0')
-  tables = TableSettings(search.buckets, search.keep, search.spacing)
-  settings = PassSettings(tables, search.start, search.order)
-  visit = VisitSettings(
-      search.visit.entries, search.visit.options, search.visit.select,
-      search.visit.axis_samples,
-  )
   limits = Budget(
       budget.trials or math.inf,
       budget.seconds or math.inf,
       budget.failures or math.inf,
   )
-  schedule = make_schedule(search.schedule, settings, visit)
+  schedule = configured_schedule(search)
   return Search(problem, schedule, limits, config.seed)
+
+
+def _make_cost(
+    section: Any, space: NetworkSpace, image_size: int, num_classes: int
+) -> FactoredCost:
+  """Cost model that the section `cost` of the config names."""
+  allowed = [*METRICS, latency.METRIC]
+  if section.metric not in allowed:
+    raise UserError(f'cost.metric: {section.metric!r}: allowed are {allowed}')
+  if section.metric != latency.METRIC:
+    return space.cost(section.metric, image_size, num_classes)
+  path = section.latency_table
+  if not path:
+    raise UserError(
+        "cost.latency_table: '': with cost.metric 'latency', allowed is a CSV"
+        f' file, such as {latency.COMMAND} writes'
+    )
+  table = latency.read_latency_table(path)
+  return latency.latency_cost(space, table, image_size, num_classes, path)

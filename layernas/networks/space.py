@@ -8,7 +8,9 @@ few layers that touch it or its input, an exact cost model with its bounds.
 
 import dataclasses
 import itertools
+from collections.abc import Callable
 from collections.abc import Iterable
+from collections.abc import Iterator
 from collections.abc import Mapping
 from typing import Any
 
@@ -16,6 +18,7 @@ import numpy as np
 
 from layernas.errors import UserError
 from layernas.networks import counting
+from layernas.networks.signature import IMAGE_FILTERS
 from layernas.networks.spec import Block
 from layernas.networks.spec import Head
 from layernas.networks.spec import NetworkSpec
@@ -23,12 +26,16 @@ from layernas.networks.spec import Stem
 from layernas.networks.spec_json import spec_from_dict
 from layernas.search.cost import Factor
 from layernas.search.cost import FactoredCost
+from layernas.search.cost import Number
 from layernas.search.space import Architecture
 from layernas.search.space import Layer
 from layernas.search.space import SearchSpace
 
 METRICS = {'madds': 'MAdds', 'params': 'parameters'}
-"""Cost metrics of a network and their units."""
+"""Counted cost metrics of a network and their units."""
+
+Price = Callable[[Stem | Block | Head, int, int], Number]
+"""Takes a module, the filters and the side of its input; returns its cost."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -52,6 +59,23 @@ class NetworkLayer:
   def fields(self) -> frozenset[str]:
     """Fields that some option sets."""
     return frozenset(itertools.chain.from_iterable(self.options))
+
+
+@dataclasses.dataclass(frozen=True)
+class _Place:
+  """Where a module runs.
+
+  Attributes:
+    name: of the module.
+    before: name of the module that it receives from; None for the stem.
+    size: side of what it receives.
+    scope: indices of the layers that touch it or the filters it receives.
+  """
+
+  name: str
+  before: str | None
+  size: int
+  scope: tuple[int, ...]
 
 
 class NetworkSpace:
@@ -124,39 +148,87 @@ class NetworkSpace:
     """
     if metric not in METRICS:
       raise UserError(f'cost.metric: {metric!r}: allowed are {list(METRICS)}')
+
+    def price(
+        module: Stem | Block | Head, input_filters: int, size: int
+    ) -> int:
+      counts = _count_module(module, input_filters, size, num_classes)
+      return getattr(counts, metric)
+
+    return self.priced(metric, METRICS[metric], image_size, price)
+
+  def priced(
+      self, name: str, unit: str, image_size: int, price: Price
+  ) -> FactoredCost:
+    """Cost model of this space: the sum of its modules' prices.
+
+    Args:
+      name: of the cost.
+      unit: printed behind costs.
+      image_size: side of the images in pixels.
+      price: of each module.
+
+    Returns:
+      One factor per module.
+
+    Raises:
+      UserError: the images are too small for the strides.
+    """
     check_image_size(self.base, image_size)
     factors = []
+    for place in self._places(image_size):
+      prices = [price(*choice) for choice in self._choices(place)]
+      counts = [self.search_space.option_counts[i] for i in place.scope]
+      factors.append(Factor(place.scope, np.array(prices).reshape(counts)))
+    return FactoredCost(name, self.search_space, factors, unit)
+
+  def modules(
+      self, image_size: int
+  ) -> Iterator[tuple[Stem | Block | Head, int, int]]:
+    """Every module that some network has, in forward order.
+
+    Args:
+      image_size: side of the images in pixels.
+
+    Yields:
+      Module, filters and side of its input; equal ones may come again.
+
+    Raises:
+      UserError: the images are too small for the strides.
+    """
+    check_image_size(self.base, image_size)
+    for place in self._places(image_size):
+      yield from self._choices(place)
+
+  def _places(self, image_size: int) -> Iterator[_Place]:
+    """Where each module runs, in forward order."""
     names = list(self._modules)
     size = image_size
     for before, name in zip([None, *names], names, strict=False):
-      factors.append(
-          self._factor(name, before, metric, size, num_classes)
+      scope = tuple(
+          index for index, layer in enumerate(self.layers)
+          if name in layer.targets
+          or (before in layer.targets and 'filters' in layer.fields)
       )
+      yield _Place(name, before, size, scope)
       stride = getattr(self._modules[name], 'stride', 1)
       size = counting.output_size(size, stride)
-    return FactoredCost(metric, self.search_space, factors, METRICS[metric])
 
-  def _factor(
-      self, name: str, before: str | None, metric: str, size: int,
-      num_classes: int,
-  ) -> Factor:
-    """Cost of one module over the layers that touch it or its input."""
-    scope = tuple(
-        index for index, layer in enumerate(self.layers)
-        if name in layer.targets
-        or (before in layer.targets and 'filters' in layer.fields)
-    )
-    counts = [self.search_space.option_counts[index] for index in scope]
-    table = np.empty(counts, np.int64)
+  def _choices(
+      self, place: _Place
+  ) -> Iterator[tuple[Stem | Block | Head, int, int]]:
+    """A module over all options of its scope, the last layer fastest."""
+    counts = [self.search_space.option_counts[i] for i in place.scope]
     architecture = list(self.search_space.default)
     for choice in itertools.product(*map(range, counts)):
-      for index, option in zip(scope, choice, strict=True):
+      for index, option in zip(place.scope, choice, strict=True):
         architecture[index] = option
-      module = self._module(name, architecture)
-      filters = self._module(before, architecture).filters if before else 3
-      counts_of = _count_module(module, filters, size, num_classes)
-      table[choice] = getattr(counts_of, metric)
-    return Factor(scope, table)
+      module = self._module(place.name, architecture)
+      filters = (
+          self._module(place.before, architecture).filters
+          if place.before else IMAGE_FILTERS
+      )
+      yield module, filters, place.size
 
   def _module(self, name: str, architecture: Any) -> Stem | Block | Head:
     fields: dict[str, Any] = {}

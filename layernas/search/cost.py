@@ -26,6 +26,11 @@ Number = int | float
 _LIMIT = 2**53
 
 
+def cost_text(cost: Number) -> str:
+  """A cost for people: integers whole, others with six digits."""
+  return f'{cost:,}' if isinstance(cost, int) else f'{cost:,.6g}'
+
+
 @dataclasses.dataclass(frozen=True, eq=False)
 class Factor:
   """One summand of a cost: a table over the options of some layers.

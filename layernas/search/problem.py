@@ -7,6 +7,7 @@ from typing import Any
 from layernas.errors import UserError
 from layernas.search.cost import FactoredCost
 from layernas.search.cost import Number
+from layernas.search.cost import cost_text
 from layernas.search.space import SearchSpace
 
 
@@ -62,9 +63,10 @@ class Problem:
     if not self.target.meets(low, high):
       unit = f' {self.cost.unit}' if self.cost.unit else ''
       raise UserError(
-          f'target interval [{self.target.low:,}, {self.target.high:,}] of'
-          f' {self.cost.name!r}: no network reaches it; allowed are intervals'
-          f' that some network reaches; reachable are {low:,} to {high:,}{unit}'
+          f'target interval [{cost_text(self.target.low)},'
+          f' {cost_text(self.target.high)}] of {self.cost.name!r}: no network'
+          ' reaches it; allowed are intervals that some network reaches;'
+          f' reachable are {cost_text(low)} to {cost_text(high)}{unit}'
       )
 
   @property

@@ -1,6 +1,7 @@
 """From config fields to search objects, with clear errors."""
 
 import math
+import pathlib
 
 import pytest
 
@@ -8,6 +9,7 @@ from layernas.errors import UserError
 from layernas.experiment.setup import make_problem
 from layernas.experiment.setup import make_search
 from layernas.experiment.setup import make_space
+from layernas.networks.latency import space_modules
 from layernas.search.interleaved import Interleaved
 from tests import tiny
 
@@ -72,3 +74,28 @@ def test_unknown_space(name: str) -> None:
 
 def test_own_space_by_path() -> None:
   assert make_space('tests.tiny:space').search_space.size == 8
+
+
+def test_unknown_metric_lists_all() -> None:
+  with pytest.raises(UserError, match=r"watts.*'madds', 'params', 'latency'"):
+    _problem(**{'cost.metric': 'watts'})
+
+
+def test_latency_takes_its_table(tmp_path: pathlib.Path) -> None:
+  modules = space_modules(tiny.space(), 16, 10)
+  path = tmp_path / 'a.csv'
+  path.write_text('signature,milliseconds\n' + ''.join(
+      f'{module.signature},0.5\n' for module in modules
+  ))
+  changes = {'cost.metric': 'latency', 'cost.latency_table': str(path)}
+  # Stem, two blocks and head.
+  problem = _problem(**changes)
+  assert problem.cost.cost((0, 1, 0)) == 2.0
+  assert problem.cost.unit == 'ms'
+  with pytest.raises(UserError, match=rf'{path} lacks .* images of 32 pixels'):
+    make_problem(_config(**changes), tiny.space(), 32, 10)
+
+
+def test_latency_without_a_table() -> None:
+  with pytest.raises(UserError, match=r"latency_table: '':.*latency\.py"):
+    _problem(**{'cost.metric': 'latency'})

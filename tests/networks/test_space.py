@@ -118,3 +118,31 @@ def test_spaces_of_the_package_cost_what_they_are(name: str) -> None:
     assert cost.cost(architecture) == count(
         space.network(architecture), 32, 10
     ).madds
+
+
+def test_modules_are_enumerated_over_the_layers_that_touch_them() -> None:
+  space = _space()
+  modules = list(space.modules(33))
+  # Stem 2; block0: stem x first; block1: first x stage x block1; block2:
+  # stage x block2; head: stage x head.
+  assert len(modules) == 2 + 4 + 12 + 6 + 6
+  found = set(modules)
+  for architecture in _architectures(space):
+    network = space.network(architecture)
+    assert (network.stem, 3, 33) in found
+    assert (network.blocks[1], network.blocks[0].filters, 17) in found
+    assert (network.head, network.blocks[2].filters, 9) in found
+
+
+def test_own_prices_are_added_up() -> None:
+  cost = _space().priced(
+      'kernels', 'taps', 32,
+      lambda module, filters, size: getattr(module, 'kernel', 0) + size / 100,
+  )
+  # Stem and three blocks of kernel 3, then block1 of kernel 5.
+  sizes = (32 + 16 + 16 + 8 + 8) / 100
+  assert cost.cost((0,) * 6) == pytest.approx(12 + sizes)
+  assert cost.cost((0, 0, 0, 1, 0, 0)) == pytest.approx(14 + sizes)
+  assert (cost.name, cost.unit) == ('kernels', 'taps')
+  with pytest.raises(UserError, match='at least 4'):
+    _space().priced('kernels', 'taps', 3, lambda *module: 0)
