@@ -84,6 +84,7 @@ def without_times(workdir: pathlib.Path) -> dict[str, object]:
   return {
       'trials': trials,
       'tables': (workdir / 'tables.json').read_text(),
+      'trace': (workdir / 'trace.json').read_text(),
       'result': result,
   }
 

@@ -19,8 +19,10 @@ from layernas.experiment.scalars import Scalars
 from layernas.experiment.setup import make_problem
 from layernas.experiment.setup import make_search
 from layernas.experiment.setup import make_space
+from layernas.experiment.trace_page import write_trace
 from layernas.experiment.workdir import Workdir
 from layernas.search import Search
+from layernas.search.trace import Trace
 from layernas.training.checks import check_batches
 from layernas.training.checks import check_training
 from layernas.training.devices import enable_compilation_cache
@@ -51,6 +53,7 @@ def run_search(
       config, space, dataset.image_size, dataset.num_classes
   )
   search = make_search(config, problem)
+  trace = Trace(problem, search.strategy)
   directory = Workdir(workdir)
   directory.open(config)
   with contextlib.ExitStack() as stack:
@@ -83,6 +86,7 @@ def run_search(
         search, space, config, dataset.image_size, dataset.num_classes
     )
     _finish(result, search, directory, progress)
+    write_trace({'run': _facts(config, search), **trace.to_dict()}, directory)
   return result
 
 
@@ -115,4 +119,14 @@ def _finish(
     save_pareto(search, directory.path / 'pareto.png')
   progress.console.print(summary_table(result))
   progress.say(f'results: {directory.path}/result.json, pareto.png,'
-               ' tables.json, trials.jsonl')
+               ' tables.json, trace.html, trials.jsonl')
+
+
+def _facts(config: config_dict.ConfigDict, search: Search) -> dict[str, Any]:
+  """What heads the decision trace."""
+  return {
+      'title': f'{config.space}, seed {config.seed}',
+      'schedule': config.search.schedule,
+      'trials': len(search.trials),
+      'stop_reason': search.stop_reason,
+  }

@@ -48,5 +48,5 @@ class Budget:
     if trials >= self.trials:
       return f'budget of {self.trials:,} trials spent'
     if seconds >= self.seconds:
-      return f'budget of {self.seconds:,} seconds spent'
+      return f'budget of {self.seconds:,.12g} seconds spent'
     return ''

@@ -14,6 +14,8 @@ from layernas.errors import UserError
 from layernas.search.layer_pass import LayerPass
 from layernas.search.prefix import child_costs
 from layernas.search.problem import Problem
+from layernas.search.selection import SELECTIONS
+from layernas.search.selection import SelectableEntries
 from layernas.search.space import Architecture
 from layernas.search.strategy import Context
 from layernas.search.strategy import Generations
@@ -21,9 +23,7 @@ from layernas.search.strategy import Proposal
 from layernas.search.sweep import Layerwise
 from layernas.search.sweep import PassSettings
 from layernas.search.table import Entry
-
-SELECTIONS = ('uniform', 'best')
-"""How a visit selects entries: at random, or those with the best reward."""
+from layernas.search.trial import Trial
 
 
 @dataclasses.dataclass(frozen=True)
@@ -76,6 +76,7 @@ class Interleaved(Layerwise):
     """
     super().__init__(settings)
     self.visit = visit
+    self._selectable: list[SelectableEntries] = []
     self._untried: dict[tuple[int, Architecture], list[Proposal]] = {}
 
   def generations(self, context: Context) -> Generations:
@@ -92,6 +93,17 @@ class Interleaved(Layerwise):
       length = (length + 1) % layers
     return 'no layer has an entry with an untried option'
 
+  def observe(self, proposal: Proposal, trial: Trial) -> None:
+    """Offers the child to its table; what it displaces is not selected."""
+    entered, displaced = self.passes[-1].place(proposal, trial)
+    # Whole networks, in the last table, have nothing left to try.
+    if proposal.length == len(self._selectable):
+      return
+    if entered:
+      self._selectable[proposal.length].add(entered)
+    if displaced:
+      self._forget(proposal.length, displaced)
+
   def bound(self, problem: Problem) -> int | None:
     """None: an entry may have been extended before a better one replaces it."""
     del problem
@@ -103,23 +115,46 @@ class Interleaved(Layerwise):
       layer_pass.open_table(
           _sample_costs(layer_pass, length, self.visit.axis_samples, rng)
       )
+    self._selectable = [SelectableEntries() for _ in layer_pass.order]
+    [root] = layer_pass.tables[0].entries()
+    self._selectable[0].add(root)
 
   def _visit(
       self, layer_pass: LayerPass, length: int, context: Context
   ) -> list[Proposal]:
-    entries = [
-        entry for entry in layer_pass.tables[length].entries()
-        if self._untried_children(layer_pass, length, entry)
-    ]
     proposals = []
-    for entry in self._select(entries, context):
+    for entry in self._select(layer_pass, length, context):
       untried = self._untried[length, entry.architecture]
       count = min(self.visit.options, len(untried))
       for index in sorted(
           context.rng.sample(range(len(untried)), count), reverse=True
       ):
         proposals.append(untried.pop(index))
+      if not untried:
+        self._forget(length, entry)
     return proposals
+
+  def _select(
+      self, layer_pass: LayerPass, length: int, context: Context
+  ) -> list[Entry]:
+    """Selects entries with an untried option that can reach the target.
+
+    Whether an entry has one is worked out when it is first selected: most
+    entries are displaced before.
+    """
+    selectable = self._selectable[length]
+    while True:
+      entries = selectable.select(
+          self.visit.entries, self.visit.select, context.rng
+      )
+      barren = [
+          entry for entry in entries
+          if not self._untried_children(layer_pass, length, entry)
+      ]
+      if not barren:
+        return entries
+      for entry in barren:
+        self._forget(length, entry)
 
   def _untried_children(
       self, layer_pass: LayerPass, length: int, entry: Entry
@@ -130,12 +165,10 @@ class Interleaved(Layerwise):
       self._untried[key] = family
     return self._untried[key]
 
-  def _select(self, entries: list[Entry], context: Context) -> list[Entry]:
-    count = min(self.visit.entries, len(entries))
-    if self.visit.select == 'uniform':
-      return context.rng.sample(entries, count)
-    # The root, alone in its table, has no reward.
-    return sorted(entries, key=lambda entry: -(entry.reward or 0))[:count]
+  def _forget(self, length: int, entry: Entry) -> None:
+    """Takes an entry out of those that can be selected."""
+    self._selectable[length].discard(entry.architecture)
+    self._untried.pop((length, entry.architecture), None)
 
 
 def _sample_costs(

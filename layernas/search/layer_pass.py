@@ -2,6 +2,7 @@
 
 import dataclasses
 from collections.abc import Sequence
+from typing import Protocol
 
 import numpy as np
 
@@ -9,6 +10,7 @@ from layernas.errors import UserError
 from layernas.search.buckets import SPACINGS
 from layernas.search.buckets import BucketAxis
 from layernas.search.cost import Number
+from layernas.search.prefix import ChildCosts
 from layernas.search.prefix import child_costs
 from layernas.search.problem import Problem
 from layernas.search.space import Architecture
@@ -44,6 +46,37 @@ class TableSettings:
       )
 
 
+class PassObserver(Protocol):
+  """Whoever wants to know how the tables of a pass came about."""
+
+  def priced(
+      self, layer_pass: 'LayerPass', prefixes: Sequence[Architecture],
+      length: int, costs: ChildCosts, feasible: np.ndarray,
+  ) -> None:
+    """Prefixes were extended by all options of a layer.
+
+    Args:
+      layer_pass: which one.
+      prefixes: of length `length` - 1.
+      length: of the children.
+      costs: of the children, with their reachable intervals.
+      feasible: bool, shape (prefixes, options); the other children are dropped.
+    """
+
+  def placed(
+      self, layer_pass: 'LayerPass', proposal: Proposal, trial: Trial,
+      loser: Entry | None,
+  ) -> None:
+    """A child was offered to its layer's table.
+
+    Args:
+      layer_pass: which one.
+      proposal: the child.
+      trial: its result; a failed one was not offered.
+      loser: the entry that found no room in the bucket, perhaps the child's.
+    """
+
+
 class LayerPass:
   """Layer tables M_0..M_L for one order of the layers and one start network.
 
@@ -53,11 +86,12 @@ class LayerPass:
     tables: tables[l] holds prefixes of length l; tables[0] only the start.
     infeasible: infeasible[l] counts the children of length l that were dropped
       because no completion reaches the target.
+    observer: told of all children, or None.
   """
 
   def __init__(
       self, problem: Problem, order: Sequence[int], start: Architecture,
-      settings: TableSettings,
+      settings: TableSettings, observer: PassObserver | None = None,
   ):
     """Opens a pass with nothing decided.
 
@@ -66,11 +100,13 @@ class LayerPass:
       order: a permutation of the layer indices.
       start: the root of all prefixes.
       settings: of the tables.
+      observer: to tell of all children.
     """
     self.problem = problem
     self.order = tuple(order)
     self.start = start
     self.settings = settings
+    self.observer = observer
     root = LayerTable(BucketAxis(()), keep=1)
     root.buckets[0] = [Entry(start, problem.cost.cost(start))]
     self.tables: list[LayerTable] = [root]
@@ -100,6 +136,8 @@ class LayerPass:
     )
     feasible = self.problem.target.meets(priced.low, priced.high)
     self.infeasible[length] += int(feasible.size - feasible.sum())
+    if self.observer is not None:
+      self.observer.priced(self, prefixes, length, priced, feasible)
     costs = priced.cost.tolist()
     return [
         [
@@ -116,14 +154,28 @@ class LayerPass:
     architecture = prefix[:layer] + (option,) + prefix[layer + 1:]
     return Proposal(architecture, cost, length, layer + 1)
 
-  def place(self, proposal: Proposal, trial: Trial) -> None:
-    """Offers a child to its layer's table; a failed trial has no place."""
+  def place(
+      self, proposal: Proposal, trial: Trial
+  ) -> tuple[Entry | None, Entry | None]:
+    """Offers a child to its layer's table; a failed trial has no place.
+
+    Args:
+      proposal: the child.
+      trial: its result.
+
+    Returns:
+      The child's entry, or None where it found no room; and the entry that it
+      displaced, or None.
+    """
+    entry = loser = None
     if trial.ok:
-      self.tables[proposal.length].place(
-          Entry(
-              proposal.architecture,
-              proposal.cost,
-              trial.evaluation.reward,
-              trial.candidate.id,
-          )
+      entry = Entry(
+          proposal.architecture,
+          proposal.cost,
+          trial.evaluation.reward,
+          trial.candidate.id,
       )
+      loser = self.tables[proposal.length].place(entry)
+    if self.observer is not None:
+      self.observer.placed(self, proposal, trial, loser)
+    return (None, None) if loser is entry else (entry, loser)

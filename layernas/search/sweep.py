@@ -6,6 +6,7 @@ import numpy as np
 
 from layernas.errors import UserError
 from layernas.search.layer_pass import LayerPass
+from layernas.search.layer_pass import PassObserver
 from layernas.search.layer_pass import TableSettings
 from layernas.search.problem import Problem
 from layernas.search.start import ORDERS
@@ -47,6 +48,7 @@ class Layerwise(Strategy):
   Attributes:
     settings: of the passes.
     passes: the pass under way is the last one.
+    observer: told of all children of the passes opened from now on, or None.
   """
 
   def __init__(self, settings: PassSettings = PassSettings()):
@@ -57,6 +59,7 @@ class Layerwise(Strategy):
     """
     self.settings = settings
     self.passes: list[LayerPass] = []
+    self.observer: PassObserver | None = None
 
   def observe(self, proposal: Proposal, trial: Trial) -> None:
     """Offers the child to the layer table that it was made for."""
@@ -81,7 +84,9 @@ class Layerwise(Strategy):
         self.settings.order, layers, len(self.passes), context.rng
     )
     self.passes.append(
-        LayerPass(context.problem, order, start, self.settings.tables)
+        LayerPass(
+            context.problem, order, start, self.settings.tables, self.observer
+        )
     )
     return self.passes[-1]
 

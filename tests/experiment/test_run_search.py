@@ -43,7 +43,8 @@ def test_results_in_the_workdir(finished: pathlib.Path) -> None:
   assert result['winner']['architecture'] == best['architecture']
   assert result['winner']['reward'] == best['reward']
   assert 0.05 < best['reward'] <= 1
-  for name in ('config.json', 'tables.json', 'pareto.png', 'tensorboard'):
+  for name in ('config.json', 'tables.json', 'trace.html', 'pareto.png',
+               'tensorboard'):
     assert (finished / name).exists(), name
   assert not list((finished / 'candidates').iterdir())
 
@@ -72,6 +73,7 @@ def test_a_larger_budget_goes_on(
   whole, resumed = tiny.without_times(finished), tiny.without_times(tmp_path)
   assert resumed['trials'] == whole['trials']
   assert resumed['tables'] == whole['tables']
+  assert resumed['trace'] == whole['trace']
 
 
 def test_failing_candidates_are_trials(

@@ -25,10 +25,10 @@ from layernas.search import Trial
 from layernas.search import additive_cost
 from layernas.search import make_schedule
 from layernas.search.buckets import SPACINGS
-from layernas.search.interleaved import SELECTIONS
 from layernas.search.interleaved import VisitSettings
 from layernas.search.layer_pass import TableSettings
 from layernas.search.schedules import SCHEDULES
+from layernas.search.selection import SELECTIONS
 from layernas.search.start import ORDERS
 from layernas.search.start import STARTS
 from layernas.search.strategy import Context

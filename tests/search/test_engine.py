@@ -286,7 +286,7 @@ def test_results_under_way_when_a_budget_ends_still_count():
     search.tell(candidate.id, Evaluation(2.0, 1.0))
   assert search.finished
   assert search.best is search.trials[1]
-  assert search.stop_reason == 'budget of 1.0 seconds spent'
+  assert search.stop_reason == 'budget of 1 seconds spent'
 
 
 def test_a_search_that_ended_stays_so():

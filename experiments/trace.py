@@ -1,0 +1,45 @@
+"""Plays one run of a study and shows every decision on the way to its winner.
+
+  python experiments/trace.py --config=configs/nats_tss.py \
+    --benchmark=nats_tss_c10 --method=layernas --seed=0 --workdir=workdir/trace
+
+Writes trace.json, trace.html (open it in a browser) and trace.png.
+"""
+
+from absl import flags
+
+from layernas.experiment import cli
+from layernas.study.setup import ACCOUNTINGS
+from layernas.study.trace_run import trace_run
+
+_CONFIG = cli.define_config('Config file of the study, [:smoke].')
+_BENCHMARK = flags.DEFINE_string(
+    'benchmark', '', 'Name of a benchmark in the config; not needed where there'
+    ' is only one.',
+)
+_METHOD = flags.DEFINE_string(
+    'method', '', 'Name of a method in the config; not needed where there is'
+    ' only one.',
+)
+_ACCOUNTING = flags.DEFINE_enum(
+    'accounting', 'each_network_once', ACCOUNTINGS,
+    'Whether a network that is proposed again is a trial of its own.',
+)
+_SEED = flags.DEFINE_integer('seed', 0, 'Of the run.')
+_WORKDIR = flags.DEFINE_string(
+    'workdir', None, 'Directory of the trace.', required=True
+)
+
+
+def main() -> None:
+  """Plays the run."""
+  config, workdir = cli.config_of(_CONFIG), _WORKDIR.value
+  trace_run(
+      config, workdir, _BENCHMARK.value, _METHOD.value, _ACCOUNTING.value,
+      _SEED.value,
+  )
+  print(f'written: {workdir}/trace.json, trace.html, trace.png')
+
+
+if __name__ == '__main__':
+  cli.run(main)

@@ -1,0 +1,342 @@
+"""Tests of layernas.search.trace."""
+
+import itertools
+import json
+import math
+import random
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from layernas.baselines.random_search import RandomSearch
+from layernas.search import make_schedule
+from layernas.search.layer_pass import TableSettings
+from layernas.search.sweep import PassSettings
+from layernas.search.trace import Trace
+from layernas.search.trace import option_text
+from tests.search import problems
+from tests.search import traced
+
+RUNS = st.fixed_dictionaries({
+    'problem': problems.problems(),
+    'make': problems.SCHEDULE_MAKERS,
+    'results': st.builds(
+        problems.RandomResults, problems.SEEDS, st.sampled_from([0.0, 0.2])
+    ),
+    'seed': problems.SEEDS,
+    'reuse': st.booleans(),
+    'trials': st.sampled_from([3, 20, 200]),
+})
+
+
+def started(run, trials=None):
+  """Search, trace, and the list that gets all that the strategy is told."""
+  strategy = run['make']()
+  search, trace = traced.start(
+      run['problem'], strategy, run['seed'], trials or run['trials'],
+      run['reuse'],
+  )
+  told, observe = [], strategy.observe
+
+  def observed(proposal, trial):
+    told.append((proposal, trial))
+    observe(proposal, trial)
+
+  strategy.observe = observed
+  return search, trace, told
+
+
+def finished(run):
+  """The same after the run."""
+  search, trace, told = started(run)
+  problems.run(search, run['results'])
+  return search, trace, told
+
+
+def layer_records(trace):
+  """Triples of layer pass, length and record."""
+  return [
+      (one.layer_pass, length, record)
+      for one in trace.passes for length, record in one.layers.items()
+  ]
+
+
+def brief(layer):
+  """The meetings of a layer: who, trial, known, verdict, rival, displaced."""
+  return {
+      bucket: [
+          (
+              one['architecture'], one['cost'], one['trial'],
+              one['seen_before'], one['verdict'], one['rival'],
+              one['displaced'],
+          )
+          for one in met
+      ]
+      for bucket, met in layer['buckets'].items()
+  }
+
+
+def test_three_layers_by_hand():
+  """Costs 1 4 | 1 4 5 | 1 8 up to 9; two buckets; see `traced.REWARDS`."""
+  trace = traced.hand_worked()
+  [only] = trace['passes']
+  first, second, third = only['layers']
+  assert only['start'] == '0-0-0'
+  assert only['start_cost'] == 3
+
+  assert brief(first) == {
+      '0': [('0-0-0', 3, 0, False, 'kept', None, None)],
+      '1': [('1-0-0', 6, 1, False, 'kept', None, None)],
+  }
+  assert first['extended'] == ['0-0-0']
+  assert first['edges'] == [4.5]
+  assert first['infeasible'] == []
+
+  assert brief(second) == {
+      '0': [('0-0-0', 3, 0, True, 'kept', None, None)],
+      '1': [
+          ('0-1-0', 6, 2, False, 'displaced', '1-1-0', None),
+          ('0-2-0', 7, 3, False, 'failed', None, None),
+          ('1-0-0', 6, 1, True, 'lost', '0-1-0', None),
+          ('1-1-0', 9, 4, False, 'kept', None, '0-1-0'),
+      ],
+  }
+  assert second['extended'] == ['0-0-0', '1-0-0']
+  assert second['children'] == 6
+  assert second['infeasible'] == [
+      {'architecture': '1-2-0', 'cost': 10, 'low': 10, 'high': 17}
+  ]
+  failed = second['buckets']['1'][1]
+  assert (failed['reward'], failed['message']) == (None, 'out of luck')
+  displaced, _, tied, _ = second['buckets']['1']
+  assert (displaced['reward'], displaced['rival_reward']) == (2.0, 4.0)
+  assert (tied['reward'], tied['rival_reward']) == (2.0, 2.0)
+
+  assert brief(third) == {
+      '0': [('0-0-0', 3, 0, True, 'kept', None, None)],
+      '1': [('1-1-0', 9, 4, True, 'kept', None, None)],
+  }
+  assert [one['architecture'] for one in third['infeasible']] == [
+      '0-0-1', '1-1-1',
+  ]
+
+  assert [layer['path'] for layer in only['layers']] == [
+      '1-0-0', '1-1-0', '1-1-0',
+  ]
+  assert [
+      (one['trial'], one['layer'], one['architecture'], one['reward'])
+      for one in trace['incumbents']
+  ] == [
+      (0, 'layer0', '0-0-0', 1.0),
+      (1, 'layer0', '1-0-0', 2.0),
+      (4, 'layer1', '1-1-0', 4.0),
+  ]
+
+
+def test_the_problem_is_named():
+  problem = traced.hand_worked()['problem']
+  assert problem['cost'] == 'madds'
+  assert problem['target'] == {'low': None, 'high': 9}
+  assert problem['layers'][1] == {
+      'name': 'layer1', 'options': ['0', '1', '2']
+  }
+
+
+def test_with_several_places_the_last_one_is_the_rival():
+  problem = problems.make_problem([[1, 1, 1, 1]])
+  search, trace = traced.start(
+      problem, make_schedule('sweep', PassSettings(TableSettings(1, keep=2)))
+  )
+  rewards = iter([3.0, 5.0, 1.0, 4.0])
+  problems.run(
+      search, lambda candidate: problems.Evaluation(next(rewards))
+  )
+  met = trace.passes[0].layers[1].meetings
+  assert [(one.verdict, one.rival, one.rival_reward) for one in met] == [
+      ('displaced', (3,), 4.0), ('kept', None, None),
+      ('lost', (0,), 3.0), ('kept', None, None),
+  ]
+
+
+@given(RUNS)
+def test_all_that_was_told_occurs_once(run):
+  _, trace, told = finished(run)
+  met = sorted(
+      (
+          (one.number, length, one.architecture, one.cost, one.trial,
+           one.reward)
+          for _, length, record in layer_records(trace)
+          for one in record.meetings
+      ),
+  )
+  assert met == [
+      (number, proposal.length, proposal.architecture, proposal.cost,
+       trial.candidate.id, trial.evaluation.reward)
+      for number, (proposal, trial) in enumerate(told)
+  ]
+
+
+@given(RUNS)
+def test_what_was_kept_is_what_the_tables_hold(run):
+  search, trace, _ = finished(run)
+  assert [one.layer_pass for one in trace.passes] == search.strategy.passes
+  for layer_pass, length, record in layer_records(trace):
+    kept = {
+        (one.bucket, one.architecture, one.trial)
+        for one in record.meetings if one.verdict == 'kept'
+    }
+    if length == len(layer_pass.tables):
+      assert not record.meetings
+      continue
+    assert kept == {
+        (bucket, entry.architecture, entry.trial)
+        for bucket, entries in layer_pass.tables[length].by_bucket()
+        for entry in entries
+    }
+
+
+@given(RUNS)
+def test_every_child_was_dropped_or_met_or_is_left(run):
+  search, trace, _ = finished(run)
+  target = run['problem'].target
+  for layer_pass, length, record in layer_records(trace):
+    layer = layer_pass.order[length - 1]
+    options = run['problem'].space.option_counts[layer]
+    assert record.children == options * len(record.extended)
+    assert len(record.dropped) == layer_pass.infeasible[length]
+    assert not any(target.meets(one.low, one.high) for one in record.dropped)
+    seen = [one.architecture for one in (*record.dropped, *record.meetings)]
+    assert len(set(seen)) == len(seen) <= record.children
+    if search.stop_reason == 'every layer decided':
+      assert len(seen) == record.children
+
+
+@given(RUNS)
+def test_rivals_met_in_the_same_bucket_and_were_no_worse(run):
+  _, trace, _ = finished(run)
+  for _, _, record in layer_records(trace):
+    met = {one.architecture: one for one in record.meetings}
+    for one in record.meetings:
+      assert (one.rival is None) == (one.verdict in ('kept', 'failed'))
+      if one.rival is not None:
+        rival = met[one.rival]
+        assert rival.bucket == one.bucket
+        assert rival.reward == one.rival_reward >= one.reward
+      if one.verdict == 'displaced':
+        assert one.number < rival.number
+        assert rival.displaced == one.architecture
+        assert rival.reward > one.reward
+      if one.verdict == 'lost':
+        assert one.number > rival.number
+
+
+@given(RUNS)
+def test_the_last_incumbent_is_the_answer(run):
+  search, trace, told = finished(run)
+  if search.best is None:
+    assert not trace.incumbents
+    return
+  last = trace.incumbents[-1]
+  assert last.trial == search.best.candidate.id
+  assert last.architecture == search.best.candidate.architecture
+  assert told[last.number][1] is search.best
+  rewards = [one.reward for one in trace.incumbents]
+  assert rewards == sorted(set(rewards))
+
+
+@given(RUNS)
+def test_an_earlier_trial_is_seen_before(run):
+  search, trace, told = finished(run)
+  known = sum(
+      one.seen_before
+      for _, _, record in layer_records(trace) for one in record.meetings
+  )
+  assert known == search.reused == len(told) - len(search.trials)
+
+
+@given(RUNS, st.integers(0, 30))
+def test_a_resumed_search_has_the_same_trace(run, trials):
+  search, trace, _ = finished(run)
+  early, _, _ = started(run, min(max(trials, 1), run['trials']))
+  problems.run(early, run['results'])
+  late, resumed, _ = started(run)
+  late.replay(early.trials)
+  problems.run(late, run['results'])
+  assert late.trials == search.trials
+  assert resumed.to_dict() == trace.to_dict()
+
+
+@given(RUNS, problems.SEEDS)
+def test_results_in_disorder_give_the_same_trace(run, disorder):
+  _, trace, _ = finished(run)
+  search, other, _ = started(run)
+  problems.run_in_disorder(search, run['results'], random.Random(disorder))
+  assert other.to_dict() == trace.to_dict()
+
+
+@given(RUNS)
+def test_a_trace_changes_nothing_and_is_strict_json(run):
+  search, trace, _ = finished(run)
+  plain = problems.Search(
+      run['problem'], run['make'](), search.budget, run['seed'], run['reuse']
+  )
+  problems.run(plain, run['results'])
+  assert problems.state(plain) == problems.state(search)
+  values = trace.to_dict()
+  assert json.loads(json.dumps(values, allow_nan=False)) == values
+
+
+@given(problems.problems(), problems.TABLE_SETTINGS, problems.SEEDS)
+def test_a_sweep_kept_every_prefix_of_its_winner(problem, tables, seed):
+  search, trace = traced.start(
+      problem, make_schedule('sweep', PassSettings(tables)), seed
+  )
+  problems.run(search, problems.RandomResults(seed))
+  if not trace.incumbents:
+    return
+  [only] = trace.to_dict()['passes']
+  winner = trace.incumbents[-1]
+  found = only['order'].index(winner.layer) + 1
+  for layer in only['layers'][:found - 1]:
+    kept = [
+        one['architecture'] for met in layer['buckets'].values()
+        for one in met if one['verdict'] == 'kept'
+    ]
+    assert layer['path'] in kept
+  last = '-'.join(map(str, winner.architecture))
+  assert all(layer['path'] == last for layer in only['layers'][found - 1:])
+
+
+def test_passes_lead_to_the_start_of_the_next():
+  problem = problems.make_problem([[1, 2, 3]] * 3)
+  search, trace = traced.start(
+      problem,
+      make_schedule('recentred', PassSettings(TableSettings(2))),
+  )
+  problems.run(search, problems.RandomResults(3))
+  passes = trace.to_dict()['passes']
+  assert len(passes) > 1
+  for one, following in itertools.pairwise(passes):
+    assert one['layers'][-1]['path'] == following['start']
+  assert passes[-1]['layers'][-1]['path'] == '-'.join(
+      map(str, search.best.candidate.architecture)
+  )
+
+
+def test_only_layer_tables_can_be_traced():
+  with problems.refuses('decision trace', 'RandomSearch'):
+    Trace(problems.make_problem([[1, 2]]), RandomSearch())
+
+
+def test_a_trace_begins_with_the_search():
+  search = problems.sweep_of(problems.make_problem([[1, 2]]))
+  search.ask()
+  with pytest.raises(ValueError, match='before'):
+    Trace(search.problem, search.strategy)
+
+
+def test_options_as_text():
+  assert option_text({'filters': 16, 'kernel': 3}) == 'filters 16, kernel 3'
+  assert option_text('skip_connect') == 'skip_connect'
+  assert option_text(math.inf) == 'inf'
