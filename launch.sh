@@ -19,6 +19,11 @@ Commands (without one: search):
                        --config=configs/cifar10_small.py and
                        --workdir=workdir/NAME, NAME being that of the config.
                        The same command goes on where it was stopped.
+  benchmark [flags]    search methods on enumerated benchmarks; likewise, with
+                       --config=configs/nats_tss.py.
+  audit [flags]        audit of the method's assumption; configs/audit.py.
+  trace [flags]        decisions of one run, as a page; configs/trace_example.py.
+  latency [flags]      measures a space's modules; configs/cifar10_small.py.
   train [flags]        trains the network that a search found:
                        --architecture=workdir/cifar10_small/result.json
   test [pytest args]   ruff, then the whole test suite.
@@ -251,22 +256,39 @@ flag_value() {  # name, arguments
   return 1
 }
 
-search() {
-  local base config name argument
+# The config of a program that was started without one, or nothing.
+default_config() {  # command
+  case $1 in
+    search | latency) echo cifar10_small ;;
+    benchmark) echo nats_tss ;;
+    audit) echo audit ;;
+    trace) echo trace_example ;;
+  esac
+}
+
+# Adds --config and --workdir where the flags name none, then runs the program.
+run_program() {  # command, flags
+  local command=$1 base config name argument
+  shift
   base=$root/
   if [[ $PWD -ef $root ]]; then
     base=''
   fi
-  if ! config=$(flag_value config "$@"); then
-    config=${base}configs/cifar10_small.py
-    set -- "--config=$config" "$@"
+  if [[ -n $(default_config "$command") ]]; then
+    if ! config=$(flag_value config "$@"); then
+      config=${base}configs/$(default_config "$command").py
+      set -- "--config=$config" "$@"
+    fi
+    if ! flag_value workdir "$@" >/dev/null; then
+      name=$(basename -- "${config%%:*}" .py)
+      argument=${config#"${config%%:*}"}
+      case $command in
+        latency | trace) name=${command}_${name#"${command}_"} ;;
+      esac
+      set -- "$@" "--workdir=${base}workdir/$name${argument//[^[:alnum:]]/_}"
+    fi
   fi
-  if ! flag_value workdir "$@" >/dev/null; then
-    name=$(basename -- "${config%%:*}" .py)
-    argument=${config#"${config%%:*}"}
-    set -- "$@" "--workdir=${base}workdir/$name${argument//[^[:alnum:]]/_}"
-  fi
-  finish "$venv/bin/python" "$root/experiments/search.py" "$@"
+  finish "$venv/bin/python" "$root/experiments/$command.py" "$@"
 }
 
 run_tests() {
@@ -296,8 +318,7 @@ names in experiments/, see ./launch.sh --help"
   set_up
   case $command in
     test) run_tests "$@" ;;
-    search) search "$@" ;;
-    *) finish "$venv/bin/python" "$root/experiments/$command.py" "$@" ;;
+    *) run_program "$command" "$@" ;;
   esac
 }
 

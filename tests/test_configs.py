@@ -1,31 +1,82 @@
 """Every config loads, is locked, and can be shrunk."""
 
 import importlib
-import pathlib
+import itertools
+import re
 
 import pytest
+from ml_collections import ConfigDict
 
 from layernas.experiment.setup import make_problem
 from layernas.experiment.setup import make_search
 from layernas.experiment.setup import make_space
+from layernas.study.setup import check_study
+from layernas.study.setup import make_benchmark
 from layernas.training.checks import check_training
 from tests import tiny
 
+_DEFAULTS = ('default', 'benchmark_default')
 _NAMES = sorted(
     path.stem for path in (tiny.ROOT / 'configs').glob('*.py')
-    if path.stem not in ('__init__', 'default')
+    if path.stem not in ('__init__', *_DEFAULTS)
 )
 
 
-def test_there_are_configs() -> None:
-  assert 'cifar10_small' in _NAMES
+def _load(name: str, argument: str = '') -> ConfigDict:
+  module = importlib.import_module(f'configs.{name}')
+  if name == 'ablation':
+    argument = f'keep,{argument}' if argument else 'keep'
+  return module.get_config(argument)
+
+
+_SEARCHES = [name for name in _NAMES if 'training' in _load(name)]
+_STUDIES = [name for name in _NAMES if 'methods' in _load(name)]
+
+
+def test_every_config_is_of_a_known_kind() -> None:
+  assert 'cifar10_small' in _SEARCHES
+  assert {'nats_tss', 'ablation'} <= set(_STUDIES)
+  assert set(_NAMES) - set(_SEARCHES) - set(_STUDIES) == {'audit'}
 
 
 @pytest.mark.parametrize('argument', ['', 'smoke'])
-@pytest.mark.parametrize('name', _NAMES)
+@pytest.mark.parametrize('name', _STUDIES)
+def test_config_describes_a_study(name: str, argument: str) -> None:
+  config = _load(name, argument)
+  assert config.is_locked
+  check_study(config)
+  if name != 'trace_example':
+    assert config.seeds == (4 if argument else 500)
+  for benchmark, section in config.benchmarks.items():
+    made = make_benchmark(benchmark, section)
+    assert made.feasible.any()
+    for words in (section.signal, section.metric, section.protocol):
+      assert words
+
+
+@pytest.mark.parametrize('varied', [
+    'buckets', 'keep', 'start', 'order', 'spacing', 'schedule'
+])
+def test_every_ablation(varied: str) -> None:
+  config = importlib.import_module('configs.ablation').get_config(varied)
+  check_study(config)
+  assert len(config.methods) >= 3
+  assert {method.kind for method in config.methods.values()} == {'layernas'}
+
+
+def test_unknown_arguments_are_refused() -> None:
+  for name, argument in (
+      ('ablation', 'H'), ('ablation', 'keep,tiny'), ('nats_tss', 'tiny'),
+      ('audit', 'tiny'),
+  ):
+    with pytest.raises(ValueError, match='allowed'):
+      importlib.import_module(f'configs.{name}').get_config(argument)
+
+
+@pytest.mark.parametrize('argument', ['', 'smoke'])
+@pytest.mark.parametrize('name', _SEARCHES)
 def test_config_describes_a_search(name: str, argument: str) -> None:
-  module = importlib.import_module(f'configs.{name}')
-  config = module.get_config(argument)
+  config = _load(name, argument)
   assert config.is_locked
   for section in ('training', 'final'):
     check_training(config, section)
@@ -36,9 +87,9 @@ def test_config_describes_a_search(name: str, argument: str) -> None:
 
 @pytest.mark.parametrize('name', _NAMES)
 def test_mistyped_fields_fail(name: str) -> None:
-  config = importlib.import_module(f'configs.{name}').get_config()
+  config = _load(name)
   with pytest.raises(AttributeError):
-    config.search.bucket = 3
+    config.bucket = 3
 
 
 @pytest.mark.parametrize('name', _NAMES)
@@ -48,13 +99,14 @@ def test_config_opens_with_its_command(name: str) -> None:
   assert 'xpect' in text
 
 
-def test_every_default_field_has_a_comment() -> None:
-  lines = pathlib.Path(tiny.ROOT / 'configs/default.py').read_text()
-  lines = lines.splitlines()
-  body = lines[:next(i for i, x in enumerate(lines) if 'def finish' in x)]
-  for number, line in enumerate(body):
-    if ' = ' in line and 'ConfigDict()' not in line and not (
-        line.strip().startswith('#')
-    ) and line.startswith('  '):
-      assert body[number - 1].strip().startswith('#'), line
-
+@pytest.mark.parametrize('name', _DEFAULTS)
+def test_every_default_field_has_a_comment(name: str) -> None:
+  """A line `config.field = value` has its explanation above it."""
+  lines = (tiny.ROOT / f'configs/{name}.py').read_text().splitlines()
+  fields = 0
+  for above, line in itertools.pairwise(lines):
+    if re.match(r'  \w+\.[\w.]+ = ', line) and 'ConfigDict()' not in line:
+      fields += 1
+      shared = re.match(r'  \w+\.[\w.]+ = ', above)
+      assert above.strip().startswith('#') or shared, line
+  assert fields > 20

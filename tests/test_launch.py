@@ -44,6 +44,15 @@ print(json.dumps({'name': os.path.basename(sys.argv[0]), 'flags': sys.argv[1:],
 """
 
 
+# Programs beside search that start without flags, and with what.
+_DEFAULTS = {
+    'benchmark': ('nats_tss', 'nats_tss'),
+    'audit': ('audit', 'audit'),
+    'latency': ('cifar10_small', 'latency_cifar10_small'),
+    'trace': ('trace_example', 'trace_example'),
+}
+
+
 class Checkout:
   """A copy of launch.sh with programs that print how they were started."""
 
@@ -70,7 +79,7 @@ class Checkout:
     target.write_text(script.replace('/sys/bus/pci/devices', str(self.pci)))
     target.chmod(0o755)
     (self.root / 'requirements.txt').write_text('jax==1.2.3  # pinned\nrich\n')
-    for name in ('search', 'train', 'other'):
+    for name in ('search', 'train', 'other', *_DEFAULTS):
       (self.root / f'experiments/{name}.py').write_text(_PROGRAM)
 
   def add_tool(self, name, text):
@@ -172,6 +181,20 @@ def test_without_a_command_runs_the_default_search(checkout):
 ])
 def test_search_adds_only_the_missing_flags(checkout, given, expected):
   assert checkout.started('search', *given)['flags'] == expected
+
+
+@pytest.mark.parametrize('name', list(_DEFAULTS))
+def test_programs_have_defaults_that_exist(checkout, name):
+  config, workdir = _DEFAULTS[name]
+  assert checkout.started(name)['flags'] == [
+      f'--config=configs/{config}.py', f'--workdir=workdir/{workdir}'
+  ]
+  assert (_ROOT / 'configs' / f'{config}.py').exists()
+  assert (_ROOT / 'experiments' / f'{name}.py').exists()
+  smoke = f'--config=configs/{config}.py:smoke'
+  assert checkout.started(name, smoke)['flags'] == [
+      smoke, f'--workdir=workdir/{workdir}_smoke'
+  ]
 
 
 def test_search_from_another_folder_finds_the_default_config(

@@ -10,7 +10,7 @@ from ml_collections import config_dict
 
 from layernas.errors import UserError
 
-# A run may be resumed with other values of these: they only say when to stop
+# A search may be resumed with other values of these: they only say when to stop
 # and how often to save or print.
 _FREE_FIELDS = (
     'budget.',
@@ -26,13 +26,18 @@ class Workdir:
     path: of the directory.
   """
 
-  def __init__(self, path: epath.PathLike):
+  def __init__(
+      self, path: epath.PathLike, free_fields: tuple[str, ...] = _FREE_FIELDS
+  ):
     """Names a directory; makes nothing.
 
     Args:
       path: local.
+      free_fields: beginnings of the dotted names of config fields that may
+        differ when the run is resumed.
     """
     self.path = epath.Path(path)
+    self._free_fields = free_fields
     self._lock: int | None = None
 
   def open(self, config: config_dict.ConfigDict) -> None:
@@ -87,7 +92,8 @@ class Workdir:
     old, new = _flat(recorded), _flat(config)
     different = [
         name for name in sorted(old.keys() | new.keys())
-        if old.get(name) != new.get(name) and not name.startswith(_FREE_FIELDS)
+        if old.get(name) != new.get(name)
+        and not name.startswith(self._free_fields)
     ]
     if different:
       changes = ', '.join(

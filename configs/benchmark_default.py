@@ -1,0 +1,155 @@
+"""Every field of a benchmark run with its default; other configs change a few.
+
+Not a run of its own. Configs are locked: a field that is not here does not
+exist.
+"""
+
+from typing import Any
+
+from ml_collections import ConfigDict
+
+from configs import default
+
+
+def get_config() -> ConfigDict:
+  """A run without benchmarks and methods, unlocked."""
+  config = ConfigDict()
+  # What is shown on top of the report.
+  config.title = ''
+  # Runs of each method on each benchmark; their seeds are 0, 1, ...
+  config.seeds = 500
+  # every_query: every proposal is a trial of its own and is charged, the
+  # NATS-Bench protocol's rule; each_network_once: a network proposed again is
+  # answered by its first trial, free. Reported apart.
+  config.accountings = ('every_query', 'each_network_once')
+  # Processes; 0 = one for each core.
+  config.workers = 0
+  # The method that the others are tested against; '' = no tests.
+  config.compared = ''
+  # Points of the best-so-far curves.
+  config.curve_points = 120
+  # By name; see `benchmark` and `method` below.
+  config.benchmarks = ConfigDict()
+  # By name.
+  config.methods = ConfigDict()
+  return config
+
+
+def benchmark(**changes: Any) -> ConfigDict:
+  """A benchmark's section.
+
+  Args:
+    **changes: fields that differ from the defaults; dots as double underscores
+      (`table__name`).
+
+  Returns:
+    The section, unlocked.
+  """
+  section = ConfigDict()
+  section.table = table = ConfigDict()
+  # A packaged table: nats_tss, nats_sss, nas_bench_macro, channel_bench_macro.
+  table.name = ''
+  # Or a CSV of your own, plain or gzip, with a row for every architecture.
+  table.file = ''
+  # Of the CSV: the column that holds architectures.
+  table.architecture = 'arch'
+  # Regular expression whose matches in it are the layers' options.
+  table.pattern = '.'
+  # Option texts in order; () = those found in each layer.
+  table.options = ()
+  # Option that stands while a layer is undecided; '' = the last one.
+  table.default = ''
+  # Names of the layers; () numbers them.
+  table.layers = ()
+
+  # Columns of the signal; several are trainings that repeated queries take in
+  # turn, the run's seed picks the first.
+  section.rewards = ('',)
+  # additive or interacting: a synthetic reward over the table's space instead.
+  section.synthetic = ''
+  # Of the synthetic reward.
+  section.synthetic_seed = 0
+  # Size of all interactions beside the single layers' terms.
+  section.interaction = 1.0
+  # Standard deviation of a normal error of every query.
+  section.noise = 0.0
+  # Share of the queries that fail.
+  section.failing = 0.0
+  # Column that answers are judged by; held_out: the training that no query
+  # gives.
+  section.report = ''
+  # Column that is limited and grouped by.
+  section.cost = ''
+  # Column of the seconds charged per query; '' = none.
+  section.seconds = ''
+  section.target = target = ConfigDict()
+  # Smallest cost of the answer; 0 = no limit.
+  target.low = 0.0
+  # Largest cost of the answer; 0 = no limit.
+  target.high = 0.0
+  section.budget = budget = ConfigDict()
+  # Queries at most; 0 = no limit.
+  budget.trials = 0
+  # Simulated seconds; the last query may overshoot; 0 = no limit.
+  budget.seconds = 0.0
+
+  # Words for the report: what the signal is.
+  section.signal = ''
+  # What the answers are judged by.
+  section.metric = ''
+  # Of the images, and what the limits are.
+  section.protocol = ''
+  # Figures of others, by name: (mean, standard deviation, source).
+  section.published = ConfigDict()
+  section.update_from_flattened_dict(
+      {name.replace('__', '.'): value for name, value in changes.items()}
+  )
+  return section
+
+
+def method(kind: str, seeds: int = 0, **settings: Any) -> ConfigDict:
+  """A method's section.
+
+  Args:
+    kind: layernas, random, evolution, local_search, reinforce or optuna.
+    seeds: runs, where they differ from the config's `seeds`; 0 = as there.
+    **settings: of layernas the fields of the section `search` in
+      configs/default.py, of a baseline the arguments of its class in
+      layernas/baselines.
+
+  Returns:
+    The section, unlocked.
+  """
+  section = ConfigDict()
+  # See the arguments.
+  section.kind = kind
+  section.seeds = seeds
+  section.settings = (
+      default.get_config().search if kind == 'layernas' else ConfigDict()
+  )
+  section.settings.update(settings)
+  return section
+
+
+def finish(config: ConfigDict, argument: str) -> ConfigDict:
+  """Applies a config's argument and locks it.
+
+  Args:
+    config: to finish.
+    argument: '' or 'smoke', which takes four seeds of each method.
+
+  Returns:
+    The config, locked.
+
+  Raises:
+    ValueError: another argument.
+  """
+  if argument not in ('', 'smoke'):
+    raise ValueError(
+        f"config argument {argument!r}: allowed are 'smoke' or none"
+    )
+  if argument == 'smoke':
+    config.seeds = 4
+    for each in config.methods.values():
+      each.seeds = min(each.seeds, 2)
+  return config.lock()

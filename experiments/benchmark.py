@@ -1,0 +1,29 @@
+"""Runs or resumes a study of search methods on enumerated benchmarks.
+
+  python experiments/benchmark.py --config=configs/nats_tss.py \
+    --workdir=workdir/nats_tss
+
+The same command with the same workdir goes on where it was interrupted.
+"""
+
+from absl import flags
+
+from layernas.experiment import cli
+
+_CONFIG = cli.define_config('Config file of the study, [:smoke].')
+_WORKDIR = flags.DEFINE_string(
+    'workdir', None, 'Directory of the study; is made or resumed.',
+    required=True,
+)
+
+
+def main() -> None:
+  """Runs the study."""
+  # Workers import this file too; they need nothing of the report.
+  from layernas.study.run_study import run_study  # noqa: PLC0415
+
+  run_study(cli.config_of(_CONFIG), _WORKDIR.value)
+
+
+if __name__ == '__main__':
+  cli.run(main)

@@ -1,0 +1,185 @@
+"""From a config to benchmarks and methods; checks every field on the way."""
+
+import math
+from typing import Any
+
+from layernas.baselines.registry import BASELINES
+from layernas.baselines.registry import make_baseline
+from layernas.benchmarks.benchmark import Benchmark
+from layernas.benchmarks.csv_table import Encoding
+from layernas.benchmarks.csv_table import read_csv_table
+from layernas.benchmarks.packaged import load_packaged
+from layernas.benchmarks.synthetic import with_additive_reward
+from layernas.benchmarks.synthetic import with_interacting_reward
+from layernas.benchmarks.table import BenchmarkTable
+from layernas.errors import UserError
+from layernas.search import Budget
+from layernas.search import TargetInterval
+from layernas.search.schedules import configured_schedule
+from layernas.search.strategy import Strategy
+
+ACCOUNTINGS = ('every_query', 'each_network_once')
+"""Whether a network that is proposed again is a trial of its own."""
+
+_SYNTHETIC = ('', 'additive', 'interacting')
+
+
+def make_benchmark(name: str, section: Any) -> Benchmark:
+  """The benchmark that a config section describes.
+
+  Args:
+    name: of the section.
+    section: see `benchmark` in configs/benchmark_default.py.
+
+  Returns:
+    The benchmark.
+
+  Raises:
+    UserError: names the field, its value and what is allowed.
+  """
+  try:
+    rewards, report = tuple(section.rewards), section.report
+    if section.synthetic:
+      rewards = report = section.synthetic
+      rewards = (rewards,)
+    benchmark = Benchmark(
+        name,
+        _make_table(section),
+        rewards,
+        report,
+        section.cost,
+        TargetInterval(
+            section.target.low or -math.inf, section.target.high or math.inf
+        ),
+        section.seconds,
+        Budget(
+            section.budget.trials or math.inf,
+            section.budget.seconds or math.inf,
+        ),
+        section.noise,
+        section.failing,
+    )
+    _check_budget(benchmark)
+    # Raises where no network reaches the target.
+    _ = benchmark.problem
+  except UserError as error:
+    raise UserError(f'benchmarks.{name}: {error}') from error
+  return benchmark
+
+
+def make_strategy(section: Any) -> Strategy:
+  """The strategy that a method's section describes, not yet begun.
+
+  Args:
+    section: see `method` in configs/benchmark_default.py.
+
+  Returns:
+    The strategy.
+
+  Raises:
+    UserError: there is no such kind, or a setting is wrong.
+  """
+  if section.kind == 'layernas':
+    return configured_schedule(section.settings)
+  if section.kind not in BASELINES:
+    raise UserError(
+        f'kind: {section.kind!r}: allowed are {["layernas", *BASELINES]}'
+    )
+  try:
+    return make_baseline(section.kind, **section.settings)
+  except TypeError as error:
+    raise UserError(
+        f'settings {dict(section.settings)}: {error}; allowed are the arguments'
+        f' of {BASELINES[section.kind].__name__}'
+    ) from error
+
+
+def check_study(config: Any) -> None:
+  """Raises UserError unless all of a study's fields make sense.
+
+  Args:
+    config: see configs/benchmark_default.py.
+  """
+  if not config.benchmarks or not config.methods:
+    raise UserError(
+        'config: no benchmarks or no methods; allowed is at least one of each'
+    )
+  unknown = set(config.accountings) - set(ACCOUNTINGS)
+  if unknown or not config.accountings:
+    raise UserError(
+        f'accountings: {tuple(config.accountings)}: allowed are'
+        f' {ACCOUNTINGS}, or one of them'
+    )
+  for field, least in (('seeds', 1), ('workers', 0), ('curve_points', 2)):
+    if config[field] < least:
+      raise UserError(
+          f'{field}: {config[field]}: allowed are integers >= {least}'
+      )
+  if config.compared and config.compared not in config.methods:
+    raise UserError(
+        f'compared: {config.compared!r}: allowed are {list(config.methods)}'
+    )
+  for name, section in config.methods.items():
+    if section.seeds < 0:
+      raise UserError(
+          f'methods.{name}.seeds: {section.seeds}: allowed are integers >= 0'
+      )
+    try:
+      make_strategy(section)
+    except UserError as error:
+      raise UserError(f'methods.{name}: {error}') from error
+
+
+def _make_table(section: Any) -> BenchmarkTable:
+  described = section.table
+  if bool(described.name) == bool(described.file):
+    raise UserError(
+        f'table.name {described.name!r}, table.file {described.file!r}: allowed'
+        ' is one of them'
+    )
+  if section.synthetic not in _SYNTHETIC:
+    raise UserError(
+        f'synthetic: {section.synthetic!r}: allowed are {_SYNTHETIC}'
+    )
+  if described.name:
+    table = load_packaged(described.name)
+  else:
+    table = _read_own_table(section)
+  if section.synthetic == 'additive':
+    return with_additive_reward(table, section.synthetic_seed)
+  if section.synthetic == 'interacting':
+    return with_interacting_reward(
+        table, section.synthetic_seed, section.interaction
+    )
+  return table
+
+
+def _read_own_table(section: Any) -> BenchmarkTable:
+  """Reads the columns that the section names."""
+  described = section.table
+  named = [section.cost]
+  if section.seconds:
+    named.append(section.seconds)
+  if not section.synthetic:
+    named += section.rewards
+    if section.report != 'held_out':
+      named.append(section.report)
+  encoding = Encoding(
+      described.architecture, described.pattern, tuple(described.options),
+      described.default, tuple(described.layers),
+  )
+  return read_csv_table(described.file, encoding, list(dict.fromkeys(named)))
+
+
+def _check_budget(benchmark: Benchmark) -> None:
+  budget = benchmark.budget
+  if math.isinf(budget.trials) and math.isinf(budget.seconds):
+    raise UserError(
+        'budget: no limit; allowed are budget.trials or budget.seconds above'
+        ' zero'
+    )
+  if not math.isinf(budget.seconds) and not benchmark.seconds:
+    raise UserError(
+        f'budget.seconds {budget.seconds}: allowed where the field seconds'
+        ' names a column'
+    )

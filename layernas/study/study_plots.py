@@ -1,0 +1,186 @@
+"""Pictures of a study: best-so-far curves and regret against the clock."""
+
+import math
+from collections.abc import Mapping
+from collections.abc import Sequence
+from typing import Any
+
+import matplotlib
+import numpy as np
+from etils import epath
+from matplotlib import pyplot as plt
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator
+from matplotlib.ticker import NullFormatter
+
+from layernas.study.plot_lines import Line
+from layernas.study.plot_lines import lines_of
+
+matplotlib.use('Agg')
+
+_DECADES = 2.5
+"""Of regret that are shown, below the largest settled one."""
+
+_COLUMNS = 3
+"""Of small pictures side by side."""
+
+Section = Mapping[str, Any]
+
+
+def save_curves(
+    summary: Section, section: Section, path: epath.PathLike
+) -> None:
+  """Draws the figure of the answer so far, mean of the runs, all methods.
+
+  Args:
+    summary: of the study.
+    section: of it.
+    path: of the PNG.
+  """
+  benchmark = summary['benchmarks'][section['benchmark']]
+  lines = lines_of(summary, section)
+  figure, axes = _open(benchmark, len(lines))
+  for line in lines:
+    _draw(axes, line, line.mean)
+  _set_limits(axes, lines, benchmark)
+  axes.set_ylabel(_metric(benchmark))
+  axes.set_title(_title(section), fontsize=10)
+  _save_with_legend(figure, axes, path)
+
+
+def save_regret(
+    summary: Section, section: Section, path: epath.PathLike
+) -> None:
+  """Draws how far the means are below the optimum, on a logarithmic axis.
+
+  Args:
+    summary: of the study.
+    section: of it.
+    path: of the PNG.
+  """
+  benchmark = summary['benchmarks'][section['benchmark']]
+  lines = lines_of(summary, section)
+  figure, axes = _open(benchmark, len(lines))
+  settled = [line.settled.min() for line in lines]
+  worst = benchmark['optimum'] - min(settled, default=benchmark['optimum'])
+  least = max(worst / 10**_DECADES, 10.0 ** -benchmark['decimals'])
+  for line in lines:
+    # What is smaller, zero too, runs along the lower edge.
+    _draw(axes, line, np.maximum(benchmark['optimum'] - line.mean, least))
+  axes.set_yscale('log')
+  axes.set_ylim(least / 1.1, max(worst, 10 * least) * 1.3)
+  axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+  axes.yaxis.set_major_formatter('{x:g}')
+  axes.yaxis.set_minor_formatter(NullFormatter())
+  axes.set_ylabel(f'regret: {_metric(benchmark)}')
+  axes.set_title(_title(section), fontsize=10)
+  _save_with_legend(figure, axes, path)
+
+
+def save_bands(
+    summary: Section, section: Section, path: epath.PathLike
+) -> None:
+  """Draws each method apart: mean, quartiles, and the compared one's mean.
+
+  Args:
+    summary: of the study.
+    section: of it.
+    path: of the PNG.
+  """
+  benchmark = summary['benchmarks'][section['benchmark']]
+  lines = lines_of(summary, section)
+  compared = [x for x in lines if x.name == summary['compared']]
+  rows = max(1, math.ceil(len(lines) / _COLUMNS))
+  figure, grid = plt.subplots(
+      rows, _COLUMNS, figsize=(6.4, 0.6 + 1.6 * rows), sharex=True, sharey=True,
+      layout='constrained', squeeze=False,
+  )
+  for axes in grid.flat[len(lines):]:
+    axes.set_axis_off()
+  for axes, line in zip(grid.flat, lines, strict=False):
+    _draw_band(axes, line, compared)
+    _set_limits(axes, lines, benchmark)
+    _dress(axes, benchmark)
+    axes.tick_params(labelsize=7)
+    axes.locator_params(axis='x', nbins=3)
+  figure.supxlabel(_clock(benchmark), fontsize=9)
+  figure.supylabel(_metric(benchmark), fontsize=9)
+  figure.suptitle(_title(section), fontsize=10)
+  _save(figure, path)
+
+
+def _draw(axes: Axes, line: Line, values: np.ndarray) -> None:
+  axes.plot(
+      line.times, values, drawstyle='steps-post', label=line.label,
+      **line.style,
+  )
+
+
+def _draw_band(axes: Axes, line: Line, compared: Sequence[Line]) -> None:
+  color = line.style['color']
+  axes.fill_between(
+      line.times, line.low, line.high, step='post', color=color, alpha=0.25,
+      lw=0,
+  )
+  for other in compared:
+    axes.plot(
+        other.times, other.mean, drawstyle='steps-post', color='0.45', lw=0.8
+    )
+  axes.plot(line.times, line.mean, drawstyle='steps-post', color=color, lw=1.6)
+  axes.set_title(line.label, fontsize=7.5)
+
+
+def _set_limits(
+    axes: Axes, lines: Sequence[Line], benchmark: Section
+) -> None:
+  """Zooms to the settled means and marks the optimum."""
+  axes.axhline(benchmark['optimum'], color='0.4', lw=0.8, ls=(0, (6, 3)))
+  shown = [benchmark['optimum'], *(x.mean.max() for x in lines)]
+  low = min([*shown, *(x.settled.min() for x in lines)])
+  room = 0.05 * (max(shown) - low) or 1.0
+  axes.set_ylim(low - room, max(shown) + room)
+
+
+def _open(benchmark: Section, lines: int) -> tuple[Figure, Axes]:
+  """Axes with room for the legend below."""
+  height = 4.0 + 0.2 * math.ceil(lines / 2)
+  figure, axes = plt.subplots(figsize=(6.4, height), layout='constrained')
+  axes.set_xlabel(_clock(benchmark))
+  _dress(axes, benchmark)
+  return figure, axes
+
+
+def _dress(axes: Axes, benchmark: Section) -> None:
+  axes.set_xlim(0, benchmark['grid'][-1])
+  axes.xaxis.set_major_formatter('{x:,.0f}')
+  axes.grid(alpha=0.25)
+
+
+def _clock(benchmark: Section) -> str:
+  simulated = 'simulated ' if benchmark['clock'] == 'seconds' else ''
+  return f'{simulated}{benchmark["clock"]}'
+
+
+def _metric(benchmark: Section) -> str:
+  return benchmark['metric'] or benchmark['report']
+
+
+def _title(section: Section) -> str:
+  return f'{section["benchmark"]}, {section["accounting"].replace("_", " ")}'
+
+
+def _save_with_legend(
+    figure: Figure, axes: Axes, path: epath.PathLike
+) -> None:
+  if axes.get_legend_handles_labels()[0]:
+    figure.legend(
+        loc='outside lower center', ncols=2, fontsize=9, frameon=False,
+        handlelength=3.2,
+    )
+  _save(figure, path)
+
+
+def _save(figure: Figure, path: epath.PathLike) -> None:
+  figure.savefig(path, dpi=120)
+  plt.close(figure)

@@ -1,0 +1,40 @@
+"""The files of a report."""
+
+import json
+import pathlib
+
+from layernas.experiment.workdir import Workdir
+from layernas.study.document import picture_files
+from layernas.study.report import render
+from layernas.study.report import write_report
+from tests.study import tiny_study
+
+
+def test_pages_are_a_function_of_the_summary(tmp_path: pathlib.Path) -> None:
+  first, second = tmp_path / 'first', tmp_path / 'second'
+  summary = write_report(
+      tiny_study.config(), {'toy': tiny_study.BENCHMARK}, tiny_study.records(),
+      Workdir(first),
+  )
+  stored = json.loads((first / 'summary.json').read_text())
+  assert stored == summary
+  second.mkdir()
+  render(stored, second)
+  pages = {'report.md', 'report.html', *picture_files(summary['sections'][0])}
+  assert {path.name for path in second.iterdir()} == pages
+  for name in pages:
+    assert (first / name).read_bytes() == (second / name).read_bytes()
+
+
+def test_no_run_is_in_the_summary(tmp_path: pathlib.Path) -> None:
+  many = [r | {'seed': 10 * k + r['seed']}
+          for k in range(50) for r in tiny_study.records()]
+  sizes = []
+  for records in (tiny_study.records(), many):
+    write_report(
+        tiny_study.config(), {'toy': tiny_study.BENCHMARK}, records,
+        Workdir(tmp_path / str(len(records))),
+    )
+    path = tmp_path / str(len(records)) / 'summary.json'
+    sizes.append(path.stat().st_size)
+  assert sizes[1] < sizes[0] + 50

@@ -1,0 +1,147 @@
+"""Tests of layernas.study.run_study, .workers and experiments/benchmark.py."""
+
+import json
+import pathlib
+import signal
+import subprocess
+import time
+
+import pytest
+
+from configs import benchmark_default
+from layernas.study.run import Key
+from layernas.study.run_study import keys_of
+from layernas.study.run_study import run_study
+from tests import tiny
+from tests.search import problems
+
+CONFIG = tiny.ROOT / 'tests' / 'study' / 'study_config.py'
+
+
+def config(**changes):
+  made = benchmark_default.get_config()
+  made.benchmarks.macro = benchmark_default.benchmark(
+      table__name='nas_bench_macro', rewards=('acc1', 'acc2', 'acc3'),
+      report='held_out', cost='madds', target__high=5e7, budget__trials=20,
+  )
+  made.methods.layernas = benchmark_default.method('layernas', buckets=3)
+  made.methods.evolution = benchmark_default.method('evolution')
+  made.methods.tpe = benchmark_default.method(
+      'optuna', seeds=3, sampler='tpe'
+  )
+  made.seeds = 45
+  made.workers = 1
+  made.update(changes)
+  return made.lock()
+
+
+def test_keys_are_methods_times_seeds_of_their_own():
+  keys = keys_of(config(seeds=2))
+  assert len(keys) == len(set(keys)) == 2 * (2 + 2 + 3)
+  assert Key('macro', 'every_query', 'tpe', 2) in keys
+  assert Key('macro', 'every_query', 'evolution', 2) not in keys
+
+
+def test_number_of_workers_changes_nothing(tmp_path):
+  for workers in (1, 2):
+    run_study(config(workers=workers), tmp_path / str(workers))
+  files = [(tmp_path / str(n) / 'runs.jsonl').read_bytes() for n in (1, 2)]
+  assert files[0] == files[1]
+  assert files[0].count(b'\n') == 2 * (45 + 45 + 3)
+
+
+def test_resumed_study_plays_only_what_is_missing(tmp_path, capsys):
+  run_study(config(seeds=2), tmp_path)
+  lines = (tmp_path / 'runs.jsonl').read_text().splitlines()
+  (tmp_path / 'runs.jsonl').write_text('\n'.join(lines[3:]) + '\n{"broken')
+  run_study(config(seeds=3), tmp_path)
+  assert '11 runs are finished already' in capsys.readouterr().out
+  again = (tmp_path / 'runs.jsonl').read_text().splitlines()
+  assert set(lines) <= set(again)
+  assert len(again) == 2 * (3 + 3 + 3)
+
+
+def test_fewer_seeds_report_fewer_runs(tmp_path):
+  run_study(config(seeds=3), tmp_path)
+  summary = run_study(config(seeds=2), tmp_path)
+  text = json.dumps(summary)
+  assert text == json.dumps(run_study(config(seeds=2), tmp_path / 'fresh'))
+
+
+def test_another_config_is_refused(tmp_path):
+  run_study(config(seeds=1), tmp_path)
+  other = config(seeds=1).copy_and_resolve_references()
+  other.unlock()
+  other.methods.layernas.settings.buckets = 4
+  with problems.refuses('methods.layernas.settings.buckets was 3 and is 4'):
+    run_study(other, tmp_path)
+
+
+def test_wrong_config_leaves_no_workdir(tmp_path):
+  with problems.refuses("compared: 'nobody'"):
+    run_study(config(compared='nobody'), tmp_path / 'new')
+  assert not (tmp_path / 'new').exists()
+
+
+def command(workdir, *flags):
+  return tiny.command(
+      'benchmark', f'--config={CONFIG}', f'--workdir={workdir}', *flags
+  )
+
+
+def wait_for_runs(path: pathlib.Path, count: int, process) -> None:
+  for _ in range(600):
+    if path.exists() and path.read_bytes().count(b'\n') >= count:
+      return
+    assert process.poll() is None, process.stderr.read()
+    time.sleep(0.05)
+  raise AssertionError('the study did not get on')
+
+
+FLAGS = ('--config.seeds=80', '--config.workers=2')
+
+
+@pytest.fixture(scope='module')
+def whole(tmp_path_factory):
+  """Runs of a study that was not killed."""
+  workdir = tmp_path_factory.mktemp('whole')
+  subprocess.run(
+      command(workdir, *FLAGS), cwd=tiny.ROOT, capture_output=True, check=True,
+      timeout=120,
+  )
+  return (workdir / 'runs.jsonl').read_bytes()
+
+
+@pytest.mark.parametrize('kill', [signal.SIGKILL, signal.SIGINT])
+def test_killed_study_goes_on(tmp_path, whole, kill):
+  """The file is at last the same as that of a study which was not killed."""
+  process = subprocess.Popen(
+      command(tmp_path, *FLAGS), cwd=tiny.ROOT, stdout=subprocess.DEVNULL,
+      stderr=subprocess.PIPE, text=True,
+  )
+  wait_for_runs(tmp_path / 'runs.jsonl', 20, process)
+  process.send_signal(kill)
+  _, errors = process.communicate(timeout=60)
+  if kill is signal.SIGINT:
+    assert process.returncode == 130
+    assert errors.splitlines()[-1] == (
+        'interrupted; the same command goes on from here'
+    )
+  assert (tmp_path / 'runs.jsonl').read_bytes() != whole
+  done = subprocess.run(
+      command(tmp_path, *FLAGS), cwd=tiny.ROOT, capture_output=True,
+      text=True, check=True, timeout=120,
+  )
+  assert 'runs are finished already' in done.stdout
+  assert (tmp_path / 'runs.jsonl').read_bytes() == whole
+
+
+def test_wrong_flags_are_one_line(tmp_path):
+  done = subprocess.run(
+      command(tmp_path / 'x', '--config.methods.random.kind=bohb'),
+      cwd=tiny.ROOT, capture_output=True, text=True, check=False,
+  )
+  assert done.returncode == 2
+  [error] = done.stderr.splitlines()
+  assert "methods.random: kind: 'bohb'" in error
+  assert not (tmp_path / 'x').exists()
