@@ -55,6 +55,7 @@ def make_benchmark(name: str, section: Any) -> Benchmark:
         Budget(
             section.budget.trials or math.inf,
             section.budget.seconds or math.inf,
+            reused=section.budget.reused,
         ),
         section.noise,
         section.failing,

@@ -39,7 +39,7 @@ def test_fields_of_a_benchmark():
   assert made.rewards == ('acc1',)
   assert made.report == 'acc2'
   assert made.target == TargetInterval(1e7, 5e7)
-  assert made.budget == Budget(trials=10)
+  assert made.budget == Budget(trials=10, reused=1000)
   assert (made.noise, made.failing) == (0.5, 0.1)
   assert made.problem.cost.name == 'madds'
 
@@ -88,6 +88,7 @@ def test_own_csv_reads_only_what_is_named(tmp_path):
     ({'table__name': 'nb101'}, ("'nb101'",)),
     ({'synthetic': 'linear'}, ("synthetic: 'linear'",)),
     ({'budget__trials': 0}, ('budget: no limit',)),
+    ({'budget__reused': 0}, ('budget.reused: 0',)),
     ({'budget__seconds': 5.0}, ('budget.seconds 5.0', 'field seconds')),
     ({'target__high': 1.0}, ('madds', 'reachable are')),
     ({'cost': 'flops'}, ("column 'flops'", 'madds')),
