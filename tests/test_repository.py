@@ -11,6 +11,8 @@ from examples.own_space import space
 from tests import tiny
 
 _SOURCES = sorted((tiny.ROOT / 'layernas').rglob('*.py'))
+_HEAVY = ('jax', 'flax', 'optax', 'orbax', 'tensorflow', 'layernas.models',
+          'layernas.data', 'layernas.training')
 _RESULTS = tiny.ROOT / 'docs' / 'results' / 'cifar10_small'
 
 
@@ -35,6 +37,13 @@ def test_rooms_import_what_the_architecture_says() -> None:
       'search': ('jax', 'flax', 'optax', 'orbax', 'layernas.networks',
                  'layernas.models', 'layernas.data', 'layernas.training',
                  'layernas.experiment'),
+      'baselines': (*_HEAVY, 'layernas.networks', 'layernas.benchmarks',
+                    'layernas.experiment', 'layernas.study'),
+      'benchmarks': (*_HEAVY, 'layernas.networks', 'layernas.baselines',
+                     'layernas.experiment', 'layernas.study'),
+      'study': _HEAVY,
+      'experiment': ('layernas.baselines', 'layernas.benchmarks',
+                     'layernas.study'),
       'networks': ('jax', 'flax', 'layernas.models', 'layernas.training',
                    'layernas.experiment'),
       'models': ('layernas.search', 'layernas.training', 'layernas.data',

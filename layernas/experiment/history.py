@@ -1,8 +1,10 @@
 """The finished trials of a search, kept twice.
 
-An orbax checkpoint after every trial is what a search resumes from;
-trials.jsonl holds the same, one line per trial, for people and other programs.
-Where one of them is damaged the other fills in.
+Each goes to trials.jsonl when it finishes, one line per trial, for people and
+other programs too. Orbax checkpoints hold them all; where one of the two is
+damaged the other fills in. Checkpoints come after every trial at first, then
+whenever the history has grown by two per cent: what a trial costs does not grow
+with the number of trials.
 """
 
 import json
@@ -15,6 +17,10 @@ from layernas.checkpoints import Checkpoints
 from layernas.errors import UserError
 from layernas.search import Trial
 from layernas.search.trial import trial_from_dict
+
+
+# Trials by which the history grows between two checkpoints, as a share.
+_GROWTH = 0.02
 
 
 class History:
@@ -42,6 +48,7 @@ class History:
     found = self._checkpoints.restore()
     records = found[0]['trials'] if found else []
     self.trials = list(map(trial_from_dict, records))
+    self._saved = len(self.trials)
     self._extend_from_lines()
     if had_checkpoints and not found and not self.trials:
       raise UserError(
@@ -53,16 +60,23 @@ class History:
   def append(self, trial: Trial) -> None:
     """Records a finished trial; on return it is on disk."""
     self.trials.append(trial)
-    records = [trial.to_dict() for trial in self.trials]
-    self._checkpoints.save(len(self.trials), {'trials': records})
     with open(self._lines, 'a', encoding='utf-8') as file:
       file.write(_line(trial))
       file.flush()
       os.fsync(file.fileno())
+    if len(self.trials) >= (1 + _GROWTH) * self._saved:
+      self._save()
 
   def close(self) -> None:
-    """Waits for the last save."""
+    """Saves what no checkpoint holds, and waits for it."""
+    if len(self.trials) > self._saved:
+      self._save()
     self._checkpoints.close()
+
+  def _save(self) -> None:
+    records = [trial.to_dict() for trial in self.trials]
+    self._checkpoints.save(len(records), {'trials': records})
+    self._saved = len(records)
 
   def _extend_from_lines(self) -> None:
     """Takes trials that trials.jsonl has beyond the checkpoint."""

@@ -6,6 +6,7 @@ import shutil
 
 import pytest
 
+from layernas.checkpoints import Checkpoints
 from layernas.errors import UserError
 from layernas.experiment.history import History
 from layernas.search import Candidate
@@ -83,3 +84,36 @@ def test_nothing_readable_is_an_error(workdir: pathlib.Path) -> None:
   (workdir / 'trials.jsonl').write_text('?\n')
   with pytest.raises(UserError, match='remove the workdir'):
     History(workdir)
+
+
+def test_what_a_trial_costs_does_not_grow(
+    tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+  """Records written to checkpoints are a fixed multiple of the trials."""
+  written = []
+  monkeypatch.setattr(
+      Checkpoints, 'save',
+      lambda self, step, record: written.append((step, len(record['trials']))),
+  )
+  history = History(tmp_path)
+  for number in range(1999):
+    history.append(_trial(number))
+  assert [step for step, _ in written[:50]] == list(range(1, 51))
+  assert all(step == records for step, records in written)
+  for trials in (500, 1000, 1999):
+    total = sum(records for step, records in written if step <= trials)
+    assert total <= 53 * trials
+  # A kill costs nothing: the lines hold what the checkpoint lacks.
+  assert written[-1][0] < 1999
+  assert len((tmp_path / 'trials.jsonl').read_text().splitlines()) == 1999
+
+
+def test_last_trials_are_in_a_checkpoint_when_closed(
+    tmp_path: pathlib.Path,
+) -> None:
+  history = History(tmp_path)
+  for number in range(103):
+    history.append(_trial(number))
+  history.close()
+  (tmp_path / 'trials.jsonl').unlink()
+  assert len(_trials(tmp_path)) == 103

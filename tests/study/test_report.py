@@ -7,6 +7,8 @@ from layernas.experiment.workdir import Workdir
 from layernas.study.document import picture_files
 from layernas.study.report import render
 from layernas.study.report import write_report
+from layernas.study.summary import to_json
+from tests import tiny
 from tests.study import tiny_study
 
 
@@ -38,3 +40,29 @@ def test_no_run_is_in_the_summary(tmp_path: pathlib.Path) -> None:
     path = tmp_path / str(len(records)) / 'summary.json'
     sizes.append(path.stat().st_size)
   assert sizes[1] < sizes[0] + 50
+
+
+def test_program_makes_the_pages_of_a_stored_summary(
+    tmp_path: pathlib.Path,
+) -> None:
+  (tmp_path / 'first').mkdir()
+  directory = Workdir(tmp_path / 'first')
+  summary = tiny_study.summary()
+  directory.write_text('summary.json', to_json(summary))
+  render(summary, tmp_path / 'first')
+  done = tiny.run_program(
+      'benchmark_report', f'--summary={tmp_path}/first/summary.json',
+      f'--workdir={tmp_path}/second',
+  )
+  assert done.returncode == 0, done.stderr
+  for name in ('report.html', 'report.md'):
+    first, second = (
+        (tmp_path / which / name).read_bytes() for which in ('first', 'second')
+    )
+    assert first == second
+  wrong = tiny.run_program(
+      'benchmark_report', f'--summary={tiny.ROOT}/docs/results/trace_example/'
+      'trace.json', f'--workdir={tmp_path}/third',
+  )
+  assert wrong.returncode == 2
+  assert 'no sections in it' in wrong.stderr
