@@ -92,7 +92,7 @@ def benchmark(**changes: Any) -> ConfigDict:
   budget.trials = 0
   # Simulated seconds; the last query may overshoot; 0 = no limit.
   budget.seconds = 0.0
-  # Proposals in a row that earlier trials answered; a small space is known then.
+  # Known proposals in a row that end a run; a small space is exhausted then.
   budget.reused = 1000
 
   # Words for the report: what the signal is.

@@ -1,6 +1,8 @@
 """Audits the assumption behind layerwise search on enumerated benchmarks.
 
-python experiments/audit.py --config=configs/audit.py --workdir=workdir/audit
+  python experiments/audit.py --config=configs/audit.py --workdir=workdir/audit
+
+It takes seconds; there is nothing to resume.
 """
 
 from absl import flags

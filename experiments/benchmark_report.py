@@ -2,6 +2,8 @@
 
   python experiments/benchmark_report.py \
     --summary=docs/results/nats_tss/summary.json --workdir=workdir/report
+
+Stored results of ours lie in docs/results.
 """
 
 import pathlib

@@ -18,7 +18,6 @@ from layernas.errors import UserError
 from layernas.search import Trial
 from layernas.search.trial import trial_from_dict
 
-
 # Trials by which the history grows between two checkpoints, as a share.
 _GROWTH = 0.02
 
