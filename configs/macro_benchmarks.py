@@ -39,7 +39,7 @@ def get_config(argument: str = '') -> ConfigDict:
   config.title = 'NAS-Bench-Macro and Channel-Bench-Macro'
   for name in _LIMITS:
     config.benchmarks[name] = benchmark_of(name)
-  config.methods = nats_tss.methods(BUCKETS)
+  config.methods = nats_tss.methods(BUCKETS, optuna_seeds=50)
   config.compared = 'layernas_recentred'
   return benchmark_default.finish(config, argument)
 

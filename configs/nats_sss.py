@@ -30,7 +30,7 @@ def get_config(argument: str = '') -> ConfigDict:
   config = benchmark_default.get_config()
   config.title = 'NATS-Bench size, oracle reward'
   config.benchmarks.nats_sss_c10 = benchmark_of()
-  config.methods = nats_tss.methods(BUCKETS)
+  config.methods = nats_tss.methods(BUCKETS, optuna_seeds=50)
   config.compared = 'layernas'
   return benchmark_default.finish(config, argument)
 

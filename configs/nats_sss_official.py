@@ -53,6 +53,6 @@ def get_config(argument: str = '') -> ConfigDict:
         published, 0.0, 'LayerNAS, arXiv 2304.11517; no spread is known to us'
     )
     config.benchmarks[f'nats_sss_{dataset}'] = section
-  config.methods = nats_tss.methods(nats_sss.BUCKETS)
+  config.methods = nats_tss.methods(nats_sss.BUCKETS, optuna_seeds=50)
   config.compared = 'layernas'
   return benchmark_default.finish(config, argument)

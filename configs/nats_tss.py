@@ -77,17 +77,19 @@ def benchmark_of(dataset: str) -> ConfigDict:
   return section
 
 
-def methods(buckets: int) -> ConfigDict:
+def methods(buckets: int, optuna_seeds: int = 100) -> ConfigDict:
   """LayerNAS's schedules and all baselines.
 
   Args:
     buckets: H of the layer tables.
+    optuna_seeds: runs of Optuna's samplers, which take most of the time; 0
+      leaves them out.
 
   Returns:
     Sections by name, unlocked.
   """
   method = benchmark_default.method
-  return ConfigDict({
+  sections = ConfigDict({
       'layernas': method('layernas', buckets=buckets),
       'layernas_random_order': method(
           'layernas', buckets=buckets, order='random'
@@ -103,6 +105,7 @@ def methods(buckets: int) -> ConfigDict:
       'evolution': method('evolution'),
       'local_search': method('local_search'),
       'reinforce': method('reinforce'),
-      'tpe': method('optuna', seeds=100, sampler='tpe'),
-      'nsga2': method('optuna', seeds=100, sampler='nsga2'),
   })
+  for sampler in ('tpe', 'nsga2') if optuna_seeds else ():
+    sections[sampler] = method('optuna', seeds=optuna_seeds, sampler=sampler)
+  return sections

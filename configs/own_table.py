@@ -41,8 +41,6 @@ def get_config(argument: str = '') -> ConfigDict:
       signal='validation accuracy, %', metric='test accuracy, %',
       protocol='made-up figures',
   )
-  config.methods = nats_tss.methods(buckets=5)
-  for name in ('tpe', 'nsga2'):
-    config.methods[name].seeds = 10
+  config.methods = nats_tss.methods(buckets=5, optuna_seeds=10)
   config.compared = 'layernas'
   return benchmark_default.finish(config, argument)

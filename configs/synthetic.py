@@ -44,6 +44,6 @@ def get_config(argument: str = '') -> ConfigDict:
         ' largest',
         **fields,
     )
-  config.methods = nats_tss.methods(10)
+  config.methods = nats_tss.methods(10, optuna_seeds=0)
   config.compared = 'layernas'
   return benchmark_default.finish(config, argument)

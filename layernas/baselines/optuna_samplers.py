@@ -6,6 +6,7 @@ from layernas.baselines.baseline import Baseline
 from layernas.baselines.baseline import uniform
 from layernas.errors import UserError
 from layernas.search.problem import Problem
+from layernas.search.problem import TargetInterval
 from layernas.search.space import Architecture
 from layernas.search.strategy import Context
 from layernas.search.strategy import Generations
@@ -21,8 +22,9 @@ _REJECTIONS = 20
 class OptunaSampler(Baseline):
   """Maximises the reward over one categorical parameter per layer.
 
-  A suggestion outside the target interval is told to Optuna as failed, which
-  its samplers pass over, and is charged nothing.
+  A suggestion outside the target interval is not evaluated and is charged
+  nothing; Optuna learns by how much it misses, as the violation of a
+  constraint.
   """
 
   def __init__(self, sampler: str = 'tpe'):
@@ -65,6 +67,7 @@ class OptunaSampler(Baseline):
             problem, context.rng, lambda: uniform(problem, context.rng)
         )
         suggested = _enqueued(study, distributions, architecture)
+        suggested.set_constraint('cost', 0.0)
       trial = yield from self.evaluate(problem, architecture)
       if trial.ok:
         study.tell(suggested, trial.evaluation.reward)
@@ -75,13 +78,24 @@ class OptunaSampler(Baseline):
       self, study: Any, distributions: dict[str, Any], problem: Problem
   ) -> tuple[Any, Architecture]:
     """First feasible suggestion, or (None, ()) after too many rejections."""
+    # Without a limit everything is exactly as in Optuna's own loop.
+    limited = problem.target != TargetInterval()
     for _ in range(_REJECTIONS):
       suggested = study.ask(distributions)
       architecture = _architecture(suggested, distributions)
+      if limited:
+        suggested.set_constraint('cost', _violation(problem, architecture))
       if self.feasible(problem, architecture):
         return suggested, architecture
-      study.tell(suggested, state=self._optuna.trial.TrialState.FAIL)
+      # Of what violates a constraint, samplers look at the violation alone.
+      study.tell(suggested, 0.0)
     return None, ()
+
+
+def _violation(problem: Problem, architecture: Architecture) -> float:
+  """How far a cost is outside the target; 0 inside."""
+  cost, target = problem.cost.cost(architecture), problem.target
+  return float(max(0, cost - target.high, target.low - cost))
 
 
 def _enqueued(

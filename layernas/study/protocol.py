@@ -30,7 +30,8 @@ COST_RULE = (
     'Cost limits are enforced by rejection before evaluation, free of charge,'
     ' for every method alike: a proposal outside the target interval (of'
     ' LayerNAS, a prefix that no completion brings into it) is dropped without'
-    ' being evaluated.'
+    " being evaluated. Optuna's samplers learn by how much it misses, as the"
+    ' violation of a constraint.'
 )
 
 

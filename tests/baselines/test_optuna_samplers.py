@@ -49,3 +49,18 @@ def test_missing_package_is_named_with_its_extra(monkeypatch):
   monkeypatch.setitem(sys.modules, 'optuna', None)
   with problems.refuses("pip install 'layernas[optuna]'"):
     OptunaSampler()
+
+
+@pytest.mark.parametrize('name', ['tpe', 'nsga2'])
+def test_samplers_learn_the_limit(name):
+  """Better networks cost more: suggestions crowd at the limit, few beyond."""
+  problem = problems.make_problem([[0, 1, 2, 3]] * 6, high=6)
+  strategy = OptunaSampler(name)
+  search = Search(problem, strategy, Budget(trials=150), 3, reuse=False)
+  problems.run(search, lambda c: problems.Evaluation(
+      float(sum(c.architecture))
+  ))
+  assert len(search.trials) == 150
+  # Blind sampling rejects nine of ten.
+  assert strategy.infeasible < 450
+  assert search.best.evaluation.reward == 6.0
