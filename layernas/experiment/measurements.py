@@ -5,10 +5,12 @@ import dataclasses
 import io
 from collections.abc import Callable
 
+from etils import epath
+
+from layernas.csv_file import CsvFile
 from layernas.experiment.stopwatch import Timing
 from layernas.experiment.workdir import Workdir
 from layernas.networks.latency import VALUE
-from layernas.networks.latency import read_numbers
 
 _COLUMNS = (VALUE, 'lower_quartile', 'upper_quartile', 'repeats')
 
@@ -37,8 +39,7 @@ class Measurements:
     self._key = key
     self._repeats = repeats
     path = directory.path / name
-    rows = read_numbers(path, key, _COLUMNS) if path.exists() else {}
-    self.timings = {text: Timing(*row[:3]) for text, row in rows.items()}
+    self.timings = _read(path, key) if path.exists() else {}
 
   def measure(self, text: str, time: Callable[[], Timing]) -> Timing:
     """Times what is new, and writes the file.
@@ -64,3 +65,13 @@ class Measurements:
     for text, timing in self.timings.items():
       writer.writerow([text, *dataclasses.astuple(timing), self._repeats])
     self._directory.write_text(self._name, file.getvalue())
+
+
+def _read(path: epath.Path, key: str) -> dict[str, Timing]:
+  """Timings that a file holds, by the texts of its key column."""
+  file = CsvFile(path)
+  columns = [file.numbers(name, least=0) for name in _COLUMNS[:-1]]
+  return {
+      text: Timing(*values)
+      for text, *values in zip(file.keys(key), *columns, strict=True)
+  }

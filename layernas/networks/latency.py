@@ -4,15 +4,10 @@ The table is a CSV file with a row per module signature (`networks.signature`):
 one that experiments/latency.py measured, or one that the user brings.
 """
 
-import csv
-import gzip
-import math
 import os
-from collections.abc import Iterator
 from collections.abc import Mapping
-from collections.abc import Sequence
-from typing import TextIO
 
+from layernas.csv_file import CsvFile
 from layernas.errors import UserError
 from layernas.networks.signature import PlacedModule
 from layernas.networks.signature import place
@@ -43,34 +38,8 @@ def read_latency_table(path: str | os.PathLike[str]) -> dict[str, float]:
     UserError: the file or a cell is wrong; the message names file, line and
       column.
   """
-  rows = read_numbers(path, KEY, (VALUE,))
-  return {signature: value for signature, (value,) in rows.items()}
-
-
-def read_numbers(
-    path: str | os.PathLike[str], key: str, columns: Sequence[str]
-) -> dict[str, tuple[float, ...]]:
-  """Reads columns of numbers, by the texts in a key column.
-
-  Args:
-    path: of a CSV file with a header, plain or .gz.
-    key: column whose texts are unique.
-    columns: of finite numbers >= 0.
-
-  Returns:
-    Text of the key to its numbers, in the order of the file.
-
-  Raises:
-    UserError: names file, line and column.
-  """
-  try:
-    with _open(path) as file:
-      return _read_rows(csv.reader(file), str(path), key, columns)
-  except (OSError, EOFError, UnicodeDecodeError, csv.Error) as error:
-    raise UserError(
-        f'file {path}: {error}; allowed is a readable CSV file with the columns'
-        f' {[key, *columns]}'
-    ) from error
+  file = CsvFile(path)
+  return dict(zip(file.keys(KEY), file.numbers(VALUE, least=0), strict=True))
 
 
 def space_modules(
@@ -132,62 +101,3 @@ def latency_cost(
           place(module, filters, size, num_classes).signature
       ],
   )
-
-
-def _open(path: str | os.PathLike[str]) -> TextIO:
-  # Spreadsheets write a byte order mark, which utf-8-sig drops.
-  opened = gzip.open if str(path).endswith('.gz') else open
-  return opened(path, 'rt', encoding='utf-8-sig', newline='')
-
-
-def _read_rows(
-    reader: Iterator[list[str]], path: str, key: str, columns: Sequence[str]
-) -> dict[str, tuple[float, ...]]:
-  header = [name.strip() for name in next(reader, [])]
-  indices = {name: _index(header, name, path) for name in (key, *columns)}
-  rows: dict[str, tuple[float, ...]] = {}
-  lines: dict[str, int] = {}
-  for cells in reader:
-    if not cells:
-      continue
-    where = f'file {path}, line {reader.line_num}'
-    texts = {
-        name: _text(cells, index, f'{where}, column {name!r}')
-        for name, index in indices.items()
-    }
-    if texts[key] in lines:
-      raise UserError(
-          f'{where}, column {key!r}: {texts[key]!r} stands in line'
-          f' {lines[texts[key]]} already; allowed is one row for each'
-      )
-    lines[texts[key]] = reader.line_num
-    rows[texts[key]] = tuple(
-        _number(texts[name], f'{where}, column {name!r}') for name in columns
-    )
-  return rows
-
-
-def _index(header: list[str], name: str, path: str) -> int:
-  if header.count(name) != 1:
-    raise UserError(
-        f'file {path}, line 1, column {name!r}: occurs {header.count(name)}'
-        f' times among {header}; allowed is once'
-    )
-  return header.index(name)
-
-
-def _text(cells: list[str], index: int, where: str) -> str:
-  text = cells[index].strip() if index < len(cells) else ''
-  if not text:
-    raise UserError(f'{where}: empty; allowed is a value in every row')
-  return text
-
-
-def _number(text: str, where: str) -> float:
-  try:
-    number = float(text)
-  except ValueError:
-    number = math.nan
-  if not 0 <= number < math.inf:
-    raise UserError(f'{where}: {text!r}; allowed is a finite number >= 0')
-  return number
