@@ -1,0 +1,206 @@
+"""README and docs show the stored results, which the present code gives."""
+
+import functools
+import importlib
+import itertools
+import json
+import re
+import statistics
+
+import pytest
+
+from layernas.study.audit_report import audit_markdown
+from layernas.study.markdown import table_text
+from layernas.study.run import Key
+from layernas.study.run import play
+from layernas.study.setup import make_benchmark
+from layernas.study.setup import make_strategy
+from layernas.study.tables import number
+from layernas.study.tables import overview
+from tests import tiny
+
+RESULTS = tiny.ROOT / 'docs' / 'results'
+ABLATIONS = ('buckets', 'keep', 'start', 'order', 'spacing', 'schedule')
+STUDIES = {
+    name: (name, '') for name in (
+        'nats_tss', 'nats_tss_paper', 'nats_tss_latency', 'macro_benchmarks',
+        'nats_sss', 'synthetic',
+    )
+} | {f'ablation_{varied}': ('ablation', varied) for varied in ABLATIONS}
+BOTH = ('every_query', 'each_network_once')
+SHOWN = [
+    ('README.md', 'nats_tss', 'every_query'),
+    *itertools.product(
+        ['docs/benchmarks.md'], ['nats_tss', 'macro_benchmarks'], BOTH
+    ),
+    *itertools.product(
+        ['docs/benchmarks.md'],
+        ['nats_tss_paper', 'nats_tss_latency', 'nats_sss', 'synthetic'],
+        ['every_query'],
+    ),
+    *itertools.product(
+        ['docs/ablations.md'], [f'ablation_{name}' for name in ABLATIONS],
+        ['every_query'],
+    ),
+]
+
+
+@functools.cache
+def summary_of(study):
+  return json.loads((RESULTS / study / 'summary.json').read_text())
+
+
+@functools.cache
+def text_of(document):
+  return (tiny.ROOT / document).read_text()
+
+
+def methods_of(study, benchmark, accounting='every_query'):
+  [section] = [
+      section for section in summary_of(study)['sections']
+      if (section['benchmark'], section['accounting']) == (
+          benchmark, accounting
+      )
+  ]
+  return section['methods']
+
+
+@pytest.mark.parametrize(('document', 'study', 'accounting'), SHOWN)
+def test_tables_are_those_of_the_summaries(document, study, accounting):
+  table = table_text(overview(summary_of(study), accounting))
+  assert table in text_of(document)
+
+
+@pytest.mark.parametrize(('document', 'study'), [
+    ('README.md', 'nats_tss'), *itertools.product(['docs/benchmarks.md'], [
+        'nats_tss', 'nats_tss_latency', 'macro_benchmarks', 'nats_sss',
+        'synthetic',
+    ]),
+])
+def test_optima_are_those_of_the_summaries(document, study):
+  benchmarks = summary_of(study)['benchmarks']
+  optima = ' / '.join(
+      number(benchmarks[name]['optimum'], benchmarks[name]['decimals'])
+      for name in sorted(benchmarks)
+  )
+  assert optima in ' '.join(text_of(document).split())
+
+
+@pytest.mark.parametrize('study', list(STUDIES))
+def test_stored_results_are_those_of_the_present_config(study):
+  name, argument = STUDIES[study]
+  module = importlib.import_module(f'configs.{name}')
+  config = module.get_config(argument)
+  stored = json.loads((RESULTS / study / 'config.json').read_text())
+  assert stored == json.loads(json.dumps(config.to_dict()))
+  for benchmark in config.benchmarks:
+    for accounting in BOTH:
+      for method, row in methods_of(study, benchmark, accounting).items():
+        seeds = config.methods[method].seeds or config.seeds
+        assert row['runs'] == seeds
+
+
+@pytest.mark.parametrize('accounting', BOTH)
+@pytest.mark.parametrize(('study', 'benchmark', 'method'), [
+    ('nats_tss', 'nats_tss_c10', 'layernas'),
+    ('nats_tss', 'nats_tss_c100', 'layernas'),
+    ('nats_tss', 'nats_tss_in16', 'layernas'),
+    ('nats_tss', 'nats_tss_c10', 'evolution'),
+    ('nats_tss', 'nats_tss_in16', 'layernas_random_order'),
+    ('nats_tss', 'nats_tss_c10', 'local_search'),
+    ('macro_benchmarks', 'nas_bench_macro', 'layernas_recentred'),
+])
+def test_stored_figures_come_again(study, benchmark, method, accounting):
+  """All seeds of some methods, to the last stored digit."""
+  config = importlib.import_module(f'configs.{study}').get_config()
+  made = make_benchmark(benchmark, config.benchmarks[benchmark])
+  stored = methods_of(study, benchmark, accounting)[method]
+  seeds = 1 if stored['distinct_runs'] == 1 else config.seeds
+  runs = [
+      play(Key(benchmark, accounting, method, seed), made,
+           make_strategy(config.methods[method]))
+      for seed in range(seeds)
+  ]
+  reported = [run['reported'] for run in runs if run['answer']]
+  assert stored['mean'] == float(f'{statistics.fmean(reported):.6g}')
+  assert stored['sd'] == pytest.approx(statistics.pstdev(reported), rel=1e-5)
+  trials = statistics.fmean(run['trials'] for run in runs)
+  assert stored['trials'] == float(f'{trials:.6g}')
+
+
+def test_baselines_land_on_the_figures_of_others():
+  """Random search and evolution, 500 runs, within 0.1 of the reference."""
+  reference = {
+      'random': (93.86, 71.56, 45.23), 'evolution': (94.06, 72.32, 45.78)
+  }
+  for method, figures in reference.items():
+    for dataset, figure in zip(('c10', 'c100', 'in16'), figures, strict=True):
+      row = methods_of('nats_tss', f'nats_tss_{dataset}')[method]
+      assert row['runs'] == 500
+      assert abs(row['mean'] - figure) < 0.1
+
+
+def test_h_is_the_best_on_the_signal_of_cifar10():
+  """Of equals the one that spends least; the other data sets are not asked."""
+  rows = methods_of('ablation_buckets', 'nats_tss_c10')
+  best = max(rows, key=lambda name: (
+      rows[name]['signal'], -rows[name]['seconds']
+  ))
+  config = importlib.import_module('configs.nats_tss')
+  assert best == f'H{config.BUCKETS:03}'
+  methods = config.get_config().methods
+  assert methods.layernas.settings.buckets == config.BUCKETS
+  assert f'H = {config.BUCKETS}' in text_of('README.md')
+
+
+@pytest.mark.parametrize(('study', 'document'), [
+    ('nats_tss', 'docs/benchmarks.md'), ('nats_tss_paper',
+                                         'docs/benchmarks.md'),
+])
+def test_published_figures_are_those_of_the_configs(study, document):
+  config = importlib.import_module(f'configs.{study}').get_config()
+  methods = {}
+  for dataset in ('c10', 'c100', 'in16'):
+    published = config.benchmarks[f'nats_tss_{dataset}'].published
+    for method, row in published.items():
+      methods.setdefault(method, []).append(f'{row[0]:.2f} ± {row[1]:.2f}')
+  for method, cells in methods.items():
+    assert f'| {method} | {" | ".join(cells)} |' in text_of(document)
+
+
+def test_audit_in_the_docs_is_the_stored_one():
+  stored = json.loads((RESULTS / 'audit' / 'audit.json').read_text())
+  text = audit_markdown(stored)
+  assert (RESULTS / 'audit' / 'audit.md').read_text() == text
+  table = text[text.index('| benchmark'):].partition('\n\n')[0]
+  assert table in text_of('docs/audit.md')
+  config = importlib.import_module('configs.audit').get_config()
+  assert stored['config'] == json.loads(json.dumps(config.to_dict()))
+
+
+def test_overhead_in_the_docs_is_the_stored_one():
+  stored = json.loads(
+      (RESULTS / 'search_overhead' / 'search_overhead.json').read_text()
+  )
+  for case, row in stored['cases'].items():
+    line = (
+        f'| {case} | {row["microseconds_per_trial"]:.1f} |'
+        f' {row["trials"]:,.0f} | {row["seconds"]:.1f} |'
+        f' {row["peak_megabytes"]:.0f} |'
+    )
+    assert line in text_of('docs/benchmarks.md')
+  assert stored['cases']['topology/sweep']['microseconds_per_trial'] <= 50
+  large = stored['cases']['large/sweep']
+  assert large['seconds'] <= 60
+  assert large['peak_megabytes'] <= 500
+
+
+@pytest.mark.parametrize('document', [
+    'README.md', *(f'docs/{path.name}' for path in
+                   sorted((tiny.ROOT / 'docs').glob('*.md'))),
+])
+def test_links_lead_somewhere(document):
+  folder = (tiny.ROOT / document).parent
+  for target in re.findall(r'\]\(([^)]+)\)', text_of(document)):
+    if not target.startswith('http'):
+      assert (folder / target).exists(), target
