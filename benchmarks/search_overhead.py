@@ -1,10 +1,11 @@
-"""Times what a search itself takes: ask, tell, tables and history.
+"""Times what a search itself takes, and how long packaged tables load.
 
   PYTHONPATH=. python benchmarks/search_overhead.py
 
-Evaluations cost nothing here (random rewards), so that all that is measured is
-ours. Two spaces: NATS-Bench topology, 130 trials a search, and a synthetic one
-of 40 layers with 30 options and H = 100, at most 120,000 trials.
+Ask, tell, layer tables and history are timed: evaluations cost nothing here
+(random rewards), so that all that is measured is ours. Two spaces: NATS-Bench
+topology, 130 trials a search, and a synthetic one of 40 layers with 30 options
+and H = 100, at most 120,000 trials.
 Every case runs in a process of its own, several times; medians are written.
 """
 
@@ -27,6 +28,7 @@ from absl import flags
 from matplotlib import pyplot as plt
 
 from layernas.baselines.registry import make_baseline
+from layernas.benchmarks.packaged import descriptions
 from layernas.benchmarks.packaged import load_packaged
 from layernas.search import Budget
 from layernas.search import Evaluation
@@ -61,6 +63,13 @@ def main(argv: list[str]) -> None:
     return
   cases = [f'topology/{name}' for name in (*SCHEDULES, *_BASELINES)]
   cases += [f'large/{name}' for name in ('sweep', 'interleaved')]
+  loads = {
+      name: round(statistics.median(
+          _in_own_process(f'load/{name}')['seconds']
+          for _ in range(_REPEATS.value)
+      ), 4)
+      for name in descriptions()
+  }
   results = {}
   for case in cases:
     runs = [_in_own_process(case) for _ in range(_REPEATS.value)]
@@ -73,7 +82,8 @@ def main(argv: list[str]) -> None:
       'python': platform.python_version(), 'numpy': np.__version__,
   }
   text = json.dumps(
-      {'machine': machine, 'repeats': _REPEATS.value, 'cases': results},
+      {'machine': machine, 'repeats': _REPEATS.value, 'cases': results,
+       'load_seconds': loads},
       indent=1,
   )
   (output / 'search_overhead.json').write_text(text + '\n')
@@ -91,6 +101,10 @@ def _in_own_process(case: str) -> dict[str, float]:
 def _run(case: str) -> dict[str, float]:
   """Runs one case; topology's short searches many times."""
   where, name = case.split('/')
+  if where == 'load':
+    begun = time.perf_counter()
+    load_packaged(name)
+    return {'seconds': time.perf_counter() - begun}
   if where == 'large':
     return _timed([_large(name)])
   return _timed([_topology(name, seed) for seed in range(300)])

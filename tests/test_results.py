@@ -193,6 +193,9 @@ def test_overhead_in_the_docs_is_the_stored_one():
   large = stored['cases']['large/sweep']
   assert large['seconds'] <= 60
   assert large['peak_megabytes'] <= 500
+  for name, seconds in stored['load_seconds'].items():
+    assert f'| {name} | {seconds:.3f} |' in text_of('docs/benchmarks.md')
+    assert seconds < 0.3
 
 
 @pytest.mark.parametrize('document', [

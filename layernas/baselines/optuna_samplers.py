@@ -3,6 +3,7 @@
 from typing import Any
 
 from layernas.baselines.baseline import Baseline
+from layernas.baselines.baseline import check_positive
 from layernas.baselines.baseline import uniform
 from layernas.errors import UserError
 from layernas.search.problem import Problem
@@ -27,25 +28,29 @@ class OptunaSampler(Baseline):
   constraint.
   """
 
-  def __init__(self, sampler: str = 'tpe'):
+  def __init__(self, sampler: str = 'tpe', suggestions: int = 1000):
     """Makes a strategy that has not begun.
 
     Args:
       sampler: one of `SAMPLERS`, with Optuna's default settings.
+      suggestions: it ends after so many, rejected and known ones included: the
+        time that Optuna takes for one grows with their number.
 
     Raises:
       UserError: unknown sampler, or Optuna is not installed.
     """
     super().__init__()
+    check_positive('optuna', suggestions=suggestions)
     if sampler not in SAMPLERS:
       raise UserError(
           f'optuna.sampler: {sampler!r}: allowed are {list(SAMPLERS)}'
       )
     self.sampler = sampler
+    self.suggestions = suggestions
     self._optuna = _import_optuna()
 
   def generations(self, context: Context) -> Generations:
-    """Yields one suggestion after another without end."""
+    """Yields one suggestion after another."""
     problem, optuna = context.problem, self._optuna
     samplers = {
         'tpe': optuna.samplers.TPESampler,
@@ -60,7 +65,7 @@ class OptunaSampler(Baseline):
         name: optuna.distributions.CategoricalDistribution(tuple(range(count)))
         for name, count in zip(names, problem.space.option_counts, strict=True)
     }
-    while True:
+    while len(study.get_trials(deepcopy=False)) < self.suggestions:
       suggested, architecture = self._suggest(study, distributions, problem)
       if suggested is None:
         architecture = self.draw(
@@ -73,6 +78,7 @@ class OptunaSampler(Baseline):
         study.tell(suggested, trial.evaluation.reward)
       else:
         study.tell(suggested, state=optuna.trial.TrialState.FAIL)
+    return f'{self.suggestions:,} suggestions made'
 
   def _suggest(
       self, study: Any, distributions: dict[str, Any], problem: Problem

@@ -64,3 +64,15 @@ def test_samplers_learn_the_limit(name):
   # Blind sampling rejects nine of ten.
   assert strategy.infeasible < 450
   assert search.best.evaluation.reward == 6.0
+
+
+def test_ends_where_nothing_new_is_suggested():
+  """Nine networks are soon known; suggestions do not go on for ever."""
+  problem = problems.make_problem([[0, 1, 2]] * 2)
+  search = Search(problem, OptunaSampler('nsga2', suggestions=60))
+  problems.run(search, problems.RandomResults())
+  assert search.finished
+  assert search.stop_reason == '60 suggestions made'
+  assert len(search.trials) + search.reused == 60
+  with problems.refuses('optuna.suggestions: 0'):
+    OptunaSampler(suggestions=0)
