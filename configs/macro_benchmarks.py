@@ -3,8 +3,8 @@
 CIFAR-10 under half of the largest network's MAdds, 300 queries. Each network
 was trained three times: the run's seed picks one training as the reward of a
 first query, a second one as that of a repeat; the third is held out and is what
-the answer is judged by. Takes about a minute on two CPU cores. Expect about
-92.2 on NAS-Bench-Macro and 91.4 on Channel-Bench-Macro
+the answer is judged by. Takes about six minutes on two CPU cores, most of them
+Optuna's. Expect about 92.2 on NAS-Bench-Macro and 91.3 on Channel-Bench-Macro
 (docs/results/macro_benchmarks).
 
   ./launch.sh benchmark --config=configs/macro_benchmarks.py \

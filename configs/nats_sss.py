@@ -3,8 +3,8 @@
 The packaged table has no short-training signal: every query gives the final
 CIFAR-10 test accuracy itself, so nothing here may stand beside published
 figures. At most 140 million MAdds, about half of the largest, and 300 queries.
-Takes about a minute on two CPU cores. Expect 93.2 to 93.34, the optimum under
-the limit (docs/results/nats_sss).
+Takes about two minutes on two CPU cores. Expect 93.2 to 93.34, the optimum
+under the limit (docs/results/nats_sss).
 
   ./launch.sh benchmark --config=configs/nats_sss.py --workdir=workdir/nats_sss
 """

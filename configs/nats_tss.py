@@ -3,8 +3,8 @@
 The benchmark's own protocol: the signal is the validation accuracy after the
 12-epoch schedule, the clock the seconds of 12 training epochs and a validation
 pass for every query, the answer's 200-epoch test accuracy is reported. Takes
-about a minute on two CPU cores. Expect 93.9 / 71.6 / 45.3 for random search and
-94.4 / 73.1 / 46.3 for LayerNAS (docs/results/nats_tss).
+about three minutes on two CPU cores. Expect 93.9 / 71.6 / 45.3 for random
+search and 94.4 / 73.1 / 46.3 for LayerNAS (docs/results/nats_tss).
 
   ./launch.sh benchmark
   ./launch.sh benchmark --config=configs/nats_tss.py --workdir=workdir/nats_tss

@@ -3,8 +3,9 @@
 The cost that groups and limits networks is one of the 27 latency columns of the
 topology table, here ms_raspi4 (HW-NAS-Bench); any other by
 --config.benchmarks.nats_tss_c10.cost=ms_pixel3 and a limit of its own. At most
-10 ms, the fastest eighth of the networks. Takes about half a minute on two
-CPU cores. Expect an optimum of 90.9 (docs/results/nats_tss_latency).
+10 ms, the fastest eighth of the networks. Takes about eight minutes on two CPU
+cores, most of them Optuna's. Expect an optimum of 90.9
+(docs/results/nats_tss_latency).
 
   ./launch.sh benchmark --config=configs/nats_tss_latency.py \
     --workdir=workdir/nats_tss_latency

@@ -2,8 +2,8 @@
 
 That is five times the benchmark's own budget on CIFAR-10, so nothing here may
 stand beside the rows of configs/nats_tss.py without saying so. H = 100 as in
-the paper; its 5 runs are 500 here. Takes about three minutes on two CPU cores.
-Expect 94.4 / 73.2 / 46.3 for LayerNAS (docs/results/nats_tss_paper).
+the paper; its 5 runs are 500 here. Takes about a minute on two CPU cores.
+Expect 94.4 / 73.1 / 46.3 for LayerNAS (docs/results/nats_tss_paper).
 
   ./launch.sh benchmark --config=configs/nats_tss_paper.py \
     --workdir=workdir/nats_tss_paper
