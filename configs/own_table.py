@@ -2,7 +2,7 @@
 
 Set the fields below, or give them as flags; no code is needed. As it stands it
 reads examples/own_table.csv, whose figures are made up. Takes seconds. Expect
-means between 80 and the best network under the limit, 81.6.
+means between 78 and the best network under the limit, 81.6.
 
   ./launch.sh benchmark --config=configs/own_table.py \
     --config.benchmarks.own.table.file=examples/own_table.csv \
