@@ -64,8 +64,15 @@ def get_config() -> ConfigDict:
   data.source = 'embedded'
   # Of the embedded or TFDS data set.
   data.name = 'cifar10_subset'
-  # Image folder, or where TFDS keeps prepared sets ('' = its default).
+  # Image folder, or where TFDS keeps prepared sets ('' = its default); of TFDS
+  # also gs://BUCKET/DIRECTORY.
   data.directory = ''
+  # Of the TFDS set: a split, or a part of one as train[:90%].
+  data.train_split = 'train'
+  # Likewise; '' = the first of test and validation that has labels.
+  data.test_split = ''
+  # Classes that the data set must have; 0 = those that it has.
+  data.num_classes = 0
   # Side of the images in pixels.
   data.image_size = 32
   # Share of the training images held out: they give the reward.
@@ -74,6 +81,8 @@ def get_config() -> ConfigDict:
   data.augmentation = 'crop_flip'
   # Pixels added at each border before crop_flip crops.
   data.crop_padding = 4
+  # Type of pixels on their way to the accelerator: float32, bfloat16 or uint8.
+  data.transfer = 'float32'
 
   config.model = model = ConfigDict()
   # float32 or bfloat16; parameters are always float32.
@@ -86,6 +95,8 @@ def get_config() -> ConfigDict:
   model.sync_batch_norm = True
   # Share of features dropped before the classifier.
   model.dropout = 0.0
+  # Shorter trainings than so many epochs drop nothing; 0 = all drop.
+  model.dropout_from_epochs = 0.0
 
   # How each candidate is trained.
   config.training = get_training()
@@ -138,8 +149,10 @@ def get_training() -> ConfigDict:
   training.rms_decay = 0.9
   # Of rmsprop: epsilon inside the root.
   training.rms_epsilon = 1e-3
-  # Times half the squared norm of all kernels.
+  # Times half the squared norm of all parameters but those left out below.
   training.weight_decay = 4e-5
+  # Joined by commas: batch_norm, bias, depthwise, classifier; '' = none.
+  training.weight_decay_excludes = 'batch_norm,bias'
   # Share of the target spread over all classes.
   training.label_smoothing = 0.0
   # Decay of the moving average of the variables; 0 = no average.
@@ -151,12 +164,18 @@ def get_training() -> ConfigDict:
   return training
 
 
-def finish(config: ConfigDict, argument: str) -> ConfigDict:
+def finish(
+    config: ConfigDict, argument: str, smoke_size: int = 16,
+    smoke_target: float = 0.25, smoke_trials: int = 4,
+) -> ConfigDict:
   """Applies a config's argument and locks it.
 
   Args:
     config: to finish.
     argument: '' or 'smoke', which shrinks any config to a few short trials.
+    smoke_size: side of the images of 'smoke'.
+    smoke_target: factor of 'smoke' on the upper limit of the target.
+    smoke_trials: of 'smoke'.
 
   Returns:
     The config, locked.
@@ -169,12 +188,13 @@ def finish(config: ConfigDict, argument: str) -> ConfigDict:
         f"config argument {argument!r}: allowed are 'smoke' or none"
     )
   if argument == 'smoke':
-    config.data.image_size = 16
-    config.target.high /= 4
+    config.data.image_size = smoke_size
+    config.target.low = 0.0
+    config.target.high *= smoke_target
     # So that already the first networks lie in the target interval.
     config.search.start = 'smallest'
     config.search.buckets = 1
-    config.budget.trials = 4
+    config.budget.trials = smoke_trials
     config.reference.seeds = 1
     for training in (config.training, config.final):
       training.epochs = 0.2

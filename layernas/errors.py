@@ -1,4 +1,4 @@
-"""The one error that means: what the user gave is wrong, not the program."""
+"""What ends a program in one line, without a traceback."""
 
 
 class UserError(ValueError):
@@ -7,4 +7,12 @@ class UserError(ValueError):
   Its message is one line that names the field or file, the value found and
   what is allowed. The command line prints it without a traceback and exits
   with code 2; nothing has been written by then.
+  """
+
+
+class Preempted(BaseException):
+  """The process was told to end, and what it had done is saved.
+
+  Like KeyboardInterrupt it is no Exception: nothing may take it for a failure
+  of the candidate in training.
   """

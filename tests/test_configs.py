@@ -18,9 +18,10 @@ from layernas.training.checks import check_training
 from tests import tiny
 
 _DEFAULTS = ('default', 'benchmark_default')
+_PARTS = ('__init__', 'imagenet_default', 'recipes')
 _NAMES = sorted(
     path.stem for path in (tiny.ROOT / 'configs').glob('*.py')
-    if path.stem not in ('__init__', *_DEFAULTS)
+    if path.stem not in (*_PARTS, *_DEFAULTS)
 )
 
 

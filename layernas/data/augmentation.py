@@ -1,7 +1,5 @@
 """Augmentation of batches in memory, NumPy only."""
 
-from typing import Any
-
 import numpy as np
 
 AUGMENTATIONS = ('none', 'flip', 'crop_flip', 'resized_crop')
@@ -13,23 +11,6 @@ AREA = (0.08, 1.0)
 
 ASPECT = (3 / 4, 4 / 3)
 """Smallest and largest width / height of the area that it takes."""
-
-
-def scale(pixels: Any) -> Any:
-  """0..255 to -1..1, as the MobileNet reference code scales images.
-
-  Args:
-    pixels: floating-point numbers, an array or a tensor.
-
-  Returns:
-    The same kind and shape.
-  """
-  return pixels / 127.5 - 1.0
-
-
-def normalise(images: np.ndarray) -> np.ndarray:
-  """uint8 images to float32 in -1..1."""
-  return scale(images.astype(np.float32))
 
 
 def augment(
@@ -44,15 +25,14 @@ def augment(
     rng: of this batch.
 
   Returns:
-    float32 in -1..1, same shape.
+    0..255, same shape: float32 for 'resized_crop', which interpolates, else
+    uint8.
   """
   if kind == 'none':
-    return normalise(images)
+    return images
   if kind == 'resized_crop':
-    return normalise(_resized_crop(images, rng))
-  return normalise(
-      _shift(images, padding if kind == 'crop_flip' else 0, rng)
-  )
+    return _resized_crop(images, rng)
+  return _shift(images, padding if kind == 'crop_flip' else 0, rng)
 
 
 def _shift(

@@ -8,6 +8,7 @@ begin with a dot are passed over.
 """
 
 import dataclasses
+import os
 import pathlib
 from collections.abc import Mapping
 
@@ -16,12 +17,14 @@ from layernas.errors import UserError
 SUFFIXES = ('.jpg', '.jpeg', '.png')
 """Of image files, in small or capital letters."""
 
+_FILES = ', '.join(f'*{suffix}' for suffix in SUFFIXES)
+
 TEST_DIRECTORIES = ('test', 'val', 'validation')
 """The first that exists holds the test images."""
 
 _LAYOUT = (
     'a directory with train/CLASS/ and test/CLASS/ (or val/ or validation/)'
-    f' that hold {", ".join("*" + suffix for suffix in SUFFIXES)}'
+    f' that hold {_FILES}'
 )
 
 
@@ -38,7 +41,7 @@ class ImageFiles:
 
   directory: pathlib.Path
   class_names: tuple[str, ...]
-  paths: Mapping[str, tuple[pathlib.Path, ...]]
+  paths: Mapping[str, tuple[str, ...]]
   labels: Mapping[str, tuple[int, ...]]
 
 
@@ -87,29 +90,32 @@ def _test_directory(root: pathlib.Path) -> pathlib.Path:
 
 def _class_names(directory: pathlib.Path) -> tuple[str, ...]:
   entries = _entries(directory)
-  for path in entries:
-    if not path.is_dir():
-      raise UserError(f'{path}: not a directory; allowed are directories of'
-                      ' images here, one for each class')
+  for entry in entries:
+    if not entry.is_dir():
+      raise UserError(f'{entry.path}: not a directory; allowed are directories'
+                      ' of images here, one for each class')
   if len(entries) < 2:
     raise UserError(f'{directory}: has {len(entries)} classes; allowed are two'
                     ' or more, each a directory of images')
-  return tuple(path.name for path in entries)
+  return tuple(entry.name for entry in entries)
 
 
-def _class_images(directory: pathlib.Path, fewest: int) -> list[pathlib.Path]:
+def _class_images(directory: pathlib.Path, fewest: int) -> list[str]:
   entries = _entries(directory)
-  for path in entries:
-    if path.suffix.lower() not in SUFFIXES or not path.is_file():
-      raise UserError(f'{path}: not an image file; allowed are files named'
-                      f' {", ".join("*" + suffix for suffix in SUFFIXES)}')
+  for entry in entries:
+    if not entry.name.lower().endswith(SUFFIXES) or not entry.is_file():
+      raise UserError(f'{entry.path}: not an image file; allowed are files'
+                      f' named {_FILES}')
   if len(entries) < fewest:
     raise UserError(f'{directory}: images found: {len(entries)}; allowed is'
                     f' {fewest} or more')
-  return entries
+  return [entry.path for entry in entries]
 
 
-def _entries(directory: pathlib.Path) -> list[pathlib.Path]:
-  return sorted(
-      path for path in directory.iterdir() if not path.name.startswith('.')
-  )
+def _entries(directory: pathlib.Path) -> list[os.DirEntry]:
+  """Sorted by name; their kind is known without a look at each file."""
+  with os.scandir(directory) as entries:
+    return sorted(
+        (entry for entry in entries if not entry.name.startswith('.')),
+        key=lambda entry: entry.name,
+    )

@@ -7,6 +7,7 @@ from typing import Any
 
 from layernas.data import embedded_cifar10
 from layernas.data import image_folder
+from layernas.data.checks import check_classes
 from layernas.data.checks import check_data
 from layernas.data.dataset import Dataset
 from layernas.errors import UserError
@@ -18,10 +19,12 @@ def load_dataset(config: Any) -> Dataset:
   Args:
     config: data section. `source` is 'embedded', 'tfds' or 'folder'; `name` of
       the embedded or TFDS set; `directory` of the prepared TFDS sets ('' for
-      the TFDS default) or of the image folder; `image_size` in pixels;
-      `validation_share` of the training images, which is held out;
-      `augmentation`, one of `augmentation.AUGMENTATIONS`; `crop_padding` in
-      pixels, for 'crop_flip'.
+      the TFDS default) or of the image folder; `train_split`, `test_split` of
+      the TFDS set ('' for the first of test, validation); `num_classes` that
+      the set must have, 0 for any; `image_size` in pixels; `validation_share`
+      of the training images, which is held out; `augmentation`, one of
+      `augmentation.AUGMENTATIONS`; `crop_padding` in pixels, for 'crop_flip';
+      `transfer`, one of `transfer.TRANSFERS`.
 
   Returns:
     The data set.
@@ -30,7 +33,9 @@ def load_dataset(config: Any) -> Dataset:
     UserError: a field is wrong, or data are missing or damaged.
   """
   check_data(config)
-  return _LOADERS[config.source](config)
+  dataset = _LOADERS[config.source](config)
+  check_classes(config, dataset)
+  return dataset
 
 
 def _load_folder(config: Any) -> Dataset:
@@ -57,6 +62,8 @@ def _streaming(module: str, config: Any) -> ModuleType:
   """Imports a module of this package that needs TensorFlow."""
   # Its notes on every data set that ends would break up the progress bar.
   os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '2')
+  # It reads gs:// in blocks of 64 MB; 0 is what is asked for, here one record.
+  os.environ.setdefault('GCS_READ_CACHE_BLOCK_SIZE_MB', '0')
   try:
     # It only reads data here; JAX wants all of the accelerator's memory.
     importlib.import_module('tensorflow').config.set_visible_devices([], 'GPU')

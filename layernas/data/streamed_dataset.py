@@ -1,5 +1,6 @@
 """Data sets that stay on disk: read, decoded and augmented by tf.data."""
 
+from collections.abc import Callable
 from collections.abc import Iterator
 from typing import Any
 from typing import Protocol
@@ -7,23 +8,38 @@ from typing import Protocol
 import numpy as np
 import tensorflow as tf
 
-from layernas.data import augmentation
 from layernas.data import tensor_images
+from layernas.data.batch_rows import evaluation_rows
+from layernas.data.batch_rows import training_rows
+from layernas.data.dataset import WHOLE
 from layernas.data.dataset import Batch
 from layernas.data.dataset import Dataset
+from layernas.data.dataset import HostShare
 from layernas.data.dataset import check_batch
-from layernas.data.dataset import epoch_of
+from layernas.data.dataset import check_split
 from layernas.data.dataset import pad_batch
 from layernas.data.random_streams import AUGMENTATION
-from layernas.data.random_streams import ORDER
-from layernas.data.random_streams import random_seed
+from layernas.data.random_streams import random_stream
+from layernas.data.transfer import TRANSFERS
+from layernas.errors import UserError
+
+Fetch = Callable[[tf.data.Dataset], tf.data.Dataset]
+"""From a tf.data set of chunks, rows int64 (n,) and keys int64 (n, 3), to one
+of single images in the same order: bytes of a file, its label and its key."""
+
+Rows = Callable[[int], tuple[np.ndarray, np.ndarray]]
+"""From a batch's number to a host's images: rows int64 (n,), keys int64 (n, 3).
+"""
+
+_ENDLESS = 2**62
+"""Batches that no training reaches."""
+
+_CHUNK = 64
+"""Images that are read by one call."""
 
 
 class EncodedImages(Protocol):
-  """Image files or records in splits, not decoded.
-
-  The tf.data sets that it gives hold pairs: the file's bytes (string) and the
-  label (any integer type).
+  """Image files or records in splits, not decoded, read in any order.
 
   Attributes:
     name: for messages.
@@ -38,22 +54,29 @@ class EncodedImages(Protocol):
   def num_examples(self, split: str) -> int:
     """Number of images of a split."""
 
-  def in_order(self, split: str) -> tf.data.Dataset:
-    """All images of a split, always in the same order."""
+  def rows(self, split: str) -> np.ndarray:
+    """The number of each image of a split, int64, as the others take it."""
 
-  def shuffled(self, split: str, seed: int, skip: int) -> tf.data.Dataset:
-    """All images of a split in an order that the seed sets, but the first."""
+  def fetch(self, split: str, numbered: tf.data.Dataset) -> tf.data.Dataset:
+    """Reads any images of a split; see `Fetch`."""
+
+  def describe(self, split: str, row: int) -> str:
+    """Which file or record an image is, for messages."""
 
 
 class StreamedDataset(Dataset):
-  """Decodes and augments encoded images while others are trained on."""
+  """Decodes and augments encoded images while others are trained on.
+
+  The rows of a batch are known by its number, and only they are read.
+  """
 
   def __init__(self, source: EncodedImages, config: Any):
     """Reads nothing yet.
 
     Args:
       source: of the images.
-      config: data section: `image_size`, `augmentation`, `crop_padding`.
+      config: data section: `image_size`, `augmentation`, `crop_padding`,
+        `transfer`.
     """
     self.name = source.name
     self.class_names = source.class_names
@@ -62,68 +85,136 @@ class StreamedDataset(Dataset):
     self._source = source
     self._augmentation = config.augmentation
     self._padding = config.crop_padding
-    # Traced once: every epoch is a tf.data pipeline of its own.
+    self._transfer = config.transfer
+    # Traced once, not with every pipeline.
     self._augmented = tf.function(self._augmented_image)
     self._central = tf.function(self._central_image)
 
   def num_examples(self, split: str) -> int:
     """Number of images of a split."""
+    check_split(self, split)
     return self._source.num_examples(split)
 
   def train_batches(
-      self, split: str, batch_size: int, seed: int, start_step: int = 0
+      self, split: str, batch_size: int, seed: int, start_step: int = 0,
+      share: HostShare = WHOLE,
   ) -> Iterator[Batch]:
-    """See the base class; `start_step` rereads the epoch up to there."""
+    """See the base class."""
     check_batch(self, split, batch_size)
-    return self._batches(split, batch_size, seed, start_step)
+    part, images = share.rows(batch_size), self._source.rows(split)
+
+    def rows(step: int) -> tuple[np.ndarray, np.ndarray]:
+      numbers = training_rows(len(images), batch_size, seed, step)
+      rng = random_stream(AUGMENTATION, seed, step)
+      keys = rng.integers(2**63, size=(batch_size, 3))
+      return images[numbers[part]], keys[part]
+
+    return self._batches(
+        split, range(start_step, _ENDLESS), rows, self._augmented,
+        share.size(batch_size),
+    )
+
+  def evaluation_batches(
+      self, split: str, batch_size: int, share: HostShare = WHOLE
+  ) -> Iterator[Batch]:
+    """See the base class."""
+    size, examples = share.size(batch_size), self.num_examples(split)
+    images = self._source.rows(split)
+
+    def rows(number: int) -> tuple[np.ndarray, np.ndarray]:
+      numbers = evaluation_rows(examples, batch_size, number, share)
+      return images[numbers], np.zeros((len(numbers), 3), np.int64)
+
+    batches = range(-(-examples // batch_size))
+    return self._batches(split, batches, rows, self._central, size)
 
   def _batches(
-      self, split: str, batch_size: int, seed: int, start_step: int
+      self, split: str, batches: range, rows: Rows, decode: Callable, size: int
   ) -> Iterator[Batch]:
-    epoch, number = epoch_of(start_step, batch_size, self.num_examples(split))
-    while True:
-      images = self._epoch(split, seed, epoch, skip=number * batch_size)
-      for batch in _batched(images, batch_size, drop_remainder=True):
-        yield pad_batch(*batch, batch_size)
-      epoch, number = epoch + 1, 0
+    """Batches of known rows; of a bad one the image is named."""
+    images = self._images(split, batches, rows, decode, size)
+    for batch in batches:
+      numbers, _ = rows(batch)
+      if not len(numbers):  # Another host has the last images.
+        yield self._empty_batch(size)
+        continue
+      try:
+        pixels, labels = next(images)
+      except tf.errors.OpError as error:
+        raise self._damaged(split, numbers, error) from error
+      self._check_labels(split, numbers, labels)
+      yield pad_batch(pixels, labels, size)
 
-  def _epoch(
-      self, split: str, seed: int, epoch: int, skip: int
-  ) -> tf.data.Dataset:
-    """Augmented images and labels of one epoch."""
-    key = tf.constant(random_seed(AUGMENTATION, seed, epoch), tf.int64)
-    images = self._source.shuffled(split, random_seed(ORDER, seed, epoch), skip)
-    return images.enumerate(skip).map(
-        lambda index, image: (self._augmented(image[0], key, index), image[1]),
-        tf.data.AUTOTUNE,
+  def _images(
+      self, split: str, batches: range, rows: Rows, decode: Callable, size: int
+  ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    # Not across batches: what cannot be read is an error of its own batch.
+    chunks = _numbered(batches, rows).flat_map(
+        lambda numbers, keys: tf.data.Dataset.from_tensor_slices(
+            (numbers, keys)
+        ).batch(_CHUNK)
     )
-
-  def evaluation_batches(self, split: str, batch_size: int) -> Iterator[Batch]:
-    """See the base class."""
-    images = self._source.in_order(split).map(
-        lambda encoded, label: (self._central(encoded), label), tf.data.AUTOTUNE
+    images = self._source.fetch(split, chunks).map(
+        lambda image, label, key: (decode(image, key), label), tf.data.AUTOTUNE
     )
-    for batch in _batched(images, batch_size, drop_remainder=False):
-      yield pad_batch(*batch, batch_size)
+    full = images.batch(size, num_parallel_calls=tf.data.AUTOTUNE)
+    return full.prefetch(tf.data.AUTOTUNE).as_numpy_iterator()
 
-  def _augmented_image(
-      self, encoded: tf.Tensor, key: tf.Tensor, index: tf.Tensor
-  ) -> tf.Tensor:
+  def _augmented_image(self, encoded: tf.Tensor, key: tf.Tensor) -> tf.Tensor:
     image = tensor_images.augment(
-        tensor_images.decode(encoded), self.image_size, self._augmentation,
-        self._padding, tf.stack([key, index]),
+        encoded, self.image_size, self._augmentation, self._padding, key
     )
-    return augmentation.scale(image)
+    return tensor_images.to_transfer(image, self._transfer)
 
-  def _central_image(self, encoded: tf.Tensor) -> tf.Tensor:
-    image = tensor_images.central(
-        tensor_images.decode(encoded), self.image_size, self._augmentation
-    )
-    return augmentation.scale(image)
+  def _central_image(self, encoded: tf.Tensor, key: tf.Tensor) -> tf.Tensor:
+    del key
+    image = tensor_images.central(encoded, self.image_size, self._augmentation)
+    return tensor_images.to_transfer(image, self._transfer)
+
+  def _empty_batch(self, size: int) -> Batch:
+    shape = (0, self.image_size, self.image_size, 3)
+    images = np.zeros(shape, TRANSFERS[self._transfer])
+    return pad_batch(images, np.zeros(0, np.int32), size)
+
+  def _check_labels(
+      self, split: str, numbers: np.ndarray, labels: np.ndarray
+  ) -> None:
+    wrong = (labels < 0) | (labels >= self.num_classes)
+    if wrong.any():
+      first = int(np.argmax(wrong))
+      raise UserError(
+          f'{self._source.describe(split, numbers[first])}: label'
+          f' {labels[first]}: allowed is 0 to {self.num_classes - 1}'
+      )
+
+  def _damaged(
+      self, split: str, numbers: np.ndarray, error: tf.errors.OpError
+  ) -> Exception:
+    """The error of a batch with the name of the image that is to blame."""
+    key = np.zeros((1, 3), np.int64)
+    for number in numbers:
+      alone = tf.data.Dataset.from_tensors(([number], key))
+      try:
+        for image, _, _ in self._source.fetch(split, alone):
+          self._central(image, key[0])
+      except tf.errors.OpError as cause:
+        what = cause.message.splitlines()[0]
+        return UserError(
+            f'{self._source.describe(split, number)}: damaged, or no image'
+            f' ({what}): allowed are whole JPEG and PNG files'
+        )
+    return error
 
 
-def _batched(
-    images: tf.data.Dataset, batch_size: int, drop_remainder: bool
-) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-  batches = images.batch(batch_size, drop_remainder)
-  return batches.prefetch(tf.data.AUTOTUNE).as_numpy_iterator()
+def _numbered(batches: range, rows: Rows) -> tf.data.Dataset:
+  """Rows and keys of the batches.
+
+  Not from_generator: it has the allocator give memory back at once, for the
+  whole process, which makes decoding slower by six per cent.
+  """
+
+  def of(batch: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    numbers, keys = tf.numpy_function(rows, [batch], (tf.int64, tf.int64))
+    return tf.ensure_shape(numbers, (None,)), tf.ensure_shape(keys, (None, 3))
+
+  return tf.data.Dataset.range(batches.start, batches.stop).map(of)

@@ -1,68 +1,82 @@
 """A prepared TensorFlow Datasets set as a source of encoded images."""
 
+import functools
 import os
+import re
 from typing import Any
 
+import numpy as np
 import tensorflow as tf
 import tensorflow_datasets as tfds
 
 from layernas.data.held_out import held_out_count
+from layernas.data.preparation import how_to_prepare
+from layernas.data.streamed_dataset import Fetch
+from layernas.data.tfds_records import first_label
+from layernas.data.tfds_records import open_records
+from layernas.data.tfds_records import split_rows
 from layernas.errors import UserError
 
 TEST_SPLITS = ('test', 'validation')
-"""The first that the set has, with labels, is the test split."""
+"""The first that the set has, with labels, is the test split, unless the config
+names one."""
 
-SHUFFLE_BUFFER = 10_000
-"""Images whose order is mixed at a time, in a random order of the files: about
-1 GB of ImageNet. Smaller sets are mixed as a whole."""
+_FORMATS = (tfds.core.FileFormat.TFRECORD, tfds.core.FileFormat.ARRAY_RECORD)
 
 
 class TfdsImages:
   """Records of a prepared set; see `streamed_dataset.EncodedImages`.
 
-  The tail of the split 'train' is held out. It is not stratified: TFDS stores
+  The tail of the training split is held out. It is not stratified: TFDS stores
   images in random order, so that all classes occur in it.
   """
 
   def __init__(
       self, builder: tfds.core.DatasetBuilder, keys: tuple[str, str],
-      test_split: str, validation_share: float,
+      train_split: str, test_split: str, validation_share: float,
   ):
     """Reads nothing yet.
 
     Args:
       builder: of a prepared set.
       keys: names of its image and its label feature.
-      test_split: name of its test split.
-      validation_share: of its split 'train', held out.
+      train_split: name or slice of its training split.
+      test_split: name or slice of its test split.
+      validation_share: of the training split, held out.
     """
     label = builder.info.features[keys[1]]
     self.name = builder.info.full_name
     self.num_classes = label.num_classes
     self.class_names = tuple(label.names)
     self._builder, self._keys = builder, keys
-    total = builder.info.splits['train'].num_examples
-    trained = total - held_out_count(total, validation_share)
-    self._slices = {
-        'train': f'train[:{trained}]',
-        'validation': f'train[{trained}:]',
-        'all_train': 'train',
-        'test': test_split,
+    train, rows = split_rows(builder, train_split)
+    trained = len(rows) - held_out_count(len(rows), validation_share)
+    self._rows = {
+        'train': (train, rows[:trained]),
+        'validation': (train, rows[trained:]),
+        'all_train': (train, rows),
+        'test': split_rows(builder, test_split),
     }
+    self._records = functools.cache(self._open_records)
 
   def num_examples(self, split: str) -> int:
     """Number of images of a split."""
-    return self._builder.info.splits[self._slices[split]].num_examples
+    return len(self._rows[split][1])
 
-  def in_order(self, split: str) -> tf.data.Dataset:
-    """All images of a split as they are stored."""
-    return _read(self._builder, self._keys, self._slices[split])
+  def fetch(self, split: str, numbered: tf.data.Dataset) -> tf.data.Dataset:
+    """Adds images and labels to rows of a split."""
+    return self._records(self._rows[split][0])(numbered)
 
-  def shuffled(self, split: str, seed: int, skip: int) -> tf.data.Dataset:
-    """The images of a split, files and buffer shuffled, without the first."""
-    images = _read(self._builder, self._keys, self._slices[split], seed)
-    buffer = min(self.num_examples(split), SHUFFLE_BUFFER)
-    return images.shuffle(buffer, seed, False).skip(skip)
+  def rows(self, split: str) -> np.ndarray:
+    """Numbers of a split's images as `fetch` takes them."""
+    return self._rows[split][1]
+
+  def describe(self, split: str, row: int) -> str:
+    """Where an image is, for messages."""
+    return f'{self.name}: record {row} of split {self._rows[split][0]!r}'
+
+  def _open_records(self, name: str) -> Fetch:
+    return open_records(self._builder, name, self._keys)
 
 
 def open_images(config: Any) -> TfdsImages:
@@ -70,7 +84,7 @@ def open_images(config: Any) -> TfdsImages:
 
   Args:
     config: data section: name, directory ('' for the TFDS default),
-      validation_share.
+      train_split, test_split ('' for the set's own), validation_share.
 
   Returns:
     The images.
@@ -89,8 +103,12 @@ def open_images(config: Any) -> TfdsImages:
     ) from error
   _check_prepared(builder, config)
   keys = _image_and_label(builder, config)
-  test_split = _labelled_test_split(builder, keys, config)
-  return TfdsImages(builder, keys, test_split, config.validation_share)
+  train_split = _slice(builder, 'train_split', config.train_split)
+  test_split = config.test_split or _labelled_test_split(builder, keys, config)
+  return TfdsImages(
+      builder, keys, train_split, _slice(builder, 'test_split', test_split),
+      config.validation_share,
+  )
 
 
 def _check_prepared(builder: tfds.core.DatasetBuilder, config: Any) -> None:
@@ -98,15 +116,13 @@ def _check_prepared(builder: tfds.core.DatasetBuilder, config: Any) -> None:
   if not builder.is_prepared():
     raise UserError(
         f'data.name: {config.name!r}: not found in data.directory {root!r}:'
-        ' allowed is a prepared set; this command prepares it: python -c'
-        ' "import tensorflow_datasets as tfds;'
-        f' tfds.builder({config.name!r}, data_dir={root!r},'
-        " file_format='tfrecord').download_and_prepare()\""
+        f' allowed is a prepared set. {how_to_prepare(builder, config.name)}'
     )
-  if builder.info.file_format != tfds.core.FileFormat.TFRECORD:
+  if builder.info.file_format not in _FORMATS:
     raise UserError(
         f'data.name: {config.name!r}: stored in {root!r} as'
-        f' {builder.info.file_format.value}: allowed is tfrecord'
+        f' {builder.info.file_format.value}: allowed is one of'
+        f' {[file_format.value for file_format in _FORMATS]}'
     )
 
 
@@ -133,33 +149,34 @@ def _labelled_test_split(
   splits = builder.info.splits
   # Some sets publish test images without labels; TFDS gives them label -1.
   labelled = [
-      name for name in TEST_SPLITS if name in splits
-      and _first_label(_read(builder, keys, name)) >= 0
+      name for name in TEST_SPLITS
+      if name in splits and first_label(builder, name, keys) >= 0
   ]
-  if 'train' not in splits or not labelled:
+  if not labelled:
     raise UserError(
         f'data.name: {config.name!r} has splits {sorted(splits)}: allowed are'
-        f' sets with a split train and one of {list(TEST_SPLITS)} with labels'
+        f' sets with one of {list(TEST_SPLITS)} with labels, unless'
+        ' data.test_split and data.train_split name parts of another, as'
+        " 'train[90%:]' and 'train[:90%]'"
     )
   return labelled[0]
 
 
-def _first_label(images: tf.data.Dataset) -> int:
-  return next(int(label) for _, label in images.as_numpy_iterator())
-
-
-def _read(
-    builder: tfds.core.DatasetBuilder, keys: tuple[str, str], split: str,
-    seed: int | None = None,
-) -> tf.data.Dataset:
-  """Encoded images and labels; files in random order if there is a seed."""
-  image, label = keys
-  records = builder.as_dataset(
-      split=split,
-      shuffle_files=seed is not None,
-      read_config=tfds.ReadConfig(shuffle_seed=seed, try_autocache=False),
-      decoders=tfds.decode.PartialDecoding(
-          {image: True, label: True}, {image: tfds.decode.SkipDecoding()}
-      ),
+def _slice(builder: tfds.core.DatasetBuilder, field: str, split: str) -> str:
+  """Checks a split or slice that a config names."""
+  names = sorted(builder.info.splits)
+  match = re.fullmatch(r'([\w.-]+)(\[[^]]*\])?', split)
+  try:
+    if match and match[1] in names and len(_rows_of(builder, split)) > 1:
+      return split
+  except (AssertionError, ValueError):  # TFDS cannot read the slice.
+    pass
+  raise UserError(
+      f'data.{field}: {split!r}: allowed is one of {names} of'
+      f' {builder.info.full_name}, or a slice of two or more images as'
+      f" '{names[0]}[:90%]'"
   )
-  return records.map(lambda record: (record[image], record[label]))
+
+
+def _rows_of(builder: tfds.core.DatasetBuilder, split: str) -> np.ndarray:
+  return split_rows(builder, split)[1]

@@ -2,6 +2,7 @@
 
 import importlib.util
 import re
+import signal
 import sys
 from collections.abc import Callable
 from collections.abc import Sequence
@@ -14,6 +15,7 @@ from absl import logging
 from ml_collections import config_dict
 from ml_collections import config_flags
 
+from layernas.errors import Preempted
 from layernas.errors import UserError
 
 INTERRUPTED = 130
@@ -60,13 +62,18 @@ def config_of(holder: flags.FlagHolder) -> config_dict.ConfigDict:
   return holder.value
 
 
-def run(main: Callable[[], None]) -> None:
+def run(main: Callable[[], None], resumable: bool = False) -> None:
   """Parses the flags and runs a program.
 
   Args:
     main: reads `flags.FLAGS`; a UserError that it raises is printed in one
       line.
+    resumable: whether the program may be ended by SIGTERM at any time, with
+      exit code 0; where it has something to save, it notices the signal itself
+      and raises Preempted.
   """
+  if resumable:
+    signal.signal(signal.SIGTERM, _preempt)
   # Below warnings, libraries print pages about every checkpoint.
   logging.set_verbosity(logging.WARNING)
   app.run(lambda argv: _guarded(main, argv), flags_parser=_parse)
@@ -109,11 +116,22 @@ def _guarded(main: Callable[[], None], argv: Sequence[str]) -> None:
     _fail(f'argument {argv[1]!r}: allowed are flags only; see --help')
   try:
     main()
+    if signal.getsignal(signal.SIGTERM) is _preempt:
+      # All is saved: what is left is to come to an end.
+      signal.signal(signal.SIGTERM, signal.SIG_IGN)
+  except Preempted as reason:
+    print(f'preempted: {reason}; the same command goes on from here')
+    sys.exit(0)
   except UserError as error:
     _fail(str(error))
   except KeyboardInterrupt:
     print('interrupted; the same command goes on from here', file=sys.stderr)
     sys.exit(INTERRUPTED)
+
+
+def _preempt(*_: object) -> NoReturn:
+  """Answers SIGTERM where nothing is under way that must be saved."""
+  raise Preempted('nothing was under way')
 
 
 def _fail(message: str) -> NoReturn:

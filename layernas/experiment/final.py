@@ -10,6 +10,7 @@ from ml_collections import config_dict
 
 from layernas.data.dataset import Dataset
 from layernas.data.registry import load_dataset
+from layernas.errors import Preempted
 from layernas.errors import UserError
 from layernas.experiment.plots import save_comparison
 from layernas.experiment.progress import StepProgress
@@ -26,6 +27,7 @@ from layernas.networks.reference import scale_width
 from layernas.networks.space import check_image_size
 from layernas.networks.spec import NetworkSpec
 from layernas.networks.spec_json import spec_from_dict
+from layernas.training import preemption
 from layernas.training.checks import check_batches
 from layernas.training.checks import check_training
 from layernas.training.devices import enable_compilation_cache
@@ -144,6 +146,7 @@ def run_final(
   directory.open(config)
   with contextlib.ExitStack() as stack:
     stack.callback(directory.close)
+    stack.enter_context(preemption.listening())
     enable_compilation_cache(directory.path / 'compilation_cache')
     rows = [
         _train_network(name, network, recipe, dataset, directory)
@@ -197,6 +200,8 @@ def _train_seed(
   done = directory.read_json(f'{run}/metrics.json')
   if done is not None:
     return done
+  if preemption.noticed():
+    raise Preempted(f'{run} has not begun')
   scalars = Scalars(directory.path / 'tensorboard')
   steps = training_steps(recipe.training, dataset.num_examples('all_train'))
   with StepProgress(f'{name}, seed {seed}', steps) as progress:

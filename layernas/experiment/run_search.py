@@ -7,6 +7,7 @@ from etils import epath
 from ml_collections import config_dict
 
 from layernas.data.registry import load_dataset
+from layernas.errors import Preempted
 from layernas.experiment.evaluator import TrainingEvaluator
 from layernas.experiment.history import History
 from layernas.experiment.plots import save_pareto
@@ -23,6 +24,7 @@ from layernas.experiment.trace_page import write_trace
 from layernas.experiment.workdir import Workdir
 from layernas.search import Search
 from layernas.search.trace import Trace
+from layernas.training import preemption
 from layernas.training.checks import check_batches
 from layernas.training.checks import check_training
 from layernas.training.devices import enable_compilation_cache
@@ -58,6 +60,7 @@ def run_search(
   directory.open(config)
   with contextlib.ExitStack() as stack:
     stack.callback(directory.close)
+    stack.enter_context(preemption.listening())
     history = History(directory.path)
     stack.callback(history.close)
     search.replay(history.trials)
@@ -96,6 +99,8 @@ def _loop(
 ) -> None:
   """Evaluates one candidate after another until the search stops."""
   while candidates := search.ask():
+    if preemption.noticed():
+      raise Preempted(f'{len(search.trials)} trials are finished')
     [candidate] = candidates
     progress.began(candidate)
     search.tell(candidate.id, evaluator(candidate))

@@ -35,6 +35,11 @@ GATES: dict[str, Callable[[jax.Array], jax.Array]] = {
 }
 
 
+# Only the shapes of `init` are used (layernas.models.initialization), and zeros
+# are traced fastest.
+NO_INIT = nn.initializers.zeros_init()
+
+
 class DepthwiseConv(nn.Module):
   """Depthwise convolution without bias, SAME padding.
 
@@ -52,7 +57,7 @@ class DepthwiseConv(nn.Module):
   def __call__(self, x: jax.Array) -> jax.Array:
     side = self.kernel_size
     kernel = self.param(
-        'kernel', nn.initializers.zeros_init(), (side, side, 1, x.shape[-1])
+        'kernel', NO_INIT, (side, side, 1, x.shape[-1])
     )
     return depthwise_conv(
         x.astype(self.dtype), kernel.astype(self.dtype), self.stride
@@ -76,10 +81,13 @@ class SqueezeExcite(nn.Module):
   def __call__(self, x: jax.Array) -> jax.Array:
     filters = x.shape[-1]
     y = jnp.mean(x, axis=(1, 2), keepdims=True)
-    y = nn.Dense(self.units, dtype=self.dtype, name='reduce')(y)
+    y = self._dense(self.units, 'reduce')(y)
     y = ACTIVATIONS[self.spec.activation](y)
-    y = nn.Dense(filters, dtype=self.dtype, name='gate')(y)
+    y = self._dense(filters, 'gate')(y)
     return x * GATES[self.spec.gate](y)
+
+  def _dense(self, units: int, name: str) -> nn.Module:
+    return nn.Dense(units, dtype=self.dtype, kernel_init=NO_INIT, name=name)
 
 
 class InvertedResidual(nn.Module):
@@ -117,4 +125,7 @@ class InvertedResidual(nn.Module):
 
   def _pointwise(self, filters: int, name: str) -> nn.Module:
     """A 1x1 convolution, which is a matrix product over the filters."""
-    return nn.Dense(filters, use_bias=False, dtype=self.dtype, name=name)
+    return nn.Dense(
+        filters, use_bias=False, dtype=self.dtype, kernel_init=NO_INIT,
+        name=name,
+    )

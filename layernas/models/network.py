@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 
 from layernas.models.blocks import ACTIVATIONS
+from layernas.models.blocks import NO_INIT
 from layernas.models.blocks import InvertedResidual
 from layernas.networks.spec import NetworkSpec
 
@@ -58,15 +59,15 @@ class InvertedResidualNetwork(nn.Module):
       x = InvertedResidual(block, norm, self.dtype, name=f'block{index}')(x)
     x = self._head(x, norm)
     x = nn.Dropout(self.dropout_rate, deterministic=not train)(x)
-    return nn.Dense(self.num_classes, name='classifier')(
-        x.astype(jnp.float32)
-    )
+    return nn.Dense(
+        self.num_classes, kernel_init=NO_INIT, name='classifier'
+    )(x.astype(jnp.float32))
 
   def _stem(self, x: jax.Array, norm: Any) -> jax.Array:
     stem = self.spec.stem
     x = nn.Conv(
         stem.filters, (stem.kernel, stem.kernel), (stem.stride, stem.stride),
-        use_bias=False, dtype=self.dtype, name='stem',
+        use_bias=False, dtype=self.dtype, kernel_init=NO_INIT, name='stem',
     )(x)
     return ACTIVATIONS[stem.activation](norm(name='stem_norm')(x))
 
@@ -75,10 +76,13 @@ class InvertedResidualNetwork(nn.Module):
     activation = ACTIVATIONS[head.activation]
     if head.filters:
       x = nn.Dense(
-          head.filters, use_bias=False, dtype=self.dtype, name='head'
+          head.filters, use_bias=False, dtype=self.dtype,
+          kernel_init=NO_INIT, name='head',
       )(x)
       x = activation(norm(name='head_norm')(x))
     x = jnp.mean(x, axis=(1, 2))
     if head.hidden:
-      x = activation(nn.Dense(head.hidden, dtype=self.dtype, name='hidden')(x))
+      x = activation(nn.Dense(
+          head.hidden, dtype=self.dtype, kernel_init=NO_INIT, name='hidden'
+      )(x))
     return x

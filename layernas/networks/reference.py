@@ -1,8 +1,9 @@
-"""Published networks, as data, and the width multiplier."""
+"""Published networks, as data, their variants, and the width multiplier."""
 
 import dataclasses
 from collections.abc import Iterator
 
+from layernas.networks import variants
 from layernas.networks.spec import Block
 from layernas.networks.spec import Head
 from layernas.networks.spec import NetworkSpec
@@ -175,11 +176,20 @@ def _mobilenet_v3(
   return NetworkSpec(Stem(16, activation='hard_swish'), blocks, head)
 
 
-REFERENCE_NETWORKS = {
+PUBLISHED_NETWORKS = {
     'mobilenet_v2': mobilenet_v2(),
     'mobilenet_v2_1.4': mobilenet_v2(1.4),
     'mobilenet_v3_large': mobilenet_v3_large(),
     'mobilenet_v3_small': mobilenet_v3_small(),
     'mnasnet_a1': mnasnet_a1(),
+}
+"""As their papers have them."""
+
+REFERENCE_NETWORKS = PUBLISHED_NETWORKS | {
+    'mobilenet_v2_se': variants.squeezed(mobilenet_v2()),
+    'mobilenet_v2_1.4_se': variants.squeezed(mobilenet_v2(1.4)),
+    'mobilenet_v3_large_no_se': variants.plain(mobilenet_v3_large()),
+    'mobilenet_v3_small_no_se': variants.plain(mobilenet_v3_small()),
+    'mnasnet_a1_no_se': variants.plain(mnasnet_a1()),
 }
 """Named networks that experiments/train.py accepts."""

@@ -1,57 +1,17 @@
 """Search spaces that come with the package. Their option lists are ours."""
 
+import functools
 from collections.abc import Callable
-from collections.abc import Sequence
 
-from layernas.networks.space import NetworkLayer
+from layernas.networks.mobilenet_spaces import STAGES
+from layernas.networks.mobilenet_spaces import mobilenet_space
+from layernas.networks.network_layers import block_layer
+from layernas.networks.network_layers import filters_layer
 from layernas.networks.space import NetworkSpace
 from layernas.networks.spec import Block
 from layernas.networks.spec import Head
 from layernas.networks.spec import NetworkSpec
 from layernas.networks.spec import Stem
-
-
-def filters_layer(
-    name: str, blocks: Sequence[int], filters: Sequence[int], default: int
-) -> NetworkLayer:
-  """A layer that decides the base filters which some blocks share.
-
-  Args:
-    name: of the layer.
-    blocks: numbers of the blocks of a stage.
-    filters: options.
-    default: the filters that stand while the layer is undecided.
-
-  Returns:
-    The layer.
-  """
-  return NetworkLayer(
-      name,
-      tuple(f'block{block}' for block in blocks),
-      tuple({'filters': count} for count in filters),
-      list(filters).index(default),
-  )
-
-
-def block_layer(
-    block: int, pairs: Sequence[tuple[int, int]], default: tuple[int, int]
-) -> NetworkLayer:
-  """A layer that decides kernel and expanded filters of one block.
-
-  Args:
-    block: its number.
-    pairs: options, (kernel, expanded filters).
-    default: the pair that stands while the layer is undecided.
-
-  Returns:
-    The layer.
-  """
-  return NetworkLayer(
-      f'block{block}',
-      (f'block{block}',),
-      tuple({'kernel': kernel, 'expanded': count} for kernel, count in pairs),
-      list(pairs).index(default),
-  )
 
 
 def cifar10_small() -> NetworkSpace:
@@ -88,5 +48,6 @@ def cifar10_small() -> NetworkSpace:
 
 SPACES: dict[str, Callable[[], NetworkSpace]] = {
     'cifar10_small': cifar10_small,
+    **{name: functools.partial(mobilenet_space, name) for name in STAGES},
 }
 """Spaces by the name that a config gives them."""

@@ -10,6 +10,8 @@ from layernas.data.dataset import Dataset
 from layernas.errors import UserError
 from layernas.training.learning_rate import SCHEDULES
 from layernas.training.optimizer import OPTIMIZERS
+from layernas.training.optimizer import PARAMETER_KINDS
+from layernas.training.optimizer import excluded_kinds
 
 DTYPES = {'float32': jnp.float32, 'bfloat16': jnp.bfloat16}
 
@@ -40,6 +42,7 @@ _RULES = {
         'batch_norm_momentum': _SHARE,
         'batch_norm_epsilon': _POSITIVE,
         'dropout': _SHARE,
+        'dropout_from_epochs': _NOT_NEGATIVE,
     },
 }
 
@@ -64,6 +67,7 @@ def check_training(config: Any, section: str = 'training') -> None:
   _check_choice(f'{section}.optimizer', training.optimizer, OPTIMIZERS)
   _check_choice(f'{section}.schedule', training.schedule, SCHEDULES)
   _check_choice('model.dtype', config.model.dtype, DTYPES)
+  _check_excludes(section, training.weight_decay_excludes)
   if training.warmup_epochs >= training.epochs:
     raise UserError(
         f'{section}.warmup_epochs: {training.warmup_epochs}: allowed is less'
@@ -105,3 +109,11 @@ def check_batches(
 def _check_choice(field: str, value: Any, allowed: Any) -> None:
   if value not in allowed:
     raise UserError(f'{field}: {value!r}: allowed are {list(allowed)}')
+
+
+def _check_excludes(section: str, value: str) -> None:
+  if not excluded_kinds(value) <= set(PARAMETER_KINDS):
+    raise UserError(
+        f'{section}.weight_decay_excludes: {value!r}: allowed are some of'
+        f' {list(PARAMETER_KINDS)}, joined by commas'
+    )

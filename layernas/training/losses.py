@@ -1,5 +1,7 @@
 """Loss and metrics of image classification, masked."""
 
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 import optax
@@ -46,6 +48,12 @@ def metric_sums(
       'top5': jnp.sum(hits.any(axis=1) * mask),
       'count': jnp.sum(mask),
   }
+
+
+def non_finite(tree: Any) -> jax.Array:
+  """1.0 where some number of a tree is NaN or infinite, else 0.0."""
+  finite = [jnp.isfinite(leaf).all() for leaf in jax.tree.leaves(tree)]
+  return 1.0 - jnp.stack(finite).all().astype(jnp.float32)
 
 
 def means(sums: dict[str, jax.Array]) -> dict[str, float]:

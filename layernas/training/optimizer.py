@@ -1,11 +1,15 @@
 """Optimisers with L2 weight decay."""
 
+import functools
 from typing import Any
 
 import jax
 import optax
 
 OPTIMIZERS = ('sgd', 'rmsprop')
+
+PARAMETER_KINDS = ('batch_norm', 'bias', 'depthwise', 'classifier')
+"""What can be left out of the weight decay; a parameter may be of two kinds."""
 
 
 def make_optimizer(
@@ -15,13 +19,18 @@ def make_optimizer(
 
   Args:
     config: training section: `optimizer`, `momentum`, `rms_decay`,
-      `rms_epsilon`, `weight_decay`.
+      `rms_epsilon`, `weight_decay`, `weight_decay_excludes`.
     schedule: step to learning rate.
 
   Returns:
     The gradient transformation.
   """
-  decay = optax.add_decayed_weights(config.weight_decay, mask=decayed)
+  decay = optax.add_decayed_weights(
+      config.weight_decay,
+      mask=functools.partial(
+          decayed, excludes=excluded_kinds(config.weight_decay_excludes)
+      ),
+  )
   if config.optimizer == 'sgd':
     step = optax.sgd(schedule, momentum=config.momentum, nesterov=True)
   else:
@@ -34,6 +43,30 @@ def make_optimizer(
   return optax.chain(decay, step)
 
 
-def decayed(params: Any) -> Any:
-  """Tree of bools: decay kernels, neither biases nor batch norm's scales."""
-  return jax.tree.map(lambda leaf: leaf.ndim > 1, params)
+def excluded_kinds(text: str) -> frozenset[str]:
+  """The kinds in a config's `weight_decay_excludes`."""
+  return frozenset(filter(None, (kind.strip() for kind in text.split(','))))
+
+
+def decayed(params: Any, excludes: frozenset[str]) -> Any:
+  """Which parameters decay.
+
+  Args:
+    params: of a network, named as `layernas.models` names them.
+    excludes: some of `PARAMETER_KINDS`.
+
+  Returns:
+    Tree of bools.
+  """
+  return jax.tree_util.tree_map_with_path(
+      lambda path, _: not excludes & _kinds([key.key for key in path]), params
+  )
+
+
+def _kinds(path: list[str]) -> set[str]:
+  """The kinds of a parameter; none for most kernels."""
+  *modules, name = path
+  module = modules[-1] if modules else ''
+  if name == 'scale' or module.endswith('norm'):
+    return {'batch_norm'}
+  return ({module} & {'depthwise', 'classifier'}) | ({name} & {'bias'})

@@ -19,7 +19,8 @@ class TrainState(flax.struct.PyTreeNode):
     variables: 'params' and 'batch_stats', float32.
     optimizer: optax state.
     ema: moving average of `variables`, or an empty dict.
-    sums: metric sums since the last logged step.
+    sums: metric sums since the last logged step; 'non_finite' is above zero
+      where a gradient held a NaN or an infinity.
   """
 
   step: jax.Array
@@ -47,7 +48,7 @@ def initial_state(
   Returns:
     The state, on the host or the default device.
   """
-  names = ('loss', 'accuracy', 'top5', 'count')
+  names = ('loss', 'accuracy', 'top5', 'count', 'non_finite')
   return TrainState(
       step=np.zeros((), np.int32),
       variables=variables,

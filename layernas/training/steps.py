@@ -85,6 +85,7 @@ def _train_step(
       state.variables['params']
   )
   gradient = jax.lax.pmean(gradient, AXIS)
+  sums['non_finite'] = losses.non_finite(gradient)
   updates, optimizer_state = optimizer.update(
       gradient, state.optimizer, state.variables['params']
   )

@@ -7,24 +7,28 @@ from collections.abc import Mapping
 from typing import Any
 
 import flax.linen as nn
+import jax
 import numpy as np
 from etils import epath
 from flax import jax_utils
 
 from layernas.data.dataset import Dataset
+from layernas.data.dataset import HostShare
 from layernas.data.registry import load_dataset
+from layernas.errors import Preempted
 from layernas.models.initialization import initial_variables
 from layernas.models.network import InvertedResidualNetwork
 from layernas.networks.spec import NetworkSpec
 from layernas.training import losses
+from layernas.training import preemption
 from layernas.training.checkpoints import TrainingCheckpoints
 from layernas.training.checks import DTYPES
 from layernas.training.devices import AXIS
 from layernas.training.devices import replicate
-from layernas.training.devices import shard
 from layernas.training.devices import wait_on_cpu
 from layernas.training.learning_rate import learning_rate
 from layernas.training.optimizer import make_optimizer
+from layernas.training.prefetch import prefetch
 from layernas.training.state import TrainState
 from layernas.training.state import Variables
 from layernas.training.state import initial_state
@@ -36,7 +40,7 @@ Report = Callable[[int, Mapping[str, float]], None]
 
 
 class NonFiniteLossError(ArithmeticError):
-  """The training loss became NaN or infinite."""
+  """The training loss or a gradient became NaN or infinite."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -59,13 +63,14 @@ def create_model(
     config: Any, network: NetworkSpec, num_classes: int
 ) -> InvertedResidualNetwork:
   """Flax module of a network with the config's `model` section."""
+  drops = config.training.epochs >= config.model.dropout_from_epochs
   return InvertedResidualNetwork(
       spec=network,
       num_classes=num_classes,
       dtype=DTYPES[config.model.dtype],
       batch_norm_momentum=config.model.batch_norm_momentum,
       batch_norm_epsilon=config.model.batch_norm_epsilon,
-      dropout_rate=config.model.dropout,
+      dropout_rate=config.model.dropout if drops else 0.0,
       axis_name=AXIS if config.model.sync_batch_norm else None,
   )
 
@@ -94,7 +99,8 @@ def train_and_evaluate(
     Metrics, steps and seconds.
 
   Raises:
-    NonFiniteLossError: the loss is not finite.
+    NonFiniteLossError: the loss or a gradient is not finite.
+    Preempted: SIGTERM came; a checkpoint has been saved.
     UserError: the workdir holds checkpoints of another training.
   """
   dataset = dataset or load_dataset(config.data)
@@ -111,9 +117,9 @@ def train_and_evaluate(
   step = make_train_step(model, optimizer, training, training.log_every_steps)
   with run:
     state = run.restore(state)
-    batches = dataset.train_batches(
-        train_split, training.batch_size, seed, int(state.step)
-    )
+    batches = prefetch(dataset.train_batches(
+        train_split, training.batch_size, seed, int(state.step), _this_host()
+    ))
     state, metrics = _train(
         state, step, batches, steps, seed, training, run, report
     )
@@ -148,19 +154,24 @@ def evaluate(
     variables: replicated over the local devices.
     dataset: to evaluate on.
     split: of the data set.
-    batch_size: over all local devices.
+    batch_size: over all devices of all hosts.
 
   Returns:
     'loss', 'accuracy' and 'top5', means over the split.
   """
   step = make_evaluation_step(model)
   totals: dict[str, float] = {}
-  for batch in dataset.evaluation_batches(split, batch_size):
-    sums = step(variables, shard(batch))
+  batches = dataset.evaluation_batches(split, batch_size, _this_host())
+  for batch in prefetch(batches):
+    sums = step(variables, batch)
     wait_on_cpu(sums)
     for name, value in jax_utils.unreplicate(sums).items():
       totals[name] = totals.get(name, 0.0) + float(value)
   return losses.means(totals)
+
+
+def _this_host() -> HostShare:
+  return HostShare(jax.process_index(), jax.process_count())
 
 
 def _train(
@@ -173,15 +184,18 @@ def _train(
   state = replicate(state)
   seeds = replicate(np.int32(seed))
   for step in range(first + 1, steps + 1):
-    state = train_step(state, shard(next(batches)), seeds)
+    state = train_step(state, next(batches), seeds)
     wait_on_cpu(state.sums)
     every = training.checkpoint_every_steps
     if step % training.log_every_steps == 0 or step == steps:
       metrics = _logged(state, step)
       if report:
         report(step, metrics)
-    if every and step % every == 0 and step < steps:
+    ending = preemption.noticed()
+    if step < steps and (ending or (every and step % every == 0)):
       run.save(step, jax_utils.unreplicate(state))
+    if step < steps and ending:
+      raise Preempted(f'saved after step {step} of {steps}')
   if first >= steps:
     metrics = _logged(state, first)
   return state, metrics
@@ -192,4 +206,6 @@ def _logged(state: TrainState, step: int) -> dict[str, float]:
   means = losses.means(jax_utils.unreplicate(state.sums))
   if not math.isfinite(means['loss']):
     raise NonFiniteLossError(f'loss is {means["loss"]} at step {step}')
+  if means['non_finite']:
+    raise NonFiniteLossError(f'gradient is not finite by step {step}')
   return {f'train_{name}': means[name] for name in ('loss', 'accuracy')}

@@ -1,6 +1,8 @@
 """Small data sets of every source; the TFDS one is a real set on disk."""
 
 import functools
+import io
+import tarfile
 
 import ml_collections
 import numpy as np
@@ -19,10 +21,14 @@ def make_config(**changes):
       'source': 'embedded',
       'name': 'cifar10_subset',
       'directory': '',
+      'train_split': 'train',
+      'test_split': '',
+      'num_classes': 0,
       'image_size': 8,
       'validation_share': 0.25,
       'augmentation': 'none',
       'crop_padding': 2,
+      'transfer': 'float32',
   })
   config.update(changes)
   return config.lock()
@@ -81,7 +87,8 @@ def _tfds_directory(tmp_path_factory):
     VERSION = tfds.core.Version('1.0.0')
     BUILDER_CONFIGS = tuple(
         tfds.core.BuilderConfig(name=name)
-        for name in ('plain', 'hidden_labels', 'train_only', 'no_label')
+        for name in ('plain', 'hidden_labels', 'train_only', 'no_label',
+                     'bad_label', 'array_record')
     )
 
     def _info(self):
@@ -104,13 +111,17 @@ def _tfds_directory(tmp_path_factory):
       splits = {'train': (50, 0), 'test': (20, 100), 'validation': (11, 200)}
       if self.builder_config.name == 'train_only':
         splits = {'train': (50, 0)}
+      elif self.builder_config.name == 'array_record':
+        splits = {'train': (50, 0), 'test': (20, 100)}
       return {
           name: self._generate_examples(name, *numbers)
           for name, numbers in splits.items()
       }
 
     def _generate_examples(self, split, count, offset):
-      hidden = self.builder_config.name == 'hidden_labels' and split == 'test'
+      hidden = (self.builder_config.name, split) in (
+          ('hidden_labels', 'test'), ('bad_label', 'train')
+      )
       for number in range(count):
         label = number % 3
         yield number, {
@@ -121,11 +132,74 @@ def _tfds_directory(tmp_path_factory):
 
   directory = tmp_path_factory.mktemp('tfds')
   for variant in TinyImages.BUILDER_CONFIGS:
+    file_format = 'tfrecord'
+    if variant.name == 'array_record':
+      file_format = 'array_record'
     TinyImages(
-        config=variant, data_dir=directory, file_format='tfrecord'
+        config=variant, data_dir=directory, file_format=file_format
     ).download_and_prepare(
         download_config=tfds.download.DownloadConfig(num_shards=3)
     )
+  return directory
+
+
+IMAGENET_CLASSES = {3: 21, 998: 20}
+"""Training images of each class of the made-up ImageNet."""
+
+IMAGENET_TEST = 13
+"""Its official validation images."""
+
+
+def imagenet_image(number):
+  """JPEG bytes of a colourful image, not square, that no other number gives."""
+  rng = np.random.default_rng(number)
+  coarse = rng.integers(0, 256, (6, 8, 3), dtype=np.uint8)
+  size = (90 + number % 7, 70 + number % 5)
+  image = Image.fromarray(coarse).resize(size, Image.Resampling.BICUBIC)
+  file = io.BytesIO()
+  image.save(file, 'jpeg', quality=90)
+  return file.getvalue()
+
+
+def write_imagenet_archives(directory, names):
+  """Writes the two files that have to be fetched by hand."""
+
+  def add(archive, name, data):
+    member = tarfile.TarInfo(name)
+    member.size = len(data)
+    archive.addfile(member, io.BytesIO(data))
+
+  directory.mkdir(parents=True)
+  with tarfile.open(directory / 'ILSVRC2012_img_train.tar', 'w') as train:
+    for label, count in IMAGENET_CLASSES.items():
+      inner = io.BytesIO()
+      with tarfile.open(fileobj=inner, mode='w') as synset:
+        for number in range(count):
+          image = imagenet_image(1000 * label + number)
+          add(synset, f'{names[label]}_{number}.JPEG', image)
+      add(train, f'{names[label]}.tar', inner.getvalue())
+  with tarfile.open(directory / 'ILSVRC2012_img_val.tar', 'w') as validation:
+    for number in range(1, IMAGENET_TEST + 1):
+      name = f'ILSVRC2012_val_{number:08d}.JPEG'
+      add(validation, name, imagenet_image(number))
+
+
+@pytest.fixture(scope='session', name='imagenet')
+def _imagenet(tmp_path_factory):
+  """Holds imagenet2012 as its real builder prepares it, in three shards."""
+  import tensorflow_datasets as tfds
+
+  directory = tmp_path_factory.mktemp('imagenet')
+  builder = tfds.builder(
+      'imagenet2012', data_dir=directory, file_format='tfrecord'
+  )
+  archives = directory / 'downloads' / 'manual'
+  write_imagenet_archives(archives, builder.info.features['label'].names)
+  builder.download_and_prepare(
+      download_config=tfds.download.DownloadConfig(
+          manual_dir=archives, num_shards=3
+      )
+  )
   return directory
 
 
@@ -139,6 +213,11 @@ def _load(tmp_path_factory, tfds_directory):
       'tfds': {
           'source': 'tfds',
           'name': 'tiny_images/plain',
+          'directory': str(tfds_directory),
+      },
+      'array_record': {
+          'source': 'tfds',
+          'name': 'tiny_images/array_record',
           'directory': str(tfds_directory),
       },
   }

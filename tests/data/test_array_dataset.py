@@ -6,9 +6,11 @@ import numpy as np
 import pytest
 
 from layernas.data.array_dataset import ArrayDataset
+from layernas.data.transfer import TRANSFERS
+from layernas.data.transfer import scale
 
 
-def make_dataset(config, images=12):
+def make_dataset(config, images=12, **fields):
   """Three classes; the value of an image's pixels is its number."""
   numbers = np.arange(images + 6, dtype=np.uint8)
   pixels = np.broadcast_to(numbers[:, None, None, None], (images + 6, 8, 8, 3))
@@ -17,7 +19,9 @@ def make_dataset(config, images=12):
       'all_train': (pixels[:images], labels[:images]),
       'test': (pixels[images:], labels[images:]),
   }
-  return ArrayDataset('numbers', splits, 3, config(), ('a', 'b', 'c'))
+  return ArrayDataset(
+      'numbers', splits, 3, config(**fields), ('a', 'b', 'c')
+  )
 
 
 def numbers_of(batch):
@@ -84,3 +88,23 @@ def test_every_step_and_seed_augments_in_its_own_way(config):
 def test_labels_follow_their_images(dataset):
   for batch in itertools.islice(dataset.train_batches('all_train', 5, 0), 6):
     np.testing.assert_array_equal(batch['label'], numbers_of(batch) % 3)
+
+
+@pytest.mark.parametrize('transfer', TRANSFERS)
+def test_batches_have_the_type_of_transfer(config, transfer):
+  dataset = make_dataset(config, transfer=transfer)
+  exact = make_dataset(config)
+  for found, expected in (
+      (next(dataset.train_batches('train', 4, 0)),
+       next(exact.train_batches('train', 4, 0))),
+      (list(dataset.evaluation_batches('test', 4))[1],
+       list(exact.evaluation_batches('test', 4))[1]),
+  ):
+    assert found['image'].dtype == TRANSFERS[transfer]
+    images = found['image'].astype(np.float32)
+    if transfer == 'uint8':
+      images = scale(images)
+    real = found['mask'] == 1
+    np.testing.assert_allclose(
+        images[real], expected['image'][real], atol=1 / 256
+    )

@@ -8,11 +8,14 @@ import pytest
 
 from layernas.data.augmentation import AUGMENTATIONS
 from layernas.data.dataset import SPLITS
-from layernas.data.dataset import epoch_of
+from layernas.data.dataset import WHOLE
+from layernas.data.dataset import HostShare
 from layernas.data.dataset import pad_batch
+from layernas.data.transfer import TRANSFERS
+from layernas.data.transfer import scale
 from layernas.errors import UserError
 
-SOURCES = ('embedded', 'folder', 'tfds')
+SOURCES = ('embedded', 'folder', 'tfds', 'array_record')
 
 # Images of all_train, train, validation and test; a quarter is held out, of
 # every class where the source stratifies: 9, 12 and 7 images give 2, 3 and 2.
@@ -20,10 +23,11 @@ SIZES = {
     'embedded': (10_000, 7_500, 2_500, 2_000),
     'folder': (28, 21, 7, 9),
     'tfds': (50, 38, 12, 20),
+    'array_record': (50, 38, 12, 20),
 }
 
 # A batch size that does not divide the split 'train'.
-BATCH = {'embedded': 2_000, 'folder': 4, 'tfds': 5}
+BATCH = {'embedded': 2_000, 'folder': 4, 'tfds': 5, 'array_record': 5}
 
 every_source = pytest.mark.parametrize('source', SOURCES)
 every_augmentation = pytest.mark.parametrize('augmentation', AUGMENTATIONS)
@@ -215,7 +219,7 @@ def test_every_epoch_augments_anew(load, source, augmentation):
   assert common.total() < size / 2
 
 
-@pytest.mark.parametrize('source', ['folder', 'tfds'])
+@pytest.mark.parametrize('source', ['folder', 'tfds', 'array_record'])
 @every_augmentation
 def test_images_keep_their_labels(load, source, augmentation, shades):
   dataset = load(source, augmentation=augmentation, crop_padding=0)
@@ -236,10 +240,117 @@ def test_impossible_batch_size_fails_at_once(load, source, size):
     dataset.train_batches('train', size, seed=0)
 
 
-def test_epoch_of_counts_whole_batches():
-  assert [epoch_of(step, 4, 11) for step in range(5)] == [
-      (0, 0), (0, 1), (1, 0), (1, 1), (2, 0)
+def hosts_of(count):
+  return [HostShare(index, count) for index in range(count)]
+
+
+def joined(shares):
+  """Batches of all hosts, put together."""
+  return [
+      {key: np.concatenate([part[key] for part in parts]) for key in parts[0]}
+      for parts in zip(*shares, strict=True)
   ]
+
+
+@every_source
+@pytest.mark.parametrize('augmentation', ['crop_flip', 'resized_crop'])
+def test_the_shares_of_all_hosts_are_the_batch_of_one(
+    load, source, augmentation
+):
+  """Across the border of two epochs, and for a host that joins late."""
+  dataset = load(source, augmentation=augmentation)
+  size = BATCH[source] // 2 * 2
+  steps = dataset.num_examples('train') // size
+  start = steps - 1
+  whole = take(dataset.train_batches('train', size, 3), steps + 2)[start:]
+  shares = [
+      take(dataset.train_batches('train', size, 3, start, host), 3)
+      for host in hosts_of(2)
+  ]
+  assert all(len(batch['label']) == size // 2 for batch in shares[0])
+  assert_same(joined(shares), whole)
+
+
+@every_source
+@pytest.mark.parametrize('batch', [4, 20])
+def test_hosts_evaluate_every_image_once(load, source, batch):
+  """With 4 of 9 or 20 images, and with hosts that have no last image."""
+  dataset = load(source)
+  size = batch * (100 if source == 'embedded' else 1)
+  shares = [
+      list(dataset.evaluation_batches('test', size, host))
+      for host in hosts_of(4)
+  ]
+  assert len({len(share) for share in shares}) == 1
+  for share in shares:
+    assert all(len(part['image']) == size // 4 for part in share)
+  whole = list(dataset.evaluation_batches('test', size))
+  assert_same(joined(shares), whole)
+  images = sum(contents(share).total() for share in shares)
+  assert images == dataset.num_examples('test')
+
+
+@every_source
+def test_hosts_that_cannot_share_a_batch_are_told(load, source):
+  dataset = load(source)
+  with pytest.raises(UserError, match='batch size 5: allowed are multiples of'):
+    dataset.train_batches('train', 5, 0, share=HostShare(0, 2))
+  with pytest.raises(UserError, match='multiples of 2, the number of hosts'):
+    list(dataset.evaluation_batches('test', 5, HostShare(1, 2)))
+
+
+@pytest.mark.parametrize(('index', 'count'), [(2, 2), (-1, 2), (0, 0)])
+def test_there_are_only_so_many_hosts(index, count):
+  with pytest.raises(ValueError, match='allowed is 0 to'):
+    HostShare(index, count)
+
+
+def test_one_host_has_everything():
+  assert WHOLE.rows(7) == slice(0, 7)
+
+
+@pytest.mark.parametrize('source', ['folder', 'tfds'])
+@pytest.mark.parametrize('transfer', ['bfloat16', 'uint8'])
+@pytest.mark.parametrize('augmentation', ['crop_flip', 'resized_crop'])
+def test_types_of_transfer_differ_by_their_precision(
+    load, source, transfer, augmentation
+):
+  size = BATCH[source]
+  exact, found = (
+      load(source, augmentation=augmentation, transfer=name)
+      for name in ('float32', transfer)
+  )
+  pairs = zip(
+      [*take(exact.train_batches('train', size, 0), 1),
+       *exact.evaluation_batches('test', size)],
+      [*take(found.train_batches('train', size, 0), 1),
+       *found.evaluation_batches('test', size)],
+      strict=True,
+  )
+  for one, other in pairs:
+    assert other['image'].dtype == TRANSFERS[transfer]
+    images = other['image'].astype(np.float32)
+    if transfer == 'uint8':
+      images = scale(images)
+    real = one['mask'] == 1
+    np.testing.assert_allclose(
+        images[real], one['image'][real],
+        atol={'bfloat16': 1 / 256, 'uint8': 0.51 / 127.5}[transfer],
+    )
+    np.testing.assert_array_equal(other['label'], one['label'])
+
+
+@every_source
+def test_an_unknown_split_is_named(load, source):
+  dataset = load(source)
+  message = r"split 'val' of .*: allowed is one of \['train', 'validation',"
+  for ask in (
+      dataset.num_examples,
+      lambda split: dataset.train_batches(split, 1, 0),
+      lambda split: list(dataset.evaluation_batches(split, 1)),
+  ):
+    with pytest.raises(UserError, match=message):
+      ask('val')
 
 
 def test_pad_batch_leaves_a_full_batch_alone():

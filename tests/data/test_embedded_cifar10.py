@@ -108,7 +108,8 @@ from layernas.data.registry import load_dataset
 
 dataset = load_dataset(types.SimpleNamespace(
     source='embedded', name='cifar10_subset', directory='', image_size=16,
-    validation_share=0.2, augmentation='crop_flip', crop_padding=2))
+    validation_share=0.2, augmentation='crop_flip', crop_padding=2,
+    num_classes=10, transfer='float32'))
 next(dataset.train_batches('train', 64, seed=0))
 heavy = {'tensorflow', 'tensorflow_datasets', 'jax', 'flax'}
 print(sorted(heavy & set(sys.modules)))

@@ -69,21 +69,50 @@ def test_kinds_of_image_files_give_the_same_pixels(open_folder, folder):
     np.testing.assert_allclose(image, expected, atol=4)
 
 
-@pytest.mark.parametrize('split', ['train', 'test'])
 @pytest.mark.parametrize('name', ['002.JPEG', '000.png'])
 @pytest.mark.parametrize('damage', [
     lambda data: data[:len(data) // 2], lambda data: b'',
     lambda data: b'no image' + data,
 ])
-def test_a_damaged_image_is_named_before_training(
-    open_folder, folder, split, name, damage
+def test_a_damaged_image_is_named_when_it_is_met(
+    open_folder, folder, name, damage
 ):
   root = folder(test=(3, 3, 3))
-  path = root / split / 'class1' / name
+  path = root / 'test' / 'class1' / name
   path.write_bytes(damage(path.read_bytes()))
+  batches = open_folder(root).evaluation_batches('test', 3)
+  assert next(batches)['label'].tolist() == [0, 0, 0]
   with pytest.raises(UserError) as caught:
-    open_folder(root)
-  assert str(caught.value) == (
-      f'{path}: damaged, or no image: allowed is the content of *.jpg, *.jpeg,'
-      ' *.png'
-  )
+    next(batches)
+  message = str(caught.value)
+  assert message.startswith(f'{path}: damaged, or no image (')
+  assert message.endswith('): allowed are whole JPEG and PNG files')
+  assert '\n' not in message
+
+
+def test_a_damaged_training_image_is_named(open_folder, folder):
+  root = folder()
+  path = root / 'train' / 'class2' / '000.png'
+  path.write_bytes(b'')
+  batches = open_folder(root).train_batches('train', 20, 0)
+  with pytest.raises(UserError, match=f'^{path}: damaged, or no image'):
+    list(itertools.islice(batches, 5))
+
+
+def test_a_file_that_has_gone_is_named(open_folder, folder):
+  root = folder()
+  dataset = open_folder(root)
+  path = root / 'test' / 'class2' / '001.jpg'
+  path.unlink()
+  batches = dataset.evaluation_batches('test', 2)
+  assert [int(next(batches)['label'][0]) for _ in range(3)] == [0, 0, 1]
+  with pytest.raises(UserError, match=f'^{path}: damaged, or no image'):
+    next(batches)
+
+
+def test_no_file_is_opened_before_its_turn(open_folder, folder):
+  """A folder of a million files opens in seconds."""
+  root = folder()
+  for path in root.glob('*/*/*'):
+    path.write_bytes(b'damaged')
+  assert open_folder(root).num_examples('all_train') == 28

@@ -9,7 +9,7 @@ from layernas.errors import UserError
 
 
 def names(paths):
-  return ['/'.join(path.parts[-3:]) for path in paths]
+  return ['/'.join(path.split('/')[-3:]) for path in paths]
 
 
 def error_of(directory):
@@ -38,7 +38,7 @@ def test_files_are_sorted_by_class_and_name(folder):
 @pytest.mark.parametrize('name', ['test', 'val', 'validation'])
 def test_the_test_images_may_have_other_names(folder, name):
   files = list_images(str(folder(test_name=name)))
-  assert files.paths['test'][0].parts[-3] == name
+  assert files.paths['test'][0].split('/')[-3] == name
 
 
 def test_test_comes_before_val(folder):

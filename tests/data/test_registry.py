@@ -1,5 +1,6 @@
 """From a config to a data set, and each wrong field."""
 
+import os
 import sys
 import types
 
@@ -30,6 +31,10 @@ def test_every_source_that_is_allowed_can_be_loaded(load):
         ('crop_padding', -1, 'an integer from 0 to 7 pixels'),
         ('crop_padding', 8, 'an integer from 0 to 7 pixels'),
         ('validation_share', 0.0, '0 < x < 1'),
+        ('transfer', 'float16', "one of ['float32', 'bfloat16', 'uint8']"),
+        ('num_classes', -1, 'an integer, 0 for those of the data set'),
+        ('num_classes', 1000,
+         '10, the number of classes of cifar10_subset, or 0'),
         ('validation_share', 1.0, '0 < x < 1'),
         ('validation_share', -0.5, '0 < x < 1'),
         ('validation_share', float('nan'), '0 < x < 1'),
@@ -62,6 +67,27 @@ def test_fields_of_another_type_are_refused(config):
     section = types.SimpleNamespace(**config().to_dict() | {field: value})
     with pytest.raises(UserError, match=f'data.{field}: {value}: allowed'):
       check_data(section)
+
+
+def test_the_wanted_number_of_classes_is_met(config, folder):
+  root = str(folder())
+  fields = {'source': 'folder', 'directory': root}
+  assert registry.load_dataset(config(num_classes=3, **fields)).num_classes == 3
+  with pytest.raises(UserError) as caught:
+    registry.load_dataset(config(num_classes=1000, **fields))
+  assert str(caught.value) == (
+      f'data.num_classes: 1000: allowed is 3, the number of classes of {root},'
+      ' or 0'
+  )
+
+
+def test_records_of_a_bucket_are_read_without_a_buffer(
+    config, folder, monkeypatch
+):
+  """TensorFlow reads 64 MB of gs:// for every record if it is not told."""
+  monkeypatch.delenv('GCS_READ_CACHE_BLOCK_SIZE_MB', raising=False)
+  registry.load_dataset(config(source='folder', directory=str(folder())))
+  assert os.environ['GCS_READ_CACHE_BLOCK_SIZE_MB'] == '0'
 
 
 def test_a_folder_needs_a_directory(config):

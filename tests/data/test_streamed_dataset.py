@@ -8,7 +8,9 @@ import tensorflow as tf
 from ml_collections import ConfigDict
 from PIL import Image
 
+from layernas.data import streamed_dataset
 from layernas.data.streamed_dataset import StreamedDataset
+from layernas.errors import UserError
 
 _IMAGES = 5
 
@@ -20,34 +22,43 @@ class _Greys:
   class_names = None
   num_classes = _IMAGES
 
+  def __init__(self):
+    self.files = []
+    for number in range(_IMAGES):
+      file = io.BytesIO()
+      Image.new('L', (20, 12), 51 * number).save(file, 'PNG')
+      self.files.append(file.getvalue())
+    self.labels = list(range(_IMAGES))
+
   def num_examples(self, split: str) -> int:
     del split
     return _IMAGES
 
-  def in_order(self, split: str) -> tf.data.Dataset:
+  def rows(self, split: str) -> np.ndarray:
     del split
-    return self._dataset(range(_IMAGES))
+    return np.arange(_IMAGES)
 
-  def shuffled(self, split: str, seed: int, skip: int) -> tf.data.Dataset:
+  def fetch(self, split: str, numbered: tf.data.Dataset) -> tf.data.Dataset:
     del split
-    order = np.random.default_rng(seed).permutation(_IMAGES)
-    return self._dataset(order[skip:].tolist())
+    files = tf.constant(self.files)
+    labels = tf.constant(self.labels, tf.int64)
+    return numbered.unbatch().map(
+        lambda row, key: (files[row], labels[row], key)
+    )
 
-  def _dataset(self, numbers: object) -> tf.data.Dataset:
-    files = []
-    for number in numbers:
-      file = io.BytesIO()
-      Image.new('L', (20, 12), 51 * number).save(file, 'PNG')
-      files.append(file.getvalue())
-    return tf.data.Dataset.from_tensor_slices((files, list(numbers)))
+  def describe(self, split: str, row: int) -> str:
+    return f'{split} {row}'
+
+
+_CONFIG = ConfigDict({
+    'image_size': 8, 'augmentation': 'flip', 'crop_padding': 0,
+    'transfer': 'float32',
+})
 
 
 @pytest.fixture(name='dataset')
 def _dataset() -> StreamedDataset:
-  config = ConfigDict(
-      {'image_size': 8, 'augmentation': 'flip', 'crop_padding': 0}
-  )
-  return StreamedDataset(_Greys(), config)
+  return StreamedDataset(_Greys(), _CONFIG)
 
 
 def test_evaluation_keeps_the_order_and_scales(
@@ -72,3 +83,43 @@ def test_skipping_within_an_epoch_gives_the_same_batches(
     batch = next(dataset.train_batches('train', 2, seed=3, start_step=start))
     assert batch['label'].tolist() == whole[start]['label'].tolist()
     assert np.array_equal(batch['image'], whole[start]['image'])
+
+
+def test_large_batches_are_read_in_chunks(
+    dataset: StreamedDataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+  (whole,) = dataset.evaluation_batches('test', 5)
+  monkeypatch.setattr(streamed_dataset, '_CHUNK', 2)
+  (again,) = dataset.evaluation_batches('test', 5)
+  assert np.array_equal(whole['image'], again['image'])
+  assert np.array_equal(whole['label'], again['label'])
+
+
+def test_only_images_of_the_batches_asked_for_are_read() -> None:
+  """Resuming late in an epoch is as quick as starting it."""
+  source = _Greys()
+  source.files[:] = [b'damaged'] * _IMAGES
+  straight = StreamedDataset(_Greys(), _CONFIG).train_batches('train', 1, 0)
+  labels = [int(next(straight)['label'][0]) for _ in range(_IMAGES)]
+  source.files[labels[-1]] = _Greys().files[labels[-1]]
+  late = StreamedDataset(source, _CONFIG).train_batches(
+      'train', 1, 0, start_step=_IMAGES - 1
+  )
+  assert next(late)['label'].tolist() == [labels[-1]]
+
+
+def test_a_damaged_image_is_named_when_its_batch_comes() -> None:
+  source = _Greys()
+  source.files[3] = source.files[3][:40]
+  batches = StreamedDataset(source, _CONFIG).evaluation_batches('test', 2)
+  assert next(batches)['label'].tolist() == [0, 1]
+  with pytest.raises(UserError, match=r'^test 3: damaged, or no image \(.*\):'):
+    next(batches)
+
+
+def test_a_label_that_is_no_class_is_named() -> None:
+  source = _Greys()
+  source.labels[4] = _IMAGES
+  batches = StreamedDataset(source, _CONFIG).evaluation_batches('test', 5)
+  with pytest.raises(UserError, match=r'^test 4: label 5: allowed is 0 to 4$'):
+    next(batches)

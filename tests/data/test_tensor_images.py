@@ -7,6 +7,8 @@ import pytest
 from PIL import Image
 
 from layernas.data.augmentation import AUGMENTATIONS
+from layernas.data.transfer import TRANSFERS
+from layernas.data.transfer import to_transfer
 
 
 @pytest.fixture(scope='module', name='images')
@@ -21,12 +23,12 @@ def _augmented(images):
   import tensorflow as tf
 
   def augmented(image, size, kind, padding, count):
-    def one(index):
-      seed = tf.stack([tf.constant(0, tf.int64), index])
-      return images.augment(tf.constant(image), size, kind, padding, seed)
-
-    numbers = tf.data.Dataset.range(count)
-    return np.stack(list(numbers.map(one).as_numpy_iterator()))
+    keys = np.random.default_rng(0).integers(2**63, size=(count, 3))
+    encoded = png(image)
+    found = tf.data.Dataset.from_tensor_slices(keys).map(
+        lambda key: images.augment(encoded, size, kind, padding, key)
+    )
+    return np.stack(list(found.as_numpy_iterator()))
 
   return augmented
 
@@ -36,19 +38,84 @@ def noise(height, width):
   return rng.integers(1, 256, (height, width, 3), dtype=np.uint8)
 
 
-def test_png_is_decoded_exactly(images):
-  pixels, file = noise(9, 7), io.BytesIO()
+def png(pixels):
+  file = io.BytesIO()
   Image.fromarray(pixels).save(file, 'png')
-  np.testing.assert_array_equal(images.decode(file.getvalue()), pixels)
+  return file.getvalue()
+
+
+def jpeg(pixels, **options):
+  file = io.BytesIO()
+  Image.fromarray(pixels).save(file, 'jpeg', **options)
+  return file.getvalue()
+
+
+def whole(shape):
+  return np.zeros(2, np.int32), shape
+
+
+def test_png_is_decoded_exactly(images):
+  pixels = noise(9, 7)
+  np.testing.assert_array_equal(
+      images.decode_window(png(pixels), whole), pixels
+  )
+  np.testing.assert_array_equal(
+      images.decode_window(png(pixels), lambda _: np.int32([[2, 1], [4, 3]])),
+      pixels[2:6, 1:4],
+  )
 
 
 @pytest.mark.parametrize('quality', [75, 100])
 def test_jpeg_is_decoded_as_pillow_does(images, quality):
-  file = io.BytesIO()
-  Image.fromarray(noise(16, 24)).save(file, 'jpeg', quality=quality)
+  file = jpeg(noise(16, 24), quality=quality)
   np.testing.assert_allclose(
-      images.decode(file.getvalue()).numpy().astype(int),
-      np.asarray(Image.open(file)).astype(int), atol=1,
+      images.decode_window(file, whole).numpy().astype(int),
+      np.asarray(Image.open(io.BytesIO(file))).astype(int), atol=1,
+  )
+
+
+@pytest.mark.parametrize('sampling', ['4:4:4', '4:2:0'])
+@pytest.mark.parametrize('mode', ['RGB', 'L', 'CMYK'])
+def test_a_decoded_region_is_that_of_the_whole_image(images, sampling, mode):
+  """Wherever it begins, in the blocks of 8 or 16 pixels of a JPEG or not."""
+  rng = np.random.default_rng(1)
+  coarse = Image.fromarray(rng.integers(0, 256, (20, 25, 3), np.uint8))
+  smooth = coarse.resize((250, 200), Image.Resampling.BICUBIC)
+  file = io.BytesIO()
+  smooth.convert(mode).save(
+      file, 'jpeg', quality=90,
+      **({} if mode == 'CMYK' else {'subsampling': sampling}),
+  )
+  file = file.getvalue()
+  expected = images.decode_window(file, whole).numpy()
+  assert expected.shape == (200, 250, 3)
+  windows = [(0, 0, 200, 250), (16, 32, 64, 48), (199, 249, 1, 1)]
+  for _ in range(30):
+    top, left = rng.integers(200), rng.integers(250)
+    windows.append((
+        top, left, rng.integers(1, 201 - top), rng.integers(1, 251 - left)
+    ))
+  for top, left, height, width in windows:
+    window = np.int32([[top, left], [height, width]])
+    found = images.decode_window(file, lambda _, window=window: window)
+    np.testing.assert_array_equal(
+        found, expected[top:top + height, left:left + width], str(window)
+    )
+
+
+@pytest.mark.parametrize('kind', AUGMENTATIONS)
+def test_training_equals_decoding_everything_first(images, kind):
+  """The same pixels as a PNG take the way without regions."""
+  pixels = np.asarray(Image.fromarray(noise(9, 7)).resize((90, 70)))
+  file = jpeg(pixels, quality=95)
+  same = png(images.decode_window(file, whole).numpy())
+  for key in np.random.default_rng(2).integers(2**63, size=(5, 3)):
+    np.testing.assert_array_equal(
+        images.augment(file, 32, kind, 2, key),
+        images.augment(same, 32, kind, 2, key),
+    )
+  np.testing.assert_array_equal(
+      images.central(file, 32, kind), images.central(same, 32, kind)
   )
 
 
@@ -57,7 +124,7 @@ def test_evaluation_takes_the_central_square(images, shape):
   pixels = noise(*shape)
   top, left = (shape[0] - 8) // 2, (shape[1] - 8) // 2
   np.testing.assert_allclose(
-      images.central(pixels, 8, 'crop_flip'),
+      images.central(png(pixels), 8, 'crop_flip'),
       pixels[top:top + 8, left:left + 8], atol=1e-3,
   )
 
@@ -65,7 +132,8 @@ def test_evaluation_takes_the_central_square(images, shape):
 def test_evaluation_after_resized_crop_takes_seven_eighths(images):
   pixels = noise(32, 40)
   np.testing.assert_allclose(
-      images.central(pixels, 28, 'resized_crop'), pixels[2:30, 6:34], atol=1e-3
+      images.central(png(pixels), 28, 'resized_crop'), pixels[2:30, 6:34],
+      atol=1e-3,
   )
 
 
@@ -76,12 +144,48 @@ def test_shrinking_counts_every_pixel(images):
   assert small.std() < 2 * pixels.std() / 8
 
 
-def test_overshoot_is_clipped(images):
+def test_shrinking_by_less_than_two_is_plain_bicubic(images):
+  import tensorflow as tf
+
+  pixels = noise(15, 12)
+  expected = tf.image.resize(pixels, (8, 8), 'bicubic').numpy()
+  np.testing.assert_allclose(
+      images.resize(pixels, 8), expected, atol=1e-3
+  )
+
+
+def test_every_pixel_counts_at_any_size(images):
+  """A change of any single pixel of the larger image changes the smaller."""
+  for side in (9, 12, 16, 17, 24):
+    grey = np.full((side, side, 3), 100, np.uint8)
+    base = images.resize(grey, 8).numpy()
+    for number in range(side):
+      changed = grey.copy()
+      changed[number, number] = 200
+      assert np.abs(images.resize(changed, 8).numpy() - base).max() > 0.1, side
+
+
+@pytest.mark.parametrize('transfer', TRANSFERS)
+def test_types_are_those_of_arrays(images, transfer):
+  pixels = np.linspace(0, 255, 1000, dtype=np.float32)
+  found = images.to_transfer(pixels, transfer).numpy()
+  expected = to_transfer(pixels, transfer)
+  assert found.dtype == expected.dtype
+  np.testing.assert_allclose(
+      found.astype(np.float32), expected.astype(np.float32), atol=1e-6
+  )
+
+
+@pytest.mark.parametrize('transfer', TRANSFERS)
+def test_overshoot_is_clipped(images, transfer):
   edge = np.zeros((8, 8, 3), np.uint8)
   edge[:, 4:] = 255
   large = images.resize(edge, 32).numpy()
-  assert large.min() == 0
-  assert large.max() == 255
+  assert large.min() < -1
+  assert large.max() > 256
+  found = images.to_transfer(large, transfer).numpy()
+  expected = to_transfer(np.clip(large, 0, 255), transfer)
+  np.testing.assert_array_equal(found, expected)
 
 
 @pytest.mark.parametrize('kind', AUGMENTATIONS)

@@ -6,6 +6,8 @@ import sys
 
 import pytest
 
+from layernas.errors import Preempted
+from layernas.experiment import cli
 from tests import tiny
 
 _PROGRAM = """
@@ -72,3 +74,20 @@ def test_interrupt_says_how_to_go_on(program: pathlib.Path) -> None:
   done = _run(program, '--config=tests/tiny.py', '--mode=interrupt')
   assert done.returncode == 130
   assert 'goes on' in done.stderr
+
+
+def test_preempted_program_ends_with_zero_and_a_line(
+    capsys: pytest.CaptureFixture,
+) -> None:
+  def main() -> None:
+    try:
+      raise Preempted('saved after step 3')
+    except Exception:
+      pytest.fail('taken for a failure')
+
+  with pytest.raises(SystemExit) as caught:
+    cli._guarded(main, ['program'])
+  assert caught.value.code == 0
+  assert capsys.readouterr().out == (
+      'preempted: saved after step 3; the same command goes on from here\n'
+  )

@@ -1,7 +1,6 @@
 """Tests of layernas.models.blocks and layernas.models.network."""
 
 import functools
-import math
 
 import hypothesis
 import jax
@@ -9,23 +8,20 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from hypothesis import strategies as st
-from jax.extend.core import jaxprs_in_params
 
 from layernas.models import blocks
 from layernas.models.blocks import ACTIVATIONS
 from layernas.models.blocks import GATES
-from layernas.models.depthwise import depthwise_conv
 from layernas.models.initialization import initial_variables
 from layernas.models.network import InvertedResidualNetwork
 from layernas.networks import spec as spec_lib
-from layernas.networks.counting import Counts
 from layernas.networks.counting import count
-from layernas.networks.reference import REFERENCE_NETWORKS
 from layernas.networks.spec import Block
 from layernas.networks.spec import Head
 from layernas.networks.spec import NetworkSpec
 from layernas.networks.spec import Squeeze
 from layernas.networks.spec import Stem
+from tests.models.flax_counts import flax_counts
 from tests.network_specs import NETWORKS
 
 _SPEC = NetworkSpec(
@@ -39,65 +35,15 @@ _SPEC = NetworkSpec(
 )
 
 
-def _jaxpr_madds(jaxpr):
-  """Multiply-adds of the convolutions and products in a jaxpr."""
-  madds = 0
-  for equation in jaxpr.eqns:
-    if equation.primitive.name == 'conv_general_dilated':
-      kernel = equation.invars[1].aval.shape
-      # The kernel's last axis is the output's filters.
-      madds += equation.outvars[0].aval.size * math.prod(kernel[:-1])
-    elif equation.primitive.name == 'dot_general':
-      (contracted, _), _ = equation.params['dimension_numbers']
-      shape = equation.invars[0].aval.shape
-      madds += equation.outvars[0].aval.size * math.prod(
-          shape[axis] for axis in contracted
-      )
-    madds += sum(map(_jaxpr_madds, jaxprs_in_params(equation.params)))
-  return madds
-
-
-def _flax_counts(spec, image_size, num_classes):
-  """Counts of the Flax network, from one trace of its abstract values."""
-  model = InvertedResidualNetwork(spec, num_classes)
-  images = jax.ShapeDtypeStruct((1, image_size, image_size, 3), jnp.float32)
-  variables = jax.eval_shape(
-      lambda images: model.init(jax.random.key(0), images, train=False), images
-  )
-  jaxpr = jax.make_jaxpr(functools.partial(model.apply, train=False))(
-      variables, images
-  )
-  params, buffers = (
-      sum(leaf.size for leaf in jax.tree.leaves(variables.get(name, {})))
-      for name in ('params', 'batch_stats')
-  )
-  return Counts(_jaxpr_madds(jaxpr.jaxpr), params, buffers)
-
-
-@pytest.fixture
-def native_depthwise(monkeypatch):
-  """Lets a jaxpr show depthwise convolutions as convolutions."""
-  monkeypatch.setattr(
-      blocks, 'depthwise_conv',
-      functools.partial(depthwise_conv, implementation='native'),
-  )
-
-
 @hypothesis.settings(
     max_examples=100,
     suppress_health_check=[hypothesis.HealthCheck.function_scoped_fixture],
 )
 @hypothesis.given(NETWORKS, st.integers(1, 33), st.integers(2, 12))
 def test_counter_is_flax(native_depthwise, spec, image_size, num_classes):
-  assert count(spec, image_size, num_classes) == _flax_counts(
+  assert count(spec, image_size, num_classes) == flax_counts(
       spec, image_size, num_classes
   )
-
-
-@pytest.mark.parametrize('name', REFERENCE_NETWORKS)
-def test_counter_is_flax_on_reference_networks(native_depthwise, name):
-  network = REFERENCE_NETWORKS[name]
-  assert count(network, 224, 1000) == _flax_counts(network, 224, 1000)
 
 
 def _model(spec=_SPEC, **fields):

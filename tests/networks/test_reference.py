@@ -5,6 +5,7 @@ import pytest
 from layernas.networks import reference
 from layernas.networks.counting import Counts
 from layernas.networks.counting import count
+from layernas.networks.reference import PUBLISHED_NETWORKS
 from layernas.networks.reference import REFERENCE_NETWORKS
 from layernas.networks.reference import mobilenet_v2
 from layernas.networks.reference import scale_width
@@ -21,11 +22,18 @@ _COUNTS = {
     'mobilenet_v3_large': Counts(216_589_760, 5_483_032, 24_400),
     'mobilenet_v3_small': Counts(56_510_400, 2_542_856, 12_112),
     'mnasnet_a1': Counts(311_579_072, 3_887_038, 33_488),
+    # The above with or without squeezes; see test_variants.
+    'mobilenet_v2_se': Counts(303_032_704, 5_772_232, 34_112),
+    'mobilenet_v2_1.4_se': Counts(586_672_496, 10_598_024, 47_936),
+    'mobilenet_v3_large_no_se': Counts(215_082_560, 3_970_752, 24_400),
+    'mobilenet_v3_small_no_se': Counts(56_051_648, 2_081_216, 12_112),
+    'mnasnet_a1_no_se': Counts(311_325_344, 3_629_072, 33_488),
 }
 
 
-def test_every_reference_network_has_counts():
+def test_every_named_network_has_counts():
   assert set(_COUNTS) == set(REFERENCE_NETWORKS)
+  assert set(PUBLISHED_NETWORKS) <= set(REFERENCE_NETWORKS)
 
 
 @pytest.mark.parametrize('name', REFERENCE_NETWORKS)
@@ -48,7 +56,7 @@ def test_shape(name):
       'mobilenet_v3_large': (15, 10),
       'mobilenet_v3_small': (11, 6),
       'mnasnet_a1': (16, 9),
-  }[name]
+  }[name.removesuffix('_no_se').removesuffix('_se')]
 
 
 def test_v2_expands_the_rounded_filters():

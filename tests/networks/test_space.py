@@ -9,7 +9,6 @@ from layernas.networks.counting import count
 from layernas.networks.space import NetworkLayer
 from layernas.networks.space import NetworkSpace
 from layernas.networks.space import check_image_size
-from layernas.networks.spaces import SPACES
 from layernas.networks.spec import Block
 from layernas.networks.spec import Head
 from layernas.networks.spec import NetworkSpec
@@ -108,16 +107,6 @@ def test_unknown_metric_and_small_images() -> None:
   with pytest.raises(UserError, match='at least 4'):
     check_image_size(_BASE, 3)
   check_image_size(_BASE, 4)
-
-
-@pytest.mark.parametrize('name', SPACES)
-def test_spaces_of_the_package_cost_what_they_are(name: str) -> None:
-  space = SPACES[name]()
-  cost = space.cost('madds', 32, 10)
-  for architecture in _architectures(space)[::97]:
-    assert cost.cost(architecture) == count(
-        space.network(architecture), 32, 10
-    ).madds
 
 
 def test_modules_are_enumerated_over_the_layers_that_touch_them() -> None:

@@ -1,20 +1,36 @@
 """The spaces that come with the package."""
 
-from layernas.networks.spaces import block_layer
+import random
+
+import pytest
+
+from layernas.networks.counting import count
+from layernas.networks.reference import REFERENCE_NETWORKS
+from layernas.networks.spaces import SPACES
 from layernas.networks.spaces import cifar10_small
-from layernas.networks.spaces import filters_layer
 
 
-def test_filters_layer_is_shared_by_its_blocks() -> None:
-  layer = filters_layer('stage', (3, 4), (8, 16, 24), 16)
-  assert layer.targets == ('block3', 'block4')
-  assert layer.options[layer.default] == {'filters': 16}
+def test_every_named_network_has_a_space() -> None:
+  assert set(SPACES) == {'cifar10_small', *REFERENCE_NETWORKS}
 
 
-def test_block_layer_pairs() -> None:
-  layer = block_layer(2, ((3, 24), (5, 48)), (5, 48))
-  assert layer.targets == ('block2',)
-  assert layer.options[layer.default] == {'kernel': 5, 'expanded': 48}
+@pytest.mark.parametrize('name', SPACES)
+def test_default_is_the_base(name: str) -> None:
+  space = SPACES[name]()
+  assert space.network(space.search_space.default) == space.base
+  assert space.base == REFERENCE_NETWORKS.get(name, space.base)
+
+
+@pytest.mark.parametrize('metric', ['madds', 'params'])
+@pytest.mark.parametrize('name', SPACES)
+def test_cost_is_the_count_of_the_network(name: str, metric: str) -> None:
+  space = SPACES[name]()
+  cost = space.cost(metric, 224, 1000)
+  rng = random.Random(0)
+  for _ in range(50):
+    architecture = tuple(map(rng.randrange, space.search_space.option_counts))
+    counts = count(space.network(architecture), 224, 1000)
+    assert cost.cost(architecture) == getattr(counts, metric)
 
 
 def test_cifar10_small() -> None:
@@ -23,8 +39,6 @@ def test_cifar10_small() -> None:
   names = [layer.name for layer in space.layers]
   assert names == ['stage1', 'stage2', 'stage3', 'block0', 'block1', 'block3',
                    'block4']
-  default = space.network(space.search_space.default)
-  assert default == space.base
   cost = space.cost('madds', 32, 10)
   assert cost.cost(space.search_space.default) == 2_385_024
   assert cost.interval(space.search_space.default, ()) == (1_073_664, 3_171_456)

@@ -34,6 +34,10 @@ _TRAINING = {
     'log_every_steps': (_COUNT, (0, -1), (1,)),
     'checkpoint_every_steps': (_NOT_NEGATIVE, (-1,), (0,)),
     'optimizer': ("['sgd', 'rmsprop']", ('adam', ''), ('sgd', 'rmsprop')),
+    'weight_decay_excludes': (
+        "['batch_norm', 'bias', 'depthwise', 'classifier'], joined by commas",
+        ('norm', 'bias;classifier'), ('', 'classifier', 'batch_norm, bias'),
+    ),
     'schedule': (
         "['cosine', 'stepped', 'constant']", ('linear',),
         ('cosine', 'stepped', 'constant'),
@@ -43,6 +47,7 @@ _MODEL = {
     'batch_norm_momentum': (_SHARE, (-0.1, 1.0, math.nan), (0.0, 0.99)),
     'batch_norm_epsilon': (_POSITIVE, (0.0, -1.0, math.nan), (1e-9,)),
     'dropout': (_SHARE, (-0.1, 1.0, math.nan), (0.0, 0.9)),
+    'dropout_from_epochs': (_NOT_NEGATIVE, (-1.0, math.nan), (0.0, 150.0)),
     'dtype': (
         "['float32', 'bfloat16']", ('float16',), ('float32', 'bfloat16')
     ),

@@ -50,6 +50,14 @@ def test_top5_of_few_classes_is_every_image() -> None:
   assert float(sums['accuracy']) == 1.0
 
 
+@pytest.mark.parametrize('bad', [math.nan, math.inf, -math.inf])
+def test_non_finite_looks_at_every_number(bad: float) -> None:
+  tree = {'a': np.ones((2, 3)), 'b': {'c': np.zeros(4)}}
+  assert losses.non_finite(tree) == 0.0
+  tree['b']['c'][3] = bad
+  assert losses.non_finite(tree) == 1.0
+
+
 def test_means_are_per_image() -> None:
   sums = {
       'loss': jnp.float32(6), 'accuracy': jnp.float32(1),

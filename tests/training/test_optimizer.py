@@ -9,7 +9,13 @@ import optax
 import pytest
 
 from layernas.models.initialization import initial_variables
+from layernas.networks.spec import Block
+from layernas.networks.spec import Head
+from layernas.networks.spec import NetworkSpec
+from layernas.networks.spec import Squeeze
+from layernas.networks.spec import Stem
 from layernas.training.optimizer import decayed
+from layernas.training.optimizer import excluded_kinds
 from layernas.training.optimizer import make_optimizer
 from layernas.training.train import create_model
 from tests.training import small
@@ -78,14 +84,38 @@ def test_decay_is_the_gradient_of_half_the_squared_norm(
   )
 
 
-def test_only_kernels_of_a_network_decay() -> None:
-  model = create_model(small.get_config(), small.NETWORK, small.CLASSES)
+@pytest.mark.parametrize(('excludes', 'stay'), [
+    ('', ()),
+    # MobileNetV3: all but batch norm.
+    ('batch_norm', ('norm',)),
+    ('batch_norm,bias', ('norm', 'bias')),
+    # TuNAS: depthwise included, classifier excluded.
+    ('batch_norm, bias, classifier', ('norm', 'bias', 'classifier')),
+    ('depthwise', ('depthwise/kernel',)),
+])
+def test_what_decays(excludes: str, stay: tuple[str, ...]) -> None:
+  network = NetworkSpec(
+      Stem(8), (Block(8, 16, squeeze=Squeeze()),), Head(16, 8)
+  )
+  model = create_model(small.get_config(), network, small.CLASSES)
   params = initial_variables(model, small.SIDE, seed=0)['params']
-  leaves = jax.tree_util.tree_leaves_with_path(decayed(params))
-  names = {path[-1].key for path, _ in leaves}
-  assert names == {'kernel', 'scale', 'bias'}
-  for path, decays in leaves:
-    assert decays == (path[-1].key == 'kernel'), path
+  leaves = jax.tree_util.tree_leaves_with_path(
+      decayed(params, excluded_kinds(excludes))
+  )
+  names = [
+      ('/'.join(key.key for key in path), decays) for path, decays in leaves
+  ]
+  assert len(names) == 23
+  for name, decays in names:
+    expected = not any(part in name for part in stay)
+    assert decays == expected, name
+
+
+def test_biases_of_batch_norm_are_batch_norms() -> None:
+  params = {'stem_norm': {'bias': 0, 'scale': 0}, 'hidden': {'bias': 0}}
+  assert decayed(params, frozenset({'bias'})) == {
+      'stem_norm': {'bias': True, 'scale': True}, 'hidden': {'bias': False}
+  }
 
 
 def test_no_gradient_leaves_scales_and_biases() -> None:

@@ -22,7 +22,9 @@ def test_begins_at_step_zero_with_empty_sums() -> None:
   state = _initial(ema=False)
   assert state.step == 0
   assert state.step.dtype == np.int32
-  assert state.sums == {'loss': 0, 'accuracy': 0, 'top5': 0, 'count': 0}
+  assert state.sums == {
+      'loss': 0, 'accuracy': 0, 'top5': 0, 'count': 0, 'non_finite': 0
+  }
 
 
 def test_evaluates_the_variables_without_an_average() -> None:

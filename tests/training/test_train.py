@@ -3,7 +3,9 @@
 import dataclasses
 import shutil
 
+import flax.linen as nn
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 from flax import jax_utils
@@ -33,6 +35,19 @@ class _PoisonedDataset(ArrayDataset):
         batch['image'][0, 0, 0, 0] = np.nan
       yield batch
       step += 1
+
+
+class _SteepModel(nn.Module):
+  """Its first loss is finite and its first gradient infinite."""
+
+  @nn.compact
+  def __call__(self, images, train):
+    del train
+    logits = jnp.sqrt(self.param(
+        'bias', nn.initializers.zeros_init(), (small.CLASSES,)
+    ))
+    self.variable('batch_stats', 'mean', jnp.zeros, (1,))
+    return jnp.broadcast_to(logits, (len(images), small.CLASSES))
 
 
 class _InterruptionError(Exception):
@@ -168,6 +183,14 @@ def test_one_bad_batch_is_a_nonfinite_loss_at_every_start(tmp_path) -> None:
       _train(tmp_path, dataset=small.dataset(_PoisonedDataset))
 
 
+def test_a_bad_gradient_of_the_last_step_is_noticed(
+    tmp_path, monkeypatch
+) -> None:
+  monkeypatch.setattr(train, 'create_model', lambda *_: _SteepModel())
+  with pytest.raises(NonFiniteLossError, match='gradient is not finite'):
+    _train(tmp_path, epochs=0.01)
+
+
 def test_evaluates_the_average_where_there_is_one(tmp_path) -> None:
   config = small.get_config(
       ema_decay=0.9, schedule='constant', learning_rate=1.6
@@ -255,6 +278,14 @@ def test_the_model_section_makes_the_model() -> None:
   assert model.axis_name is None
   config.model.sync_batch_norm = True
   assert create_model(config, small.NETWORK, 7).axis_name == 'devices'
+
+
+@pytest.mark.parametrize(('epochs', 'dropout'), [(149.0, 0.0), (150.0, 0.3)])
+def test_short_trainings_drop_nothing(epochs: float, dropout: float) -> None:
+  config = small.get_config(epochs=epochs).unlock()
+  config.model.update(dropout=0.3, dropout_from_epochs=150.0)
+  model = create_model(config, small.NETWORK, 7)
+  assert model.dropout_rate == dropout
 
 
 def test_results_cannot_be_changed(tmp_path) -> None:

@@ -1,0 +1,177 @@
+"""Search spaces around the published MobileNets; their option lists are ours.
+
+As in the LayerNAS paper, the first layers decide the base filters that the
+blocks of a stage share, one layer per stage, so that shortcuts keep matching
+widths; then one layer per block decides kernel and expanded filters. Stem,
+head, depth, strides, squeeze-and-excite and activations are those of the
+reference network, which is the default architecture of its space.
+
+The paper's lists are not known. These are integers around the reference,
+multiples of 8 as the networks themselves round:
+
+- MobileNetV3-Small is cut to the published size, about 5e20 networks and 1,200
+  options: narrow lists in the early blocks, whose filters are costly, and from
+  a third to the double in the last stage, where they cost few MAdds.
+- The others take a half to one and a half of every expansion, in eighths.
+"""
+
+import dataclasses
+from collections.abc import Sequence
+
+from layernas.networks.network_layers import block_layer
+from layernas.networks.network_layers import filters_layer
+from layernas.networks.reference import REFERENCE_NETWORKS
+from layernas.networks.space import NetworkSpace
+from layernas.networks.spec import NetworkSpec
+from layernas.networks.spec import round_filters
+
+KERNELS = (3, 5, 7)
+"""Of every searched block."""
+
+# Expanded filters as shares of the reference's.
+_SHARES = (0.5, 0.625, 0.75, 0.875, 1.0, 1.125, 1.25, 1.375, 1.5)
+
+
+def _around(expanded: int) -> tuple[int, ...]:
+  """Expanded filters around those of a reference block."""
+  return tuple(sorted({round_filters(expanded * share) for share in _SHARES}))
+
+
+def _eights(low: int, high: int) -> tuple[int, ...]:
+  """Multiples of 8 from `low` to `high`, both included."""
+  return tuple(range(low, high + 1, 8))
+
+
+@dataclasses.dataclass(frozen=True)
+class Stage:
+  """Options of one stage.
+
+  Attributes:
+    filters: base filters, shared by the blocks of the stage.
+    expanded: for each block the expanded filters; (0,) where the reference has
+      no expansion convolution and none is searched.
+  """
+
+  filters: tuple[int, ...]
+  expanded: tuple[tuple[int, ...], ...]
+
+
+def _stage(filters: Sequence[int], *expanded: int) -> Stage:
+  """A stage with the options around the reference's expanded filters."""
+  return Stage(
+      tuple(filters),
+      tuple(_around(count) if count else (0,) for count in expanded),
+  )
+
+
+_V3_SMALL = (
+    Stage((8, 16, 24), ((0,),)),
+    Stage((16, 24, 32), (_eights(48, 96), _eights(64, 112))),
+    Stage(
+        (32, 40, 48), (_eights(72, 120), _eights(160, 320), _eights(160, 320))
+    ),
+    Stage((40, 48, 56), (_eights(96, 144), _eights(120, 168))),
+    Stage(
+        (80, 88, 96, 104, 112),
+        (_eights(96, 576), _eights(192, 1152), _eights(192, 1152)),
+    ),
+)
+_V3_LARGE = (
+    _stage((8, 16, 24), 0),
+    _stage((16, 24, 32), 64, 72),
+    _stage((32, 40, 48), 72, 120, 120),
+    _stage((64, 72, 80, 88, 96), 240, 200, 184, 184),
+    _stage((96, 104, 112, 120, 128), 480, 672),
+    _stage((128, 144, 160, 176, 192), 672, 960, 960),
+)
+_V2 = (
+    _stage((8, 16, 24), 0),
+    _stage((16, 24, 32), 96, 144),
+    _stage((24, 32, 40), 144, 192, 192),
+    _stage((48, 56, 64, 72, 80), 192, 384, 384, 384),
+    _stage((80, 88, 96, 104, 112), 384, 576, 576),
+    _stage((128, 144, 160, 176, 192), 576, 960, 960),
+    _stage((256, 288, 320, 352, 384), 960),
+)
+_V2_1_4 = (
+    _stage((16, 24, 32), 0),
+    _stage((24, 32, 40), 144, 192),
+    _stage((40, 48, 56), 192, 288, 288),
+    _stage((72, 80, 88, 96, 104), 288, 528, 528, 528),
+    _stage((120, 128, 136, 144, 152), 528, 816, 816),
+    _stage((192, 208, 224, 240, 256), 816, 1344, 1344),
+    _stage((384, 416, 448, 480, 512), 1344),
+)
+_MNASNET_A1 = (
+    _stage((8, 16, 24), 0),
+    _stage((16, 24, 32), 96, 144),
+    _stage((32, 40, 48), 72, 120, 120),
+    _stage((64, 72, 80, 88, 96), 240, 480, 480, 480),
+    _stage((96, 104, 112, 120, 128), 480, 672),
+    _stage((128, 144, 160, 176, 192), 672, 960, 960),
+    _stage((256, 288, 320, 352, 384), 960),
+)
+
+STAGES = {
+    'mobilenet_v3_small': _V3_SMALL,
+    'mobilenet_v3_small_no_se': _V3_SMALL,
+    'mobilenet_v3_large': _V3_LARGE,
+    'mobilenet_v3_large_no_se': _V3_LARGE,
+    'mobilenet_v2': _V2,
+    'mobilenet_v2_se': _V2,
+    'mobilenet_v2_1.4': _V2_1_4,
+    'mobilenet_v2_1.4_se': _V2_1_4,
+    'mnasnet_a1': _MNASNET_A1,
+    'mnasnet_a1_no_se': _MNASNET_A1,
+}
+"""Options by the name of the reference network, one entry per stage."""
+
+
+def stagewise_space(
+    base: NetworkSpec, stages: Sequence[Stage],
+    kernels: Sequence[int] = KERNELS,
+) -> NetworkSpace:
+  """The space over shared base filters, kernels and expanded filters.
+
+  Args:
+    base: reference network; every list of options holds its value.
+    stages: their blocks together are those of `base`, in forward order.
+    kernels: options of every block.
+
+  Returns:
+    The space; its default is `base`.
+
+  Raises:
+    ValueError: stages and base do not fit.
+  """
+  blocks = [options for stage in stages for options in stage.expanded]
+  first, shared = 0, []
+  for number, stage in enumerate(stages):
+    members = range(first, first + len(stage.expanded))
+    shared.append(filters_layer(
+        f'stage{number}', members, stage.filters, base.blocks[first].filters
+    ))
+    first += len(members)
+  own = (
+      block_layer(
+          index,
+          [(kernel, count) for kernel in kernels for count in options],
+          (block.kernel, block.expanded),
+      )
+      for index, (block, options) in enumerate(
+          zip(base.blocks, blocks, strict=True)
+      )
+  )
+  return NetworkSpace(base, (*shared, *own))
+
+
+def mobilenet_space(name: str) -> NetworkSpace:
+  """The space around a reference network.
+
+  Args:
+    name: a key of `STAGES`.
+
+  Returns:
+    The space.
+  """
+  return stagewise_space(REFERENCE_NETWORKS[name], STAGES[name])

@@ -1,0 +1,185 @@
+"""Tests of layernas.networks.mobilenet_spaces."""
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import settings
+from hypothesis import strategies as st
+
+from layernas.networks.mobilenet_spaces import STAGES
+from layernas.networks.mobilenet_spaces import Stage
+from layernas.networks.mobilenet_spaces import mobilenet_space
+from layernas.networks.mobilenet_spaces import stagewise_space
+from layernas.networks.reference import mobilenet_v2
+from layernas.networks.reference import mobilenet_v3_small
+
+# Networks: options of the stages, of the block without expansion (kernels) and
+# of the others (kernels times lists); sum of options; smallest and largest
+# MAdds at 224 pixels.
+_SIZES = {
+    'mobilenet_v3_small': (
+        3**4 * 5 * 3 * 3**10 * 7**5 * 21**2 * 61 * 121**2, 1160,
+        28_457_952, 113_516_416,
+    ),
+    'mobilenet_v3_large': (
+        3**3 * 5**3 * 3 * 27**14, 405, 94_133_136, 451_263_056
+    ),
+    'mobilenet_v2': (
+        3**3 * 5**4 * 3 * 27**16, 464, 134_017_472, 658_124_608
+    ),
+    'mobilenet_v2_1.4': (
+        3**3 * 5**4 * 3 * 27**16, 464, 276_426_808, 1_158_792_936
+    ),
+}
+_MODELS = [
+    mobilenet_space(name).cost(metric, 224, 1000)
+    for name in STAGES for metric in ('madds', 'params')
+]
+
+
+@pytest.mark.parametrize('name', _SIZES)
+def test_sizes(name: str) -> None:
+  space = mobilenet_space(name)
+  search_space = space.search_space
+  interval = space.cost('madds', 224, 1000).interval(search_space.default, ())
+  assert (
+      search_space.size, sum(search_space.option_counts), *interval
+  ) == _SIZES[name]
+
+
+def test_v3_small_has_the_published_size() -> None:
+  search_space = mobilenet_space('mobilenet_v3_small').search_space
+  assert math.isclose(search_space.size, 5e20, rel_tol=0.1)
+  assert math.isclose(sum(search_space.option_counts), 1200, rel_tol=0.1)
+
+
+@pytest.mark.parametrize('name', STAGES)
+def test_shared_filters_come_before_the_blocks(name: str) -> None:
+  space = mobilenet_space(name)
+  blocks = len(space.base.blocks)
+  stages = len(STAGES[name])
+  shared, own = space.layers[:stages], space.layers[stages:]
+  assert [layer.fields for layer in shared] == [{'filters'}] * stages
+  # Every block in one stage, in forward order.
+  assert [target for layer in shared for target in layer.targets] == [
+      f'block{index}' for index in range(blocks)
+  ]
+  assert [layer.targets for layer in own] == [
+      (f'block{index}',) for index in range(blocks)
+  ]
+  assert {layer.fields for layer in own} == {
+      frozenset({'kernel', 'expanded'})
+  }
+
+
+@pytest.mark.parametrize('name', STAGES)
+def test_options_are_multiples_of_eight_around_the_reference(
+    name: str
+) -> None:
+  space = mobilenet_space(name)
+  for layer in space.layers:
+    for field in layer.fields - {'kernel'}:
+      values = sorted({option[field] for option in layer.options})
+      assert not any(value % 8 for value in values)
+      if values != [0]:
+        reference = layer.options[layer.default][field]
+        assert values[0] < reference < values[-1]
+    if 'kernel' in layer.fields:
+      assert {option['kernel'] for option in layer.options} == {3, 5, 7}
+
+
+@pytest.mark.parametrize('name', STAGES)
+def test_shortcuts_strides_and_squeezes_stay(name: str) -> None:
+  space = mobilenet_space(name)
+  rng = np.random.default_rng(0)
+  base = space.base
+  stage_of = np.repeat(
+      np.arange(len(STAGES[name])), [len(s.expanded) for s in STAGES[name]]
+  )
+  for _ in range(20):
+    network = space.network(
+        tuple(map(int, rng.integers(space.search_space.option_counts)))
+    )
+    assert (network.stem, network.head) == (base.stem, base.head)
+    for index, (block, reference) in enumerate(
+        zip(network.blocks, base.blocks, strict=True)
+    ):
+      assert (block.stride, block.activation, block.squeeze) == (
+          reference.stride, reference.activation, reference.squeeze
+      )
+      if index and stage_of[index] == stage_of[index - 1]:
+        assert block.has_residual(network.input_filters(index))
+
+
+@settings(max_examples=300)
+@given(data=st.data())
+def test_no_completion_leaves_the_interval(data) -> None:
+  """And the smallest and the largest options reach its ends."""
+  cost = data.draw(st.sampled_from(_MODELS))
+  counts = cost.space.option_counts
+  decided = data.draw(st.lists(
+      st.sampled_from(range(len(counts))), unique=True
+  ))
+  rng = np.random.default_rng(data.draw(st.integers(0, 2**32 - 1)))
+  completions = rng.integers(counts, size=(64, len(counts)))
+  # Options are in ascending order of kernel and filters.
+  completions[-2], completions[-1] = 0, np.subtract(counts, 1)
+  completions[:, decided] = completions[0, decided]
+  costs = cost.costs(completions)
+  low, high = cost.interval(tuple(map(int, completions[0])), decided)
+  assert (costs >= low).all()
+  assert (costs <= high).all()
+  assert (costs[-2], costs[-1]) == (low, high)
+
+
+def _few_options():
+  """Widths that multiply along MobileNetV3-Small: 2,304 networks."""
+  return stagewise_space(
+      mobilenet_v3_small(),
+      (
+          Stage((8, 16), ((0,),)),
+          Stage((24, 32), ((72, 96), (88,))),
+          Stage((32, 40), ((96,), (240, 320), (240,))),
+          Stage((48, 56), ((120,), (120, 144))),
+          Stage((80, 96, 112), ((288,), (288, 576, 1152), (576,))),
+      ),
+      kernels=(3, 5),
+  )
+
+
+def test_interval_is_that_of_enumeration() -> None:
+  space = _few_options()
+  for metric in ('madds', 'params'):
+    cost = space.cost(metric, 224, 1000)
+    counts = cost.space.option_counts
+    kernels = {'block0', 'block2', 'block3', 'block5', 'block8', 'block10'}
+    varied = [
+        index for index, layer in enumerate(space.layers)
+        if len(layer.options) > 1 and layer.name not in kernels
+    ]
+    choices = np.array(list(np.ndindex(*(counts[i] for i in varied))))
+    architectures = np.tile(cost.space.default, (len(choices), 1))
+    architectures[:, varied] = choices
+    values = cost.costs(architectures).reshape([counts[i] for i in varied])
+    fixed = set(range(len(counts))) - set(varied)
+    for length in range(len(varied) + 1):
+      axes = tuple(range(length, len(varied)))
+      low, high = values.min(axis=axes), values.max(axis=axes)
+      for prefix in np.ndindex(*values.shape[:length]):
+        example = list(cost.space.default)
+        for index, option in zip(varied, prefix, strict=False):
+          example[index] = option
+        reached = cost.interval(
+            tuple(example), fixed | set(varied[:length])
+        )
+        assert reached == (low[prefix], high[prefix])
+
+
+def test_stages_must_be_those_of_the_network() -> None:
+  stages = STAGES['mobilenet_v3_small']
+  with pytest.raises(ValueError, match='argument'):
+    stagewise_space(mobilenet_v3_small(), stages[:-1])
+  with pytest.raises((ValueError, IndexError)):
+    stagewise_space(mobilenet_v2(), stages)
