@@ -27,6 +27,8 @@ Commands (without one: search):
   train [flags]        trains the network that a search found:
                        --architecture=workdir/cifar10_small/result.json
   test [pytest args]   ruff, then the whole test suite.
+  tpu ...              programs on Cloud TPU VMs and pod slices, started from
+                       here; "./launch.sh tpu --help" says how.
   NAME [flags]         any other experiments/NAME.py.
 Flags are passed on unchanged; "./launch.sh search --help" lists them.
 
@@ -291,6 +293,13 @@ run_program() {  # command, flags
   finish "$venv/bin/python" "$root/experiments/$command.py" "$@"
 }
 
+require_program() {  # what to call it in the error, name, other names
+  if ! [[ $2 =~ ^[a-z0-9_]+$ && -f $root/experiments/$2.py ]]; then
+    fail 2 "$1: unknown; allowed are $3 and the names in experiments/, see \
+./launch.sh --help"
+  fi
+}
+
 run_tests() {
   run cd "$root"
   say 'ruff check'
@@ -310,10 +319,14 @@ main() {
   case $command in
     -h | --help) usage && return ;;
   esac
-  if [[ $command != test && ! ($command =~ ^[a-z0-9_]+$ &&
-    -f $root/experiments/$command.py) ]]; then
-    fail 2 "command $command: unknown; allowed are search, train, test and the \
-names in experiments/, see ./launch.sh --help"
+  if [[ $command == tpu ]]; then
+    # shellcheck source=launch_tpu.sh
+    source "$root/launch_tpu.sh"
+    run_tpu "$@"
+    return
+  fi
+  if [[ $command != test ]]; then
+    require_program "command $command" "$command" 'search, train, test, tpu'
   fi
   set_up
   case $command in

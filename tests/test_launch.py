@@ -6,43 +6,17 @@ Nothing here installs, reaches the network or touches the real .venv.
 import hashlib
 import json
 import os
-import pathlib
 import shutil
 import subprocess
 import sys
 
 import pytest
 
-_ROOT = pathlib.Path(__file__).parent.parent
-_TOOLS = ('bash', 'basename', 'cat', 'dirname', 'env', 'find', 'mkdir', 'sed',
-          'cp', 'kill')
-
-# Stands for a Python and for that of the environment that it makes. It logs
-# what would install or check, and hands everything else to the real one.
-_FAKE_PYTHON = r"""#!/usr/bin/env bash
-case "$1 $2" in
-  '-c import ensurepip, venv') exit "${FAKE_ENSUREPIP:-0}" ;;
-  '-m venv')
-    echo "venv $3" >>"$FAKE_LOG"
-    mkdir -p "$3/bin" && cp "$0" "$3/bin/python" ;;
-  '-m pip')
-    echo "pip ${*: -1}" >>"$FAKE_LOG"
-    if [[ ${FAKE_PIP:-0} == killed ]]; then kill -9 "$PPID"; fi
-    exit "${FAKE_PIP:-0}" ;;
-  '-m ruff') echo "ruff ${*:3}" >>"$FAKE_LOG"; exit "${FAKE_RUFF:-0}" ;;
-  '-m pytest') echo "pytest ${*:3} in $PWD" >>"$FAKE_LOG" ;;
-  *) exec %s "$@" ;;
-esac
-"""
-_OLD_PYTHON = '#!/usr/bin/env bash\nexit 1\n'
-
-_PROGRAM = """
-import json, os, sys
-import layernas
-print(json.dumps({'name': os.path.basename(sys.argv[0]), 'flags': sys.argv[1:],
-                  'process': os.getpid(), 'package': layernas.__file__}))
-"""
-
+from tests.launch_checkout import FAKE_PYTHON
+from tests.launch_checkout import OLD_PYTHON
+from tests.launch_checkout import ROOT
+from tests.launch_checkout import Checkout
+from tests.launch_checkout import assert_one_line
 
 # Programs beside search that start without flags, and with what.
 _DEFAULTS = {
@@ -53,96 +27,9 @@ _DEFAULTS = {
 }
 
 
-class Checkout:
-  """A copy of launch.sh with programs that print how they were started."""
-
-  def __init__(self, folder: pathlib.Path):
-    self.root = folder / 'a checkout'
-    self.bin = folder / 'bin'
-    self.pci = folder / 'pci'
-    self.log = folder / 'log'
-    self.stamp = self.root / '.venv/launch.stamp'
-    self.bin.mkdir()
-    for tool in _TOOLS:
-      (self.bin / tool).symlink_to(shutil.which(tool))
-    self.add_tool('python3', _FAKE_PYTHON % sys.executable)
-    self._write_root()
-
-  def _write_root(self):
-    (self.root / 'experiments').mkdir(parents=True)
-    (self.root / 'layernas').mkdir()
-    (self.root / 'layernas/__init__.py').touch()
-    (self.root / 'outside.py').touch()
-    script = (_ROOT / 'launch.sh').read_text()
-    assert script.count('/sys/bus/pci/devices') == 1
-    target = self.root / 'launch.sh'
-    target.write_text(script.replace('/sys/bus/pci/devices', str(self.pci)))
-    target.chmod(0o755)
-    (self.root / 'requirements.txt').write_text('jax==1.2.3  # pinned\nrich\n')
-    for name in ('search', 'train', 'other', *_DEFAULTS):
-      (self.root / f'experiments/{name}.py').write_text(_PROGRAM)
-
-  def add_tool(self, name, text):
-    path = self.bin / name
-    path.write_text(text)
-    path.chmod(0o755)
-
-  def add_gpus(self, text, code=0):
-    self.add_tool(
-        'nvidia-smi',
-        f"#!/usr/bin/env bash\necho '{text}'\nexit {code}\n",
-    )
-
-  def add_pci_device(self, vendor, device):
-    folder = self.pci / f'{vendor}-{device}'
-    folder.mkdir(parents=True)
-    (folder / 'vendor').write_text(f'{vendor}\n')
-    (folder / 'device').write_text(f'{device}\n')
-
-  def run(self, *arguments, cwd=None, **environment):
-    return subprocess.run(
-        [self.root / 'launch.sh', *arguments],
-        env={'PATH': str(self.bin), 'FAKE_LOG': str(self.log), **environment},
-        cwd=cwd or self.root, capture_output=True, text=True, timeout=60,
-    )
-
-  def started(self, *arguments, **settings):
-    """What the program that launch.sh ends with says of itself."""
-    result = self.run(*arguments, **settings)
-    assert result.returncode == 0, result.stderr
-    return json.loads(result.stdout)
-
-  def dry_run(self, *arguments, **settings):
-    """The commands that would run."""
-    result = self.run('--dry-run', *arguments, **settings)
-    assert result.returncode == 0, result.stderr
-    return [line.rstrip() for line in result.stdout.splitlines()]
-
-  def take_log(self):
-    """The logged calls since the last one."""
-    lines = self.log.read_text().splitlines() if self.log.exists() else []
-    self.log.unlink(missing_ok=True)
-    return lines
-
-  def installation(self, requirement='jax==1.2.3'):
-    return [f'venv {self.root}/.venv', f'pip {requirement}']
-
-
 @pytest.fixture
 def checkout(tmp_path):
   return Checkout(tmp_path)
-
-
-def assert_one_line(result, code, *parts):
-  assert result.returncode == code
-  errors = [
-      line for line in result.stderr.splitlines()
-      if not line.startswith('launch: ')
-  ]
-  assert len(errors) == 1, result.stderr
-  assert errors[0].startswith('error: ')
-  for part in parts:
-    assert part in errors[0]
 
 
 @pytest.mark.parametrize('flag', ['--help', '-h'])
@@ -189,8 +76,8 @@ def test_programs_have_defaults_that_exist(checkout, name):
   assert checkout.started(name)['flags'] == [
       f'--config=configs/{config}.py', f'--workdir=workdir/{workdir}'
   ]
-  assert (_ROOT / 'configs' / f'{config}.py').exists()
-  assert (_ROOT / 'experiments' / f'{name}.py').exists()
+  assert (ROOT / 'configs' / f'{config}.py').exists()
+  assert (ROOT / 'experiments' / f'{name}.py').exists()
   smoke = f'--config=configs/{config}.py:smoke'
   assert checkout.started(name, smoke)['flags'] == [
       smoke, f'--workdir=workdir/{workdir}_smoke'
@@ -392,14 +279,14 @@ def test_activated_environment_is_not_made_from_itself(checkout):
 
 
 def test_newer_python_is_taken_where_python3_is_too_old(checkout):
-  checkout.add_tool('python3', _OLD_PYTHON)
-  checkout.add_tool('python3.13', _OLD_PYTHON)
-  checkout.add_tool('python3.12', _FAKE_PYTHON % sys.executable)
+  checkout.add_tool('python3', OLD_PYTHON)
+  checkout.add_tool('python3.13', OLD_PYTHON)
+  checkout.add_tool('python3.12', FAKE_PYTHON % sys.executable)
   assert checkout.dry_run()[0].startswith(f'{checkout.bin}/python3.12 -m venv')
 
 
 def test_missing_or_old_python_is_one_line_that_says_what_to_do(checkout):
-  checkout.add_tool('python3', _OLD_PYTHON)
+  checkout.add_tool('python3', OLD_PYTHON)
   assert_one_line(checkout.run(), 1, '3.11 or newer', 'apt-get install python3')
   (checkout.bin / 'python3').unlink()
   assert_one_line(checkout.run(), 1, '3.11 or newer', 'apt-get install python3')
@@ -414,7 +301,7 @@ def test_missing_venv_module_is_one_line_that_says_what_to_do(checkout):
 
 def test_ci_runs_exactly_the_test_command(tmp_path):
   (tmp_path / '.ci').mkdir()
-  shutil.copy(_ROOT / '.ci/run', tmp_path / '.ci/run')
+  shutil.copy(ROOT / '.ci/run', tmp_path / '.ci/run')
   fake = tmp_path / 'launch.sh'
   fake.write_text('#!/usr/bin/env bash\necho "$PWD" "$#" "$@"\n')
   fake.chmod(0o755)
@@ -426,4 +313,4 @@ def test_ci_runs_exactly_the_test_command(tmp_path):
 
 @pytest.mark.parametrize('name', ['launch.sh', '.ci/run'])
 def test_scripts_are_executable(name):
-  assert os.access(_ROOT / name, os.X_OK)
+  assert os.access(ROOT / name, os.X_OK)

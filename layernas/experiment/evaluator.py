@@ -9,6 +9,7 @@ from typing import Any
 from etils import epath
 
 from layernas.data.dataset import Dataset
+from layernas.errors import UserError
 from layernas.networks.space import NetworkSpace
 from layernas.search import Candidate
 from layernas.search import Evaluation
@@ -46,7 +47,17 @@ class TrainingEvaluator:
     self._report = report
 
   def __call__(self, candidate: Candidate) -> Evaluation:
-    """Trains and validates; whatever goes wrong becomes the trial's status."""
+    """Trains and validates; whatever goes wrong becomes the trial's status.
+
+    Args:
+      candidate: to train.
+
+    Returns:
+      Its result.
+
+    Raises:
+      UserError: the data, not the candidate, is at fault.
+    """
     begun = time.monotonic()
     try:
       result = train_and_evaluate(
@@ -61,6 +72,8 @@ class TrainingEvaluator:
       return Evaluation(
           None, time.monotonic() - begun, Status.NAN, str(error)
       )
+    except UserError:
+      raise
     except Exception as error:  # One bad candidate must not end the search.
       self._write_traceback(candidate)
       message = f'{type(error).__name__}: {error}'.splitlines()[0]

@@ -154,13 +154,16 @@ def test_wrong_input_touches_nothing(
   assert not (tmp_path / 'workdir').exists()
 
 
-def test_damaged_image_touches_nothing(tmp_path: pathlib.Path) -> None:
+def test_damaged_image_is_no_fault_of_the_candidate(
+    tmp_path: pathlib.Path,
+) -> None:
   folder = _damaged_folder(tmp_path / 'images')
   changes = {'data.source': 'folder', 'data.directory': folder,
              'training.batch_size': 2, 'training.evaluation_batch_size': 2}
   with pytest.raises(UserError, match=r'2\.png'):
     run_search(_config(**changes), tmp_path / 'workdir')
-  assert not (tmp_path / 'workdir').exists()
+  lines = tmp_path / 'workdir' / 'trials.jsonl'
+  assert not lines.exists() or not lines.read_text()
 
 
 def test_workdir_of_another_config(finished: pathlib.Path) -> None:

@@ -98,7 +98,8 @@ def wait_for_runs(path: pathlib.Path, count: int, process) -> None:
   raise AssertionError('the study did not get on')
 
 
-FLAGS = ('--config.seeds=80', '--config.workers=2')
+# So many that the signal comes long before the end.
+FLAGS = ('--config.seeds=300', '--config.workers=2')
 
 
 @pytest.fixture(scope='module')
