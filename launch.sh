@@ -305,7 +305,9 @@ run_tests() {
   say 'ruff check'
   run "$venv/bin/python" -m ruff check
   say 'pytest'
-  finish "$venv/bin/python" -m pytest "$@"
+  # A process per core; the tests of a module share what they set up.
+  finish "$venv/bin/python" -m pytest --numprocesses=logical --dist=loadfile \
+    "$@"
 }
 
 main() {

@@ -9,6 +9,7 @@ The same command with the same workdir goes on where it was interrupted.
 from absl import flags
 
 from layernas.experiment import cli
+from layernas.experiment import host_flags
 
 _CONFIG = cli.define_config('Config file of the search, [:smoke].')
 _WORKDIR = flags.DEFINE_string(
@@ -21,6 +22,7 @@ def main() -> None:
   # JAX is slow to import; a wrong flag is answered before.
   from layernas.experiment.run_search import run_search  # noqa: PLC0415
 
+  host_flags.join()
   run_search(cli.config_of(_CONFIG), _WORKDIR.value)
 
 

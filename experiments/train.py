@@ -14,6 +14,7 @@ from ml_collections import ConfigDict
 
 from layernas.errors import UserError
 from layernas.experiment import cli
+from layernas.experiment import host_flags
 
 _ARCHITECTURE = flags.DEFINE_string(
     'architecture', None, 'A result.json, or the name of a published network.',
@@ -29,8 +30,12 @@ def main() -> None:
   """Trains and tests."""
   # JAX is slow to import; a wrong flag is answered before.
   from layernas.experiment import final  # noqa: PLC0415
+  from layernas.training import hosts  # noqa: PLC0415
 
-  architecture = final.read_architecture(_ARCHITECTURE.value)
+  host_flags.join()
+  architecture = hosts.on_all(
+      lambda: final.read_architecture(_ARCHITECTURE.value)
+  )
   if _CONFIG.value is None and architecture.config:
     config = ConfigDict(architecture.config).lock()
   else:

@@ -18,7 +18,8 @@ class Checkpoints:
 
   A save is atomic: a kill in the middle of it leaves the one before. Where the
   newest cannot be read, `restore` says so, sets it aside and takes the one
-  before.
+  before. Where several processes run, only the one that opens the directory
+  takes part.
   """
 
   def __init__(
@@ -35,11 +36,20 @@ class Checkpoints:
     if not re.match(r'^\w+://', str(directory)):
       self._directory = self._directory.resolve()
     self._with_tree = with_tree
+    alone = _this_process_alone()
     self._options = ocp.CheckpointManagerOptions(
         max_to_keep=keep,
+        create=False,
         cleanup_tmp_directories=True,
         enable_async_checkpointing=with_tree,
+        multiprocessing_options=alone,
     )
+    self._handlers = {
+        'record': ocp.JsonCheckpointHandler(multiprocessing_options=alone),
+        'tree': ocp.StandardCheckpointHandler(multiprocessing_options=alone),
+    }
+    if not with_tree:
+      del self._handlers['tree']
     self._manager = self._open()
 
   def save(self, step: int, record: Any, tree: Any = None) -> None:
@@ -109,7 +119,10 @@ class Checkpoints:
     self._manager.close()
 
   def _open(self) -> ocp.CheckpointManager:
-    return ocp.CheckpointManager(self._directory, options=self._options)
+    self._directory.mkdir(parents=True, exist_ok=True)
+    return ocp.CheckpointManager(
+        self._directory, options=self._options, item_handlers=self._handlers
+    )
 
   def _read(
       self, step: int, template: Any, check: Callable[[Any], None] | None
@@ -125,6 +138,17 @@ class Checkpoints:
   def _read_item(self, step: int, name: str, args: Any) -> Any:
     args = ocp.args.Composite(**{name: args})
     return self._manager.restore(step, args=args)[name]
+
+
+def _this_process_alone() -> ocp.options.MultiprocessingOptions:
+  """Orbax's barriers would wait for processes that do not save."""
+  if jax.process_count() == 1:
+    return ocp.options.MultiprocessingOptions()
+  index = jax.process_index()
+  return ocp.options.MultiprocessingOptions(
+      primary_host=index, active_processes={index},
+      barrier_sync_key_prefix=f'process{index}',
+  )
 
 
 def _first_line(error: Exception) -> str:

@@ -6,15 +6,19 @@ import shutil
 import tempfile
 
 import hypothesis
+import pytest
 
 _ROOT = str(pathlib.Path(__file__).parent.parent)
 
 # The same results on every machine, and no accelerator taken from a program
 # that a test starts.
 os.environ.setdefault('JAX_PLATFORMS', 'cpu')
-# Networks that several tests train are compiled once.
-_COMPILED = tempfile.mkdtemp(prefix='layernas-tests-')
-os.environ['JAX_COMPILATION_CACHE_DIR'] = _COMPILED
+# Networks that several tests train are compiled once, whoever runs the tests.
+_IS_WORKER = 'PYTEST_XDIST_WORKER' in os.environ
+if not _IS_WORKER:
+  os.environ['JAX_COMPILATION_CACHE_DIR'] = tempfile.mkdtemp(
+      prefix='layernas-tests-'
+  )
 # Programs that a test starts find the package as the test itself does.
 os.environ['PYTHONPATH'] = os.pathsep.join(
     filter(None, (_ROOT, os.environ.get('PYTHONPATH')))
@@ -25,6 +29,17 @@ hypothesis.settings.register_profile('suite', deadline=None, derandomize=True)
 hypothesis.settings.load_profile('suite')
 
 
+@pytest.fixture(scope='session', name='imagenet')
+def _imagenet(tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
+  """Holds a small imagenet2012."""
+  from tests import imagenet
+
+  directory = tmp_path_factory.mktemp('imagenet')
+  imagenet.prepare(directory)
+  return directory
+
+
 def pytest_sessionfinish() -> None:
   """Removes the compiled programs."""
-  shutil.rmtree(_COMPILED, ignore_errors=True)
+  if not _IS_WORKER:
+    shutil.rmtree(os.environ['JAX_COMPILATION_CACHE_DIR'], ignore_errors=True)

@@ -127,12 +127,14 @@ def test_failing_program_gives_its_exit_code(checkout):
 
 def test_test_command_runs_ruff_and_then_pytest_in_the_root(checkout, tmp_path):
   checkout.run('test')
+  parallel = '--numprocesses=logical --dist=loadfile'
   assert checkout.take_log() == [
-      *checkout.installation(), 'ruff check', f'pytest  in {checkout.root}',
+      *checkout.installation(), 'ruff check',
+      f'pytest {parallel} in {checkout.root}',
   ]
   checkout.run('test', '-k', 'one thing', cwd=tmp_path)
   assert checkout.take_log() == [
-      'ruff check', f'pytest -k one thing in {checkout.root}',
+      'ruff check', f'pytest {parallel} -k one thing in {checkout.root}',
   ]
 
 

@@ -14,6 +14,7 @@ from layernas.networks.space import NetworkSpace
 from layernas.search import Candidate
 from layernas.search import Evaluation
 from layernas.search import Status
+from layernas.training import hosts
 from layernas.training.train import NonFiniteLossError
 from layernas.training.train import train_and_evaluate
 
@@ -24,7 +25,8 @@ Report = Callable[[Candidate, int, Mapping[str, float]], None]
 class TrainingEvaluator:
   """Trains each candidate on the training images, rewards validation accuracy.
 
-  A candidate that was interrupted goes on from its last checkpoint.
+  A candidate that was interrupted goes on from its last checkpoint. Where
+  several processes run, each trains its share, and process 0 writes.
   """
 
   def __init__(
@@ -87,13 +89,15 @@ class TrainingEvaluator:
   def clean(self, candidate: Candidate) -> None:
     """Removes the checkpoints of a candidate whose trial is recorded."""
     directory = self._directory(candidate)
-    if directory.exists():
+    if hosts.is_first() and directory.exists():
       directory.rmtree()
 
   def _directory(self, candidate: Candidate) -> epath.Path:
     return self._workdir / 'candidates' / f'{candidate.id:06d}'
 
   def _write_traceback(self, candidate: Candidate) -> None:
+    if not hosts.is_first():
+      return
     directory = self._workdir / 'failures'
     directory.mkdir(parents=True, exist_ok=True)
     path = directory / f'{candidate.id:06d}.txt'

@@ -12,6 +12,7 @@ from layernas.data.dataset import Dataset
 from layernas.data.registry import load_dataset
 from layernas.errors import Preempted
 from layernas.errors import UserError
+from layernas.experiment.host_checks import check_same_run
 from layernas.experiment.plots import save_comparison
 from layernas.experiment.progress import StepProgress
 from layernas.experiment.progress import comparison_table
@@ -27,6 +28,7 @@ from layernas.networks.reference import scale_width
 from layernas.networks.space import check_image_size
 from layernas.networks.spec import NetworkSpec
 from layernas.networks.spec_json import spec_from_dict
+from layernas.training import hosts
 from layernas.training import preemption
 from layernas.training.checks import check_batches
 from layernas.training.checks import check_training
@@ -135,15 +137,14 @@ def run_final(
   Raises:
     UserError: something in config or workdir is wrong.
   """
-  check_training(config, 'final')
-  dataset = load_dataset(config.data)
-  check_batches(config, dataset, 'all_train', 'final')
-  networks = _networks(config, architecture, dataset)
+  dataset, networks = hosts.on_all(lambda: _prepared(config, architecture))
+  check_same_run(config, dataset)
+  hosts.agree('networks', [networks[name].to_dict() for name in networks])
   recipe = config.copy_and_resolve_references()
   with recipe.unlocked():
     recipe.training = config.final
   directory = Workdir(workdir)
-  directory.open(config)
+  hosts.on_first(lambda: directory.open(config))
   with contextlib.ExitStack() as stack:
     stack.callback(directory.close)
     stack.enter_context(preemption.listening())
@@ -152,13 +153,20 @@ def run_final(
         _train_network(name, network, recipe, dataset, directory)
         for name, network in networks.items()
     ]
-    _report(rows, config, directory)
+    for row in rows:
+      row['mean'] = statistics.fmean(row['accuracies'])
+    if hosts.is_first():
+      _report(rows, config, directory)
   return rows
 
 
-def _networks(
-    config: Any, architecture: NamedNetwork, dataset: Dataset
-) -> dict[str, NetworkSpec]:
+def _prepared(
+    config: Any, architecture: NamedNetwork
+) -> tuple[Dataset, dict[str, NetworkSpec]]:
+  """Data set and networks by name; writes nothing."""
+  check_training(config, 'final')
+  dataset = load_dataset(config.data)
+  check_batches(config, dataset, 'all_train', 'final')
   shape = dataset.image_size, dataset.num_classes
   check_image_size(architecture.network, dataset.image_size)
   networks = {architecture.name: architecture.network}
@@ -169,7 +177,7 @@ def _networks(
     networks['width-scaled reference'] = width_scaled(
         default, madds, config.reference.divisor, *shape
     )
-  return networks
+  return dataset, networks
 
 
 def _train_network(
@@ -197,18 +205,21 @@ def _train_seed(
 ) -> dict[str, float]:
   """Metrics of one training, read back where it is finished."""
   run = f'{name.replace(" ", "_")}/seed{seed}'
-  done = directory.read_json(f'{run}/metrics.json')
+  file = f'{run}/metrics.json'
+  done = hosts.on_first(lambda: directory.read_json(file))
   if done is not None:
     return done
   if preemption.noticed():
     raise Preempted(f'{run} has not begun')
   scalars = Scalars(directory.path / 'tensorboard')
   steps = training_steps(recipe.training, dataset.num_examples('all_train'))
-  with StepProgress(f'{name}, seed {seed}', steps) as progress:
+  console = new_console(quiet=not hosts.is_first())
+  with StepProgress(f'{name}, seed {seed}', steps, console) as progress:
 
     def logged(step: int, metrics: Any) -> None:
       progress.stepped(step, metrics)
-      scalars.write(run, step, metrics)
+      if hosts.is_first():
+        scalars.write(run, step, metrics)
 
     result = train_and_evaluate(
         recipe, network, directory.path / run, seed=seed, dataset=dataset,
@@ -219,15 +230,15 @@ def _train_seed(
         f' {result.seconds:.0f} s'
     )
   scalars.close()
-  directory.write_json(f'{run}/metrics.json', dict(result.metrics))
-  return dict(result.metrics)
+  metrics = hosts.told(dict(result.metrics))
+  if hosts.is_first():
+    directory.write_json(file, metrics)
+  return metrics
 
 
 def _report(
     rows: list[dict[str, Any]], config: Any, directory: Workdir
 ) -> None:
-  for row in rows:
-    row['mean'] = statistics.fmean(row['accuracies'])
   directory.write_json(
       'final.json',
       {'networks': rows, 'versions': versions(), 'config': config.to_dict()},

@@ -113,14 +113,15 @@ class SearchProgress(_Bars):
 class StepProgress(_Bars):
   """A bar of the steps of one training; use as a context."""
 
-  def __init__(self, name: str, steps: int):
+  def __init__(self, name: str, steps: int, console: Console | None = None):
     """Prepares.
 
     Args:
       name: of what is trained.
       steps: in all.
+      console: to print on.
     """
-    super().__init__()
+    super().__init__(console)
     self._task = self._progress.add_task(name, total=steps, note='compiling')
 
   def stepped(self, step: int, metrics: Mapping[str, float]) -> None:
@@ -128,9 +129,13 @@ class StepProgress(_Bars):
     self._stepped(self._task, step, metrics)
 
 
-def new_console() -> Console:
-  """Where everything is printed; lines are not cut to the terminal."""
-  return Console(soft_wrap=True, highlight=False)
+def new_console(quiet: bool = False) -> Console:
+  """Where everything is printed; lines are not cut to the terminal.
+
+  Args:
+    quiet: prints nothing.
+  """
+  return Console(soft_wrap=True, highlight=False, quiet=quiet)
 
 
 def trial_line(trial: Trial, search: Search) -> str:

@@ -1,6 +1,11 @@
-"""Runs a search: ask, evaluate, tell, record, report."""
+"""Runs a search: ask, evaluate, tell, record, report.
+
+Several processes run it together: each asks the same search, process 0's
+candidates and evaluations count, and it alone writes.
+"""
 
 import contextlib
+import dataclasses
 from typing import Any
 
 from etils import epath
@@ -9,21 +14,18 @@ from ml_collections import config_dict
 from layernas.data.registry import load_dataset
 from layernas.errors import Preempted
 from layernas.experiment.evaluator import TrainingEvaluator
-from layernas.experiment.history import History
-from layernas.experiment.plots import save_pareto
-from layernas.experiment.progress import SearchProgress
-from layernas.experiment.progress import opening_lines
-from layernas.experiment.progress import summary_table
-from layernas.experiment.report import layer_tables
+from layernas.experiment.host_checks import check_same_run
 from layernas.experiment.report import search_result
-from layernas.experiment.scalars import Scalars
+from layernas.experiment.search_record import NoRecord
+from layernas.experiment.search_record import SearchRecord
 from layernas.experiment.setup import make_problem
 from layernas.experiment.setup import make_search
 from layernas.experiment.setup import make_space
-from layernas.experiment.trace_page import write_trace
-from layernas.experiment.workdir import Workdir
 from layernas.search import Search
+from layernas.search import Trial
 from layernas.search.trace import Trace
+from layernas.search.trial import trial_from_dict
+from layernas.training import hosts
 from layernas.training import preemption
 from layernas.training.checks import check_batches
 from layernas.training.checks import check_training
@@ -47,6 +49,30 @@ def run_search(
     UserError: something in config or workdir is wrong; the workdir has not
       been touched.
   """
+  space, dataset, search, trace = hosts.on_all(lambda: _prepared(config))
+  check_same_run(config, dataset)
+  record = SearchRecord(workdir) if hosts.is_first() else NoRecord()
+  with contextlib.ExitStack() as stack:
+    stack.enter_context(record)
+    stack.enter_context(preemption.listening())
+    trials = hosts.on_first(lambda: record.open(config))
+    search.replay(map(trial_from_dict, trials))
+    enable_compilation_cache(epath.Path(workdir) / 'compilation_cache')
+    steps = training_steps(config.training, dataset.num_examples('train'))
+    record.begin(search, steps)
+    evaluator = TrainingEvaluator(
+        config, space, dataset, workdir, record.stepped
+    )
+    _loop(search, evaluator, record)
+    result = search_result(
+        search, space, config, dataset.image_size, dataset.num_classes
+    )
+    record.finish(result, {'run': _facts(config, search), **trace.to_dict()})
+  return result
+
+
+def _prepared(config: config_dict.ConfigDict) -> tuple[Any, ...]:
+  """Space, data set, search and its trace; writes nothing."""
   check_training(config)
   space = make_space(config.space)
   dataset = load_dataset(config.data)
@@ -55,76 +81,24 @@ def run_search(
       config, space, dataset.image_size, dataset.num_classes
   )
   search = make_search(config, problem)
-  trace = Trace(problem, search.strategy)
-  directory = Workdir(workdir)
-  directory.open(config)
-  with contextlib.ExitStack() as stack:
-    stack.callback(directory.close)
-    stack.enter_context(preemption.listening())
-    history = History(directory.path)
-    stack.callback(history.close)
-    search.replay(history.trials)
-    enable_compilation_cache(directory.path / 'compilation_cache')
-    progress = SearchProgress(
-        search,
-        training_steps(config.training, dataset.num_examples('train')),
-    )
-    for line in opening_lines(search):
-      progress.say(line)
-    if history.trials:
-      progress.say(f'{len(history.trials)} trials are finished already')
-    scalars = Scalars(directory.path / 'tensorboard')
-    stack.callback(scalars.close)
-
-    def logged(candidate: Any, step: int, metrics: Any) -> None:
-      progress.stepped(step, metrics)
-      scalars.write(f'trials/{candidate.id:06d}', step, metrics)
-
-    evaluator = TrainingEvaluator(
-        config, space, dataset, directory.path, logged
-    )
-    with progress:
-      _loop(search, evaluator, history, progress, scalars, directory)
-    result = search_result(
-        search, space, config, dataset.image_size, dataset.num_classes
-    )
-    _finish(result, search, directory, progress)
-    write_trace({'run': _facts(config, search), **trace.to_dict()}, directory)
-  return result
+  return space, dataset, search, Trace(problem, search.strategy)
 
 
 def _loop(
-    search: Search, evaluator: TrainingEvaluator, history: History,
-    progress: SearchProgress, scalars: Scalars, directory: Workdir,
+    search: Search, evaluator: TrainingEvaluator, record: NoRecord
 ) -> None:
   """Evaluates one candidate after another until the search stops."""
   while candidates := search.ask():
     if preemption.noticed():
       raise Preempted(f'{len(search.trials)} trials are finished')
     [candidate] = candidates
-    progress.began(candidate)
-    search.tell(candidate.id, evaluator(candidate))
-    trial = search.trials[-1]
-    history.append(trial)
-    directory.write_json('tables.json', layer_tables(search))
+    hosts.agree('next candidate', dataclasses.asdict(candidate))
+    record.began(candidate)
+    trial = Trial(candidate, evaluator(candidate))
+    trial = trial_from_dict(hosts.told(trial.to_dict()))
+    search.tell(candidate.id, trial.evaluation)
+    record.finished(search.trials[-1])
     evaluator.clean(candidate)
-    scalars.trial(trial, search)
-    scalars.close(f'trials/{candidate.id:06d}')
-    progress.finished(trial)
-
-
-def _finish(
-    result: dict[str, Any], search: Search, directory: Workdir,
-    progress: SearchProgress,
-) -> None:
-  """Writes the results and says where they lie."""
-  directory.write_json('tables.json', layer_tables(search))
-  directory.write_json('result.json', result)
-  if any(trial.ok for trial in search.trials):
-    save_pareto(search, directory.path / 'pareto.png')
-  progress.console.print(summary_table(result))
-  progress.say(f'results: {directory.path}/result.json, pareto.png,'
-               ' tables.json, trace.html, trials.jsonl')
 
 
 def _facts(config: config_dict.ConfigDict, search: Search) -> dict[str, Any]:

@@ -12,11 +12,16 @@ from etils import epath
 from layernas.checkpoints import Checkpoints
 from layernas.errors import UserError
 from layernas.networks.spec import NetworkSpec
+from layernas.training import hosts
 from layernas.training.state import TrainState
 
 
 class TrainingCheckpoints:
-  """Checkpoints and clock of the training of one network; a context."""
+  """Checkpoints and clock of the training of one network; a context.
+
+  Process 0 reads and writes; the others go on with what it read, so that they
+  need not see its directory.
+  """
 
   def __init__(
       self, config: Any, network: NetworkSpec, seed: int, split: str,
@@ -62,16 +67,24 @@ class TrainingCheckpoints:
     Raises:
       UserError: the checkpoints are those of another training.
     """
-    found = self._checkpoints.restore(state, self._check)
-    if not found:
+    found: list[Any] = []
+
+    def read() -> Any:
+      found.extend(self._checkpoints.restore(state, self._check) or [None])
+      return found[0]
+
+    record = hosts.on_first(read)
+    if record is None:
       return state
-    record, state = found
     self._earlier = record['seconds']
+    state = hosts.told_arrays(found[1] if found else state)
     logging.info('going on at step %d', int(state.step))
     return state
 
   def save(self, step: int, state: TrainState) -> None:
     """Saves a state that is not replicated."""
+    if not self._checkpoints:
+      return
     record = {'fingerprint': self._fingerprint, 'seconds': self.seconds()}
     self._checkpoints.save(step, record, jax.device_get(state))
 
@@ -83,8 +96,10 @@ class TrainingCheckpoints:
       )
 
   def __enter__(self) -> 'TrainingCheckpoints':
-    self._checkpoints = Checkpoints(self._directory)
+    if hosts.is_first():
+      self._checkpoints = Checkpoints(self._directory)
     return self
 
   def __exit__(self, *error: object) -> None:
-    self._checkpoints.close()
+    if self._checkpoints:
+      self._checkpoints.close()

@@ -90,13 +90,13 @@ def check_batches(
     UserError: names the field, its value and what is allowed.
   """
   training = getattr(config, section)
-  devices = jax.local_device_count()
+  devices = jax.device_count()
   for field in ('batch_size', 'evaluation_batch_size'):
     value = getattr(training, field)
     if value % devices:
       raise UserError(
           f'{section}.{field}: {value}: allowed are multiples of {devices}, the'
-          ' number of devices'
+          f' number of devices{_of_processes()}'
       )
   examples = dataset.num_examples(split)
   if training.batch_size > examples:
@@ -104,6 +104,11 @@ def check_batches(
         f'{section}.batch_size: {training.batch_size}: allowed is at most'
         f' {examples}, the number of images in split {split!r}'
     )
+
+
+def _of_processes() -> str:
+  count = jax.process_count()
+  return f' of all {count} processes' if count > 1 else ''
 
 
 def _check_choice(field: str, value: Any, allowed: Any) -> None:

@@ -1,8 +1,6 @@
 """Small data sets of every source; the TFDS one is a real set on disk."""
 
 import functools
-import io
-import tarfile
 
 import ml_collections
 import numpy as np
@@ -140,66 +138,6 @@ def _tfds_directory(tmp_path_factory):
     ).download_and_prepare(
         download_config=tfds.download.DownloadConfig(num_shards=3)
     )
-  return directory
-
-
-IMAGENET_CLASSES = {3: 21, 998: 20}
-"""Training images of each class of the made-up ImageNet."""
-
-IMAGENET_TEST = 13
-"""Its official validation images."""
-
-
-def imagenet_image(number):
-  """JPEG bytes of a colourful image, not square, that no other number gives."""
-  rng = np.random.default_rng(number)
-  coarse = rng.integers(0, 256, (6, 8, 3), dtype=np.uint8)
-  size = (90 + number % 7, 70 + number % 5)
-  image = Image.fromarray(coarse).resize(size, Image.Resampling.BICUBIC)
-  file = io.BytesIO()
-  image.save(file, 'jpeg', quality=90)
-  return file.getvalue()
-
-
-def write_imagenet_archives(directory, names):
-  """Writes the two files that have to be fetched by hand."""
-
-  def add(archive, name, data):
-    member = tarfile.TarInfo(name)
-    member.size = len(data)
-    archive.addfile(member, io.BytesIO(data))
-
-  directory.mkdir(parents=True)
-  with tarfile.open(directory / 'ILSVRC2012_img_train.tar', 'w') as train:
-    for label, count in IMAGENET_CLASSES.items():
-      inner = io.BytesIO()
-      with tarfile.open(fileobj=inner, mode='w') as synset:
-        for number in range(count):
-          image = imagenet_image(1000 * label + number)
-          add(synset, f'{names[label]}_{number}.JPEG', image)
-      add(train, f'{names[label]}.tar', inner.getvalue())
-  with tarfile.open(directory / 'ILSVRC2012_img_val.tar', 'w') as validation:
-    for number in range(1, IMAGENET_TEST + 1):
-      name = f'ILSVRC2012_val_{number:08d}.JPEG'
-      add(validation, name, imagenet_image(number))
-
-
-@pytest.fixture(scope='session', name='imagenet')
-def _imagenet(tmp_path_factory):
-  """Holds imagenet2012 as its real builder prepares it, in three shards."""
-  import tensorflow_datasets as tfds
-
-  directory = tmp_path_factory.mktemp('imagenet')
-  builder = tfds.builder(
-      'imagenet2012', data_dir=directory, file_format='tfrecord'
-  )
-  archives = directory / 'downloads' / 'manual'
-  write_imagenet_archives(archives, builder.info.features['label'].names)
-  builder.download_and_prepare(
-      download_config=tfds.download.DownloadConfig(
-          manual_dir=archives, num_shards=3
-      )
-  )
   return directory
 
 

@@ -13,6 +13,7 @@ from PIL import Image
 from layernas.data.dataset import HostShare
 from layernas.data.registry import load_dataset
 from layernas.errors import UserError
+from tests import imagenet as imagenet_set
 from tests.data import conftest
 
 SIDE = 56
@@ -74,11 +75,11 @@ def test_evaluation_sees_the_centre_of_every_image(dataset):
   (batch,) = dataset.evaluation_batches('all_train', 41)
   numbers = {
       1000 * label + number: label
-      for label, count in conftest.IMAGENET_CLASSES.items()
+      for label, count in imagenet_set.CLASSES.items()
       for number in range(count)
   }
   expected = {
-      number: central_square(conftest.imagenet_image(number))
+      number: central_square(imagenet_set.image(number))
       for number in numbers
   }
   for image, label in zip(batch['image'], batch['label'], strict=True):
@@ -100,7 +101,7 @@ def test_the_official_images_count_once(dataset, batch_size):
   batches = list(dataset.evaluation_batches('test', batch_size))
   masks = np.concatenate([batch['mask'] for batch in batches])
   images = np.concatenate([batch['image'] for batch in batches])
-  assert masks.sum() == conftest.IMAGENET_TEST
+  assert masks.sum() == imagenet_set.TEST_IMAGES
   np.testing.assert_array_equal(images[masks == 1], whole['image'])
 
 
@@ -145,7 +146,7 @@ def test_the_command_of_the_message_prepares_it(tmp_path):
   names = tfds.builder('imagenet2012', data_dir=tmp_path).info.features[
       'label'
   ].names
-  conftest.write_imagenet_archives(tmp_path / 'downloads' / 'manual', names)
+  imagenet_set.write_archives(tmp_path / 'downloads' / 'manual', names)
   command = shlex.split(message.partition(' and run: ')[2])
   assert command[0] == 'python'
   done = subprocess.run(

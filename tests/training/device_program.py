@@ -23,7 +23,7 @@ from tests.training import small
 
 STEPS = 10
 BATCH = 32
-PARTS = 4
+PARTS = 8
 
 
 def train(config, network, steps, batch_size=BATCH) -> TrainState:
@@ -55,7 +55,7 @@ def own_statistics(config) -> TrainState:
 
 
 def statistics_of_parts(config) -> list[dict]:
-  """Batch statistics after each quarter of the first batch on its own."""
+  """Batch statistics after each eighth of the first batch on its own."""
   model = create_model(config, small.NETWORK, small.CLASSES)
   model = model.clone(axis_name=None)
   variables = initial_variables(model, small.SIDE, seed=0)

@@ -117,7 +117,7 @@ def test_warmup_is_shorter_than_training(section, warmup) -> None:
 @pytest.mark.parametrize('field', ['batch_size', 'evaluation_batch_size'])
 @pytest.mark.parametrize('section', ['training', 'final'])
 def test_batches_divide_over_the_devices(monkeypatch, field, section) -> None:
-  monkeypatch.setattr(jax, 'local_device_count', lambda: 4)
+  monkeypatch.setattr(jax, 'device_count', lambda: 4)
   data = small.dataset()
   check_batches(_config(section, field, 12), data, 'train', section)
   with pytest.raises(UserError) as error:

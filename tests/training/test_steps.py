@@ -1,4 +1,4 @@
-"""Tests of layernas.training.steps, on one and on four devices."""
+"""Tests of layernas.training.steps, on one and on eight devices."""
 
 import os
 import subprocess
@@ -26,10 +26,10 @@ from tests.training import small
 
 @pytest.fixture(scope='module', name='on_devices')
 def _on_devices(tmp_path_factory):
-  """What the program writes on 1 and on 4 devices."""
+  """What the program writes on 1 and on 8 devices."""
   directory = tmp_path_factory.mktemp('devices')
   written = {}
-  for devices in (1, 4):
+  for devices in (1, 8):
     file = directory / f'{devices}.npz'
     subprocess.run(
         [sys.executable, '-m', 'tests.training.device_program', file],
@@ -200,25 +200,25 @@ def test_evaluation_normalises_by_the_averages_and_skips_padding() -> None:
   _assert_close(sums, expected, 1e-5)
 
 
-def test_four_devices_train_as_one_does(on_devices) -> None:
-  one, four = on_devices[1], on_devices[4]
+def test_eight_devices_train_as_one_does(on_devices) -> None:
+  one, eight = on_devices[1], on_devices[8]
   names = [name for name in one if name.startswith('sync/')]
   for kind in ('params', 'batch_stats', 'ema', 'loss'):
     assert any(kind in name for name in names)
   for name in names:
-    assert four[name].shape[0] == 4
-    for copy in four[name]:
+    assert eight[name].shape[0] == 8
+    for copy in eight[name]:
       np.testing.assert_allclose(
           copy, one[name][0], rtol=1e-5, atol=1e-5, err_msg=name
       )
 
 
-def test_four_devices_evaluate_as_one_does(on_devices) -> None:
-  one, four = on_devices[1], on_devices[4]
+def test_eight_devices_evaluate_as_one_does(on_devices) -> None:
+  one, eight = on_devices[1], on_devices[8]
   names = [name for name in one if name.startswith('metrics')]
   assert len(names) == 3
   for name in names:
-    np.testing.assert_allclose(four[name], one[name], rtol=1e-5, atol=1e-5)
+    np.testing.assert_allclose(eight[name], one[name], rtol=1e-5, atol=1e-5)
 
 
 def test_without_sync_the_statistics_are_the_devices_mean(on_devices) -> None:
@@ -228,7 +228,7 @@ def test_without_sync_the_statistics_are_the_devices_mean(on_devices) -> None:
   )
   assert mean
   for name, value in mean.items():
-    for copy in on_devices[4][name]:
+    for copy in on_devices[8][name]:
       np.testing.assert_allclose(
           copy, value, rtol=1e-5, atol=1e-5, err_msg=name
       )

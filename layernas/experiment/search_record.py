@@ -1,0 +1,136 @@
+"""What a search writes and shows; process 0 alone does."""
+
+import contextlib
+from collections.abc import Mapping
+from typing import Any
+from typing import Self
+
+from etils import epath
+from ml_collections import config_dict
+
+from layernas.experiment.history import History
+from layernas.experiment.plots import save_pareto
+from layernas.experiment.progress import SearchProgress
+from layernas.experiment.progress import opening_lines
+from layernas.experiment.progress import summary_table
+from layernas.experiment.report import layer_tables
+from layernas.experiment.scalars import Scalars
+from layernas.experiment.trace_page import write_trace
+from layernas.experiment.workdir import Workdir
+from layernas.search import Candidate
+from layernas.search import Search
+from layernas.search import Trial
+
+
+class NoRecord:
+  """What the other processes write and show: nothing. A context."""
+
+  def begin(self, search: Search, steps: int) -> None:
+    """The search is about to go on."""
+
+  def began(self, candidate: Candidate) -> None:
+    """A candidate begins to train."""
+
+  def stepped(
+      self, candidate: Candidate, step: int, metrics: Mapping[str, float]
+  ) -> None:
+    """A candidate has come to a step."""
+
+  def finished(self, trial: Trial) -> None:
+    """A trial is finished."""
+
+  def finish(self, result: Mapping[str, Any], trace: Mapping[str, Any]) -> None:
+    """The search is finished."""
+
+  def __enter__(self) -> Self:
+    return self
+
+  def __exit__(self, *error: object) -> None:
+    pass
+
+
+class SearchRecord(NoRecord):
+  """Workdir, history, TensorBoard, progress and results of a search."""
+
+  def __init__(self, workdir: epath.PathLike):
+    """Names the directory; `open` comes next.
+
+    Args:
+      workdir: of the run.
+    """
+    self._directory = Workdir(workdir)
+    self._exits = contextlib.ExitStack()
+
+  def open(self, config: config_dict.ConfigDict) -> list[dict[str, Any]]:
+    """Takes the workdir.
+
+    Args:
+      config: of the run.
+
+    Returns:
+      The trials that are finished already, as `Trial.to_dict` gives them.
+
+    Raises:
+      UserError: it belongs to another config, is in use or is damaged.
+    """
+    self._directory.open(config)
+    self._exits.callback(self._directory.close)
+    self._history = History(self._directory.path)
+    self._exits.callback(self._history.close)
+    self._scalars = Scalars(self._directory.path / 'tensorboard')
+    self._exits.callback(self._scalars.close)
+    return [trial.to_dict() for trial in self._history.trials]
+
+  def begin(self, search: Search, steps: int) -> None:
+    """Shows what is searched and begins the progress bars.
+
+    Args:
+      search: with the finished trials replayed.
+      steps: of every candidate.
+    """
+    self._search = search
+    self._progress = SearchProgress(search, steps)
+    for line in opening_lines(search):
+      self._progress.say(line)
+    if search.trials:
+      self._progress.say(f'{len(search.trials)} trials are finished already')
+    self._exits.enter_context(self._progress)
+
+  def began(self, candidate: Candidate) -> None:
+    """Shows a candidate that begins to train."""
+    self._progress.began(candidate)
+
+  def stepped(
+      self, candidate: Candidate, step: int, metrics: Mapping[str, float]
+  ) -> None:
+    """Shows and writes the metrics of a step."""
+    self._progress.stepped(step, metrics)
+    self._scalars.write(f'trials/{candidate.id:06d}', step, metrics)
+
+  def finished(self, trial: Trial) -> None:
+    """Records a trial; on return it is on disk."""
+    self._history.append(trial)
+    self._directory.write_json('tables.json', layer_tables(self._search))
+    self._scalars.trial(trial, self._search)
+    self._scalars.close(f'trials/{trial.candidate.id:06d}')
+    self._progress.finished(trial)
+
+  def finish(self, result: Mapping[str, Any], trace: Mapping[str, Any]) -> None:
+    """Writes the results and says where they lie.
+
+    Args:
+      result: content of result.json.
+      trace: content of trace.json.
+    """
+    directory = self._directory
+    directory.write_json('tables.json', layer_tables(self._search))
+    directory.write_json('result.json', result)
+    if any(trial.ok for trial in self._search.trials):
+      save_pareto(self._search, directory.path / 'pareto.png')
+    write_trace(trace, directory)
+    self._progress.console.print(summary_table(result))
+    self._progress.say(f'results: {directory.path}/result.json, pareto.png,'
+                       ' tables.json, trace.html, trials.jsonl')
+
+  def __exit__(self, *error: object) -> None:
+    self._exits.close()

@@ -1,0 +1,197 @@
+"""Several processes that run one program together, one per host.
+
+Every process runs the same code on its own devices and its own share of every
+batch. Process 0 decides and writes; what it decides is told to the others, and
+what all must have in common is compared. With one process nothing is sent.
+
+All processes call these functions equally often and in the same order.
+"""
+
+import json
+import sys
+from collections.abc import Callable
+from typing import Any
+from typing import TypeVar
+
+import jax
+import numpy as np
+from jax.experimental import multihost_utils
+
+from layernas.errors import UserError
+
+Value = TypeVar('Value')
+
+AUTO = 'auto'
+"""As a coordinator: the platform knows it (TPU slices, Slurm, Open MPI)."""
+
+
+def join(
+    coordinator: str, count: int | None = None, index: int | None = None
+) -> None:
+  """Makes this process one of several; before anything is computed.
+
+  Args:
+    coordinator: host:port of process 0, or `AUTO`; '' stays alone.
+    count: number of processes; None where the platform knows.
+    index: of this process, 0 <= index < count; None likewise.
+
+  Raises:
+    UserError: the platform does not know, or the others did not come.
+  """
+  if not coordinator:
+    return
+  print(
+      f'waiting for the other processes at {coordinator}, for five minutes at'
+      ' most', file=sys.stderr,
+  )
+  address = None if coordinator == AUTO else coordinator
+  try:
+    jax.distributed.initialize(address, count, index)
+  except (RuntimeError, ValueError) as error:
+    raise UserError(
+        f'flag --coordinator: {coordinator!r}: {error}: allowed are host:port'
+        ' of process 0 with --process_count and --process_index, or'
+        f' {AUTO!r} where the platform knows them (TPU slices, Slurm, Open MPI)'
+    ) from error
+
+
+def is_first() -> bool:
+  """Whether this is process 0, which decides and writes."""
+  return jax.process_index() == 0
+
+
+def told(value: Any) -> Any:
+  """What process 0 has.
+
+  Args:
+    value: JSON types; that of other processes is ignored.
+
+  Returns:
+    The value of process 0.
+  """
+  if jax.process_count() == 1:
+    return value
+  return _gathered(value if is_first() else None)[0]
+
+
+def told_arrays(tree: Any) -> Any:
+  """What process 0 has, to the bit.
+
+  Args:
+    tree: NumPy arrays; in other processes of the same shapes and dtypes.
+
+  Returns:
+    The tree of process 0.
+  """
+  if jax.process_count() == 1:
+    return tree
+  leaves, structure = jax.tree.flatten(jax.tree.map(np.asarray, tree))
+  # As bytes: a sum over processes would make 0.0 of -0.0.
+  flat = np.concatenate([
+      np.frombuffer(leaf.tobytes(), np.uint8) for leaf in leaves
+  ])
+  flat = np.asarray(multihost_utils.broadcast_one_to_all(flat), np.uint8)
+  parts = np.split(flat, np.cumsum([leaf.nbytes for leaf in leaves])[:-1])
+  return jax.tree.unflatten(structure, [
+      np.frombuffer(part.tobytes(), leaf.dtype).reshape(leaf.shape)
+      for part, leaf in zip(parts, leaves, strict=True)
+  ])
+
+
+def on_first(function: Callable[[], Value]) -> Value:
+  """Calls a function in process 0 alone.
+
+  Args:
+    function: returns JSON types.
+
+  Returns:
+    Its result, in every process.
+
+  Raises:
+    UserError: it raised one; every process does.
+  """
+  if jax.process_count() == 1:
+    return function()
+  outcome = _outcome(function) if is_first() else None
+  value, error = _gathered(outcome)[0]
+  if error is not None:
+    raise UserError(error)
+  return value
+
+
+def on_all(function: Callable[[], Value]) -> Value:
+  """Calls a function in every process.
+
+  Args:
+    function: prepares something on this host.
+
+  Returns:
+    Its result here.
+
+  Raises:
+    UserError: one of the processes raised one; every process does.
+  """
+  if jax.process_count() == 1:
+    return function()
+  kept = []
+
+  def kept_here() -> None:
+    kept.append(function())
+
+  for index, (_, error) in enumerate(_gathered(_outcome(kept_here))):
+    if error is not None:
+      raise UserError(f'process {index}: {error}')
+  return kept[0]
+
+
+def agree(what: str, value: Any) -> None:
+  """Checks that every process has the same.
+
+  Args:
+    what: name of the value, for the message.
+    value: JSON types.
+
+  Raises:
+    UserError: they differ; every process raises it.
+  """
+  if jax.process_count() == 1:
+    return
+  first, *others = _gathered(value)
+  for index, other in enumerate(others, 1):
+    if other != first:
+      where, one, another = _difference(what, first, other)
+      raise UserError(
+          f'{where}: process 0 has {one!r}, process {index} has {another!r}:'
+          ' allowed is the same in every process'
+      )
+
+
+def _outcome(function: Callable[[], Any]) -> tuple[Any, str | None]:
+  """Result and UserError of a function, one of them None."""
+  try:
+    return function(), None
+  except UserError as error:
+    return None, str(error)
+
+
+def _gathered(value: Any) -> list[Any]:
+  """The values of all processes, as JSON leaves them."""
+  text = np.frombuffer(json.dumps(value).encode(), np.uint8)
+  sizes = multihost_utils.process_allgather(np.int32(len(text)))
+  padded = np.pad(text, (0, int(sizes.max()) - len(text)))
+  rows = np.asarray(multihost_utils.process_allgather(padded), np.uint8)
+  return [
+      json.loads(row[:size].tobytes())
+      for row, size in zip(rows, sizes.tolist(), strict=True)
+  ]
+
+
+def _difference(name: str, one: Any, another: Any) -> tuple[str, Any, Any]:
+  """Name and values of the first field in which two JSON values differ."""
+  if isinstance(one, dict) and isinstance(another, dict):
+    for field in sorted(one.keys() | another.keys()):
+      if one.get(field) != another.get(field):
+        return _difference(
+            f'{name}.{field}', one.get(field), another.get(field)
+        )
+  return name, one, another

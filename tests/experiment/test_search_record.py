@@ -1,0 +1,50 @@
+"""What is written and shown is what the search did."""
+
+import json
+import pathlib
+
+import pytest
+
+from layernas.experiment.search_record import NoRecord
+from layernas.experiment.search_record import SearchRecord
+from layernas.experiment.setup import make_problem
+from layernas.experiment.setup import make_search
+from layernas.search import Evaluation
+from tests import tiny
+
+
+def _play(record: NoRecord, opened: bool) -> None:
+  """A whole search with made-up rewards."""
+  config = tiny.get_config()
+  search = make_search(config, make_problem(config, tiny.space(), 16, 10))
+  with record:
+    if opened:
+      assert record.open(config) == []
+    record.begin(search, steps=3)
+    while candidates := search.ask():
+      record.began(candidates[0])
+      metrics = {'train_loss': 1.0, 'train_accuracy': 0.5}
+      record.stepped(candidates[0], 3, metrics)
+      search.tell(candidates[0].id, Evaluation(candidates[0].id / 10, 1.0))
+      record.finished(search.trials[-1])
+
+
+def test_trials_are_there_when_it_is_opened_again(
+    tmp_path: pathlib.Path, capsys: pytest.CaptureFixture
+) -> None:
+  _play(SearchRecord(tmp_path), opened=True)
+  lines = (tmp_path / 'trials.jsonl').read_text().splitlines()
+  assert f'trial {len(lines)}/' in capsys.readouterr().out
+  assert (tmp_path / 'tables.json').exists()
+  with SearchRecord(tmp_path) as again:
+    assert again.open(tiny.get_config()) == list(map(json.loads, lines))
+
+
+def test_no_record_writes_and_shows_nothing(
+    tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture,
+) -> None:
+  monkeypatch.chdir(tmp_path)
+  _play(NoRecord(), opened=False)
+  assert capsys.readouterr() == ('', '')
+  assert not list(tmp_path.iterdir())
