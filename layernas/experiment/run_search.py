@@ -63,6 +63,9 @@ def run_search(
     evaluator = TrainingEvaluator(
         config, space, dataset, workdir, record.stepped
     )
+    if search.trials:
+      # A kill between its record and this left its checkpoints.
+      evaluator.clean(search.trials[-1].candidate)
     _loop(search, evaluator, record)
     result = search_result(
         search, space, config, dataset.image_size, dataset.num_classes
