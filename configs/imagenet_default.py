@@ -20,6 +20,10 @@ CANDIDATE_EPOCHS = 5.0
 """As in the LayerNAS paper."""
 
 
+SMOKE_IMAGES = 2048
+"""Of each split, `smoke` reads so many at most."""
+
+
 def get_config(
     space: str, madds: float, dropout: float, argument: str
 ) -> ConfigDict:
@@ -42,6 +46,12 @@ def get_config(
     ValueError: an unknown word.
   """
   words = [word for word in argument.split(',') if word]
+  for word in words:
+    if word not in ('smoke', *recipes.RECIPES):
+      raise ValueError(
+          f"config argument {word!r}: allowed are 'smoke' and one of"
+          f' {list(recipes.RECIPES)}, joined by commas'
+      )
   names = [word for word in words if word in recipes.RECIPES] or ['tunas']
   rest = ','.join(word for word in words if word not in recipes.RECIPES)
   config = default.get_config()
@@ -80,8 +90,10 @@ def _set_data(data: ConfigDict) -> None:
 
 
 def _shrink(config: ConfigDict) -> None:
-  """So that a set of a hundred images and eight devices are enough."""
+  """A hundred images and eight devices are enough, more images are left."""
   config.data.num_classes = 0
+  config.data.train_split = f'train[:{SMOKE_IMAGES}]'
+  config.data.test_split = f'validation[:{SMOKE_IMAGES}]'
   config.data.validation_share = 0.25
   for training in (config.training, config.final):
     training.batch_size = 16

@@ -8,10 +8,13 @@ was interrupted.
 """
 
 import pathlib
+from collections.abc import Iterator
+from typing import Any
 
 from absl import flags
 from ml_collections import ConfigDict
 
+from configs import default
 from layernas.errors import UserError
 from layernas.experiment import cli
 from layernas.experiment import host_flags
@@ -37,7 +40,7 @@ def main() -> None:
       lambda: final.read_architecture(_ARCHITECTURE.value)
   )
   if _CONFIG.value is None and architecture.config:
-    config = ConfigDict(architecture.config).lock()
+    config = _recorded(architecture.config)
   else:
     config = cli.config_of(_CONFIG)
   workdir = _WORKDIR.value
@@ -45,6 +48,30 @@ def main() -> None:
     raise UserError('flag --workdir: missing; allowed is a directory')
   beside = pathlib.Path(_ARCHITECTURE.value).parent / 'final'
   final.run_final(config, architecture, workdir or beside)
+
+
+def _recorded(fields: dict[str, Any]) -> ConfigDict:
+  """The config in a result.json, which another version may have written."""
+  here = set(_names(fields))
+  lacking = [
+      name for name in _names(default.get_config().to_dict())
+      if name not in here
+  ]
+  if lacking:
+    raise UserError(
+        f'file {_ARCHITECTURE.value}: its config has no field {lacking[0]!r};'
+        ' allowed is a result.json of this version of the program, or'
+        ' --config'
+    )
+  return ConfigDict(fields).lock()
+
+
+def _names(fields: dict[str, Any], prefix: str = '') -> Iterator[str]:
+  """Dotted names of all fields."""
+  for name, value in fields.items():
+    yield prefix + name
+    if isinstance(value, dict):
+      yield from _names(value, f'{prefix}{name}.')
 
 
 if __name__ == '__main__':

@@ -81,6 +81,8 @@ def test_smoke(name: str, recipe: str) -> None:
   config = _load(name, ','.join(filter(None, ['smoke', recipe])))
   assert config.is_locked
   assert 32 <= config.data.image_size <= 64
+  assert config.data.train_split == 'train[:2048]'
+  assert config.data.test_split == 'validation[:2048]'
   assert config.model.dtype == 'bfloat16'
   for section in ('training', 'final'):
     check_training(config, section)
@@ -98,7 +100,7 @@ def test_smoke(name: str, recipe: str) -> None:
 
 def test_unknown_words_are_refused() -> None:
   for argument in ('tiny', 'smoke,tiny', 'smoke,mobilenet_v2'):
-    with pytest.raises(ValueError, match='allowed'):
+    with pytest.raises(ValueError, match=r"are 'smoke' and one of .*v3"):
       _load('imagenet_v2_300m', argument)
 
 

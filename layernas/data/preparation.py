@@ -6,10 +6,12 @@ import tensorflow_datasets as tfds
 
 IMAGENET = 'imagenet2012'
 
+# Sizes in TFDS's imagenet2012/checksums.tsv: 147,897,477,120 and 6,744,924,160
+# bytes. TFDS copies the JPEG files into its records as they are.
 _IMAGENET_STEPS = (
-    'It takes about 150 GB, and as much again while it is made. Register at'
-    ' https://image-net.org/download-images, put ILSVRC2012_img_train.tar (138'
-    ' GB) and ILSVRC2012_img_val.tar (6.3 GB) into {manual}, and run: {command}'
+    'It takes about 155 GB, and as much again while it is made. Register at'
+    ' https://image-net.org/download-images, put ILSVRC2012_img_train.tar (148'
+    ' GB) and ILSVRC2012_img_val.tar (6.7 GB) into {manual}, and run: {command}'
 )
 
 

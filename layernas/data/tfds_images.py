@@ -163,12 +163,20 @@ def _labelled_test_split(
 
 
 def _slice(builder: tfds.core.DatasetBuilder, field: str, split: str) -> str:
-  """Checks a split or slice that a config names."""
+  """Checks a split or slice that a config names.
+
+  As in Python, and unlike in TFDS, a slice may end behind the last image.
+  """
   names = sorted(builder.info.splits)
   match = re.fullmatch(r'([\w.-]+)(\[[^]]*\])?', split)
   try:
-    if match and match[1] in names and len(_rows_of(builder, split)) > 1:
-      return split
+    if match and match[1] in names:
+      images = builder.info.splits[match[1]].num_examples
+      within = re.sub(
+          r'(?<=:)\d+(?=\]$)', lambda end: str(min(int(end[0]), images)), split
+      )
+      if len(_rows_of(builder, within)) > 1:
+        return within
   except (AssertionError, ValueError):  # TFDS cannot read the slice.
     pass
   raise UserError(

@@ -87,7 +87,8 @@ def _parse(argv: Sequence[str]) -> list[str]:
     _fail(_unknown_field(argv) or f'{type(error).__name__}: {error}')
   except (flags.Error, UserError, ImportError, OSError, TypeError,
           ValueError) as error:
-    _fail(str(error))
+    # Where a config file raises, ml_collections quotes the whole traceback.
+    _fail(re.sub(r'Traceback \(.*\n(?=\S)', '', str(error), flags=re.DOTALL))
 
 
 def _unknown_field(argv: Sequence[str]) -> str:

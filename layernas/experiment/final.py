@@ -139,12 +139,13 @@ def run_final(
   """
   dataset, networks = hosts.on_all(lambda: _prepared(config, architecture))
   check_same_run(config, dataset)
-  hosts.agree('networks', [networks[name].to_dict() for name in networks])
+  recorded = {name: spec.to_dict() for name, spec in networks.items()}
+  hosts.agree('networks', recorded)
   recipe = config.copy_and_resolve_references()
   with recipe.unlocked():
     recipe.training = config.final
   directory = Workdir(workdir)
-  hosts.on_first(lambda: directory.open(config))
+  hosts.on_first(lambda: _open(directory, config, recorded))
   with contextlib.ExitStack() as stack:
     stack.callback(directory.close)
     stack.enter_context(preemption.listening())
@@ -165,6 +166,7 @@ def _prepared(
 ) -> tuple[Dataset, dict[str, NetworkSpec]]:
   """Data set and networks by name; writes nothing."""
   check_training(config, 'final')
+  _check_reference(config.reference)
   dataset = load_dataset(config.data)
   check_batches(config, dataset, 'all_train', 'final')
   shape = dataset.image_size, dataset.num_classes
@@ -178,6 +180,28 @@ def _prepared(
         default, madds, config.reference.divisor, *shape
     )
   return dataset, networks
+
+
+def _check_reference(section: Any) -> None:
+  for field in ('seeds', 'divisor'):
+    value = getattr(section, field)
+    if value < 1:
+      raise UserError(
+          f'reference.{field}: {value}: allowed is an integer of at least one'
+      )
+
+
+def _open(directory: Workdir, config: Any, networks: dict[str, Any]) -> None:
+  """Opens a workdir; its trainings must be those of the same networks."""
+  recorded = directory.read_json('networks.json') or networks
+  if recorded != networks:
+    raise UserError(
+        f'workdir {directory.path}: belongs to the training of another network'
+        ' than --architecture names; allowed is the same network, or another'
+        ' workdir'
+    )
+  directory.open(config)
+  directory.write_json('networks.json', networks)
 
 
 def _train_network(

@@ -35,9 +35,9 @@ def test_a_set_that_tfds_downloads(steps, tmp_path):
 
 def test_imagenet(steps, tmp_path):
   assert steps('imagenet2012') == (
-      'It takes about 150 GB, and as much again while it is made. Register at'
+      'It takes about 155 GB, and as much again while it is made. Register at'
       ' https://image-net.org/download-images, put ILSVRC2012_img_train.tar'
-      ' (138 GB) and ILSVRC2012_img_val.tar (6.3 GB) into'
+      ' (148 GB) and ILSVRC2012_img_val.tar (6.7 GB) into'
       f' {tmp_path}/downloads/manual, and run:'
       f' {command("imagenet2012", tmp_path)}'
   )

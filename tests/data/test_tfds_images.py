@@ -150,6 +150,15 @@ def test_slices_are_splits(open_set):
   )
 
 
+@pytest.mark.parametrize(('split', 'images'), [
+    ('train[:2048]', 50), ('train[10:51]', 40), ('train[:50]', 50),
+    ('train[:49]', 49),
+])
+def test_a_slice_may_end_behind_the_last_image(open_set, split, images):
+  dataset = open_set('tiny_images/plain', train_split=split)
+  assert dataset.num_examples('all_train') == images
+
+
 @pytest.mark.parametrize('field', ['train_split', 'test_split'])
 @pytest.mark.parametrize('split', [
     'validating', 'train[', 'train[:x]', 'train[:0]', 'train+test', 'all',
