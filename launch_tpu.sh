@@ -580,7 +580,9 @@ start_on_worker() {  # program and its flags
 run_on_worker() {  # program and its flags
   local child code=0 ended=''
   say "$(date): $(quoted "$@")"
-  LAYERNAS_PLATFORM=tpu PYTHONUNBUFFERED=1 "$root/launch.sh" "$@" &
+  # The workers of a slice find each other by what the platform says.
+  LAYERNAS_PLATFORM=tpu LAYERNAS_COORDINATOR=auto PYTHONUNBUFFERED=1 \
+    "$root/launch.sh" "$@" &
   child=$!
   trap 'ended=preempted' TERM
   wait "$child" || code=$?

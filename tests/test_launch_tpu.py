@@ -54,6 +54,7 @@ def wait():
     time.sleep(0.1)
 report('ran')
 print('platform', os.environ['LAYERNAS_PLATFORM'], os.getcwd())
+print('coordinator', os.environ['LAYERNAS_COORDINATOR'])
 first = worker == 'home-0' and runs == 0
 """
 
@@ -417,6 +418,7 @@ def test_flags_reach_the_program_unchanged_on_all_workers(cloud):
     assert cloud.file('state', worker) == 'exit 0'
     home = cloud.cloud / f'home-{worker}/layernas'
     assert f'platform tpu {home}\n' in cloud.file('log', worker)
+    assert 'coordinator auto\n' in cloud.file('log', worker)
   assert cloud.take_log() == []
 
 
