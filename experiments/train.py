@@ -7,11 +7,11 @@ Without --config the one recorded in result.json is used; a published network
 was interrupted.
 """
 
-import pathlib
 from collections.abc import Iterator
 from typing import Any
 
 from absl import flags
+from etils import epath
 from ml_collections import ConfigDict
 
 from configs import default
@@ -46,7 +46,7 @@ def main() -> None:
   workdir = _WORKDIR.value
   if workdir is None and not architecture.config:
     raise UserError('flag --workdir: missing; allowed is a directory')
-  beside = pathlib.Path(_ARCHITECTURE.value).parent / 'final'
+  beside = epath.Path(_ARCHITECTURE.value).parent / 'final'
   final.run_final(config, architecture, workdir or beside)
 
 

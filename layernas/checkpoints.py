@@ -1,6 +1,5 @@
 """Checkpoints that survive a kill and a damaged file, on top of orbax."""
 
-import re
 from collections.abc import Callable
 from typing import Any
 
@@ -11,6 +10,7 @@ from absl import logging
 from etils import epath
 
 from layernas.errors import UserError
+from layernas.file_store import file_store
 
 
 class Checkpoints:
@@ -33,7 +33,7 @@ class Checkpoints:
       with_tree: whether each holds a tree beside its record.
     """
     self._directory = epath.Path(directory)
-    if not re.match(r'^\w+://', str(directory)):
+    if '://' not in str(directory):
       self._directory = self._directory.resolve()
     self._with_tree = with_tree
     alone = _this_process_alone()
@@ -105,12 +105,11 @@ class Checkpoints:
       return
     self._manager.close()
     aside = self._directory.parent / f'{self._directory.name}_unreadable'
-    aside.mkdir(parents=True, exist_ok=True)
     for step in steps:
       target = aside / str(step)
       if target.exists():
         target.rmtree()
-      (self._directory / str(step)).rename(target)
+      file_store(target).move(self._directory / str(step), target)
     self._manager = self._open()
 
   def close(self) -> None:

@@ -5,10 +5,12 @@ import gzip
 import io
 import math
 import os
-import pathlib
 import zlib
 
+from etils import epath
+
 from layernas.errors import UserError
+from layernas.file_store import file_store
 
 
 class CsvFile:
@@ -118,8 +120,10 @@ class CsvFile:
     return f'file {self.path}, line {self.line_numbers[row]}, column {column!r}'
 
   def _text(self) -> str:
+    path = epath.Path(self.path)
+    file_store(path).check(path)
     try:
-      data = pathlib.Path(self.path).read_bytes()
+      data = path.read_bytes()
       if data.startswith(b'\x1f\x8b'):
         data = gzip.decompress(data)
       # Spreadsheets write a byte order mark, which utf-8-sig drops.

@@ -4,9 +4,12 @@ import os
 import pathlib
 import shutil
 import tempfile
+from collections.abc import Iterator
 
 import hypothesis
 import pytest
+
+from tests import fake_gcs
 
 _ROOT = str(pathlib.Path(__file__).parent.parent)
 
@@ -37,6 +40,22 @@ def _imagenet(tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
   directory = tmp_path_factory.mktemp('imagenet')
   imagenet.prepare(directory)
   return directory
+
+
+@pytest.fixture(scope='session', name='gcs')
+def _gcs() -> Iterator[fake_gcs.FakeGcs]:
+  """A stand-in for Google Cloud Storage, for programs that are started too."""
+  server = fake_gcs.FakeGcs()
+  with pytest.MonkeyPatch.context() as patch:
+    for name, value in server.environment().items():
+      patch.setenv(name, value)
+    yield server
+
+
+@pytest.fixture(name='bucket')
+def _bucket(gcs: fake_gcs.FakeGcs) -> fake_gcs.Bucket:
+  """An empty bucket there."""
+  return gcs.bucket()
 
 
 def pytest_sessionfinish() -> None:

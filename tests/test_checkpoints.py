@@ -188,3 +188,31 @@ def test_check_sees_the_record_before_the_tree_is_read(tmp_path) -> None:
     checkpoints.restore({'another': np.zeros(3)}, check)
   checkpoints.close()
   assert _restore(directory) == 2
+
+
+def test_a_bucket_keeps_the_last_ones(bucket) -> None:
+  _save(f'{bucket.url}/run', 1, 2, 3)
+  assert not bucket.names('run/1/.*')
+  assert _restore(f'{bucket.url}/run') == 3
+
+
+@pytest.mark.parametrize('part', ['record/metadata', 'tree/.*'])
+def test_a_bucket_falls_back_to_the_one_before(bucket, part) -> None:
+  directory = f'{bucket.url}/run/checkpoints'
+  _save(directory, 1, 2)
+  for name in bucket.names(f'run/checkpoints/2/{part}'):
+    bucket.objects[name] = b''
+  assert _restore(directory) == 1
+  assert not bucket.names('run/checkpoints/2/.*')
+  assert bucket.names('run/checkpoints_unreadable/2/.*')
+  _save(directory, 2)
+  assert _restore(directory) == 2
+
+
+def test_a_bucket_ignores_a_save_that_was_killed(bucket) -> None:
+  directory = f'{bucket.url}/run/checkpoints'
+  _save(directory, 1, 2)
+  del bucket.objects['run/checkpoints/2/commit_success.txt']
+  assert _restore(directory) == 1
+  _save(directory, 2)
+  assert _restore(directory) == 2

@@ -22,6 +22,7 @@ from layernas.experiment.scalars import Scalars
 from layernas.experiment.setup import make_space
 from layernas.experiment.workdir import Workdir
 from layernas.experiment.workdir import read_json
+from layernas.file_store import file_store
 from layernas.networks.counting import count
 from layernas.networks.reference import REFERENCE_NETWORKS
 from layernas.networks.reference import scale_width
@@ -65,10 +66,12 @@ def read_architecture(text: str) -> NamedNetwork:
     The network.
 
   Raises:
-    UserError: there is no such file or name, or the search found nothing.
+    UserError: there is no such file or name, it cannot be reached, or the
+      search found nothing.
   """
   if text in REFERENCE_NETWORKS:
     return NamedNetwork(text, REFERENCE_NETWORKS[text], None)
+  file_store(text).check(epath.Path(text))
   if not epath.Path(text).exists():
     raise UserError(
         f'flag --architecture: {text!r}: allowed are an existing result.json,'

@@ -8,13 +8,13 @@ with the number of trials.
 """
 
 import json
-import os
 
 from absl import logging
 from etils import epath
 
 from layernas.checkpoints import Checkpoints
 from layernas.errors import UserError
+from layernas.file_store import file_store
 from layernas.search import Trial
 from layernas.search.trial import trial_from_dict
 
@@ -38,7 +38,8 @@ class History:
     Raises:
       UserError: checkpoints and trials.jsonl are both unreadable.
     """
-    self._lines = epath.Path(workdir) / 'trials.jsonl'
+    self._path = epath.Path(workdir) / 'trials.jsonl'
+    self._lines = file_store(self._path).lines(self._path)
     directory = epath.Path(workdir) / 'checkpoints'
     had_checkpoints = directory.exists() and any(
         path.name.isdigit() for path in directory.iterdir()
@@ -48,21 +49,21 @@ class History:
     records = found[0]['trials'] if found else []
     self.trials = list(map(trial_from_dict, records))
     self._saved = len(self.trials)
-    self._extend_from_lines()
+    stored = self._lines.read()
+    self._extend_from_lines(stored or b'')
     if had_checkpoints and not found and not self.trials:
       raise UserError(
           f'workdir {workdir}: neither a checkpoint nor trials.jsonl can be'
           ' read; remove the workdir to begin anew'
       )
-    self._rewrite_lines()
+    text = ''.join(map(_line, self.trials))
+    if stored != text.encode():
+      self._lines.replace(text)
 
   def append(self, trial: Trial) -> None:
-    """Records a finished trial; on return it is on disk."""
+    """Records a finished trial; on return it is stored."""
     self.trials.append(trial)
-    with open(self._lines, 'a', encoding='utf-8') as file:
-      file.write(_line(trial))
-      file.flush()
-      os.fsync(file.fileno())
+    self._lines.append(_line(trial))
     if len(self.trials) >= (1 + _GROWTH) * self._saved:
       self._save()
 
@@ -71,18 +72,16 @@ class History:
     if len(self.trials) > self._saved:
       self._save()
     self._checkpoints.close()
+    self._lines.close()
 
   def _save(self) -> None:
     records = [trial.to_dict() for trial in self.trials]
     self._checkpoints.save(len(records), {'trials': records})
     self._saved = len(records)
 
-  def _extend_from_lines(self) -> None:
+  def _extend_from_lines(self, stored: bytes) -> None:
     """Takes trials that trials.jsonl has beyond the checkpoint."""
-    if not self._lines.exists():
-      return
-    lines = self._lines.read_bytes().split(b'\n')
-    for number, line in enumerate(lines, 1):
+    for number, line in enumerate(stored.split(b'\n'), 1):
       if not line or number <= len(self.trials):
         continue
       try:
@@ -90,21 +89,12 @@ class History:
       except ValueError as error:
         logging.warning(
             '%s, line %d cannot be read (%s): trials from %d on are run again',
-            self._lines, number, error, len(self.trials),
+            self._path, number, error, len(self.trials),
         )
         return
       if trial.candidate.id != len(self.trials):
         return
       self.trials.append(trial)
-
-  def _rewrite_lines(self) -> None:
-    """Makes trials.jsonl equal to `trials`, in one step."""
-    text = ''.join(map(_line, self.trials))
-    if self._lines.exists() and self._lines.read_bytes() == text.encode():
-      return
-    partial = self._lines.with_name('trials.jsonl.partial')
-    partial.write_text(text)
-    os.replace(partial, self._lines)
 
 
 def _line(trial: Trial) -> str:

@@ -14,6 +14,8 @@ from rich import box
 from rich.table import Table
 from scipy import stats
 
+from layernas.pictures import save_picture
+
 matplotlib.use('Agg')
 
 
@@ -93,8 +95,7 @@ def save_sums(
       f' {errors["mean_absolute_percent"]:.1f} %', fontsize=10,
   )
   axes.legend(loc='upper left', fontsize=8)
-  figure.savefig(path, dpi=130)
-  plt.close(figure)
+  save_picture(figure, path)
 
 
 def summary_table(result: Mapping[str, Any]) -> Table:

@@ -7,8 +7,8 @@ import matplotlib
 import numpy as np
 from etils import epath
 from matplotlib import pyplot as plt
-from matplotlib.figure import Figure
 
+from layernas.pictures import save_picture
 from layernas.search import Search
 
 matplotlib.use('Agg')
@@ -52,7 +52,7 @@ def save_pareto(search: Search, path: epath.PathLike) -> None:
   axes.set_xlabel(unit)
   axes.set_ylabel('validation accuracy')
   axes.legend(loc='lower right', fontsize=8)
-  _save(figure, path)
+  save_picture(figure, path)
 
 
 def pareto_front(costs: np.ndarray, rewards: np.ndarray) -> list[int]:
@@ -87,15 +87,10 @@ def save_comparison(
   axes.set_ylim(len(rows) - 0.5, -0.5)
   axes.set_xlabel('test accuracy, % (points: seeds, bar: mean)')
   axes.grid(axis='x', alpha=0.3)
-  _save(figure, path)
+  save_picture(figure, path)
 
 
 def _scale(costs: np.ndarray, unit: str) -> tuple[float, str]:
   if costs.size and costs.max() >= 1e6:
     return 1e6, f'million {unit}'
   return 1.0, unit
-
-
-def _save(figure: Figure, path: epath.PathLike) -> None:
-  figure.savefig(path, dpi=130)
-  plt.close(figure)

@@ -6,8 +6,11 @@ from typing import Any
 import tensorboardX
 from etils import epath
 
+from layernas.experiment import bucket_events
 from layernas.search import Search
 from layernas.search import Trial
+
+bucket_events.register()
 
 
 class Scalars:

@@ -13,6 +13,7 @@ from layernas.experiment.trace_axis import AxisView
 from layernas.experiment.trace_axis import axis_view
 from layernas.experiment.trace_words import CostFormat
 from layernas.experiment.trace_words import cost_format
+from layernas.pictures import save_picture
 
 matplotlib.use('Agg')
 
@@ -71,8 +72,7 @@ def save_trace_plot(trace: Mapping[str, Any], path: epath.PathLike) -> bool:
       named.values(), named.keys(), loc='outside upper center',
       ncols=len(named), fontsize=8, frameon=False,
   )
-  figure.savefig(path, dpi=110)
-  plt.close(figure)
+  save_picture(figure, path, dpi=110)
   return True
 
 

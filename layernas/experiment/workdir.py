@@ -1,14 +1,14 @@
 """The directory of one run: what lies where, and whose config it is."""
 
-import fcntl
 import json
-import os
+from collections.abc import Callable
 from typing import Any
 
 from etils import epath
 from ml_collections import config_dict
 
 from layernas.errors import UserError
+from layernas.file_store import file_store
 
 # A search may be resumed with other values of these: they only say when to stop
 # and how often to save or print.
@@ -20,7 +20,10 @@ _FREE_FIELDS = (
 
 
 class Workdir:
-  """Files of a run, and a lock so that only one process writes them.
+  """Files of a run, on a local disk or on gs://.
+
+  Only one process at a time may write them; on a local disk a lock sees to it,
+  on gs:// a warning is all there is.
 
   Attributes:
     path: of the directory.
@@ -32,13 +35,14 @@ class Workdir:
     """Names a directory; makes nothing.
 
     Args:
-      path: local.
+      path: local, or gs://BUCKET/DIRECTORY.
       free_fields: beginnings of the dotted names of config fields that may
         differ when the run is resumed.
     """
     self.path = epath.Path(path)
     self._free_fields = free_fields
-    self._lock: int | None = None
+    self._store = file_store(self.path)
+    self._give_back: Callable[[], None] | None = None
 
   def open(self, config: config_dict.ConfigDict) -> None:
     """Makes the directory, or checks that it is a run of the same config.
@@ -47,23 +51,23 @@ class Workdir:
       config: of the run; is written to config.json.
 
     Raises:
-      UserError: it belongs to another config, or another process uses it;
-        nothing has been written.
+      UserError: it belongs to another config, another process uses it, or it
+        cannot be reached; nothing has been written.
     """
+    self._store.check(self.path)
     if self.path.exists() and not self.path.is_dir():
       raise UserError(f'workdir {self.path}: allowed is a directory')
     recorded = self.read_json('config.json')
     if recorded is not None:
       self._check_same(recorded, config.to_dict())
-    self.path.mkdir(parents=True, exist_ok=True)
-    self._take_lock()
+    self._give_back = self._store.take(self.path)
     self.write_json('config.json', config.to_dict())
 
   def close(self) -> None:
-    """Gives the lock back."""
-    if self._lock is not None:
-      os.close(self._lock)
-      self._lock = None
+    """Lets other processes use it."""
+    if self._give_back is not None:
+      self._give_back()
+      self._give_back = None
 
   def write_json(self, name: str, value: Any) -> None:
     """Writes a file in one step: a kill leaves the old one or the new one."""
@@ -71,14 +75,7 @@ class Workdir:
 
   def write_text(self, name: str, text: str) -> None:
     """Writes a text file in one step."""
-    target = self.path / name
-    target.parent.mkdir(parents=True, exist_ok=True)
-    partial = target.with_name(target.name + '.partial')
-    with open(partial, 'w', encoding='utf-8') as file:
-      file.write(text)
-      file.flush()
-      os.fsync(file.fileno())
-    os.replace(partial, target)
+    self._store.write(self.path / name, text.encode())
 
   def read_json(self, name: str) -> Any:
     """Content of a JSON file, or None where it does not exist.
@@ -104,18 +101,6 @@ class Workdir:
           f'workdir {self.path}: belongs to a run of another config'
           f' ({changes}); allowed is the same config, or another workdir'
       )
-
-  def _take_lock(self) -> None:
-    lock = os.open(self.path / '.lock', os.O_CREAT | os.O_RDWR)
-    try:
-      fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError as error:
-      os.close(lock)
-      raise UserError(
-          f'workdir {self.path}: another process is using it; allowed is one'
-          ' process at a time'
-      ) from error
-    self._lock = lock
 
 
 def read_json(path: epath.PathLike) -> Any:

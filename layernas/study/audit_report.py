@@ -7,6 +7,8 @@ import matplotlib
 from etils import epath
 from matplotlib import pyplot as plt
 
+from layernas.pictures import save_picture
+
 matplotlib.use('Agg')
 
 _COLUMNS = {
@@ -121,5 +123,4 @@ def save_audit_plot(result: Mapping[str, Any], path: epath.PathLike) -> None:
   figure.legend(
       handles, labels, loc='outside lower center', ncols=2, fontsize=8
   )
-  figure.savefig(path, dpi=130)
-  plt.close(figure)
+  save_picture(figure, path)

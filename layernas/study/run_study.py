@@ -1,10 +1,12 @@
 """Runs a study: methods x benchmarks x accountings x seeds, then reports."""
 
+import os
 from typing import Any
 
 from etils import epath
 from ml_collections import ConfigDict
 
+from layernas.errors import UserError
 from layernas.experiment.progress import new_console
 from layernas.experiment.workdir import Workdir
 from layernas.study.markdown import table_text
@@ -54,6 +56,8 @@ def run_study(config: ConfigDict, workdir: epath.PathLike) -> dict[str, Any]:
     UserError: something in config or workdir is wrong; the workdir has not
       been touched.
   """
+  if '://' in os.fspath(workdir):
+    raise UserError(f'workdir {workdir}: allowed is a directory on a disk')
   check_study(config)
   benchmarks = {
       name: make_benchmark(name, section)

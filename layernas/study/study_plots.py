@@ -14,6 +14,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator
 from matplotlib.ticker import NullFormatter
 
+from layernas.pictures import save_picture
 from layernas.study.plot_lines import Line
 from layernas.study.plot_lines import lines_of
 
@@ -107,7 +108,7 @@ def save_bands(
   figure.supxlabel(_clock(benchmark), fontsize=9)
   figure.supylabel(_metric(benchmark), fontsize=9)
   figure.suptitle(_title(section), fontsize=10)
-  _save(figure, path)
+  save_picture(figure, path, dpi=120)
 
 
 def _draw(axes: Axes, line: Line, values: np.ndarray) -> None:
@@ -178,9 +179,4 @@ def _save_with_legend(
         loc='outside lower center', ncols=2, fontsize=9, frameon=False,
         handlelength=3.2,
     )
-  _save(figure, path)
-
-
-def _save(figure: Figure, path: epath.PathLike) -> None:
-  figure.savefig(path, dpi=120)
-  plt.close(figure)
+  save_picture(figure, path, dpi=120)

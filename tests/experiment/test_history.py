@@ -12,6 +12,7 @@ from layernas.experiment.history import History
 from layernas.search import Candidate
 from layernas.search import Evaluation
 from layernas.search import Trial
+from tests.fake_gcs import Bucket
 
 
 def _trial(number: int) -> Trial:
@@ -29,7 +30,7 @@ def workdir(tmp_path: pathlib.Path) -> pathlib.Path:
   return tmp_path
 
 
-def _trials(workdir: pathlib.Path) -> list[Trial]:
+def _trials(workdir: pathlib.Path | str) -> list[Trial]:
   history = History(workdir)
   history.close()
   return history.trials
@@ -117,3 +118,44 @@ def test_last_trials_are_in_a_checkpoint_when_closed(
   history.close()
   (tmp_path / 'trials.jsonl').unlink()
   assert len(_trials(tmp_path)) == 103
+
+
+def _killed(bucket: Bucket, trials: int) -> str:
+  """A workdir whose process was killed after so many trials."""
+  workdir = f'{bucket.url}/run'
+  history = History(workdir)
+  for number in range(trials):
+    history.append(_trial(number))
+  return workdir
+
+
+def test_a_bucket_has_every_trial_when_append_returns(bucket: Bucket) -> None:
+  workdir = _killed(bucket, 53)
+  assert bucket.names(r'run/trials\.jsonl\.parts/.*')
+  assert _trials(workdir) == [_trial(number) for number in range(53)]
+  assert len(bucket.objects['run/trials.jsonl'].splitlines()) == 53
+  assert not bucket.names(r'run/trials\.jsonl\.parts/.*')
+
+
+def test_a_bucket_without_checkpoints(bucket: Bucket) -> None:
+  workdir = _killed(bucket, 53)
+  for name in bucket.names('run/checkpoints/.*'):
+    del bucket.objects[name]
+  assert _trials(workdir) == [_trial(number) for number in range(53)]
+
+
+def test_a_bucket_without_lines(bucket: Bucket) -> None:
+  workdir = _killed(bucket, 3)
+  del bucket.objects['run/trials.jsonl']
+  assert _trials(workdir) == _THREE
+  assert len(bucket.objects['run/trials.jsonl'].splitlines()) == 3
+
+
+def test_a_damaged_line_in_a_bucket(bucket: Bucket) -> None:
+  workdir = _killed(bucket, 3)
+  for name in bucket.names('run/checkpoints/.*'):
+    del bucket.objects[name]
+  lines = bucket.objects['run/trials.jsonl'].splitlines(keepends=True)
+  bucket.objects['run/trials.jsonl'] = lines[0] + lines[1] + lines[2][:40]
+  assert _trials(workdir) == _THREE[:2]
+  assert bucket.objects['run/trials.jsonl'] == lines[0] + lines[1]

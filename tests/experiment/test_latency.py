@@ -19,6 +19,7 @@ from layernas.networks.latency import space_modules
 from layernas.networks.signature import PlacedModule
 from layernas.networks.signature import network_modules
 from tests import tiny
+from tests.fake_gcs import Bucket
 
 _MODULES = [module.signature for module in space_modules(tiny.space(), 16, 10)]
 
@@ -176,3 +177,15 @@ def test_the_program_measures_a_table_for_a_search(
       (0, 0, 0), ()
   )
   assert 0 < low < high
+
+
+@pytest.mark.usefixtures('_known_images')
+def test_a_workdir_in_a_bucket_is_measured_and_resumed(bucket: Bucket) -> None:
+  workdir = f'{bucket.url}/latency'
+  with pytest.raises(KeyboardInterrupt):
+    run_latency(_config(), workdir, _Timer(stop_after=3))
+  timer = _Timer()
+  run_latency(_config(), workdir, timer)
+  assert len(timer.timed) == len(_MODULES) - 3 + 5
+  assert set(read_latency_table(f'{workdir}/latency.csv')) == set(_MODULES)
+  assert bucket.names(r'latency/latency\.png')

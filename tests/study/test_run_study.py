@@ -9,6 +9,7 @@ import time
 import pytest
 
 from configs import benchmark_default
+from layernas.errors import UserError
 from layernas.study.run import Key
 from layernas.study.run_study import keys_of
 from layernas.study.run_study import run_study
@@ -75,6 +76,11 @@ def test_another_config_is_refused(tmp_path):
   other.methods.layernas.settings.buckets = 4
   with problems.refuses('methods.layernas.settings.buckets was 3 and is 4'):
     run_study(other, tmp_path)
+
+
+def test_a_bucket_is_refused():
+  with pytest.raises(UserError, match='gs://bucket/run: allowed is'):
+    run_study(benchmark_default.get_config(), 'gs://bucket/run')
 
 
 def test_wrong_config_leaves_no_workdir(tmp_path):

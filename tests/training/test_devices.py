@@ -54,3 +54,13 @@ def test_the_users_cache_comes_first(tmp_path, monkeypatch) -> None:
   subprocess.run(command, check=True)
   assert list((tmp_path / 'users').iterdir())
   assert not (tmp_path / 'ours').exists()
+
+
+def test_programs_are_cached_in_a_bucket(bucket, monkeypatch) -> None:
+  monkeypatch.delenv('JAX_COMPILATION_CACHE_DIR')
+  command = [sys.executable, '-c', _PROGRAM, f'{bucket.url}/cache']
+  subprocess.run(command, check=True)
+  programs = dict(bucket.objects)
+  assert bucket.names(r'cache/.*lambda.*')
+  subprocess.run(command, check=True)
+  assert bucket.objects == programs
