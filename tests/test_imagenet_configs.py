@@ -1,7 +1,9 @@
 """The ImageNet configs: targets, bound, and both recipes."""
 
 import importlib
+import re
 
+import numpy as np
 import pytest
 from ml_collections import ConfigDict
 
@@ -15,6 +17,7 @@ from layernas.search import Evaluation
 from layernas.training.checks import check_training
 from layernas.training.learning_rate import learning_rate
 from layernas.training.train import create_model
+from tests import tiny
 
 # Config -> space, million MAdds of its name, dropout of the final training.
 _CONFIGS = {
@@ -58,6 +61,38 @@ def test_the_printed_bound_is_that_of_the_paper() -> None:
   search = _search(_load('imagenet_v3_small_60m'), 1000)
   assert search.bound == 100 * 1160
   assert 'bound: H * keep * sum|S_l| = 116,000 trials' in opening_lines(search)
+
+
+@pytest.mark.parametrize('name', _CONFIGS)
+def test_the_docs_have_the_trials_of_a_sweep(name: str) -> None:
+  search = _search(_load(name), 1000)
+  rng = np.random.default_rng(0)
+  while candidates := search.ask(1000):
+    for candidate in candidates:
+      search.tell(candidate.id, Evaluation(float(rng.random())))
+  assert len(search.trials) <= search.bound
+  text = (tiny.ROOT / 'docs' / 'imagenet_spaces.md').read_text()
+  assert (
+      f'| `{name}` | {search.bound:,} | {len(search.trials):,} |\n' in text
+  )
+
+
+def test_the_docs_have_the_bound_of_the_shorter_sweep() -> None:
+  config = _load('imagenet_v3_small_60m').unlock()
+  config.search.buckets = 5
+  text = (tiny.ROOT / 'docs' / 'imagenet_spaces.md').read_text()
+  [line] = re.findall(r'--config.search.buckets=5 +#.*', text)
+  assert line.endswith(f'at most {_search(config, 1000).bound:,} trials')
+
+
+def test_the_readme_says_which_configs_were_not_run() -> None:
+  text = (tiny.ROOT / 'README.md').read_text()
+  rows = re.findall(r'\| `(imagenet_\w+)` \| (.*) \|\n', text)
+  assert len(rows) == 5
+  for name, run in rows:
+    assert name in _CONFIGS
+    stored = (tiny.ROOT / 'docs' / 'results' / name).exists()
+    assert (run == 'not run by us') != stored
 
 
 @pytest.mark.parametrize('schedule', ['sweep', 'interleaved'])
