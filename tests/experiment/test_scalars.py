@@ -8,10 +8,9 @@ from tensorboardX.proto import event_pb2
 
 from layernas.experiment.scalars import Scalars
 from tests.experiment.test_report import searched
-from tests.fake_gcs import Bucket
 
 
-def _values(directory: pathlib.Path, tag: str) -> list[float]:
+def values_of(directory: pathlib.Path, tag: str) -> list[float]:
   """Values of a tag in the only event file of a directory."""
   [path] = directory.iterdir()
   data, values = path.read_bytes(), []
@@ -32,35 +31,8 @@ def test_scalars_of_a_search(tmp_path: pathlib.Path) -> None:
   scalars.write('trials/000000', 5, {'train_loss': 1.5})
   scalars.close('trials/000000')
   scalars.close()
-  assert _values(tmp_path / 'search', 'reward') == pytest.approx(
+  assert values_of(tmp_path / 'search', 'reward') == pytest.approx(
       [trial.evaluation.reward for trial in search.trials]
   )
-  assert len(_values(tmp_path / 'search', 'best')) == len(search.trials)
-  assert _values(tmp_path / 'trials' / '000000', 'train_loss') == [1.5]
-
-
-def test_event_files_in_a_bucket(
-    bucket: Bucket, tmp_path: pathlib.Path
-) -> None:
-  scalars = Scalars(f'{bucket.url}/run/tensorboard')
-  for step in range(30):
-    scalars.write('search', step, {'reward': step / 4})
-  scalars.close()
-  bucket.download(tmp_path)
-  assert _values(tmp_path / 'run' / 'tensorboard' / 'search', 'reward') == [
-      step / 4 for step in range(30)
-  ]
-
-
-def test_a_bucket_that_fails_stops_nothing(
-    bucket: Bucket, monkeypatch: pytest.MonkeyPatch,
-    caplog: pytest.LogCaptureFixture,
-) -> None:
-  monkeypatch.setattr(bucket.server, 'refused', 'tensorboard')
-  scalars = Scalars(f'{bucket.url}/run/tensorboard')
-  # More than tensorboardX's queue holds.
-  for step in range(100):
-    scalars.write('search', step, {'reward': 1.0})
-  with caplog.at_level('WARNING', logger='absl'):
-    scalars.close()
-  assert any('was not uploaded' in message for message in caplog.messages)
+  assert len(values_of(tmp_path / 'search', 'best')) == len(search.trials)
+  assert values_of(tmp_path / 'trials' / '000000', 'train_loss') == [1.5]
