@@ -148,9 +148,10 @@ def run_final(
   with recipe.unlocked():
     recipe.training = config.final
   directory = Workdir(workdir)
-  hosts.on_first(lambda: _open(directory, config, recorded))
+  hosts.on_first(lambda: directory.open(config))
   with contextlib.ExitStack() as stack:
     stack.callback(directory.close)
+    hosts.on_first(lambda: _keep_networks(directory, recorded))
     stack.enter_context(preemption.listening())
     enable_compilation_cache(directory.path / 'compilation_cache')
     rows = [
@@ -194,17 +195,17 @@ def _check_reference(section: Any) -> None:
       )
 
 
-def _open(directory: Workdir, config: Any, networks: dict[str, Any]) -> None:
-  """Opens a workdir; its trainings must be those of the same networks."""
-  recorded = directory.read_json('networks.json') or networks
-  if recorded != networks:
+def _keep_networks(directory: Workdir, networks: dict[str, Any]) -> None:
+  """Records whose trainings a workdir holds; others are refused."""
+  recorded = directory.read_json('networks.json')
+  if recorded is None:
+    directory.write_json('networks.json', networks)
+  elif recorded != networks:
     raise UserError(
         f'workdir {directory.path}: belongs to the training of another network'
         ' than --architecture names; allowed is the same network, or another'
         ' workdir'
     )
-  directory.open(config)
-  directory.write_json('networks.json', networks)
 
 
 def _train_network(

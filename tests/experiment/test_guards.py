@@ -14,6 +14,7 @@ from collections.abc import Sequence
 
 import pytest
 
+from layernas.experiment.workdir import Workdir
 from tests import tiny
 
 _CONFIG = '--config=tests/tiny.py'
@@ -236,7 +237,9 @@ def test_workdir_of_another_network(
 ) -> None:
   """A search that went on may have found another winner."""
   workdir = tmp_path / 'another'
-  workdir.mkdir()
+  directory = Workdir(workdir)
+  directory.open(tiny.get_config())
+  directory.close()
   (workdir / 'networks.json').write_text(json.dumps(
       {'winner': tiny.space().network((0, 0, 0)).to_dict()}
   ))
