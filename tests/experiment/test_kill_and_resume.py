@@ -32,7 +32,7 @@ def _run(workdir: pathlib.Path, seconds: float) -> bool:
 
 
 @pytest.mark.parametrize(
-    'wanted', [8, pytest.param(20, marks=pytest.mark.slow)]
+    'wanted', [4, pytest.param(20, marks=pytest.mark.slow)]
 )
 def test_kills_change_nothing(tmp_path: pathlib.Path, wanted: int) -> None:
   assert _run(tmp_path / 'whole', 300)

@@ -65,6 +65,7 @@ def test_a_killed_search_ends_as_one_on_a_disk(
   }
 
 
+@pytest.mark.slow
 def test_final_training_from_and_to_a_bucket(
     searched: Bucket, local: pathlib.Path, tmp_path: pathlib.Path
 ) -> None:
