@@ -1,0 +1,68 @@
+"""Tests of layernas.search.reward_model."""
+
+import itertools
+
+import numpy as np
+
+from layernas.search.reward_model import RewardModel
+from layernas.search.reward_model import normal_scores
+
+COUNTS = (2, 3, 4)
+ALL = np.array(list(itertools.product(*map(range, COUNTS))))
+
+
+def fitted(seed=0, count=12, noise=0.0):
+  rng = np.random.default_rng(seed)
+  chosen = ALL[rng.choice(len(ALL), count, replace=False)]
+  effects = [rng.standard_normal(n) for n in COUNTS]
+  rewards = sum(e[chosen[:, i]] for i, e in enumerate(effects))
+  rewards = rewards + noise * rng.standard_normal(count)
+  model = RewardModel(COUNTS)
+  model.fit(chosen, rewards)
+  return model, chosen, rewards
+
+
+def kernel(first, second, variances):
+  """Kernel of two architectures, written out layer by layer."""
+  z = [1.0 if a == b else -1 / (n - 1)
+       for a, b, n in zip(first, second, COUNTS, strict=True)]
+  pairs = [x * y for x, y in itertools.combinations(z, 2)]
+  differing = sum(a != b for a, b in zip(first, second, strict=True))
+  single, pair, rest, _ = variances
+  return (1 + single * np.mean(z) + pair * np.mean(pairs)
+          + rest * 0.5**differing)
+
+
+def test_the_posterior_is_that_of_a_dense_computation():
+  model, chosen, rewards = fitted()
+  variances = model.variances
+  known = np.array([[kernel(a, b, variances) for b in chosen] for a in chosen])
+  known += (variances[3] + 1e-6) * np.eye(len(chosen))
+  cross = np.array([[kernel(a, b, variances) for b in chosen] for a in ALL])
+  scores = normal_scores(rewards)
+  mean = cross @ np.linalg.solve(known, scores)
+  scale = scores @ np.linalg.solve(known, scores) / len(scores)
+  left = np.array([kernel(a, a, variances) - row @ np.linalg.solve(known, row)
+          for a, row in zip(ALL, cross, strict=True)])
+  means, deviations = model.mean_and_deviation(ALL)
+  np.testing.assert_allclose(means, mean, atol=1e-8)
+  np.testing.assert_allclose(model.mean(ALL), mean, atol=1e-8)
+  np.testing.assert_allclose(deviations, np.sqrt(scale * left), atol=1e-6)
+
+
+def test_single_layers_explain_an_additive_reward():
+  single, pair, rest, noise = fitted(count=24)[0].variances
+  assert single > 10 * max(pair, rest, noise)
+
+
+def test_repeats_count_as_observations_of_the_same_architecture():
+  chosen = ALL[[0, 0, 5, 5, 11, 17]]
+  model = RewardModel(COUNTS)
+  model.fit(chosen, np.array([1.0, 3.0, 0.0, 0.5, 2.0, 1.5]))
+  assert model.mean(ALL[[0]]) > model.mean(ALL[[5]])
+
+
+def test_scores_follow_ranks_and_ties_share_theirs():
+  scores = normal_scores(np.array([-1e9, 2.0, 2.0, 3.0]))
+  assert scores[1] == scores[2] == 0.0
+  assert scores[0] == -scores[3]
