@@ -35,7 +35,9 @@ class GuidedSettings:
   """What is trained between two fits of the model.
 
   Attributes:
-    design: random feasible networks trained before the first fit.
+    design: networks trained before the first fit: the default network and
+      those that differ from it in one layer, where they lie in the target (at
+      most twice `design` of them), then random ones, five at least.
     batch: networks trained between two fits.
     optimism: standard deviations of the posterior added to its mean when the
       networks to train are picked.
@@ -80,10 +82,10 @@ class ModelGuided(Strategy):
     self._answer: Architecture | None = None
 
   def generations(self, context: Context) -> Generations:
-    """Yields the random design, then a batch for each fit of the model."""
+    """Yields the design, then a batch for each fit of the model."""
     problem = context.problem
     self._price = problem.cost.cost
-    yield self._random(context, self.guided.design)
+    yield self._design(context)
     model = RewardModel(problem.space.option_counts)
     number = 0
     while True:
@@ -194,6 +196,21 @@ class ModelGuided(Strategy):
         -(means + self.guided.optimism * deviations), kind='stable'
     )
     return self._propose([unseen[i] for i in ranked[:self.guided.batch]])
+
+  def _design(self, context: Context) -> list[Proposal]:
+    """Single changes of the default network, and random networks."""
+    problem, count = context.problem, self.guided.design
+    default = problem.space.default
+    changes = [default] + [
+        default[:layer] + (option,) + default[layer + 1:]
+        for layer, options in enumerate(problem.space.option_counts)
+        for option in range(options) if option != default[layer]
+    ]
+    changes = [a for a in changes if problem.cost.cost(a) in problem.target]
+    if len(changes) > 2 * count:
+      changes = context.rng.sample(changes, 2 * count)
+    near = self._propose(changes)
+    return near + self._random(context, max(5, count - len(near)))
 
   def _random(self, context: Context, count: int) -> list[Proposal]:
     drawn: list[Architecture] = []
