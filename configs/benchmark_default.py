@@ -109,12 +109,16 @@ def benchmark(**changes: Any) -> ConfigDict:
   return section
 
 
-def method(kind: str, seeds: int = 0, **settings: Any) -> ConfigDict:
+def method(
+    kind: str, seeds: int = 0, finalists: float = 0.0, **settings: Any
+) -> ConfigDict:
   """A method's section.
 
   Args:
-    kind: layernas, random, evolution, local_search, reinforce or optuna.
+    kind: layernas, random, evolution, local_search, reinforce, optuna or
+      model_random.
     seeds: runs, where they differ from the config's `seeds`; 0 = as there.
+    finalists: share of the budget for repeats of the best networks; 0 = none.
     **settings: of layernas the fields of the section `search` in
       configs/default.py, of a baseline the arguments of its class in
       layernas/baselines.
@@ -126,6 +130,7 @@ def method(kind: str, seeds: int = 0, **settings: Any) -> ConfigDict:
   # See the arguments.
   section.kind = kind
   section.seeds = seeds
+  section.finalists = finalists
   section.settings = (
       default.get_config().search if kind == 'layernas' else ConfigDict()
   )

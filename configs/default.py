@@ -28,7 +28,7 @@ def get_config() -> ConfigDict:
   target.high = 0.0
 
   config.search = search = ConfigDict()
-  # sweep, interleaved or recentred.
+  # sweep, interleaved, recentred or model_guided.
   search.schedule = 'sweep'
   # H, cost buckets per layer; 100 in the paper.
   search.buckets = 100
@@ -50,6 +50,16 @@ def get_config() -> ConfigDict:
   visit.select = 'uniform'
   # Random children over which a layer's cost axis is cut.
   visit.axis_samples = 2000
+  # The rounds of the model_guided schedule.
+  search.guided = guided = ConfigDict()
+  # Networks trained before the first fit of the reward model.
+  guided.design = 20
+  # Networks trained between two fits.
+  guided.batch = 5
+  # Posterior deviations added to the mean when networks are picked.
+  guided.optimism = 1.0
+  # Share of the budget left for repeats of the best networks; 0 = none.
+  search.finalists = 0.0
 
   config.budget = budget = ConfigDict()
   # Trials at most; 0 = no limit.

@@ -148,9 +148,12 @@ def trial_line(trial: Trial, search: Search) -> str:
   )
   mark = ' *' if search.best is trial else ''
   inside = '' if candidate.cost in search.problem.target else ' (off target)'
+  layer = ''
+  if candidate.layer:
+    name = search.problem.space.layers[candidate.layer - 1].name
+    layer = f'  layer {candidate.layer} {name}'
   return (
-      f'trial {candidate.id + 1}{of}  layer {candidate.layer}'
-      f' {search.problem.space.layers[candidate.layer - 1].name}'
+      f'trial {candidate.id + 1}{of}{layer}'
       f'  {architecture_id(candidate.architecture)}'
       f'  {cost_text(candidate.cost)} {search.problem.cost.unit}{inside}'
       f'  {outcome}  {evaluation.seconds:.1f} s{mark}'
@@ -170,7 +173,9 @@ def opening_lines(search: Search) -> list[str]:
       f' {_limit(problem.target.low)} to {_limit(problem.target.high)}',
   ]
   if bound is not None:
-    lines.append(f'bound: H * keep * sum|S_l| = {bound:,} trials')
+    wrapped = search.strategy.proposer is not search.strategy
+    repeats = ' and repeats' if wrapped else ''
+    lines.append(f'bound: H * keep * sum|S_l|{repeats} = {bound:,} trials')
   return lines
 
 

@@ -11,6 +11,7 @@ from layernas.networks.space import NetworkSpace
 from layernas.search import Search
 from layernas.search.layer_pass import LayerPass
 from layernas.search.space import architecture_id
+from layernas.search.sweep import Layerwise
 
 _PACKAGES = ('jax', 'jaxlib', 'flax', 'optax', 'orbax-checkpoint', 'numpy')
 
@@ -65,8 +66,14 @@ def _winner(
 
 
 def layer_tables(search: Search) -> list[dict[str, Any]]:
-  """Content of tables.json: the layer tables of every pass."""
-  return [_pass_tables(one, search) for one in search.strategy.passes]
+  """Content of tables.json: the layer tables of every pass.
+
+  Empty where the schedule has no layer tables of trained networks.
+  """
+  proposer = search.strategy.proposer
+  if not isinstance(proposer, Layerwise):
+    return []
+  return [_pass_tables(one, search) for one in proposer.passes]
 
 
 def _pass_tables(layer_pass: LayerPass, search: Search) -> dict[str, Any]:

@@ -23,6 +23,7 @@ from layernas.experiment.setup import make_search
 from layernas.experiment.setup import make_space
 from layernas.search import Search
 from layernas.search import Trial
+from layernas.search.sweep import Layerwise
 from layernas.search.trace import Trace
 from layernas.search.trial import trial_from_dict
 from layernas.training import hosts
@@ -70,12 +71,14 @@ def run_search(
     result = search_result(
         search, space, config, dataset.image_size, dataset.num_classes
     )
-    record.finish(result, {'run': _facts(config, search), **trace.to_dict()})
+    record.finish(result, trace and {
+        'run': _facts(config, search), **trace.to_dict()
+    })
   return result
 
 
 def _prepared(config: config_dict.ConfigDict) -> tuple[Any, ...]:
-  """Space, data set, search and its trace; writes nothing."""
+  """Space, data set, search and its trace, if any; writes nothing."""
   check_training(config)
   space = make_space(config.space)
   dataset = load_dataset(config.data)
@@ -84,7 +87,9 @@ def _prepared(config: config_dict.ConfigDict) -> tuple[Any, ...]:
       config, space, dataset.image_size, dataset.num_classes
   )
   search = make_search(config, problem)
-  return space, dataset, search, Trace(problem, search.strategy)
+  traced = isinstance(search.strategy.proposer, Layerwise)
+  trace = Trace(problem, search.strategy) if traced else None
+  return space, dataset, search, trace
 
 
 def _loop(

@@ -39,7 +39,9 @@ class NoRecord:
   def finished(self, trial: Trial) -> None:
     """A trial is finished."""
 
-  def finish(self, result: Mapping[str, Any], trace: Mapping[str, Any]) -> None:
+  def finish(
+      self, result: Mapping[str, Any], trace: Mapping[str, Any] | None
+  ) -> None:
     """The search is finished."""
 
   def __enter__(self) -> Self:
@@ -115,22 +117,27 @@ class SearchRecord(NoRecord):
     self._scalars.close(f'trials/{trial.candidate.id:06d}')
     self._progress.finished(trial)
 
-  def finish(self, result: Mapping[str, Any], trace: Mapping[str, Any]) -> None:
+  def finish(
+      self, result: Mapping[str, Any], trace: Mapping[str, Any] | None
+  ) -> None:
     """Writes the results and says where they lie.
 
     Args:
       result: content of result.json.
-      trace: content of trace.json.
+      trace: content of trace.json; None where the schedule has no layer
+        tables of trained networks.
     """
     directory = self._directory
     directory.write_json('tables.json', layer_tables(self._search))
     directory.write_json('result.json', result)
     if any(trial.ok for trial in self._search.trials):
       save_pareto(self._search, directory.path / 'pareto.png')
-    write_trace(trace, directory)
+    if trace is not None:
+      write_trace(trace, directory)
     self._progress.console.print(summary_table(result))
     self._progress.say(f'results: {directory.path}/result.json, pareto.png,'
-                       ' tables.json, trace.html, trials.jsonl')
+                       f' tables.json,{" trace.html," if trace else ""}'
+                       ' trials.jsonl')
 
   def __exit__(self, *error: object) -> None:
     self._exits.close()

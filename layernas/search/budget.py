@@ -7,6 +7,20 @@ from layernas.errors import UserError
 
 
 @dataclasses.dataclass(frozen=True)
+class Remaining:
+  """What is left of a budget.
+
+  Attributes:
+    trials: evaluations that may still be handed out.
+    seconds: that may still be spent; below zero where the last evaluation
+      overshot.
+  """
+
+  trials: float = math.inf
+  seconds: float = math.inf
+
+
+@dataclasses.dataclass(frozen=True)
 class Budget:
   """Limits of a search; the first one reached ends it.
 
@@ -31,6 +45,18 @@ class Budget:
         raise UserError(
             f'budget.{field.name}: {value!r}: allowed are numbers above zero'
         )
+
+  def remaining(self, trials: int, seconds: float) -> Remaining:
+    """What is left.
+
+    Args:
+      trials: evaluations handed out.
+      seconds: sum over the finished evaluations.
+
+    Returns:
+      Trials and seconds, infinite where the budget does not limit them.
+    """
+    return Remaining(self.trials - trials, self.seconds - seconds)
 
   def spent(self, trials: int, seconds: float, failures: int) -> str:
     """Why to stop, or '' to go on.

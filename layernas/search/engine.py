@@ -36,7 +36,7 @@ class Search:
     reuse: whether an architecture that is proposed again is answered by its
       earlier trial.
     trials: the finished ones in order of their ids.
-    best: the best trial in the target interval; the older one of equals.
+    incumbent: the best reward in the target interval; the older one of equals.
     seconds: sum over `trials`.
     reused: proposals that an earlier trial had answered already.
     stop_reason: '' while the search goes on.
@@ -53,8 +53,9 @@ class Search:
       strategy: one that no other search uses.
       budget: limits.
       seed: any integer >= 0.
-      reuse: True trains each architecture once (the method's rule); False makes
-        a trial of every proposal, as benchmarks charge repeated queries.
+      reuse: True trains each architecture once (the method's rule) unless a
+        proposal asks for a repeat; False makes a trial of every proposal, as
+        benchmarks charge repeated queries.
     """
     self.problem = problem
     self.strategy = strategy
@@ -62,7 +63,7 @@ class Search:
     self.seed = seed
     self.reuse = reuse
     self.trials: list[Trial] = []
-    self.best: Trial | None = None
+    self.incumbent: Trial | None = None
     self.seconds = 0.0
     self.reused = 0
     self.stop_reason = ''
@@ -73,7 +74,10 @@ class Search:
     self._waiting: dict[int, Candidate] = {}
     self._told: dict[int, Trial] = {}
     self._generations = strategy.generations(
-        Context(problem, random.Random(seed), lambda: self.best)
+        Context(
+            problem, random.Random(seed), lambda: self.incumbent,
+            lambda: budget.remaining(self._issued, self.seconds),
+        )
     )
     self._proposals: list[Proposal] = []
     self._proposal_ids: list[int] = []
@@ -83,6 +87,11 @@ class Search:
   def finished(self) -> bool:
     """Whether nothing will be asked any more and everything was told."""
     return bool(self.stop_reason) and not self._waiting
+
+  @property
+  def best(self) -> Trial | None:
+    """The answer: the incumbent, unless the strategy has a rule of its own."""
+    return self.strategy.answer(self.incumbent)
 
   @property
   def bound(self) -> int | None:
@@ -158,7 +167,9 @@ class Search:
     candidates: list[Candidate] = []
     while self._has_proposal():
       proposal = self._proposals[len(self._proposal_ids)]
-      known = self._ids.get(proposal.architecture) if self.reuse else None
+      known = None
+      if self.reuse and not proposal.repeat:
+        known = self._ids.get(proposal.architecture)
       if known is not None and self._reused_in_a_row >= reused:
         self.stop_reason = f'{reused:,} proposals in a row were known'
         break
@@ -209,7 +220,7 @@ class Search:
         proposal.cost,
         _trial_seed(self.seed, trial_id),
     )
-    self._ids[proposal.architecture] = trial_id
+    self._ids.setdefault(proposal.architecture, trial_id)
     self._proposal_ids.append(trial_id)
     self._waiting[trial_id] = candidate
     return candidate
@@ -233,10 +244,10 @@ class Search:
     self._failures_in_a_row = 0 if trial.ok else self._failures_in_a_row + 1
     if not trial.ok or trial.candidate.cost not in self.problem.target:
       return
-    if self.best is None or (
-        trial.evaluation.reward > self.best.evaluation.reward
+    if self.incumbent is None or (
+        trial.evaluation.reward > self.incumbent.evaluation.reward
     ):
-      self.best = trial
+      self.incumbent = trial
 
 
 def _trial_seed(seed: int, trial_id: int) -> int:

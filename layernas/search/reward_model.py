@@ -11,14 +11,18 @@ from collections.abc import Sequence
 
 import numpy as np
 
-# Kernel parts: single layers, pairs of layers, all layers together.
-_PARTS = 3
+from layernas.search.kernel import PARTS
+from layernas.search.kernel import Kernel
 
-# Agreement of two options that differ, in the part of all layers together.
-_DIFFERENT = 0.5
+# Trials that the four variances are learned from at most, evenly spaced: a
+# likelihood takes the third power of their number.
+_LEARNING = 200
 
 # Limits of the logarithms of the variances, relative to a constant's of 1.
 _LOW, _HIGH = -9.0, 4.0
+
+# Added to the noise, so that equal architectures never make it singular.
+_JITTER = 1e-6
 
 
 class RewardModel:
@@ -34,85 +38,101 @@ class RewardModel:
     Args:
       option_counts: number of options of each layer.
     """
-    self._counts = tuple(option_counts)
-    self._offsets = np.concatenate(([0], np.cumsum(self._counts)[:-1]))
+    self._kernel = Kernel(option_counts)
     self._log_variances = np.log([1.0, 0.3, 0.1, 0.1])
     self._learned_from = 0
-    self._known = np.zeros((0, len(self._counts)), np.intp)
+    self._known = np.zeros((0, len(option_counts)), np.intp)
 
   @property
   def variances(self) -> tuple[float, ...]:
     """Of single layers, pairs, all layers and the noise; a constant's is 1."""
     return tuple(np.exp(self._log_variances).tolist())
 
-  def fit(self, architectures: np.ndarray, rewards: np.ndarray) -> None:
+  def fit(self, architectures: np.ndarray, rewards: np.ndarray) -> np.ndarray:
     """Fits the model; learns the variances anew after a tenth more trials.
+
+    Where the architectures begin with those of the fit before and the variances
+    stay, it takes time quadratic in the number of trials.
 
     Args:
       architectures: option indices, shape (n, layers); may repeat.
       rewards: shape (n,).
+
+    Returns:
+      Posterior means of the architectures, shape (n,).
     """
-    self._known = architectures
-    self._features = self._one_hot(architectures)
-    parts = self._parts(self._features)
-    self._scores = normal_scores(rewards)
-    if len(rewards) >= 1.1 * self._learned_from:
-      self._learn(parts, self._scores)
-      self._learned_from = len(rewards)
-    covariance = _covariance(parts, self._log_variances)
-    self._inverse = np.linalg.inv(covariance)
-    self._weights = self._inverse @ self._scores
-    self._scale = max(self._scores @ self._weights / len(rewards), 1e-12)
+    count, before = len(rewards), len(self._known)
+    scores = normal_scores(rewards)
+    features = self._kernel.one_hot(architectures)
+    if count >= 1.1 * self._learned_from:
+      chosen = np.linspace(0, count - 1, min(count, _LEARNING)).astype(int)
+      parts = self._kernel.parts(features[chosen], features[chosen])
+      self._learn(parts, scores[chosen])
+      self._learned_from = count
+      before = 0
+    elif not np.array_equal(self._known, architectures[:before]):
+      before = 0
+    self._invert(features, before)
+    self._known, self._features = architectures, features
+    self._weights = self._inverse @ scores
+    self._scale = max(scores @ self._weights / count, 1e-12)
+    return scores - (self.variances[PARTS] + _JITTER) * self._weights
 
   def mean(self, architectures: np.ndarray) -> np.ndarray:
     """Posterior means of architectures, shape (n,)."""
     return self._cross(architectures) @ self._weights
+
+  def children_means(self, prefixes: np.ndarray, layer: int) -> np.ndarray:
+    """Posterior means of all children of prefixes in a layer.
+
+    Args:
+      prefixes: option indices, shape (n, layers).
+      layer: whose options the children take.
+
+    Returns:
+      Shape (n, options of the layer).
+    """
+    return self._kernel.children(
+        prefixes, layer, self._known, self._features, self._weights,
+        self.variances[:PARTS],
+    )
 
   def mean_and_deviation(
       self, architectures: np.ndarray
   ) -> tuple[np.ndarray, np.ndarray]:
     """Posterior means and standard deviations without noise, shape (n,)."""
     cross = self._cross(architectures)
-    variances = np.exp(self._log_variances)
-    prior = 1.0 + variances[:_PARTS].sum()
+    prior = 1.0 + sum(self.variances[:PARTS])
     left = prior - np.einsum('ij,ij->i', cross @ self._inverse, cross)
     return cross @ self._weights, np.sqrt(
         self._scale * np.maximum(left, 1e-12)
     )
 
   def _cross(self, architectures: np.ndarray) -> np.ndarray:
-    parts = self._parts(self._one_hot(architectures))
-    variances = np.exp(self._log_variances)
-    return 1.0 + np.tensordot(variances[:_PARTS], parts, 1)
+    parts = self._kernel.parts(
+        self._kernel.one_hot(architectures), self._features
+    )
+    return 1.0 + np.tensordot(self.variances[:PARTS], parts, 1)
 
-  def _one_hot(self, architectures: np.ndarray) -> np.ndarray:
-    rows = np.zeros((len(architectures), sum(self._counts)))
-    rows[
-        np.arange(len(architectures))[:, None], architectures + self._offsets
-    ] = 1.0
-    return rows
-
-  def _parts(self, features: np.ndarray) -> np.ndarray:
-    """Kernel parts between features and the known ones.
-
-    A layer with n options contributes 1 where options agree, -1 / (n - 1)
-    where they differ: effects sum to zero over its options.
-    """
-    counts = np.repeat(self._counts, self._counts)
-    differ = -1.0 / np.maximum(counts - 1, 1)
-    constant = sum(-1.0 / max(n - 1, 1) for n in self._counts)
-    squares = sum((1.0 / max(n - 1, 1)) ** 2 for n in self._counts)
-    layers = len(self._counts)
-    known = self._features.T
-    single = constant + (features * (1 - differ)) @ known
-    square = squares + (features * (1 - differ**2)) @ known
-    agreeing = features @ known
-    pairs = layers * (layers - 1) / 2 or 1
-    return np.stack([
-        single / layers,
-        (single**2 - square) / 2 / pairs,
-        _DIFFERENT ** (layers - agreeing),
-    ])
+  def _invert(self, features: np.ndarray, before: int) -> None:
+    """Inverts the covariance; the block of the first `before` is known."""
+    new = features[before:]
+    corner = _covariance(self._kernel.parts(new, new), self._log_variances)
+    if not before:
+      self._inverse = np.linalg.inv(corner)
+      return
+    parts = self._kernel.parts(features[:before], new)
+    cross = 1.0 + np.tensordot(self.variances[:PARTS], parts, 1)
+    # Inverse of a matrix of four blocks by its Schur complement.
+    solved = self._inverse @ cross
+    corner = np.linalg.inv(corner - cross.T @ solved)
+    side = -solved @ corner
+    whole = np.empty((len(features),) * 2)
+    whole[:before, :before] = self._inverse - side @ solved.T
+    whole[:before, before:] = side
+    whole[before:, :before] = side.T
+    whole[before:, before:] = corner
+    self._inverse = whole
 
   def _learn(self, parts: np.ndarray, scores: np.ndarray) -> None:
     """Climbs the marginal likelihood, one variance at a time."""
@@ -152,8 +172,8 @@ def normal_scores(rewards: np.ndarray) -> np.ndarray:
 
 def _covariance(parts: np.ndarray, logs: np.ndarray) -> np.ndarray:
   variances = np.exp(logs)
-  covariance = 1.0 + np.tensordot(variances[:_PARTS], parts, 1)
-  covariance[np.diag_indices_from(covariance)] += variances[_PARTS] + 1e-6
+  covariance = 1.0 + np.tensordot(variances[:PARTS], parts, 1)
+  covariance[np.diag_indices_from(covariance)] += variances[PARTS] + _JITTER
   return covariance
 
 

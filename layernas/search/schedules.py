@@ -3,27 +3,36 @@
 from typing import Any
 
 from layernas.errors import UserError
+from layernas.search.finalists import Finalists
 from layernas.search.interleaved import Interleaved
 from layernas.search.interleaved import VisitSettings
 from layernas.search.layer_pass import TableSettings
+from layernas.search.model_based import GuidedSettings
+from layernas.search.model_guided import ModelGuided
 from layernas.search.recentred import Recentred
-from layernas.search.sweep import Layerwise
+from layernas.search.strategy import Strategy
 from layernas.search.sweep import PassSettings
 from layernas.search.sweep import Sweep
 
-SCHEDULES = ('sweep', 'interleaved', 'recentred')
+LAYERWISE = ('sweep', 'interleaved', 'recentred')
+"""Schedules whose layer tables hold trained networks."""
+
+SCHEDULES = (*LAYERWISE, 'model_guided')
 
 
 def make_schedule(
     name: str = 'sweep', settings: PassSettings = PassSettings(),
     visit: VisitSettings = VisitSettings(),
-) -> Layerwise:
-  """Makes a layerwise schedule.
+    guided: GuidedSettings = GuidedSettings(),
+) -> Strategy:
+  """Makes a schedule.
 
   Args:
     name: one of `SCHEDULES`.
     settings: of its passes.
     visit: of the visits of `interleaved`; the others have none.
+    guided: of the rounds of `model_guided`, which takes of `settings` the
+      tables only.
 
   Returns:
     A schedule that has not begun.
@@ -37,10 +46,17 @@ def make_schedule(
     return Recentred(settings)
   if name == 'interleaved':
     return Interleaved(settings, visit)
+  if name == 'model_guided':
+    return ModelGuided(settings.tables, guided)
   raise UserError(f'search.schedule: {name!r}: allowed are {list(SCHEDULES)}')
 
 
-def configured_schedule(search: Any) -> Layerwise:
+def with_finalists(strategy: Strategy, share: float) -> Strategy:
+  """The strategy, with repeats of its finalists unless the share is 0."""
+  return Finalists(strategy, share) if share else strategy
+
+
+def configured_schedule(search: Any) -> Strategy:
   """Makes the schedule that a config section describes.
 
   Args:
@@ -58,4 +74,8 @@ def configured_schedule(search: Any) -> Layerwise:
       search.visit.axis_samples,
   )
   settings = PassSettings(tables, search.start, search.order)
-  return make_schedule(search.schedule, settings, visit)
+  guided = GuidedSettings(
+      search.guided.design, search.guided.batch, search.guided.optimism
+  )
+  schedule = make_schedule(search.schedule, settings, visit, guided)
+  return with_finalists(schedule, search.finalists)

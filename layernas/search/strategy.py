@@ -6,6 +6,7 @@ import random
 from collections.abc import Callable
 from collections.abc import Generator
 
+from layernas.search.budget import Remaining
 from layernas.search.cost import Number
 from layernas.search.problem import Problem
 from layernas.search.space import Architecture
@@ -25,12 +26,16 @@ class Proposal:
     length: number of decided layers, which names the layer table that it is
       meant for; 0 where there are no tables.
     layer: number of the layer decided last, 1..L; 0 where none.
+    repeat: a further evaluation, with a seed of its own, of an architecture
+      that is perhaps known; else the earlier trial answers where trials are
+      reused.
   """
 
   architecture: Architecture
   cost: Number
   length: int = 0
   layer: int = 0
+  repeat: bool = False
 
 
 @dataclasses.dataclass(frozen=True)
@@ -41,11 +46,14 @@ class Context:
     problem: space, cost and target.
     rng: the only source of randomness.
     incumbent: returns the best trial in the target interval so far, or None.
+    remaining: returns what is left of the budget. Where several evaluations run
+      at the same time, ask it between generations only.
   """
 
   problem: Problem
   rng: random.Random
   incumbent: Callable[[], Trial | None]
+  remaining: Callable[[], Remaining] = Remaining
 
 
 class Strategy(abc.ABC):
@@ -56,6 +64,9 @@ class Strategy(abc.ABC):
   called for each of them, in the order in which they were proposed: nothing
   that it decides depends on the order in which results arrive.
   """
+
+  learns_from_repeats = False
+  """Whether it is told of repeats of finalists and then answers itself."""
 
   @abc.abstractmethod
   def generations(self, context: Context) -> Generations:
@@ -69,6 +80,23 @@ class Strategy(abc.ABC):
   @abc.abstractmethod
   def infeasible(self) -> int:
     """How many proposals were dropped because they miss the target."""
+
+  @property
+  def proposer(self) -> 'Strategy':
+    """The strategy that finds new networks: itself, unless it wraps one."""
+    return self
+
+  def answer(self, incumbent: Trial | None) -> Trial | None:
+    """The trial whose architecture a search answers with.
+
+    Args:
+      incumbent: the best reward in the target interval so far.
+
+    Returns:
+      The incumbent, unless the strategy has reasons to distrust rewards; None
+      exactly where there is no incumbent.
+    """
+    return incumbent
 
   @abc.abstractmethod
   def bound(self, problem: Problem) -> int | None:

@@ -93,22 +93,24 @@ class Trace:
       strategy: that has not begun.
 
     Raises:
-      UserError: the strategy has no layer tables.
+      UserError: the strategy has no layer tables of trained networks.
       ValueError: it has begun.
     """
-    if not isinstance(strategy, Layerwise):
+    proposer = strategy.proposer
+    if not isinstance(proposer, Layerwise):
       raise UserError(
-          f'decision trace: {type(strategy).__name__} has no layer tables;'
-          ' allowed are the layerwise schedules (method kind layernas)'
+          f'decision trace: {type(proposer).__name__} has no layer tables of'
+          ' trained networks; allowed are sweep, interleaved and recentred'
+          ' (method kind layernas)'
       )
-    if strategy.passes:
+    if proposer.passes:
       raise ValueError('the strategy has begun; attach the trace before')
     self.problem = problem
     self.passes: list[PassRecord] = []
     self.incumbents: list[Incumbent] = []
     self._told = 0
     self._trials = 0
-    strategy.observer = self
+    proposer.observer = self
 
   def priced(
       self, layer_pass: LayerPass, prefixes: Sequence[Architecture],

@@ -16,6 +16,7 @@ from layernas.errors import UserError
 from layernas.search import Budget
 from layernas.search import TargetInterval
 from layernas.search.schedules import configured_schedule
+from layernas.search.schedules import with_finalists
 from layernas.search.strategy import Strategy
 
 ACCOUNTINGS = ('every_query', 'each_network_once')
@@ -80,6 +81,10 @@ def make_strategy(section: Any) -> Strategy:
   Raises:
     UserError: there is no such kind, or a setting is wrong.
   """
+  return with_finalists(_make_proposer(section), section.finalists)
+
+
+def _make_proposer(section: Any) -> Strategy:
   if section.kind == 'layernas':
     return configured_schedule(section.settings)
   if section.kind not in BASELINES:

@@ -173,3 +173,36 @@ def test_workdir_of_another_config(finished: pathlib.Path) -> None:
   assert before == {
       path: path.read_bytes() for path in finished.glob('*.json*')
   }
+
+
+def test_modelled_rewards_and_repeats_of_finalists(
+    tmp_path: pathlib.Path
+) -> None:
+  """Five networks, then three of them with other seeds."""
+  changes = {
+      'search.schedule': 'model_guided', 'search.guided.design': 2,
+      'search.finalists': 0.4, 'budget.trials': 8,
+  }
+  result = run_search(_config(**changes), tmp_path)
+  lines = (tmp_path / 'trials.jsonl').read_text()
+  trials = [json.loads(line) for line in lines.splitlines()]
+  networks = [trial['architecture'] for trial in trials]
+  assert len(set(networks[:5])) == 5
+  assert set(networks[5:]) <= set(networks[:5])
+  assert len({trial['seed'] for trial in trials}) == len(trials) == 8
+  assert {trial['layer'] for trial in trials} == {0}
+  assert result['winner']['architecture'] in networks
+  assert json.loads((tmp_path / 'tables.json').read_text()) == []
+  # Its layer tables hold modelled rewards: there is no decision to trace.
+  assert not (tmp_path / 'trace.json').exists()
+  run_search(_config(**changes), tmp_path)
+  assert (tmp_path / 'trials.jsonl').read_text() == lines
+
+
+def test_repeats_of_finalists_after_a_sweep(tmp_path: pathlib.Path) -> None:
+  result = run_search(_config(**{'search.finalists': 0.2}), tmp_path)
+  trials = tiny.without_times(tmp_path)['trials']
+  networks = [trial['architecture'] for trial in trials]
+  assert len(set(networks)) < len(networks)
+  assert result['winner']['architecture'] in networks
+  assert (tmp_path / 'trace.json').exists()

@@ -6,6 +6,7 @@ import pytest
 
 from layernas.errors import UserError
 from layernas.search.budget import Budget
+from layernas.search.budget import Remaining
 
 
 def test_no_limits():
@@ -23,6 +24,12 @@ def test_no_limits():
 ])
 def test_a_limit_is_reached_exactly(budget, spent, reason):
   assert budget.spent(*spent) == reason
+
+
+def test_what_is_left():
+  left = Budget(trials=5, seconds=2.5).remaining(3, 3.0)
+  assert (left.trials, left.seconds) == (2, -0.5)
+  assert Budget().remaining(3, 3.0) == Remaining(math.inf, math.inf)
 
 
 def test_failures_are_the_first_reason():

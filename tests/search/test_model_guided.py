@@ -13,7 +13,7 @@ from layernas.search import Budget
 from layernas.search import Evaluation
 from layernas.search import Search
 from layernas.search.layer_pass import TableSettings
-from layernas.search.model_guided import GuidedSettings
+from layernas.search.model_based import GuidedSettings
 from layernas.search.model_guided import ModelGuided
 from tests.search import problems
 
@@ -29,6 +29,11 @@ class Additive:
         np.array(terms, float)[architectures[:, layer]]
         for layer, terms in enumerate(self._terms)
     )
+
+  def children_means(self, prefixes, layer):
+    options = np.array(self._terms[layer], float)
+    own = options[prefixes[:, layer]]
+    return (self.mean(prefixes) - own)[:, None] + options
 
 
 def searched(seed=0, trials=25, high=9):
@@ -57,7 +62,7 @@ def test_a_pass_finds_the_constrained_optimum_of_an_additive_reward(data):
   start = tuple(data.draw(st.integers(0, n - 1)) for n in counts)
   order = data.draw(st.permutations(range(len(counts))))
   model = Additive(terms)
-  met = strategy._pass(model, problem, start, tuple(order))
+  met = strategy.model_pass(model, problem, start, tuple(order))
   feasible = [
       a for a in itertools.product(*map(range, counts))
       if problem.cost.cost(a) in problem.target
@@ -69,7 +74,7 @@ def test_a_pass_keeps_its_bound():
   problem = problems.make_problem([list(range(4))] * 8)
   strategy = ModelGuided(TableSettings(buckets=3, keep=2))
   terms = [[random.Random(i).random() for i in range(4)]] * 8
-  strategy._pass(Additive(terms), problem, (0,) * 8, tuple(range(8)))
+  strategy.model_pass(Additive(terms), problem, (0,) * 8, tuple(range(8)))
   assert 0 < strategy.evaluations <= strategy.pass_bound(problem)
   assert strategy.pass_bound(problem) == 3 * 2 * 32
 
@@ -83,8 +88,8 @@ def test_it_stays_in_the_target_and_never_repeats_a_network():
 
 def test_it_finds_the_optimum_of_a_small_space():
   search = problems.run(searched(), reward)
-  assert search.best.evaluation.reward == 16
-  assert search.strategy.answer() == search.best.candidate.architecture
+  assert search.incumbent.evaluation.reward == 16
+  assert search.best is search.incumbent
 
 
 def test_it_ends_when_every_network_was_trained():

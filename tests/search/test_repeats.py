@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from layernas.search import Budget
 from layernas.search import Search
+from layernas.search.strategy import Proposal
 from tests.search import problems
 from tests.search.test_engine import Listed
 from tests.search.test_engine import rewarding
@@ -60,6 +61,59 @@ def test_new_proposals_begin_the_count_anew():
   problems.run(search, rewarding(0, 1, 2, 3))
   assert len(search.trials) == 4
   assert search.stop_reason == 'list at its end'
+
+
+class Repeating(Listed):
+  """Asks for its last generation as repeats; notes the remaining budget."""
+
+  def generations(self, context):
+    self.left = []
+    for architectures in self.listed:
+      self.left.append(context.remaining())
+      repeat = architectures is self.listed[-1]
+      yield [
+          Proposal(one, context.problem.cost.cost(one), repeat=repeat)
+          for one in architectures
+      ]
+    return 'list at its end'
+
+
+def test_a_repeat_is_a_trial_though_trials_are_reused():
+  problem = problems.make_problem([[0, 1, 2, 3]])
+  strategy = Repeating([(1,), (2,)], [(1,)], [(1,), (3,), (1,)])
+  search = Search(problem, strategy, Budget(trials=9, seconds=7.5))
+  problems.run(search, rewarding(0, 1, 2, 3))
+  asked = [t.candidate.architecture for t in search.trials]
+  assert asked == [(1,), (2,), (1,), (3,), (1,)]
+  assert len({t.candidate.seed for t in search.trials}) == 5
+  assert search.reused == 1
+  assert [left.trials for left in strategy.left] == [9, 7, 7]
+  assert [left.seconds for left in strategy.left] == [7.5, 5.5, 5.5]
+  again = Search(
+      problem, Repeating(*strategy.listed), Budget(trials=9, seconds=7.5)
+  )
+  again.replay(search.trials)
+  assert again.trials == search.trials
+
+
+class Distrustful(Listed):
+  """Answers with the trial that it observed last."""
+
+  def observe(self, proposal, trial):
+    super().observe(proposal, trial)
+    self.last = trial
+
+  def answer(self, incumbent):
+    return incumbent and self.last
+
+
+def test_a_strategy_may_answer_by_a_rule_of_its_own():
+  problem = problems.make_problem([[0, 1, 2, 3]])
+  search = Search(problem, Distrustful([(3,), (1,)]))
+  assert search.best is None
+  problems.run(search, rewarding(0, 1, 2, 3))
+  assert search.incumbent.candidate.architecture == (3,)
+  assert search.best.candidate.architecture == (1,)
 
 
 @given(problems.problems(), problems.SCHEDULE_MAKERS, problems.SEEDS,

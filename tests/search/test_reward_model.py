@@ -66,3 +66,37 @@ def test_scores_follow_ranks_and_ties_share_theirs():
   scores = normal_scores(np.array([-1e9, 2.0, 2.0, 3.0]))
   assert scores[1] == scores[2] == 0.0
   assert scores[0] == -scores[3]
+
+
+def test_fitting_returns_the_means_of_what_it_was_fitted_to():
+  model, chosen, rewards = fitted(noise=0.5)
+  np.testing.assert_allclose(
+      model.fit(chosen, rewards), model.mean(chosen), atol=1e-9
+  )
+
+
+def test_a_fit_in_steps_is_the_fit_of_a_fresh_model():
+  """More trials, a repeat among them, without learning the variances anew."""
+  rng = np.random.default_rng(0)
+  chosen = ALL[[*range(20), 3]]
+  rewards = rng.standard_normal(21)
+  stepwise, fresh = RewardModel(COUNTS), RewardModel(COUNTS)
+  stepwise.fit(chosen[:20], rewards[:20])
+  stepwise.fit(chosen, rewards)
+  fresh.fit(chosen[:20], rewards[:20])
+  fresh.fit(chosen[::-1], rewards[::-1])
+  assert stepwise.variances == fresh.variances
+  for one, other in zip(
+      stepwise.mean_and_deviation(ALL), fresh.mean_and_deviation(ALL),
+      strict=True,
+  ):
+    np.testing.assert_allclose(one, other, atol=1e-9)
+
+
+def test_means_of_children():
+  model, _, _ = fitted()
+  children = ALL[:COUNTS[-1]]
+  np.testing.assert_allclose(
+      model.children_means(children[:1], len(COUNTS) - 1)[0],
+      model.mean(children), atol=1e-9,
+  )

@@ -4,6 +4,9 @@ import pytest
 
 from layernas.search.interleaved import Interleaved
 from layernas.search.interleaved import VisitSettings
+from layernas.search.layer_pass import TableSettings
+from layernas.search.model_based import GuidedSettings
+from layernas.search.model_guided import ModelGuided
 from layernas.search.recentred import Recentred
 from layernas.search.schedules import SCHEDULES
 from layernas.search.schedules import make_schedule
@@ -21,6 +24,15 @@ def test_schedules_by_name(name, kind):
   schedule = make_schedule(name, settings)
   assert type(schedule) is kind
   assert schedule.settings is settings
+
+
+def test_tables_and_rounds_reach_the_model_guided_schedule():
+  settings = PassSettings(TableSettings(buckets=7))
+  guided = GuidedSettings(batch=3)
+  schedule = make_schedule('model_guided', settings, guided=guided)
+  assert type(schedule) is ModelGuided
+  assert schedule.tables is settings.tables
+  assert schedule.guided is guided
 
 
 def test_visits_reach_the_interleaved_schedule():

@@ -8,6 +8,7 @@ from configs import benchmark_default
 from layernas.baselines.evolution import RegularizedEvolution
 from layernas.search import Budget
 from layernas.search import TargetInterval
+from layernas.search.finalists import Finalists
 from layernas.search.sweep import Sweep
 from layernas.study.setup import check_study
 from layernas.study.setup import make_benchmark
@@ -137,3 +138,13 @@ def test_wrong_study_fields_are_named(changes, parts):
 def test_a_study_needs_methods_and_benchmarks():
   with problems.refuses('no benchmarks or no methods'):
     check_study(benchmark_default.get_config())
+
+
+def test_repeats_of_finalists_around_any_method():
+  for kind in ('layernas', 'evolution'):
+    wrapped = make_strategy(benchmark_default.method(kind, finalists=0.3))
+    assert isinstance(wrapped, Finalists)
+    assert wrapped.share == 0.3
+  within = benchmark_default.method('layernas')
+  within.settings.finalists = 0.25
+  assert make_strategy(within).share == 0.25

@@ -1,0 +1,246 @@
+"""Repeats of finalists (ours): the last share of a budget sorts out luck.
+
+One training is a noisy measure, and the best of many rewards is mostly luck.
+Around any strategy: when the budget comes to its last share, the networks with
+the best rewards are evaluated again, the better half of them more often
+(sequential halving), and the best mean answers, shrunken towards what the
+better half of the search's networks are worth. A strategy with a model of the
+rewards gets one repeat of as many finalists as the share allows, and answers
+itself.
+"""
+
+import math
+import statistics
+from collections.abc import Generator
+
+from layernas.errors import UserError
+from layernas.search.problem import Problem
+from layernas.search.space import Architecture
+from layernas.search.strategy import Context
+from layernas.search.strategy import Generations
+from layernas.search.strategy import Proposal
+from layernas.search.strategy import Strategy
+from layernas.search.trial import Trial
+
+Rounds = Generator[list[Proposal], None, bool]
+"""Yields repeats; returns whether they told anything new."""
+
+
+class Finalists(Strategy):
+  """Lets a strategy search, then repeats the best networks that it found.
+
+  Where the first repeat gives its reward again to the last bit, rewards have no
+  noise: no more is repeated, and the strategy searches on.
+  """
+
+  def __init__(self, inner: Strategy, share: float = 0.2):
+    """Wraps a strategy that has not begun.
+
+    Args:
+      inner: the strategy that searches.
+      share: of the budget, left for repeats. Where the search ends before its
+        budget, as many evaluations are repeats as if it had ended at the
+        beginning of that share.
+
+    Raises:
+      UserError: the share is not between 0 and 1.
+    """
+    if not 0 < share < 1:
+      raise UserError(
+          f'search.finalists: {share}: allowed are shares above 0 and below 1,'
+          ' or 0 for no repeats'
+      )
+    self.inner = inner
+    self.share = share
+    self._evaluations: dict[int, float] = {}
+    # Of networks in the target: first trial, and the reward of each trial.
+    self._firsts: dict[Architecture, Trial] = {}
+    self._rewards: dict[Architecture, dict[int, float]] = {}
+    self._finalists: list[Architecture] = []
+    self._queue: list[Proposal] = []
+
+  def generations(self, context: Context) -> Generations:
+    """Yields what the inner strategy proposes, then the repeats."""
+    self._problem = context.problem
+    inner = self.inner.generations(context)
+    ended = yield from self._search(context, inner, self.share)
+    noisy = yield from self._rounds(context)
+    if not noisy and not ended:
+      ended = yield from self._search(context, inner, 0.0)
+    return ended or 'the finalists were repeated'
+
+  def observe(self, proposal: Proposal, trial: Trial) -> None:
+    """Keeps the reward; of repeats hears only who learns from them."""
+    number, evaluation = trial.candidate.id, trial.evaluation
+    self._evaluations[number] = evaluation.seconds
+    if trial.ok and trial.candidate.cost in self._problem.target:
+      self._firsts.setdefault(proposal.architecture, trial)
+      rewards = self._rewards.setdefault(proposal.architecture, {})
+      rewards[number] = evaluation.reward
+    if not proposal.repeat or self.inner.learns_from_repeats:
+      self.inner.observe(proposal, trial)
+
+  @property
+  def infeasible(self) -> int:
+    """Of the inner strategy."""
+    return self.inner.infeasible
+
+  @property
+  def proposer(self) -> Strategy:
+    """The strategy that finds new architectures."""
+    return self.inner.proposer
+
+  def bound(self, problem: Problem) -> int | None:
+    """The inner strategy's bound and its repeats."""
+    bound = self.inner.bound(problem)
+    return None if bound is None else bound + self._repeats_after(bound)
+
+  def answer(self, incumbent: Trial | None) -> Trial | None:
+    """The finalist with the best shrunken mean; before, the inner answer."""
+    repeated = any(len(self._rewards[one]) > 1 for one in self._finalists)
+    if self.inner.learns_from_repeats or not repeated:
+      return self.inner.answer(incumbent)
+    means = shrunken_means(
+        [list(self._rewards[one].values()) for one in self._finalists],
+        [trial.evaluation.reward for trial in self._firsts.values()],
+    )
+    return self._firsts[self._finalists[means.index(max(means))]]
+
+  def _search(
+      self, context: Context, inner: Generations, share: float
+  ) -> Generator[list[Proposal], None, str]:
+    """The inner strategy's proposals until a share of the budget is left.
+
+    Returns:
+      Why the inner strategy ended, or '' where it did not.
+    """
+    used = len(self._evaluations)
+    whole = context.remaining().trials + used
+    spent = sum(self._evaluations.values())
+    seconds = context.remaining().seconds + spent
+    while True:
+      if not self._queue:
+        try:
+          self._queue = next(inner)
+        except StopIteration as stop:
+          return stop.value
+      left = context.remaining()
+      room = min(
+          left.trials - math.floor(share * whole)
+          if math.isfinite(whole) else math.inf,
+          # How many fit into seconds is not known before.
+          math.inf if math.isinf(seconds)
+          else int(left.seconds > share * seconds),
+      )
+      if room < 1:
+        return ''
+      room = int(min(room, len(self._queue)))
+      part, self._queue = self._queue[:room], self._queue[room:]
+      yield part
+
+  def _rounds(self, context: Context) -> Rounds:
+    """Sequential halving over the networks with the best rewards."""
+    left = self._affordable(context)
+    ranked = sorted(
+        self._firsts, key=lambda one: -self._firsts[one].evaluation.reward
+    )
+    # The answer so far is a finalist, however its first reward was.
+    answer = self.inner.answer(context.incumbent())
+    if answer is not None:
+      ranked.insert(0, answer.candidate.architecture)
+    count = left if self.inner.learns_from_repeats else finalists_of(left)
+    ranked = list(dict.fromkeys(ranked))[:count]
+    if not ranked:
+      return False
+    self._finalists = ranked
+    yield self._repeats(ranked[:1])
+    if len(set(self._rewards[ranked[0]].values())) == 1:
+      self._finalists = []
+      return False
+    if self.inner.learns_from_repeats:
+      # A model pools what it is told; once each tells it of most networks.
+      if len(ranked) > 1:
+        yield self._repeats(ranked[1:])
+      return True
+    # The first one has had a repeat of the first round.
+    left, pending = left - 1, ranked[1:]
+    while left and len(ranked) > 1:
+      rounds = math.ceil(math.log2(len(ranked)))
+      repeats = (pending + ranked * left)[:left // rounds]
+      left -= len(repeats)
+      yield self._repeats(repeats)
+      ranked = pending = self._better_half(ranked)
+    return True
+
+  def _better_half(self, finalists: list[Architecture]) -> list[Architecture]:
+    means = {
+        one: statistics.fmean(self._rewards[one].values()) for one in finalists
+    }
+    ranked = sorted(finalists, key=means.__getitem__, reverse=True)
+    return ranked[:(len(ranked) + 1) // 2]
+
+  def _repeats(self, architectures: list[Architecture]) -> list[Proposal]:
+    return [
+        Proposal(one, self._problem.cost.cost(one), repeat=True)
+        for one in architectures
+    ]
+
+  def _repeats_after(self, trials: int) -> int:
+    return math.floor(self.share / (1 - self.share) * trials + 1e-9)
+
+  def _affordable(self, context: Context) -> int:
+    """Evaluations that the repeats may take."""
+    left = context.remaining()
+    count = min(self._repeats_after(len(self._evaluations)), left.trials)
+    seconds = sum(self._evaluations.values())
+    if math.isfinite(left.seconds) and seconds > 0:
+      each = seconds / len(self._evaluations)
+      count = min(count, max(left.seconds, 0.0) // each)
+    return int(count)
+
+
+def finalists_of(repeats: int) -> int:
+  """Most finalists that can all be repeated in every round.
+
+  Args:
+    repeats: evaluations that they share.
+
+  Returns:
+    The largest n with n * ceil(log2(n)) <= repeats; one where even two are too
+    many, none without repeats.
+  """
+  count = 1
+  while (count + 1) * math.ceil(math.log2(count + 1)) <= repeats:
+    count += 1
+  return min(count, repeats)
+
+
+def shrunken_means(
+    rewards: list[list[float]], population: list[float]
+) -> list[float]:
+  """Posterior means of networks under normal worths and normal errors.
+
+  Args:
+    rewards: of each network, one or more; of one at least two.
+    population: first rewards of all networks; their better half gives the
+      prior, for the lower tail of rewards is long.
+
+  Returns:
+    A mean for each network.
+  """
+  error = _pooled_variance(rewards)
+  half = sorted(population)[len(population) // 2:]
+  middle = statistics.fmean(half)
+  worth = max(statistics.pvariance(half) - error, 0.1 * error, 1e-12)
+  return [
+      middle + worth / (worth + error / len(each))
+      * (statistics.fmean(each) - middle)
+      for each in rewards
+  ]
+
+
+def _pooled_variance(rewards: list[list[float]]) -> float:
+  repeated = [each for each in rewards if len(each) > 1]
+  return sum(
+      statistics.variance(each) * (len(each) - 1) for each in repeated
+  ) / sum(len(each) - 1 for each in repeated)

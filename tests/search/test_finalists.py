@@ -1,0 +1,168 @@
+"""Tests of layernas.search.finalists."""
+
+import math
+
+import pytest
+
+from layernas.search import Budget
+from layernas.search import Evaluation
+from layernas.search import Search
+from layernas.search import make_schedule
+from layernas.search.finalists import Finalists
+from layernas.search.finalists import finalists_of
+from layernas.search.finalists import shrunken_means
+from layernas.search.model_guided import ModelGuided
+from layernas.search.schedules import with_finalists
+from tests.search import problems
+from tests.search.test_engine import Listed
+
+OPTIONS = 40
+
+
+class Noisy:
+  """Option i is worth i; its first evaluation errs as given."""
+
+  def __init__(self, first):
+    self._first = dict(first)
+
+  def __call__(self, candidate):
+    [option] = candidate.architecture
+    return Evaluation(option + self._first.pop(option, 0.0), 1.0)
+
+
+def each_option(inner=None, reuse=True, high=math.inf, share=0.2, **budget):
+  """A search that looks at all options, or at the inner strategy's."""
+  problem = problems.make_problem([list(range(OPTIONS))], high=high)
+  inner = inner or Listed(*([(option,)] for option in range(OPTIONS)))
+  return Search(
+      problem, Finalists(inner, share), Budget(**budget), reuse=reuse
+  )
+
+
+def asked(search):
+  return [trial.candidate.architecture[0] for trial in search.trials]
+
+
+@pytest.mark.parametrize('reuse', [True, False])
+def test_the_last_share_of_the_trials_repeats_the_best(reuse):
+  search = each_option(reuse=reuse, trials=25)
+  problems.run(search, Noisy({19: 0.1, 3: 30.0}))
+  assert asked(search)[:20] == list(range(20))
+  repeats = asked(search)[20:]
+  assert repeats[0] == 3
+  assert set(repeats) == {3, 19}
+  assert len(search.trials) == 25
+  assert len({trial.candidate.seed for trial in search.trials}) == 25
+
+
+def test_the_last_share_of_the_seconds_repeats_the_best():
+  search = each_option(seconds=25)
+  problems.run(search, Noisy({19: 0.1, 3: 30.0}))
+  assert asked(search)[:20] == list(range(20))
+  assert set(asked(search)[20:]) == {3, 19}
+
+
+def test_repeats_find_out_that_a_reward_was_luck():
+  lucky = Noisy({2: 60.0})
+  plain = Search(
+      problems.make_problem([list(range(OPTIONS))]),
+      Listed(*([(option,)] for option in range(OPTIONS))),
+  )
+  problems.run(plain, Noisy({2: 60.0}))
+  assert plain.best.candidate.architecture == (2,)
+  search = problems.run(each_option(trials=50), lucky)
+  assert search.incumbent.candidate.architecture == (2,)
+  assert search.best.candidate.architecture == (39,)
+
+
+def test_rewards_without_noise_are_repeated_once():
+  search = problems.run(each_option(trials=25), Noisy({}))
+  assert asked(search) == [*range(20), 19, *range(20, 24)]
+  assert search.best.candidate.architecture == (23,)
+
+
+def test_a_strategy_that_ends_early_gets_its_share_of_repeats():
+  """A fifth of all trials are repeats, though no budget says when to stop."""
+  search = problems.run(each_option(), Noisy({39: 0.5}))
+  assert asked(search)[:OPTIONS] == list(range(OPTIONS))
+  assert len(search.trials) == OPTIONS + OPTIONS // 4
+  assert search.stop_reason == 'list at its end'
+  bound = search.strategy.bound(search.problem)
+  assert bound == OPTIONS + OPTIONS // 4
+
+
+def test_the_inner_strategy_hears_of_no_repeat():
+  search = problems.run(each_option(trials=25), Noisy({19: 0.5}))
+  assert search.strategy.inner.observed == [((i,), i) for i in range(20)]
+
+
+def test_only_networks_in_the_target_are_repeated():
+  search = problems.run(each_option(high=5, trials=25), Noisy({5: 0.5}))
+  assert set(asked(search)[20:]) <= set(range(6))
+  assert search.best.candidate.cost <= 5
+
+
+def test_a_model_hears_of_repeats_and_answers():
+  search = each_option(ModelGuided(), trials=50)
+  problems.run(search, Noisy({2: 60.0}))
+  repeats = asked(search)[40:]
+  assert len(set(repeats)) == len(repeats) == 10
+  assert search.best is search.strategy.inner.answer(None)
+
+
+def test_a_generation_may_be_cut_at_the_beginning_of_the_share():
+  search = each_option(Listed([(i,) for i in range(OPTIONS)]), trials=25)
+  problems.run(search, Noisy({19: 0.5}))
+  assert asked(search)[:20] == list(range(20))
+  assert asked(search)[20] == 19
+
+
+def test_a_resumed_search_asks_the_same():
+  noise = {i: math.sin(i) * 9 for i in range(OPTIONS)}
+  whole = problems.run(each_option(trials=35), Noisy(noise))
+  for cut in (5, 28, 30, 35):
+    resumed = each_option(trials=35)
+    resumed.replay(whole.trials[:cut])
+    told = {t.candidate.architecture[0] for t in whole.trials[:cut]}
+    left = {i: e for i, e in noise.items() if i not in told}
+    problems.run(resumed, Noisy(left))
+    assert resumed.trials == whole.trials
+    assert resumed.best == whole.best
+
+
+@pytest.mark.parametrize('failing', [0.0, 0.3, 1.0])
+def test_any_schedule_can_be_wrapped(failing):
+  problem = problems.make_problem([[1, 2, 3]] * 3, high=7)
+  for name in ('sweep', 'interleaved', 'recentred', 'model_guided'):
+    strategy = Finalists(make_schedule(name))
+    search = Search(problem, strategy, Budget(trials=15))
+    problems.run(search, problems.RandomResults(failing=failing))
+    assert search.finished
+    assert (search.best is None) == (search.incumbent is None)
+    assert strategy.proposer is strategy.inner
+    assert strategy.infeasible == strategy.inner.infeasible
+
+
+@pytest.mark.parametrize(('repeats', 'count'), [
+    (0, 0), (1, 1), (2, 2), (5, 2), (6, 3), (8, 4), (60, 15), (120, 24),
+])
+def test_every_finalist_is_repeated_in_every_round(repeats, count):
+  assert finalists_of(repeats) == count
+
+
+def test_few_repeats_are_shrunken_more():
+  """By hand: errors have variance 2, worths 5 - 2 = 3 around a mean of 4."""
+  population = [-9.0, -9.0, 4 - math.sqrt(5), 4 + math.sqrt(5)]
+  means = shrunken_means([[7.0, 9.0], [9.0]], population)
+  assert means == pytest.approx([4 + 3 / 4 * 4, 4 + 3 / 5 * 5])
+
+
+@pytest.mark.parametrize('share', [-0.1, 1.0, 1.5, math.nan])
+def test_share_is_checked(share):
+  with problems.refuses('search.finalists', str(share)):
+    with_finalists(ModelGuided(), share)
+
+
+def test_no_share_wraps_nothing():
+  strategy = ModelGuided()
+  assert with_finalists(strategy, 0.0) is strategy
