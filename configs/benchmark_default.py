@@ -65,12 +65,16 @@ def benchmark(**changes: Any) -> ConfigDict:
   # Columns of the signal; several are trainings that repeated queries take in
   # turn, the run's seed picks the first.
   section.rewards = ('',)
-  # additive or interacting: a synthetic reward over the table's space instead.
+  # additive or interacting: a synthetic reward over the table's space instead;
+  # chain: a synthetic space of its own, without a table.
   section.synthetic = ''
   # Of the synthetic reward.
   section.synthetic_seed = 0
   # Size of all interactions beside the single layers' terms.
   section.interaction = 1.0
+  # Of a chain: number of layers, and of options of each.
+  section.chain_layers = 20
+  section.chain_options = 6
   # Standard deviation of a normal error of every query.
   section.noise = 0.0
   # Share of the queries that fail.

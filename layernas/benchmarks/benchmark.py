@@ -85,6 +85,11 @@ class Benchmark:
     return self.target.meets(costs, costs)
 
   @functools.cached_property
+  def networks(self) -> tuple[int, int]:
+    """Number of architectures, and of those in the target."""
+    return self.feasible.size, int(self.feasible.sum())
+
+  @functools.cached_property
   def reference(self) -> np.ndarray:
     """Figure that shortfalls are measured against, table shape.
 

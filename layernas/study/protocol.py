@@ -67,8 +67,8 @@ def describe_benchmark(
       },
       'noise': benchmark.noise,
       'failing': benchmark.failing,
-      'architectures': benchmark.feasible.size,
-      'feasible': int(benchmark.feasible.sum()),
+      'architectures': benchmark.networks[0],
+      'feasible': benchmark.networks[1],
       'optimum': benchmark.optimum,
       # Five significant digits of the best figure.
       'decimals': 4 - math.floor(math.log10(abs(benchmark.optimum) or 1)),

@@ -6,6 +6,8 @@ from typing import Any
 from layernas.baselines.registry import BASELINES
 from layernas.baselines.registry import make_baseline
 from layernas.benchmarks.benchmark import Benchmark
+from layernas.benchmarks.chain import Chain
+from layernas.benchmarks.chain import ChainBenchmark
 from layernas.benchmarks.csv_table import Encoding
 from layernas.benchmarks.csv_table import read_csv_table
 from layernas.benchmarks.packaged import load_packaged
@@ -22,7 +24,7 @@ from layernas.search.strategy import Strategy
 ACCOUNTINGS = ('every_query', 'each_network_once')
 """Whether a network that is proposed again is a trial of its own."""
 
-_SYNTHETIC = ('', 'additive', 'interacting')
+_SYNTHETIC = ('', 'additive', 'interacting', 'chain')
 
 
 def make_benchmark(name: str, section: Any) -> Benchmark:
@@ -43,7 +45,8 @@ def make_benchmark(name: str, section: Any) -> Benchmark:
     if section.synthetic:
       rewards = report = section.synthetic
       rewards = (rewards,)
-    benchmark = Benchmark(
+    kind = ChainBenchmark if section.synthetic == 'chain' else Benchmark
+    benchmark = kind(
         name,
         _make_table(section),
         rewards,
@@ -136,8 +139,13 @@ def check_study(config: Any) -> None:
       raise UserError(f'methods.{name}: {error}') from error
 
 
-def _make_table(section: Any) -> BenchmarkTable:
+def _make_table(section: Any) -> BenchmarkTable | Chain:
   described = section.table
+  if section.synthetic == 'chain':
+    return Chain(
+        section.chain_layers, section.chain_options, section.synthetic_seed,
+        section.interaction,
+    )
   if bool(described.name) == bool(described.file):
     raise UserError(
         f'table.name {described.name!r}, table.file {described.file!r}: allowed'

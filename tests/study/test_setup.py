@@ -148,3 +148,12 @@ def test_repeats_of_finalists_around_any_method():
   within = benchmark_default.method('layernas')
   within.settings.finalists = 0.25
   assert make_strategy(within).share == 0.25
+
+
+def test_a_chain_needs_no_table():
+  made = make_benchmark('chain', benchmark_default.benchmark(
+      synthetic='chain', cost='units', target__high=10.0, budget__trials=5,
+      chain_layers=3, chain_options=2, interaction=0.5, noise=1.0,
+  ))
+  assert made.networks == (8, 6)
+  assert made.rewards == ('chain',)

@@ -1,0 +1,122 @@
+"""How far the search gets: one setting of ours on every table and budget.
+
+`ours` is the schedule model_guided with repeats of its finalists, its settings
+chosen on NATS-Bench topology CIFAR-10 and NAS-Bench-Macro alone. Beside it
+stand plain LayerNAS, the same reward model without layer tables, and the
+baselines, with repeats of finalists (`_repeats`) and without. Takes hours on
+two CPU cores with 500 seeds, most of them the models'. Expect what
+docs/search-quality.md shows.
+
+  ./launch.sh benchmark --config=configs/search_quality.py \
+    --workdir=workdir/search_quality
+"""
+
+from ml_collections import ConfigDict
+
+from configs import benchmark_default
+from configs import macro_benchmarks
+from configs import nats_sss
+from configs import nats_tss
+
+SHARE = 0.2
+"""Of the budget, for repeats of finalists; of every method that has them."""
+
+# Medians of five of the topology table's latency columns, in ms.
+_LATENCIES = {
+    'ms_raspi4': 25.6801, 'ms_pixel3': 10.6756, 'ms_fpga': 3.72496,
+    'ms_eyeriss': 5.12018, 'ms_1080ti_1': 9.52532,
+}
+
+
+def get_config(argument: str = '') -> ConfigDict:
+  """The config of the comparison.
+
+  Args:
+    argument: '' or 'smoke', which shrinks it to four seeds.
+
+  Returns:
+    A locked config.
+  """
+  config = benchmark_default.get_config()
+  config.title = 'Search quality'
+  config.accountings = ('every_query',)
+  config.benchmarks = ConfigDict(_benchmarks())
+  config.methods = _methods()
+  config.compared = 'ours'
+  return benchmark_default.finish(config, argument)
+
+
+def _benchmarks() -> dict[str, ConfigDict]:
+  sections = {}
+  for dataset in ('c10', 'c100', 'in16'):
+    sections[f'nats_tss_{dataset}'] = nats_tss.benchmark_of(dataset)
+  for table, budgets in (
+      ('nas_bench_macro', (50, 100, 300, 600)),
+      ('channel_bench_macro', (100, 300, 600)),
+  ):
+    for trials in budgets:
+      section = macro_benchmarks.benchmark_of(table)
+      section.budget.trials = trials
+      sections[f'{table}_{trials}'] = section
+  for trials in (200, 1000):
+    sections[f'chain_{trials}'] = _chain(trials)
+  for trials in (100, 300):
+    section = nats_sss.benchmark_of()
+    section.budget.trials = trials
+    sections[f'nats_sss_c10_{trials}'] = section
+  for column, limit in _LATENCIES.items():
+    sections[f'nats_tss_{column}'] = _latency(column, limit)
+  return sections
+
+
+def _chain(trials: int) -> ConfigDict:
+  """Twenty layers with six options, 4e15 networks, half of the largest cost."""
+  return benchmark_default.benchmark(
+      synthetic='chain', cost='units', target__high=180.0,
+      budget__trials=trials, interaction=0.5, noise=1.0,
+      signal='synthetic reward: terms of layers and of neighbours, and an error'
+      ' of one standard deviation of a layer',
+      metric='the same without error',
+      protocol='20 layers with 6 options, at most half of the largest cost',
+  )
+
+
+def _latency(column: str, limit: float) -> ConfigDict:
+  """Topology under a latency limit, answers judged by the signal itself."""
+  section = nats_tss.benchmark_of('c10')
+  section.cost = column
+  section.target.high = limit
+  section.report = 'val12_c10'
+  section.metric = 'the signal itself, %'
+  section.protocol = f'CIFAR-10, {column} at most its median, {limit} ms'
+  # Published figures are without a limit.
+  section.published = ConfigDict()
+  return section
+
+
+def _methods() -> ConfigDict:
+  method = benchmark_default.method
+  sections = {
+      'ours': method(
+          'layernas', finalists=SHARE, schedule='model_guided', buckets=10,
+          keep=2,
+      ),
+      'ours_no_repeats': method(
+          'layernas', schedule='model_guided', buckets=10, keep=2
+      ),
+      'layernas': method('layernas', buckets=nats_tss.BUCKETS),
+      'layernas_recentred': method(
+          'layernas', schedule='recentred', buckets=nats_tss.BUCKETS,
+          start='random', order='alternating',
+      ),
+      'model_random': method('model_random', finalists=SHARE),
+  }
+  for kind in ('random', 'evolution', 'local_search'):
+    sections[kind] = method(kind)
+    sections[f'{kind}_repeats'] = method(kind, finalists=SHARE)
+  for sampler in ('tpe', 'nsga2'):
+    sections[sampler] = method('optuna', seeds=50, sampler=sampler)
+    sections[f'{sampler}_repeats'] = method(
+        'optuna', seeds=50, finalists=SHARE, sampler=sampler
+    )
+  return ConfigDict(sections)
