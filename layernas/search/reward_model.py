@@ -18,6 +18,9 @@ from layernas.search.kernel import Kernel
 # likelihood takes the third power of their number.
 _LEARNING = 200
 
+# Logarithms of the variances where learning begins.
+_START = np.log([1.0, 0.3, 0.1, 0.1])
+
 # Limits of the logarithms of the variances, relative to a constant's of 1.
 _LOW, _HIGH = -9.0, 4.0
 
@@ -39,7 +42,7 @@ class RewardModel:
       option_counts: number of options of each layer.
     """
     self._kernel = Kernel(option_counts)
-    self._log_variances = np.log([1.0, 0.3, 0.1, 0.1])
+    self._log_variances = _START
     self._learned_from = 0
     self._known = np.zeros((0, len(option_counts)), np.intp)
 
@@ -135,11 +138,14 @@ class RewardModel:
     self._inverse = whole
 
   def _learn(self, parts: np.ndarray, scores: np.ndarray) -> None:
-    """Climbs the marginal likelihood, one variance at a time."""
-    logs = self._log_variances
+    """Climbs the marginal likelihood, one variance at a time.
+
+    It begins at the same place every time: what was learned from few trials
+    must not decide where the climb ends with many.
+    """
+    logs = _START
     best = _log_likelihood(parts, scores, logs)
-    steps = (1.5, 0.7, 0.3) if not self._learned_from else (0.7, 0.3)
-    for step in steps:
+    for step in (1.5, 0.7, 0.3):
       for index in range(len(logs)):
         for change in (step, -step):
           tried = logs.copy()

@@ -22,6 +22,9 @@ from layernas.study.setup import make_strategy
 # Runs handed to a worker at once: fewer messages, and little is lost by a kill.
 _CHUNK = 20
 
+# What workers' NumPy reads when it is loaded.
+_THREADS = ('OPENBLAS_NUM_THREADS', 'MKL_NUM_THREADS', 'OMP_NUM_THREADS')
+
 
 def play_all(
     config: ConfigDict, keys: Sequence[Key]
@@ -42,6 +45,10 @@ def play_all(
     _begin(plain)
     yield from map(_play_chunk, chunks)
     return
+  # Every worker has a core; threads of their linear algebra would fight for
+  # them, and round as their number has it.
+  for name in _THREADS:
+    os.environ.setdefault(name, '1')
   pool = concurrent.futures.ProcessPoolExecutor(
       workers, multiprocessing.get_context('spawn'), _begin_worker,
       (plain, os.getpid()),
