@@ -75,10 +75,11 @@ class RewardModel:
       before = 0
     elif not np.array_equal(self._known, architectures[:before]):
       before = 0
-    self._invert(features, before)
+    self._factorise(features, before)
     self._known, self._features = architectures, features
-    self._weights = self._inverse @ scores
-    self._scale = max(scores @ self._weights / count, 1e-12)
+    white = self._inverse_factor @ scores
+    self._weights = self._inverse_factor.T @ white
+    self._scale = max(white @ white / count, 1e-12)
     return scores - (self.variances[PARTS] + _JITTER) * self._weights
 
   def mean(self, architectures: np.ndarray) -> np.ndarray:
@@ -106,7 +107,7 @@ class RewardModel:
     """Posterior means and standard deviations without noise, shape (n,)."""
     cross = self._cross(architectures)
     prior = 1.0 + sum(self.variances[:PARTS])
-    left = prior - np.einsum('ij,ij->i', cross @ self._inverse, cross)
+    left = prior - ((self._inverse_factor @ cross.T) ** 2).sum(axis=0)
     return cross @ self._weights, np.sqrt(
         self._scale * np.maximum(left, 1e-12)
     )
@@ -117,25 +118,26 @@ class RewardModel:
     )
     return 1.0 + np.tensordot(self.variances[:PARTS], parts, 1)
 
-  def _invert(self, features: np.ndarray, before: int) -> None:
-    """Inverts the covariance; the block of the first `before` is known."""
+  def _factorise(self, features: np.ndarray, before: int) -> None:
+    """Inverts the covariance's Cholesky factor; the first rows are known.
+
+    Known rows stay as they are. (Rows of the inverse covariance itself would
+    change with every new trial, and their errors grow from fit to fit.)
+    """
     new = features[before:]
     corner = _covariance(self._kernel.parts(new, new), self._log_variances)
     if not before:
-      self._inverse = np.linalg.inv(corner)
+      self._inverse_factor = np.linalg.inv(np.linalg.cholesky(corner))
       return
     parts = self._kernel.parts(features[:before], new)
     cross = 1.0 + np.tensordot(self.variances[:PARTS], parts, 1)
-    # Inverse of a matrix of four blocks by its Schur complement.
-    solved = self._inverse @ cross
-    corner = np.linalg.inv(corner - cross.T @ solved)
-    side = -solved @ corner
-    whole = np.empty((len(features),) * 2)
-    whole[:before, :before] = self._inverse - side @ solved.T
-    whole[:before, before:] = side
-    whole[before:, :before] = side.T
+    side = (self._inverse_factor @ cross).T
+    corner = np.linalg.inv(np.linalg.cholesky(corner - side @ side.T))
+    whole = np.zeros((len(features),) * 2)
+    whole[:before, :before] = self._inverse_factor
+    whole[before:, :before] = -corner @ side @ self._inverse_factor
     whole[before:, before:] = corner
-    self._inverse = whole
+    self._inverse_factor = whole
 
   def _learn(self, parts: np.ndarray, scores: np.ndarray) -> None:
     """Climbs the marginal likelihood, one variance at a time.
