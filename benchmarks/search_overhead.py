@@ -39,7 +39,7 @@ from layernas.search import SearchSpace
 from layernas.search import additive_cost
 from layernas.search import make_schedule
 from layernas.search.layer_pass import TableSettings
-from layernas.search.schedules import SCHEDULES
+from layernas.search.schedules import LAYERWISE
 from layernas.search.strategy import Strategy
 from layernas.search.sweep import PassSettings
 
@@ -61,7 +61,7 @@ def main(argv: list[str]) -> None:
   if _CASE.value:
     print(json.dumps(_run(_CASE.value)))
     return
-  cases = [f'topology/{name}' for name in (*SCHEDULES, *_BASELINES)]
+  cases = [f'topology/{name}' for name in (*LAYERWISE, *_BASELINES)]
   cases += [f'large/{name}' for name in ('sweep', 'interleaved')]
   loads = {
       name: round(statistics.median(
@@ -160,7 +160,7 @@ def _large(name: str) -> Search:
 
 
 def _strategy(name: str) -> Strategy:
-  if name in SCHEDULES:
+  if name in LAYERWISE:
     return make_schedule(name, PassSettings(TableSettings(_BUCKETS)))
   return make_baseline(name)
 

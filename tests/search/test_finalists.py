@@ -10,7 +10,6 @@ from layernas.search import Search
 from layernas.search import make_schedule
 from layernas.search.finalists import Finalists
 from layernas.search.finalists import finalists_of
-from layernas.search.finalists import shrunken_means
 from layernas.search.model_guided import ModelGuided
 from layernas.search.schedules import with_finalists
 from tests.search import problems
@@ -148,13 +147,6 @@ def test_any_schedule_can_be_wrapped(failing):
 ])
 def test_every_finalist_is_repeated_in_every_round(repeats, count):
   assert finalists_of(repeats) == count
-
-
-def test_few_repeats_are_shrunken_more():
-  """By hand: errors have variance 2, worths 5 - 2 = 3 around a mean of 4."""
-  population = [-9.0, -9.0, 4 - math.sqrt(5), 4 + math.sqrt(5)]
-  means = shrunken_means([[7.0, 9.0], [9.0]], population)
-  assert means == pytest.approx([4 + 3 / 4 * 4, 4 + 3 / 5 * 5])
 
 
 @pytest.mark.parametrize('share', [-0.1, 1.0, 1.5, math.nan])

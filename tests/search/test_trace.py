@@ -10,7 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from layernas.baselines.random_search import RandomSearch
+from layernas.search import Evaluation
 from layernas.search import make_schedule
+from layernas.search.finalists import Finalists
 from layernas.search.layer_pass import TableSettings
 from layernas.search.sweep import PassSettings
 from layernas.search.trace import Trace
@@ -327,6 +329,24 @@ def test_passes_lead_to_the_start_of_the_next():
 def test_only_layer_tables_can_be_traced():
   with problems.refuses('decision trace', 'RandomSearch'):
     Trace(problems.make_problem([[1, 2]]), RandomSearch())
+
+
+def test_modelled_layer_tables_are_not_traced():
+  with problems.refuses('decision trace', 'ModelGuided', 'sweep'):
+    Trace(problems.make_problem([[1, 2]]), make_schedule('model_guided'))
+
+
+def test_repeats_of_finalists_leave_the_trace_as_it_is():
+  problem = problems.make_problem([[1, 4], [1, 4, 5], [1, 8]])
+  results = problems.RandomResults(3)
+  plain, alone = traced.start(problem, make_schedule())
+  problems.run(plain, results)
+  wrapped, other = traced.start(problem, Finalists(make_schedule()))
+  problems.run(wrapped, lambda c: Evaluation(
+      results(c).reward + (0.5 if c.id >= len(plain.trials) else 0.0)
+  ))
+  assert len(wrapped.trials) > len(plain.trials)
+  assert other.to_dict() == alone.to_dict()
 
 
 def test_a_trace_begins_with_the_search():

@@ -50,6 +50,6 @@ def test_pictures_are_named_by_benchmark_and_accounting() -> None:
 def test_about_names_settings_and_machine() -> None:
   found = dict(about(tiny_study.summary()))
   assert found['random'] == 'random'
-  assert 'layernas buckets=5, keep=1' in found['layernas']
+  assert 'layernas buckets=5, finalists=0.0' in found['layernas']
   assert 'visit.entries=1' in found['layernas']
   assert 'numpy' in found['Machine']
