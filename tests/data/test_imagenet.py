@@ -139,7 +139,7 @@ def test_epochs_shuffle_and_crop_anew(dataset):
 def test_the_command_of_the_message_prepares_it(tmp_path):
   import tensorflow_datasets as tfds
 
-  with pytest.raises(UserError, match='about 150 GB') as caught:
+  with pytest.raises(UserError, match='about 155 GB') as caught:
     load_dataset(fields_of(tmp_path))
   message = str(caught.value)
   assert '\n' not in message
