@@ -56,9 +56,13 @@ def get_config() -> ConfigDict:
   guided.design = 20
   # Networks trained between two fits.
   guided.batch = 5
-  # Posterior deviations added to the mean when networks are picked.
-  guided.optimism = 1.0
-  # Share of the budget left for repeats of the best networks; 0 = none.
+  # Posterior deviations added to the mean when networks are picked; the
+  # networks of a batch take the values in turn.
+  guided.optimism = (0.0, 1.0, 2.0, 3.0, 5.0)
+  # Trainings of one network at most; 1 = no repeats.
+  guided.trainings = 2
+  # Share of the budget left for repeats of the best networks; 0 = none. Not
+  # for model_guided, which repeats by itself.
   search.finalists = 0.0
 
   config.budget = budget = ConfigDict()

@@ -1,5 +1,7 @@
 """Model-based random search: what layer tables add, one sees against it."""
 
+from typing import Any
+
 import numpy as np
 
 from layernas.baselines.baseline import check_positive
@@ -18,20 +20,15 @@ class ModelRandom(ModelBased):
   random networks in the target.
   """
 
-  def __init__(
-      self, networks: int = 1000, design: int = 20, batch: int = 5,
-      optimism: float = 1.0,
-  ):
+  def __init__(self, networks: int = 1000, **guided: Any):
     """Makes a strategy that has not begun.
 
     Args:
       networks: random ones drawn for each fit of the model; those outside the
         target drop out.
-      design: see `model_based.GuidedSettings`.
-      batch: likewise.
-      optimism: likewise.
+      **guided: fields of `model_based.GuidedSettings`.
     """
-    super().__init__(GuidedSettings(design, batch, optimism))
+    super().__init__(GuidedSettings(**guided))
     check_positive('model_random', networks=networks)
     self.networks = networks
     self._rejected = 0

@@ -4,9 +4,7 @@ One training is a noisy measure, and the best of many rewards is mostly luck.
 Around any strategy: when the budget comes to its last share, the networks with
 the best rewards are evaluated again, the better half of them more often
 (sequential halving), and the best mean answers, shrunken towards what the
-better half of the search's networks are worth. A strategy with a model of the
-rewards gets one repeat of as many finalists as the share allows, and answers
-itself.
+better half of the search's networks are worth.
 """
 
 import math
@@ -71,14 +69,14 @@ class Finalists(Strategy):
     return ended or 'the finalists were repeated'
 
   def observe(self, proposal: Proposal, trial: Trial) -> None:
-    """Keeps the reward; of repeats hears only who learns from them."""
+    """Keeps the reward; the inner strategy hears of no repeat."""
     number, evaluation = trial.candidate.id, trial.evaluation
     self._evaluations[number] = evaluation.seconds
     if trial.ok and trial.candidate.cost in self._problem.target:
       self._firsts.setdefault(proposal.architecture, trial)
       rewards = self._rewards.setdefault(proposal.architecture, {})
       rewards[number] = evaluation.reward
-    if not proposal.repeat or self.inner.learns_from_repeats:
+    if not proposal.repeat:
       self.inner.observe(proposal, trial)
 
   @property
@@ -99,7 +97,7 @@ class Finalists(Strategy):
   def answer(self, incumbent: Trial | None) -> Trial | None:
     """The finalist with the best shrunken mean; before, the inner answer."""
     repeated = any(len(self._rewards[one]) > 1 for one in self._finalists)
-    if self.inner.learns_from_repeats or not repeated:
+    if not repeated:
       return self.inner.answer(incumbent)
     means = shrunken_means(
         [list(self._rewards[one].values()) for one in self._finalists],
@@ -145,12 +143,7 @@ class Finalists(Strategy):
     ranked = sorted(
         self._firsts, key=lambda one: -self._firsts[one].evaluation.reward
     )
-    # The answer so far is a finalist, however its first reward was.
-    answer = self.inner.answer(context.incumbent())
-    if answer is not None:
-      ranked.insert(0, answer.candidate.architecture)
-    count = left if self.inner.learns_from_repeats else finalists_of(left)
-    ranked = list(dict.fromkeys(ranked))[:count]
+    ranked = ranked[:finalists_of(left)]
     if not ranked:
       return False
     self._finalists = ranked
@@ -158,11 +151,6 @@ class Finalists(Strategy):
     if len(set(self._rewards[ranked[0]].values())) == 1:
       self._finalists = []
       return False
-    if self.inner.learns_from_repeats:
-      # A model pools what it is told; once each tells it of most networks.
-      if len(ranked) > 1:
-        yield self._repeats(ranked[1:])
-      return True
     # The first one has had a repeat of the first round.
     left, pending = left - 1, ranked[1:]
     while left and len(ranked) > 1:

@@ -16,6 +16,10 @@ class Kernel:
 
   A layer with n options contributes 1 where two architectures agree in it and
   -1 / (n - 1) where they differ: effects sum to zero over its options.
+
+  Of layers with equally many options it matters only in how many of them two
+  architectures agree. These numbers, one for each such group of layers, are the
+  digits of the pair's *agreement*, which points into tables of the parts.
   """
 
   def __init__(self, option_counts: Sequence[int]):
@@ -24,31 +28,31 @@ class Kernel:
     Args:
       option_counts: number of options of each layer.
     """
-    self._counts = tuple(option_counts)
-    # What a layer contributes where two architectures differ in it.
-    self._differ = [-1.0 / max(n - 1, 1) for n in self._counts]
-    # Features of layers with equally many options stand side by side: of such
-    # a group it matters only in how many layers two architectures agree.
-    self._offsets = np.zeros(len(self._counts), np.intp)
-    self._groups: list[tuple[slice, int, float]] = []
-    end = 0
-    for count in sorted(set(self._counts)):
-      begin = end
-      members = [i for i, n in enumerate(self._counts) if n == count]
-      for layer in members:
-        self._offsets[layer] = end
-        end += count
-      self._groups.append(
-          (slice(begin, end), len(members), self._differ[members[0]])
-      )
+    self._counts = np.array(option_counts)
+    self._offsets = np.cumsum(self._counts) - self._counts
+    # What a layer in which they agree adds to the agreement of a pair.
+    self._strides = np.zeros(len(self._counts), np.intp)
+    single = square = agreeing = np.zeros(1)
+    for count in np.unique(self._counts).tolist():
+      members = self._counts == count
+      self._strides[members] = single.size
+      agree = np.arange(members.sum() + 1.0)[:, None]
+      differ = members.sum() - agree
+      value = -1.0 / max(count - 1, 1)
+      single = (single + agree + value * differ).ravel()
+      square = (square + agree + value**2 * differ).ravel()
+      agreeing = (agreeing + agree).ravel()
     layers = len(self._counts)
-    self._layers = layers
-    self._pairs = layers * (layers - 1) / 2 or 1.0
-    self._powers = _DIFFERENT ** np.arange(layers + 1.0)
+    self._table = np.stack([
+        single / layers,
+        (single**2 - square) / 2 / (layers * (layers - 1) / 2 or 1.0),
+        _DIFFERENT ** (layers - agreeing),
+    ])
 
   def one_hot(self, architectures: np.ndarray) -> np.ndarray:
     """Features of architectures, shape (n, sum of the option counts)."""
-    rows = np.zeros((len(architectures), sum(self._counts)))
+    # Small integers: single precision counts them without error.
+    rows = np.zeros((len(architectures), self._counts.sum()), np.float32)
     rows[
         np.arange(len(architectures))[:, None], architectures + self._offsets
     ] = 1.0
@@ -64,21 +68,31 @@ class Kernel:
     Returns:
       Shape (3, n, m); each part is 1 between equal architectures.
     """
-    single, square, agreeing = self._sums(first, second)
-    return np.stack([
-        single / self._layers,
-        (single**2 - square) / 2 / self._pairs,
-        self._powers[self._layers - agreeing],
-    ])
+    return self._table[:, self._agreements(first, second)]
+
+  def covariance(
+      self, first: np.ndarray, second: np.ndarray, variances: Sequence[float]
+  ) -> np.ndarray:
+    """The parts' sum, weighted with variances, and a constant's 1.
+
+    Args:
+      first: features of n architectures.
+      second: features of m.
+      variances: of the three parts.
+
+    Returns:
+      Shape (n, m).
+    """
+    return self._summed(variances)[self._agreements(first, second)]
 
   def children(
       self, prefixes: np.ndarray, layer: int, known: np.ndarray,
       features: np.ndarray, weights: np.ndarray, variances: Sequence[float],
   ) -> np.ndarray:
-    """Weighted sums of the kernel between all children of prefixes and others.
+    """Weighted sums of the covariance between all children and others.
 
-    The children of a prefix differ in one layer, so that the sums over the
-    other layers are taken once for all of them.
+    The children of a prefix differ in one layer, so that their agreements with
+    the others take two values each.
 
     Args:
       prefixes: option indices, shape (n, layers).
@@ -86,39 +100,24 @@ class Kernel:
       known: the other architectures, shape (m, layers).
       features: theirs.
       weights: theirs, shape (m,).
-      variances: of the three parts; a constant's is 1.
+      variances: of the three parts.
 
     Returns:
       Shape (n, options of the layer).
     """
-    differ = self._differ[layer]
-    single, square, agreeing = self._sums(self.one_hot(prefixes), features)
-    own = prefixes[:, layer, None] == known[:, layer]
-    value = np.where(own, 1.0, differ)
-    single, square = single - value, square - value**2
-    rest = self._powers[self._layers - 1 - (agreeing - own)]
-    singles, pairs, together = variances
-    singles, pairs = singles / self._layers, pairs / self._pairs
+    stride, chosen = self._strides[layer], known[:, layer]
+    apart = self._agreements(self.one_hot(prefixes), features)
+    apart -= stride * (prefixes[:, layer, None] == chosen)
+    table = self._summed(variances)
+    differing = table[apart]
+    gain = table[apart + stride] - differing
     options = np.arange(self._counts[layer])
-    matching = weights[:, None] * (known[:, layer, None] == options)
-    column = weights[:, None]
-    shared = 1.0 + singles * single + pairs / 2 * (single**2 - square)
-    return (
-        shared @ column
-        + (singles + pairs * single)
-        @ (differ * column + (1 - differ) * matching)
-        + together * rest
-        @ (_DIFFERENT * column + (1 - _DIFFERENT) * matching)
-    )
+    matching = weights[:, None] * (chosen[:, None] == options)
+    return (differing @ weights)[:, None] + gain @ matching
 
-  def _sums(
-      self, first: np.ndarray, second: np.ndarray
-  ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Sums over the layers of contributions, their squares, and agreements."""
-    single = square = agreeing = 0.0
-    for columns, layers, differ in self._groups:
-      agree = first[:, columns] @ second[:, columns].T
-      single = single + (layers * differ + (1 - differ) * agree)
-      square = square + (layers * differ**2 + (1 - differ**2) * agree)
-      agreeing = agreeing + agree
-    return single, square, agreeing.astype(np.intp)
+  def _summed(self, variances: Sequence[float]) -> np.ndarray:
+    return 1.0 + np.asarray(variances) @ self._table
+
+  def _agreements(self, first: np.ndarray, second: np.ndarray) -> np.ndarray:
+    scale = np.repeat(self._strides, self._counts).astype(np.float32)
+    return ((first * scale) @ second.T).astype(np.intp)

@@ -2,12 +2,15 @@
 
 Some networks are trained, the model is fitted, those of the candidates that
 look best are trained, and so on. Where candidates come from is the strategy's
-own. The answer is the trained network that the model expects most of: the best
-of many noisy rewards is mostly luck, and the model pools what it knows.
+own. Trained networks stand beside the candidates: one of which the model is
+not sure is trained again. The answer is the trained network that the model
+expects most of: the best of many noisy rewards is mostly luck, and the model
+pools what it knows.
 """
 
 import abc
 import dataclasses
+from collections import Counter
 
 import numpy as np
 
@@ -25,8 +28,15 @@ from layernas.search.trial import Trial
 # Candidates with the best means of which the deviations are looked at.
 _LOOKED_AT = 100
 
+# Trained networks with the best means of which they are looked at: these are
+# small, so that a low mean never makes up for it.
+_REPEATABLE = 20
+
 # Random networks of a design that holds many others.
 _RANDOM = 5
+
+# Repeats that tell, when all give their reward again, that there is no noise.
+_TELLING = 2
 
 
 @dataclasses.dataclass(frozen=True)
@@ -38,24 +48,28 @@ class GuidedSettings:
       those that differ from it in one layer, where they lie in the target (at
       most twice `design` of them), then random ones, five at least.
     batch: networks trained between two fits.
-    optimism: standard deviations of the posterior added to its mean when the
-      networks to train are picked.
+    optimism: standard deviations of the posterior added to its mean when a
+      network is picked; the first of a batch goes by the first value, the
+      second by the second, and after the last value comes the first again.
+    trainings: of one network at most; 1 repeats none.
   """
 
   design: int = 20
   batch: int = 5
-  optimism: float = 1.0
+  optimism: tuple[float, ...] = (0.0, 1.0, 2.0, 3.0, 5.0)
+  trainings: int = 2
 
   def __post_init__(self) -> None:
-    for name in ('design', 'batch'):
+    for name in ('design', 'batch', 'trainings'):
       if getattr(self, name) < 1:
         raise UserError(
             f'search.guided.{name}: {getattr(self, name)}: allowed are'
             ' integers >= 1'
         )
-    if not self.optimism >= 0:
+    if not self.optimism or not all(value >= 0 for value in self.optimism):
       raise UserError(
-          f'search.guided.optimism: {self.optimism}: allowed are numbers >= 0'
+          f'search.guided.optimism: {self.optimism}: allowed are numbers >= 0,'
+          ' one at least'
       )
 
 
@@ -66,8 +80,6 @@ class ModelBased(Strategy):
   another build of the linear algebra may round otherwise and propose otherwise.
   """
 
-  learns_from_repeats = True
-
   def __init__(self, guided: GuidedSettings = GuidedSettings()):
     """Makes a strategy that has not begun.
 
@@ -76,9 +88,14 @@ class ModelBased(Strategy):
     """
     self.guided = guided
     self._trials: list[Trial] = []
-    self._proposed: set[Architecture] = set()
+    self._trainings: Counter[Architecture] = Counter()
+    self._rewards: dict[Architecture, float] = {}
+    # Whether each repeat gave another reward than its network had.
+    self._differed: list[bool] = []
     self._fitted = 0
     self._best: Trial | None = None
+    # Trained networks in the target, the one expected most of first.
+    self._ranked: list[Architecture] = []
 
   @abc.abstractmethod
   def candidates(
@@ -101,7 +118,7 @@ class ModelBased(Strategy):
       batch = []
       self._fit()
       if self._best is not None:
-        batch = self._best_unseen(self.candidates(
+        batch = self._pick(self.candidates(
             context, self._model, self._best.candidate.architecture
         ))
       batch += self._random(context, self.guided.batch - len(batch))
@@ -111,9 +128,12 @@ class ModelBased(Strategy):
 
   def observe(self, proposal: Proposal, trial: Trial) -> None:
     """Keeps the trial; fits the model after a batch, and to the last trial."""
-    del proposal
     if trial.ok:
       self._trials.append(trial)
+      reward = trial.evaluation.reward
+      first = self._rewards.setdefault(proposal.architecture, reward)
+      if proposal.repeat:
+        self._differed.append(reward != first)
     left = self._context.remaining()
     ends = left.trials < 1 or left.seconds <= 0
     # Of less than the design the variances would not be learned well.
@@ -144,20 +164,38 @@ class ModelBased(Strategy):
         architectures, np.array([t.evaluation.reward for t in self._trials])
     )
     inside = self._context.problem.target.meets(costs, costs)
-    if inside.any():
-      best = int(np.argmax(np.where(inside, means, -np.inf)))
-      self._best = self._trials[best]
+    ranked = [
+        self._trials[i] for i in np.argsort(-means, kind='stable') if inside[i]
+    ]
+    self._ranked = list(dict.fromkeys(
+        trial.candidate.architecture for trial in ranked
+    ))
+    self._best = ranked[0] if ranked else None
 
-  def _best_unseen(self, met: dict[Architecture, float]) -> list[Proposal]:
-    unseen = [a for a in met if a not in self._proposed]
-    unseen = sorted(unseen, key=met.__getitem__, reverse=True)[:_LOOKED_AT]
-    if not unseen:
+  def _pick(self, met: dict[Architecture, float]) -> list[Proposal]:
+    """A batch of candidates and trained networks that look best."""
+    pool = [a for a in met if a not in self._trainings]
+    pool = sorted(pool, key=met.__getitem__, reverse=True)[:_LOOKED_AT]
+    pool += self._repeatable()[:_REPEATABLE]
+    if not pool:
       return []
-    means, deviations = self._model.mean_and_deviation(np.array(unseen))
-    ranked = np.argsort(
-        -(means + self.guided.optimism * deviations), kind='stable'
-    )
-    return self._propose([unseen[i] for i in ranked[:self.guided.batch]])
+    means, deviations = self._model.mean_and_deviation(np.array(pool))
+    optimism = self.guided.optimism
+    picked: list[int] = []
+    for place in range(min(self.guided.batch, len(pool))):
+      worth = means + optimism[place % len(optimism)] * deviations
+      worth[picked] = -np.inf
+      picked.append(int(np.argmax(worth)))
+    return self._propose([pool[i] for i in picked])
+
+  def _repeatable(self) -> list[Architecture]:
+    """Trained networks that may be trained again, best mean first."""
+    if len(self._differed) >= _TELLING and not any(self._differed):
+      return []
+    return [
+        one for one in self._ranked
+        if self._trainings[one] < self.guided.trainings
+    ]
 
   def _design(self, context: Context) -> list[Proposal]:
     """Single changes of the default network, and random networks."""
@@ -179,13 +217,17 @@ class ModelBased(Strategy):
     drawn: list[Architecture] = []
     for _ in range(20 * count):
       one = random_start(context.problem, context.rng)
-      if one not in self._proposed and one not in drawn:
+      if one not in self._trainings and one not in drawn:
         drawn.append(one)
       if len(drawn) == count:
         break
     return self._propose(drawn)
 
   def _propose(self, architectures: list[Architecture]) -> list[Proposal]:
-    self._proposed.update(architectures)
     price = self._context.problem.cost.cost
-    return [Proposal(a, price(a)) for a in architectures]
+    proposals = [
+        Proposal(one, price(one), repeat=one in self._trainings)
+        for one in architectures
+    ]
+    self._trainings.update(architectures)
+    return proposals

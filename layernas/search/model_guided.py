@@ -10,7 +10,6 @@ fitted again, and so on.
 import numpy as np
 
 from layernas.search.buckets import SPACINGS
-from layernas.search.buckets import BucketAxis
 from layernas.search.layer_pass import TableSettings
 from layernas.search.model_based import GuidedSettings
 from layernas.search.model_based import ModelBased
@@ -21,8 +20,7 @@ from layernas.search.space import Architecture
 from layernas.search.start import layer_order
 from layernas.search.start import random_start
 from layernas.search.strategy import Context
-from layernas.search.table import Entry
-from layernas.search.table import LayerTable
+from layernas.search.table import best_in_buckets
 
 
 class ModelGuided(ModelBased):
@@ -93,27 +91,25 @@ class ModelGuided(ModelBased):
       The networks in the target that it met, with their modelled rewards.
     """
     met: dict[Architecture, float] = {}
-    table = LayerTable(BucketAxis(()), keep=1)
-    table.place(Entry(start, problem.cost.cost(start), 0.0))
+    prefixes = np.array([start])
     for length, layer in enumerate(order):
-      prefixes = np.array([e.architecture for e in table.entries()])
       priced = child_costs(problem.cost, prefixes, order[:length], layer)
       rows, options = np.nonzero(problem.target.meets(priced.low, priced.high))
       self._infeasible += priced.cost.size - rows.size
       if not rows.size:
-        return met
+        break
       children = prefixes[rows]
       children[:, layer] = options
       costs = priced.cost[rows, options]
       means = model.children_means(prefixes, layer)[rows, options]
       self.evaluations += means.size
-      axis = SPACINGS[self.tables.spacing](costs, self.tables.buckets)
-      table = LayerTable(axis, self.tables.keep)
-      for child, cost, mean in zip(
-          map(tuple, children.tolist()), costs.tolist(), means.tolist(),
+      inside = problem.target.meets(costs, costs)
+      met.update(zip(
+          map(tuple, children[inside].tolist()), means[inside].tolist(),
           strict=True,
-      ):
-        table.place(Entry(child, cost, mean))
-        if cost in problem.target:
-          met[child] = mean
+      ))
+      axis = SPACINGS[self.tables.spacing](costs, self.tables.buckets)
+      prefixes = children[
+          best_in_buckets(axis, self.tables.keep, costs, means)
+      ]
     return met

@@ -48,13 +48,21 @@ def child_costs(
         options if scoped == layer else prefixes[:, scoped, None]
         for scoped in factor.scope
     )
-    cost = cost + factor.table[full]
+    exact = factor.table[full]
+    cost = cost + exact
+    open_layers = set(factor.scope) - now_decided
+    if not open_layers:
+      low, high = low + exact, high + exact
+      continue
+    least, largest = factor.bounds(now_decided)
+    if len(open_layers) == len(factor.scope):
+      low, high = low + least.item(), high + largest.item()
+      continue
     # Undecided axes of the bounds have length one.
     index = tuple(
         choice if scoped in now_decided else np.zeros((1, 1), np.intp)
         for scoped, choice in zip(factor.scope, full, strict=True)
     )
-    least, largest = factor.bounds(now_decided)
     low = low + least[index]
     high = high + largest[index]
   return ChildCosts(cost, low, high)

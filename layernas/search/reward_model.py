@@ -113,10 +113,10 @@ class RewardModel:
     )
 
   def _cross(self, architectures: np.ndarray) -> np.ndarray:
-    parts = self._kernel.parts(
-        self._kernel.one_hot(architectures), self._features
+    return self._kernel.covariance(
+        self._kernel.one_hot(architectures), self._features,
+        self.variances[:PARTS],
     )
-    return 1.0 + np.tensordot(self.variances[:PARTS], parts, 1)
 
   def _factorise(self, features: np.ndarray, before: int) -> None:
     """Inverts the covariance's Cholesky factor; the first rows are known.
@@ -125,12 +125,13 @@ class RewardModel:
     change with every new trial, and their errors grow from fit to fit.)
     """
     new = features[before:]
-    corner = _covariance(self._kernel.parts(new, new), self._log_variances)
+    variances = self.variances[:PARTS]
+    corner = self._kernel.covariance(new, new, variances)
+    corner[np.diag_indices_from(corner)] += self.variances[PARTS] + _JITTER
     if not before:
       self._inverse_factor = np.linalg.inv(np.linalg.cholesky(corner))
       return
-    parts = self._kernel.parts(features[:before], new)
-    cross = 1.0 + np.tensordot(self.variances[:PARTS], parts, 1)
+    cross = self._kernel.covariance(features[:before], new, variances)
     side = (self._inverse_factor @ cross).T
     corner = np.linalg.inv(np.linalg.cholesky(corner - side @ side.T))
     whole = np.zeros((len(features),) * 2)

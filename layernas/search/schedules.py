@@ -8,6 +8,7 @@ from layernas.search.interleaved import Interleaved
 from layernas.search.interleaved import VisitSettings
 from layernas.search.layer_pass import TableSettings
 from layernas.search.model_based import GuidedSettings
+from layernas.search.model_based import ModelBased
 from layernas.search.model_guided import ModelGuided
 from layernas.search.recentred import Recentred
 from layernas.search.strategy import Strategy
@@ -52,7 +53,23 @@ def make_schedule(
 
 
 def with_finalists(strategy: Strategy, share: float) -> Strategy:
-  """The strategy, with repeats of its finalists unless the share is 0."""
+  """The strategy, with repeats of its finalists unless the share is 0.
+
+  Args:
+    strategy: that has not begun.
+    share: of the budget, see `Finalists`.
+
+  Returns:
+    The strategy that searches.
+
+  Raises:
+    UserError: the share is wrong, or the strategy repeats by itself.
+  """
+  if share and isinstance(strategy, ModelBased):
+    raise UserError(
+        f'search.finalists: {share}: allowed is 0 where a reward model decides'
+        ' on repeats (search.guided.trainings)'
+    )
   return Finalists(strategy, share) if share else strategy
 
 
@@ -75,7 +92,8 @@ def configured_schedule(search: Any) -> Strategy:
   )
   settings = PassSettings(tables, search.start, search.order)
   guided = GuidedSettings(
-      search.guided.design, search.guided.batch, search.guided.optimism
+      search.guided.design, search.guided.batch,
+      tuple(search.guided.optimism), search.guided.trainings,
   )
   schedule = make_schedule(search.schedule, settings, visit, guided)
   return with_finalists(schedule, search.finalists)

@@ -65,9 +65,6 @@ class Strategy(abc.ABC):
   that it decides depends on the order in which results arrive.
   """
 
-  learns_from_repeats = False
-  """Whether it is told of repeats of finalists and then answers itself."""
-
   @abc.abstractmethod
   def generations(self, context: Context) -> Generations:
     """Yields generations; its return value says why it ended."""

@@ -3,6 +3,8 @@
 import dataclasses
 from collections.abc import Iterator
 
+import numpy as np
+
 from layernas.search.buckets import BucketAxis
 from layernas.search.cost import Number
 from layernas.search.space import Architecture
@@ -68,3 +70,24 @@ class LayerTable:
 
   def __len__(self) -> int:
     return sum(map(len, self.buckets.values()))
+
+
+def best_in_buckets(
+    axis: BucketAxis, keep: int, costs: np.ndarray, rewards: np.ndarray
+) -> np.ndarray:
+  """What an empty `LayerTable` would hold after many entries, as indices.
+
+  Args:
+    axis: buckets of the layer.
+    keep: entries per bucket.
+    costs: of the entries, shape (n,).
+    rewards: of the entries, shape (n,).
+
+  Returns:
+    Indices of the entries that stay, in the order of `LayerTable.entries`.
+  """
+  buckets = np.searchsorted(np.array(axis.edges), costs, side='right')
+  # Both sorts are stable: of equal rewards the older one comes first.
+  order = np.lexsort((-rewards, buckets))
+  begins = np.searchsorted(buckets[order], buckets[order], side='left')
+  return order[np.arange(len(order)) - begins < keep]

@@ -101,14 +101,6 @@ def test_only_networks_in_the_target_are_repeated():
   assert search.best.candidate.cost <= 5
 
 
-def test_a_model_hears_of_repeats_and_answers():
-  search = each_option(ModelGuided(), trials=50)
-  problems.run(search, Noisy({2: 60.0}))
-  repeats = asked(search)[40:]
-  assert len(set(repeats)) == len(repeats) == 10
-  assert search.best is search.strategy.inner.answer(None)
-
-
 def test_a_generation_may_be_cut_at_the_beginning_of_the_share():
   search = each_option(Listed([(i,) for i in range(OPTIONS)]), trials=25)
   problems.run(search, Noisy({19: 0.5}))
@@ -132,7 +124,7 @@ def test_a_resumed_search_asks_the_same():
 @pytest.mark.parametrize('failing', [0.0, 0.3, 1.0])
 def test_any_schedule_can_be_wrapped(failing):
   problem = problems.make_problem([[1, 2, 3]] * 3, high=7)
-  for name in ('sweep', 'interleaved', 'recentred', 'model_guided'):
+  for name in ('sweep', 'interleaved', 'recentred'):
     strategy = Finalists(make_schedule(name))
     search = Search(problem, strategy, Budget(trials=15))
     problems.run(search, problems.RandomResults(failing=failing))
@@ -152,7 +144,12 @@ def test_every_finalist_is_repeated_in_every_round(repeats, count):
 @pytest.mark.parametrize('share', [-0.1, 1.0, 1.5, math.nan])
 def test_share_is_checked(share):
   with problems.refuses('search.finalists', str(share)):
-    with_finalists(ModelGuided(), share)
+    with_finalists(make_schedule('sweep'), share)
+
+
+def test_a_model_decides_on_repeats_itself():
+  with problems.refuses('search.finalists', '0.2', 'search.guided.trainings'):
+    with_finalists(ModelGuided(), 0.2)
 
 
 def test_no_share_wraps_nothing():

@@ -61,3 +61,11 @@ def test_children_are_the_kernel_of_every_child(layer):
   np.testing.assert_allclose(
       found, expected.reshape(len(prefixes), -1), atol=1e-10
   )
+
+
+def test_the_covariance_is_the_weighted_sum_of_the_parts():
+  kernel = Kernel(COUNTS)
+  some, every = kernel.one_hot(ALL[::5]), kernel.one_hot(ALL)
+  expected = 1.0 + np.tensordot((0.7, 2.0, 0.4), kernel.parts(some, every), 1)
+  found = kernel.covariance(some, every, (0.7, 2.0, 0.4))
+  np.testing.assert_allclose(found, expected, atol=1e-12)

