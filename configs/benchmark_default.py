@@ -91,6 +91,8 @@ def benchmark(**changes: Any) -> ConfigDict:
   target.low = 0.0
   # Largest cost of the answer; 0 = no limit.
   target.high = 0.0
+  # Runs of each method on it at most; 0 = as the methods have it.
+  section.seeds = 0
   section.budget = budget = ConfigDict()
   # Queries at most; 0 = no limit.
   budget.trials = 0

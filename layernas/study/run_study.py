@@ -1,6 +1,7 @@
 """Runs a study: methods x benchmarks x accountings x seeds, then reports."""
 
 import os
+import sys
 from typing import Any
 
 from etils import epath
@@ -35,10 +36,12 @@ def keys_of(config: ConfigDict) -> list[Key]:
   """
   return [
       Key(benchmark, accounting, name, seed)
-      for benchmark in config.benchmarks
+      for benchmark, section in config.benchmarks.items()
       for accounting in config.accountings
       for name, method in config.methods.items()
-      for seed in range(method.seeds or config.seeds)
+      for seed in range(
+          min(method.seeds or config.seeds, section.seeds or sys.maxsize)
+      )
   ]
 
 

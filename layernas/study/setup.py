@@ -128,11 +128,13 @@ def check_study(config: Any) -> None:
     raise UserError(
         f'compared: {config.compared!r}: allowed are {list(config.methods)}'
     )
+  for field in ('benchmarks', 'methods'):
+    for name, section in config[field].items():
+      if section.seeds < 0:
+        raise UserError(
+            f'{field}.{name}.seeds: {section.seeds}: allowed are integers >= 0'
+        )
   for name, section in config.methods.items():
-    if section.seeds < 0:
-      raise UserError(
-          f'methods.{name}.seeds: {section.seeds}: allowed are integers >= 0'
-      )
     try:
       make_strategy(section)
     except UserError as error:

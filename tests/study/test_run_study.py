@@ -43,6 +43,14 @@ def test_keys_are_methods_times_seeds_of_their_own():
   assert Key('macro', 'every_query', 'evolution', 2) not in keys
 
 
+def test_a_benchmark_may_have_fewer_seeds():
+  made = config(seeds=5).copy_and_resolve_references()
+  with made.unlocked():
+    made.benchmarks.macro.seeds = 2
+  assert {key.seed for key in keys_of(made)} == {0, 1}
+  assert len(keys_of(made)) == 2 * (2 + 2 + 2)
+
+
 def test_number_of_workers_changes_nothing(tmp_path):
   for workers in (1, 2):
     run_study(config(workers=workers), tmp_path / str(workers))

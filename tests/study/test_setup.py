@@ -135,6 +135,15 @@ def test_wrong_study_fields_are_named(changes, parts):
     check_study(study(**changes))
 
 
+@pytest.mark.parametrize('field', ['benchmarks', 'methods'])
+def test_negative_seeds_are_named(field):
+  config = study()
+  name = next(iter(config[field]))
+  config[field][name].seeds = -1
+  with problems.refuses(f'{field}.{name}.seeds: -1'):
+    check_study(config)
+
+
 def test_a_study_needs_methods_and_benchmarks():
   with problems.refuses('no benchmarks or no methods'):
     check_study(benchmark_default.get_config())
