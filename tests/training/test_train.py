@@ -268,31 +268,6 @@ def test_epochs_are_cut_to_whole_batches(epochs, examples, steps) -> None:
   assert training_steps(training, examples) == steps
 
 
-def test_the_model_section_makes_the_model() -> None:
-  config = small.get_config().unlock()
-  config.model.update(
-      batch_norm_momentum=0.8, batch_norm_epsilon=0.02, dropout=0.3,
-      sync_batch_norm=False,
-  )
-  model = create_model(config, small.NETWORK, 7)
-  assert model.spec is small.NETWORK
-  assert model.num_classes == 7
-  assert model.batch_norm_momentum == 0.8
-  assert model.batch_norm_epsilon == 0.02
-  assert model.dropout_rate == 0.3
-  assert model.axis_name is None
-  config.model.sync_batch_norm = True
-  assert create_model(config, small.NETWORK, 7).axis_name == 'devices'
-
-
-@pytest.mark.parametrize(('epochs', 'dropout'), [(149.0, 0.0), (150.0, 0.3)])
-def test_short_trainings_drop_nothing(epochs: float, dropout: float) -> None:
-  config = small.get_config(epochs=epochs).unlock()
-  config.model.update(dropout=0.3, dropout_from_epochs=150.0)
-  model = create_model(config, small.NETWORK, 7)
-  assert model.dropout_rate == dropout
-
-
 def test_results_cannot_be_changed(tmp_path) -> None:
   result = train.TrainResult({}, 1, 2.0)
   with pytest.raises(dataclasses.FrozenInstanceError):
