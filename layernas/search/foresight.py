@@ -1,9 +1,10 @@
 """What a search may ask for next, while a candidate is being evaluated.
 
-Where the next candidate depends on the present one's result, two results are
-tried out, one better than all before and one worse: a layer table takes the
-candidate or it does not. A search is a function of its settings and its trials,
-so that a second one, told the same, goes on as this one would.
+Where the next candidate depends on the present one's result, it is taken to be
+worse than all before: a bucket holds the best of several, mostly an older one,
+and where it holds none the candidate is kept all the same. A search is a
+function of its settings and its trials, so that a second one, told the same,
+goes on as this one would.
 """
 
 from collections.abc import Callable
@@ -27,28 +28,18 @@ def foreseen(
     count: how many at most.
 
   Returns:
-    Those that are certain; where there are none, the next one after a worse
-    and after a better result.
+    Those that are certain; where there are none, the likeliest one, if any.
   """
   certain = search.upcoming(count)
   layerwise = isinstance(search.strategy.proposer, Layerwise)
   if certain or count < 1 or not layerwise or not search.waiting:
     return certain
-  rewards = [t.evaluation.reward for t in search.trials if t.ok] or [0.0]
-  # The worse one first: the best of several in a bucket is mostly an older one.
-  branches = dict.fromkeys(
-      _first_after(search, afresh(), reward)
-      for reward in (min(rewards) - 1, max(rewards) + 1)
-  )
-  return [one for one in branches if one is not None][:count]
-
-
-def _first_after(
-    search: Search, other: Search, reward: float
-) -> Architecture | None:
-  """What comes next, if anything, if all waiting candidates get one reward."""
+  other = afresh()
   other.replay(search.trials)
+  worst = min(
+      (trial.evaluation.reward for trial in search.trials if trial.ok),
+      default=0.0,
+  )
   for candidate in other.ask(len(search.waiting)):
-    other.tell(candidate.id, Evaluation(reward))
-  asked = other.ask()
-  return asked[0].architecture if asked else None
+    other.tell(candidate.id, Evaluation(worst - 1))
+  return [candidate.architecture for candidate in other.ask()]
