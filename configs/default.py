@@ -14,6 +14,8 @@ def get_config() -> ConfigDict:
   config.seed = 0
   # A name of layernas.networks.spaces, or module:function of your own.
   config.space = 'cifar10_small'
+  # Networks compiled while another trains; 0 = none. It changes no result.
+  config.compile_ahead = 2
 
   config.cost = cost = ConfigDict()
   # What groups and limits candidates: madds, params or latency.

@@ -16,7 +16,7 @@ from layernas.experiment.setup import make_space
 from layernas.search import Evaluation
 from layernas.training.checks import check_training
 from layernas.training.learning_rate import learning_rate
-from layernas.training.train import create_model
+from layernas.training.programs import create_model
 from tests import tiny
 
 # Config -> space, million MAdds of its name, dropout of the final training.

@@ -4,19 +4,26 @@ import time
 import traceback
 from collections.abc import Callable
 from collections.abc import Mapping
+from collections.abc import Sequence
 from typing import Any
+from typing import Self
 
 from etils import epath
 
 from layernas.data.dataset import Dataset
 from layernas.errors import UserError
+from layernas.experiment.compile_ahead import CompileAhead
 from layernas.networks.space import NetworkSpace
 from layernas.search import Candidate
 from layernas.search import Evaluation
 from layernas.search import Status
+from layernas.search.space import Architecture
 from layernas.training import hosts
+from layernas.training.programs import Programs
+from layernas.training.programs import compile_programs
 from layernas.training.train import NonFiniteLossError
 from layernas.training.train import train_and_evaluate
+from layernas.training.wall_time import WallTime
 
 Report = Callable[[Candidate, int, Mapping[str, float]], None]
 """Takes a candidate, a step and the metrics of that step."""
@@ -26,7 +33,8 @@ class TrainingEvaluator:
   """Trains each candidate on the training images, rewards validation accuracy.
 
   A candidate that was interrupted goes on from its last checkpoint. Where
-  several processes run, each trains its share, and process 0 writes.
+  several processes run, each trains its share, and process 0 writes. A context:
+  on leaving it waits for the thread that compiles ahead.
   """
 
   def __init__(
@@ -36,7 +44,7 @@ class TrainingEvaluator:
     """Prepares for any number of candidates.
 
     Args:
-      config: with sections data, model and training.
+      config: with sections data, model and training, and `compile_ahead`.
       space: turns architectures into networks.
       dataset: to train and validate on.
       workdir: holds checkpoints of the candidate in training.
@@ -47,12 +55,27 @@ class TrainingEvaluator:
     self._dataset = dataset
     self._workdir = epath.Path(workdir)
     self._report = report
+    self._ahead: CompileAhead[Programs] = CompileAhead(
+        self._compile, config.compile_ahead
+    )
 
-  def __call__(self, candidate: Candidate) -> Evaluation:
+  def prepare(self, architectures: Sequence[Architecture]) -> None:
+    """Compiles what is evaluated next while other things go on.
+
+    Args:
+      architectures: the first ones are needed first; none of them need ever be
+        evaluated.
+    """
+    self._ahead.prepare(architectures)
+
+  def __call__(
+      self, candidate: Candidate, wall_time: WallTime | None = None
+  ) -> Evaluation:
     """Trains and validates; whatever goes wrong becomes the trial's status.
 
     Args:
       candidate: to train.
+      wall_time: told where the time goes.
 
     Returns:
       Its result.
@@ -69,6 +92,8 @@ class TrainingEvaluator:
           seed=candidate.seed,
           dataset=self._dataset,
           report=lambda *logged: self._report(candidate, *logged),
+          programs=lambda: self._ahead.programs(candidate.architecture),
+          wall_time=wall_time,
       )
     except NonFiniteLossError as error:
       return Evaluation(
@@ -91,6 +116,17 @@ class TrainingEvaluator:
     directory = self._directory(candidate)
     if hosts.is_first() and directory.exists():
       directory.rmtree()
+
+  def __enter__(self) -> Self:
+    return self
+
+  def __exit__(self, *error: object) -> None:
+    self._ahead.__exit__(*error)
+
+  def _compile(self, architecture: Architecture) -> Programs:
+    return compile_programs(
+        self._config, self._space.network(architecture), self._dataset
+    )
 
   def _directory(self, candidate: Candidate) -> epath.Path:
     return self._workdir / 'candidates' / f'{candidate.id:06d}'

@@ -15,7 +15,7 @@ from layernas.networks.signature import PlacedModule
 from layernas.networks.spec import NetworkSpec
 from layernas.networks.spec import Stem
 from layernas.training.checks import DTYPES
-from layernas.training.train import create_model
+from layernas.training.programs import create_model
 
 
 class ForwardTimer:

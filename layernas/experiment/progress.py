@@ -179,6 +179,22 @@ def opening_lines(search: Search) -> list[str]:
   return lines
 
 
+def wall_time_line(seconds: Mapping[str, float]) -> str:
+  """Where the wall time of a search went.
+
+  Args:
+    seconds: by phase, see `training.wall_time.PHASES`.
+
+  Returns:
+    A line that opens with the share spent waiting for compilation.
+  """
+  whole = sum(seconds.values())
+  shares = {name: value / whole for name, value in seconds.items()}
+  waiting = shares.pop('compile')
+  rest = ', '.join(f'{name} {share:.1%}' for name, share in shares.items())
+  return f'waiting for compilation: {waiting:.1%} of {whole:.0f} s ({rest})'
+
+
 def summary_table(result: Mapping[str, Any]) -> Table:
   """The winner and what it took.
 

@@ -23,6 +23,7 @@ from layernas.experiment.setup import make_search
 from layernas.experiment.setup import make_space
 from layernas.search import Search
 from layernas.search import Trial
+from layernas.search.foresight import foreseen
 from layernas.search.sweep import Layerwise
 from layernas.search.trace import Trace
 from layernas.search.trial import trial_from_dict
@@ -32,6 +33,7 @@ from layernas.training.checks import check_batches
 from layernas.training.checks import check_training
 from layernas.training.devices import enable_compilation_cache
 from layernas.training.train import training_steps
+from layernas.training.wall_time import WallTime
 
 
 def run_search(
@@ -61,13 +63,13 @@ def run_search(
     enable_compilation_cache(epath.Path(workdir) / 'compilation_cache')
     steps = training_steps(config.training, dataset.num_examples('train'))
     record.begin(search, steps)
-    evaluator = TrainingEvaluator(
+    evaluator = stack.enter_context(TrainingEvaluator(
         config, space, dataset, workdir, record.stepped
-    )
+    ))
     if search.trials:
       # A kill between its record and this left its checkpoints.
       evaluator.clean(search.trials[-1].candidate)
-    _loop(search, evaluator, record)
+    _loop(config, search, evaluator, record)
     result = search_result(
         search, space, config, dataset.image_size, dataset.num_classes
     )
@@ -93,20 +95,29 @@ def _prepared(config: config_dict.ConfigDict) -> tuple[Any, ...]:
 
 
 def _loop(
-    search: Search, evaluator: TrainingEvaluator, record: NoRecord
+    config: config_dict.ConfigDict, search: Search,
+    evaluator: TrainingEvaluator, record: NoRecord,
 ) -> None:
   """Evaluates one candidate after another until the search stops."""
   while candidates := search.ask():
+    wall_time = WallTime()
     if preemption.noticed():
       raise Preempted(f'{len(search.trials)} trials are finished')
     [candidate] = candidates
     hosts.agree('next candidate', dataclasses.asdict(candidate))
+    # Only asked candidates are trials: what is foreseen is compiled, no more.
+    evaluator.prepare([candidate.architecture, *foreseen(
+        search, lambda: make_search(config, search.problem),
+        config.compile_ahead,
+    )])
     record.began(candidate)
-    trial = Trial(candidate, evaluator(candidate))
+    trial = Trial(candidate, evaluator(candidate, wall_time))
     trial = trial_from_dict(hosts.told(trial.to_dict()))
     search.tell(candidate.id, trial.evaluation)
-    record.finished(search.trials[-1])
-    evaluator.clean(candidate)
+    with wall_time.spent_on('save'):
+      record.finished(search.trials[-1])
+      evaluator.clean(candidate)
+    record.timed(candidate, wall_time.seconds())
 
 
 def _facts(config: config_dict.ConfigDict, search: Search) -> dict[str, Any]:

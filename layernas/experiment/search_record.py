@@ -13,8 +13,10 @@ from layernas.experiment.plots import save_pareto
 from layernas.experiment.progress import SearchProgress
 from layernas.experiment.progress import opening_lines
 from layernas.experiment.progress import summary_table
+from layernas.experiment.progress import wall_time_line
 from layernas.experiment.report import layer_tables
 from layernas.experiment.scalars import Scalars
+from layernas.experiment.timings import Timings
 from layernas.experiment.trace_page import write_trace
 from layernas.experiment.workdir import Workdir
 from layernas.search import Candidate
@@ -38,6 +40,9 @@ class NoRecord:
 
   def finished(self, trial: Trial) -> None:
     """A trial is finished."""
+
+  def timed(self, candidate: Candidate, seconds: Mapping[str, float]) -> None:
+    """The wall time of a candidate is known."""
 
   def finish(
       self, result: Mapping[str, Any], trace: Mapping[str, Any] | None
@@ -79,6 +84,8 @@ class SearchRecord(NoRecord):
     self._exits.callback(self._directory.close)
     self._history = History(self._directory.path)
     self._exits.callback(self._history.close)
+    self._timings = Timings(self._directory.path)
+    self._exits.callback(self._timings.close)
     self._scalars = Scalars(self._directory.path / 'tensorboard')
     self._exits.callback(self._scalars.close)
     return [trial.to_dict() for trial in self._history.trials]
@@ -117,6 +124,15 @@ class SearchRecord(NoRecord):
     self._scalars.close(f'trials/{trial.candidate.id:06d}')
     self._progress.finished(trial)
 
+  def timed(self, candidate: Candidate, seconds: Mapping[str, float]) -> None:
+    """Records where the wall time of a candidate went.
+
+    Args:
+      candidate: whose trial is recorded.
+      seconds: by phase, as `WallTime` gives them.
+    """
+    self._timings.append(candidate.id, seconds)
+
   def finish(
       self, result: Mapping[str, Any], trace: Mapping[str, Any] | None
   ) -> None:
@@ -135,9 +151,11 @@ class SearchRecord(NoRecord):
     if trace is not None:
       write_trace(trace, directory)
     self._progress.console.print(summary_table(result))
+    if total := self._timings.total():
+      self._progress.say(wall_time_line(total))
     self._progress.say(f'results: {directory.path}/result.json, pareto.png,'
                        f' tables.json,{" trace.html," if trace else ""}'
-                       ' trials.jsonl')
+                       ' trials.jsonl, timings.jsonl')
 
   def __exit__(self, *error: object) -> None:
     self._exits.close()

@@ -11,9 +11,10 @@ from layernas.errors import UserError
 from layernas.file_store import file_store
 
 # A search may be resumed with other values of these: they only say when to stop
-# and how often to save or print.
+# and how often to save or print or when to compile.
 _FREE_FIELDS = (
     'budget.',
+    'compile_ahead',
     'training.checkpoint_every_steps',
     'final.checkpoint_every_steps',
 )

@@ -16,28 +16,44 @@ import numpy as np
 def initial_variables(
     model: nn.Module, image_size: int, seed: int
 ) -> dict[str, Any]:
-  """Variables before training.
+  """Variables before training; see `variable_shapes` and `draw_variables`."""
+  return draw_variables(variable_shapes(model, image_size), seed)
+
+
+def variable_shapes(model: nn.Module, image_size: int) -> dict[str, Any]:
+  """Shapes of a network's variables; traces it, compiles nothing.
+
+  Args:
+    model: called as model(images, train=False).
+    image_size: side of the images.
+
+  Returns:
+    'params' and 'batch_stats', trees of `jax.ShapeDtypeStruct`.
+  """
+  images = jax.ShapeDtypeStruct((1, image_size, image_size, 3), jnp.float32)
+  return dict(jax.eval_shape(
+      lambda images: model.init(jax.random.key(0), images, train=False), images
+  ))
+
+
+def draw_variables(shapes: dict[str, Any], seed: int) -> dict[str, Any]:
+  """Fills shapes with initial values.
 
   Every leaf has a random stream of its own, keyed by seed and name: a layer
   that two networks share starts from the same numbers in both.
 
   Args:
-    model: called as model(images, train=False).
-    image_size: side of the images.
+    shapes: as of `variable_shapes`.
     seed: any integer >= 0.
 
   Returns:
-    'params' and 'batch_stats', float32 NumPy arrays.
+    The same tree of float32 NumPy arrays.
   """
-  images = jax.ShapeDtypeStruct((1, image_size, image_size, 3), jnp.float32)
-  shapes = jax.eval_shape(
-      lambda images: model.init(jax.random.key(0), images, train=False), images
-  )
   return jax.tree_util.tree_map_with_path(
       lambda path, leaf: _draw(
           [entry.key for entry in path], leaf.shape, seed
       ),
-      dict(shapes),
+      shapes,
   )
 
 

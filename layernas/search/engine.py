@@ -89,6 +89,11 @@ class Search:
     return bool(self.stop_reason) and not self._waiting
 
   @property
+  def waiting(self) -> list[Candidate]:
+    """Candidates that were asked and not yet told, in order of their ids."""
+    return list(self._waiting.values())
+
+  @property
   def best(self) -> Trial | None:
     """The answer: the incumbent, unless the strategy has a rule of its own."""
     return self.strategy.answer(self.incumbent)
@@ -119,6 +124,31 @@ class Search:
     return self._take(
         min(count, self.budget.trials - self._issued), self.budget.reused
     )
+
+  def upcoming(self, count: int) -> list[Architecture]:
+    """What the next asks hand out, whatever is told before them.
+
+    Issues nothing. A budget in seconds, or failures, may end the search before
+    they are asked for.
+
+    Args:
+      count: how many at most.
+
+    Returns:
+      Fewer, perhaps none, where the next ones depend on results that have not
+      been told, or where the search is over.
+    """
+    found: list[Architecture] = []
+    if self.stop_reason:
+      return found
+    for proposal in self._proposals[len(self._proposal_ids):]:
+      if len(found) >= min(count, self.budget.trials - self._issued):
+        break
+      one = proposal.architecture
+      known = self.reuse and not proposal.repeat
+      if not known or not (one in self._ids or one in found):
+        found.append(one)
+    return found
 
   def tell(self, trial_id: int, evaluation: Evaluation) -> None:
     """Takes the result of a candidate.

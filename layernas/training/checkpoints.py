@@ -5,7 +5,6 @@ import json
 import time
 from typing import Any
 
-import jax
 from absl import logging
 from etils import epath
 
@@ -14,6 +13,7 @@ from layernas.errors import UserError
 from layernas.networks.spec import NetworkSpec
 from layernas.training import hosts
 from layernas.training.state import TrainState
+from layernas.training.wall_time import WallTime
 
 
 class TrainingCheckpoints:
@@ -25,7 +25,7 @@ class TrainingCheckpoints:
 
   def __init__(
       self, config: Any, network: NetworkSpec, seed: int, split: str,
-      directory: epath.PathLike,
+      directory: epath.PathLike, wall_time: WallTime,
   ):
     """Starts the clock.
 
@@ -35,6 +35,7 @@ class TrainingCheckpoints:
       seed: of the training.
       split: that is trained on.
       directory: of the checkpoints.
+      wall_time: told how long saving and restoring take.
     """
     training = config.training.to_dict()
     del training['checkpoint_every_steps']
@@ -47,6 +48,7 @@ class TrainingCheckpoints:
     )
     self._fingerprint = hashlib.sha256(text.encode()).hexdigest()
     self._directory = epath.Path(directory)
+    self._wall_time = wall_time
     self._checkpoints: Checkpoints | None = None
     self._earlier = 0.0
     self._begun = time.monotonic()
@@ -73,7 +75,8 @@ class TrainingCheckpoints:
       found.extend(self._checkpoints.restore(state, self._check) or [None])
       return found[0]
 
-    record = hosts.on_first(read)
+    with self._wall_time.spent_on('save'):
+      record = hosts.on_first(read)
     if record is None:
       return state
     self._earlier = record['seconds']
@@ -82,11 +85,12 @@ class TrainingCheckpoints:
     return state
 
   def save(self, step: int, state: TrainState) -> None:
-    """Saves a state that is not replicated."""
+    """Saves a state of NumPy arrays; it is written while later steps run."""
     if not self._checkpoints:
       return
     record = {'fingerprint': self._fingerprint, 'seconds': self.seconds()}
-    self._checkpoints.save(step, record, jax.device_get(state))
+    with self._wall_time.spent_on('save'):
+      self._checkpoints.save(step, record, state)
 
   def _check(self, record: dict[str, Any]) -> None:
     if record['fingerprint'] != self._fingerprint:
@@ -97,9 +101,11 @@ class TrainingCheckpoints:
 
   def __enter__(self) -> 'TrainingCheckpoints':
     if hosts.is_first():
-      self._checkpoints = Checkpoints(self._directory)
+      with self._wall_time.spent_on('save'):
+        self._checkpoints = Checkpoints(self._directory)
     return self
 
   def __exit__(self, *error: object) -> None:
     if self._checkpoints:
-      self._checkpoints.close()
+      with self._wall_time.spent_on('save'):
+        self._checkpoints.close()

@@ -26,12 +26,48 @@ def replicate(tree: Any) -> Any:
   Returns:
     Tree of arrays (devices, ...).
   """
-  devices = jax.local_devices()
-  sharding = NamedSharding(Mesh(devices, (AXIS,)), PartitionSpec(AXIS))
+  devices, sharding = jax.local_device_count(), split_over_devices()
   return jax.tree.map(
-      lambda leaf: jax.device_put(np.stack([leaf] * len(devices)), sharding),
-      tree,
+      lambda leaf: jax.device_put(np.stack([leaf] * devices), sharding), tree
   )
+
+
+def unreplicate(tree: Any) -> Any:
+  """Copies what the first local device holds to the host; compiles nothing.
+
+  Args:
+    tree: of arrays (devices, ...), as pmapped steps give them.
+
+  Returns:
+    Tree of NumPy arrays (...), which later steps leave alone.
+  """
+  parts = jax.device_get(
+      jax.tree.map(lambda leaf: leaf.addressable_shards[0].data, tree)
+  )
+  return jax.tree.map(lambda part: np.array(part[0]), parts)
+
+
+def split_over_devices() -> NamedSharding:
+  """How arrays (devices, ...) lie that pmapped steps take and give."""
+  return NamedSharding(Mesh(jax.local_devices(), (AXIS,)), PartitionSpec(AXIS))
+
+
+def stand_in(shape: tuple[int, ...], dtype: Any) -> Any:
+  """What a pmapped step can be compiled for in place of an argument.
+
+  Args:
+    shape: on one device.
+    dtype: of the argument.
+
+  Returns:
+    A shape (devices, ...); zeros where several processes run, since pmap turns
+    only arrays into parts of what all processes hold.
+  """
+  shape = (jax.local_device_count(), *shape)
+  sharding = split_over_devices()
+  if jax.process_count() > 1:
+    return jax.device_put(np.zeros(shape, dtype), sharding)
+  return jax.ShapeDtypeStruct(shape, dtype, sharding=sharding)
 
 
 def shard(batch: dict[str, np.ndarray]) -> dict[str, np.ndarray]:

@@ -3,18 +3,18 @@
 import collections
 from collections.abc import Iterable
 from collections.abc import Iterator
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.sharding import Mesh
-from jax.sharding import NamedSharding
-from jax.sharding import PartitionSpec
 
 from layernas.data.dataset import Batch
+from layernas.data.transfer import TRANSFERS
 from layernas.data.transfer import scale
-from layernas.training.devices import AXIS
 from layernas.training.devices import shard
+from layernas.training.devices import split_over_devices
+from layernas.training.devices import stand_in
 
 AHEAD = 2
 """Batches on the devices that wait for their step: one would do if all batches
@@ -45,11 +45,32 @@ def prefetch(
     yield waiting.popleft()
 
 
+def stand_in_batch(
+    image_size: int, transfer: str, batch_size: int
+) -> dict[str, Any]:
+  """What a step can be compiled for in place of a batch that `prefetch` gives.
+
+  Args:
+    image_size: side of the images in pixels.
+    transfer: one of `TRANSFERS`, as which they leave the host.
+    batch_size: over all devices of all hosts.
+
+  Returns:
+    Stand-ins for the arrays of a batch.
+  """
+  size = batch_size // jax.device_count()
+  # Bytes are scaled on the device.
+  pixels = np.float32 if transfer == 'uint8' else TRANSFERS[transfer]
+  return {
+      'image': stand_in((size, image_size, image_size, 3), pixels),
+      'label': stand_in((size,), np.int32),
+      'mask': stand_in((size,), np.float32),
+  }
+
+
 def _to_devices(batch: Batch) -> dict[str, jax.Array]:
   # Laid out as pmapped steps over the axis want it: they copy nothing.
-  mesh = Mesh(jax.local_devices(), (AXIS,))
-  sharding = NamedSharding(mesh, PartitionSpec(AXIS))
-  placed = jax.device_put(shard(batch), sharding)
+  placed = jax.device_put(shard(batch), split_over_devices())
   if batch['image'].dtype == np.uint8:
     placed['image'] = _scaled(placed['image'])
   return placed

@@ -46,15 +46,33 @@ def initial_state(
     ema: whether to keep a moving average.
 
   Returns:
-    The state, on the host or the default device.
+    The state, NumPy arrays.
   """
   names = ('loss', 'accuracy', 'top5', 'count', 'non_finite')
   return TrainState(
       step=np.zeros((), np.int32),
       variables=variables,
-      optimizer=optimizer.init(variables['params']),
+      optimizer=_initial_optimizer_state(optimizer, variables['params']),
       ema=jax.tree.map(np.copy, variables) if ema else {},
       sums={name: np.zeros((), np.float32) for name in names},
+  )
+
+
+def _initial_optimizer_state(
+    optimizer: optax.GradientTransformation, params: Any
+) -> optax.OptState:
+  """State of an optimiser whose leaves are constant at first, as ours are.
+
+  Run on scalars and filled on the host: on the parameters themselves it would
+  compile a program for every shape.
+  """
+  shapes = jax.eval_shape(optimizer.init, params)
+  values = optimizer.init(
+      jax.tree.map(lambda leaf: np.zeros((), leaf.dtype), params)
+  )
+  return jax.tree.map(
+      lambda leaf, value: np.full(leaf.shape, value, leaf.dtype),
+      shapes, values,
   )
 
 

@@ -6,34 +6,31 @@ from collections.abc import Callable
 from collections.abc import Mapping
 from typing import Any
 
-import flax.linen as nn
 import jax
 import numpy as np
 from etils import epath
-from flax import jax_utils
 
 from layernas.data.dataset import Dataset
 from layernas.data.dataset import HostShare
 from layernas.data.registry import load_dataset
 from layernas.errors import Preempted
-from layernas.models.initialization import initial_variables
-from layernas.models.network import InvertedResidualNetwork
+from layernas.models.initialization import draw_variables
 from layernas.networks.spec import NetworkSpec
 from layernas.training import losses
 from layernas.training import preemption
 from layernas.training.checkpoints import TrainingCheckpoints
-from layernas.training.checks import DTYPES
-from layernas.training.devices import AXIS
 from layernas.training.devices import replicate
+from layernas.training.devices import unreplicate
 from layernas.training.devices import wait_on_cpu
-from layernas.training.learning_rate import learning_rate
-from layernas.training.optimizer import make_optimizer
 from layernas.training.prefetch import prefetch
+from layernas.training.programs import Programs
+from layernas.training.programs import compile_programs
 from layernas.training.state import TrainState
 from layernas.training.state import Variables
-from layernas.training.state import initial_state
-from layernas.training.steps import make_evaluation_step
-from layernas.training.steps import make_train_step
+from layernas.training.wall_time import WallTime
+
+EvaluationStep = Callable[[Variables, Any], dict[str, jax.Array]]
+"""(replicated variables, sharded batch) -> replicated metric sums."""
 
 Report = Callable[[int, Mapping[str, float]], None]
 """Takes a step and its metrics."""
@@ -59,26 +56,12 @@ class TrainResult:
   seconds: float
 
 
-def create_model(
-    config: Any, network: NetworkSpec, num_classes: int
-) -> InvertedResidualNetwork:
-  """Flax module of a network with the config's `model` section."""
-  drops = config.training.epochs >= config.model.dropout_from_epochs
-  return InvertedResidualNetwork(
-      spec=network,
-      num_classes=num_classes,
-      dtype=DTYPES[config.model.dtype],
-      batch_norm_momentum=config.model.batch_norm_momentum,
-      batch_norm_epsilon=config.model.batch_norm_epsilon,
-      dropout_rate=config.model.dropout if drops else 0.0,
-      axis_name=AXIS if config.model.sync_batch_norm else None,
-  )
-
-
 def train_and_evaluate(
     config: Any, network: NetworkSpec, workdir: epath.PathLike, *,
     seed: int = 0, dataset: Dataset | None = None, train_split: str = 'train',
     evaluation_split: str = 'validation', report: Report | None = None,
+    programs: Callable[[], Programs] | None = None,
+    wall_time: WallTime | None = None,
 ) -> TrainResult:
   """Trains a network on all local devices and evaluates it.
 
@@ -94,6 +77,9 @@ def train_and_evaluate(
     train_split: images to train on.
     evaluation_split: images to evaluate on.
     report: called with the metrics of every logged step.
+    programs: gives the network's programs, where they are perhaps compiled
+      already.
+    wall_time: told where the time goes.
 
   Returns:
     Metrics, steps and seconds.
@@ -105,28 +91,31 @@ def train_and_evaluate(
   """
   dataset = dataset or load_dataset(config.data)
   training = config.training
-  model = create_model(config, network, dataset.num_classes)
-  steps_per_epoch = dataset.num_examples(train_split) // training.batch_size
+  wall_time = wall_time or WallTime()
   steps = training_steps(training, dataset.num_examples(train_split))
-  optimizer = make_optimizer(training, learning_rate(training, steps_per_epoch))
-  variables = initial_variables(model, dataset.image_size, seed)
-  state = initial_state(variables, optimizer, ema=training.ema_decay > 0)
   run = TrainingCheckpoints(
-      config, network, seed, train_split, epath.Path(workdir) / 'checkpoints'
+      config, network, seed, train_split, epath.Path(workdir) / 'checkpoints',
+      wall_time,
   )
-  step = make_train_step(model, optimizer, training, training.log_every_steps)
+  with wall_time.spent_on('compile'):
+    made = programs() if programs else compile_programs(
+        config, network, dataset, train_split
+    )
   with run:
+    state = made.state(draw_variables(made.variables, seed))
     state = run.restore(state)
     batches = prefetch(dataset.train_batches(
         train_split, training.batch_size, seed, int(state.step), _this_host()
     ))
-    state, metrics = _train(
-        state, step, batches, steps, seed, training, run, report
-    )
-    metrics = metrics | evaluate(
-        model, state.evaluated, dataset, evaluation_split,
-        training.evaluation_batch_size,
-    )
+    with wall_time.spent_on('train'):
+      state, metrics = _train(
+          state, made.train_step, batches, steps, seed, training, run, report
+      )
+    with wall_time.spent_on('evaluate'):
+      metrics = metrics | evaluate(
+          made.evaluation_step, state.evaluated, dataset, evaluation_split,
+          training.evaluation_batch_size,
+      )
   return TrainResult(metrics, steps, run.seconds())
 
 
@@ -144,13 +133,13 @@ def training_steps(training: Any, examples: int) -> int:
 
 
 def evaluate(
-    model: nn.Module, variables: Variables, dataset: Dataset, split: str,
+    step: EvaluationStep, variables: Variables, dataset: Dataset, split: str,
     batch_size: int,
 ) -> dict[str, float]:
   """Evaluates replicated variables; every image counts once.
 
   Args:
-    model: Flax module.
+    step: of the network, as `make_evaluation_step` makes it.
     variables: replicated over the local devices.
     dataset: to evaluate on.
     split: of the data set.
@@ -159,13 +148,12 @@ def evaluate(
   Returns:
     'loss', 'accuracy' and 'top5', means over the split.
   """
-  step = make_evaluation_step(model)
   totals: dict[str, float] = {}
   batches = dataset.evaluation_batches(split, batch_size, _this_host())
   for batch in prefetch(batches):
     sums = step(variables, batch)
     wait_on_cpu(sums)
-    for name, value in jax_utils.unreplicate(sums).items():
+    for name, value in unreplicate(sums).items():
       totals[name] = totals.get(name, 0.0) + float(value)
   return losses.means(totals)
 
@@ -193,7 +181,7 @@ def _train(
         report(step, metrics)
     ending = preemption.noticed()
     if step < steps and (ending or (every and step % every == 0)):
-      run.save(step, jax_utils.unreplicate(state))
+      run.save(step, unreplicate(state))
     if step < steps and ending:
       raise Preempted(f'saved after step {step} of {steps}')
   if first >= steps:
@@ -203,7 +191,7 @@ def _train(
 
 def _logged(state: TrainState, step: int) -> dict[str, float]:
   """Means since the last logged step."""
-  means = losses.means(jax_utils.unreplicate(state.sums))
+  means = losses.means(unreplicate(state.sums))
   if not math.isfinite(means['loss']):
     raise NonFiniteLossError(f'loss is {means["loss"]} at step {step}')
   if means['non_finite']:

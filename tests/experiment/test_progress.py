@@ -9,6 +9,7 @@ from layernas.experiment.progress import comparison_table
 from layernas.experiment.progress import opening_lines
 from layernas.experiment.progress import summary_table
 from layernas.experiment.progress import trial_line
+from layernas.experiment.progress import wall_time_line
 from layernas.experiment.report import search_result
 from tests import tiny
 from tests.experiment.test_report import searched
@@ -47,6 +48,13 @@ def test_summary_and_comparison() -> None:
   row = {'name': 'winner', 'madds': 12345, 'params': 67, 'mean': 0.5,
          'accuracies': [0.4, 0.6]}
   assert '12,345' in _printed(comparison_table([row]))
+
+
+def test_waiting_for_compilation_opens_the_line_on_time() -> None:
+  line = wall_time_line({'compile': 1.0, 'train': 8.0, 'save': 1.0})
+  assert line == (
+      'waiting for compilation: 10.0% of 10 s (train 80.0%, save 10.0%)'
+  )
 
 
 def test_terminal_shows_bound_best_and_candidate() -> None:

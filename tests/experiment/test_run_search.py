@@ -2,6 +2,9 @@
 
 import json
 import pathlib
+import shutil
+import subprocess
+import sys
 
 import pytest
 from ml_collections import ConfigDict
@@ -60,6 +63,89 @@ def test_a_finished_search_trains_nothing_again(
   monkeypatch.setattr(evaluator, 'train_and_evaluate', forbidden)
   run_search(_config(), finished)
   assert tiny.without_times(finished) == before
+
+
+def test_compiling_ahead_changes_nothing(
+    finished: pathlib.Path, tmp_path: pathlib.Path
+) -> None:
+  run_search(_config(compile_ahead=0), tmp_path)
+  ahead, not_ahead = map(tiny.without_times, (finished, tmp_path))
+  del ahead['result']['config'], not_ahead['result']['config']
+  assert ahead == not_ahead
+  # A search may go on with another value.
+  run_search(_config(), tmp_path)
+
+
+@pytest.mark.parametrize('ahead', [0, 2])
+def test_what_cannot_be_compiled_is_a_failed_trial(
+    tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch, ahead: int
+) -> None:
+  compile_programs = evaluator.compile_programs
+  wide = tiny.space().network((1, 0, 0))
+
+  def compile_some(config: object, network: object, *rest: object) -> object:
+    if network == wide:
+      raise RuntimeError('too wide\nfor this machine')
+    return compile_programs(config, network, *rest)
+
+  monkeypatch.setattr(evaluator, 'compile_programs', compile_some)
+  config = _config(**{'budget.trials': 3, 'compile_ahead': ahead})
+  result = run_search(config, tmp_path)
+  assert result['trials'] == {'ok': 2, 'failed': 1}
+  lines = (tmp_path / 'trials.jsonl').read_text().splitlines()
+  assert json.loads(lines[1])['message'] == 'RuntimeError: too wide'
+  assert 'compile_some' in (tmp_path / 'failures' / '000001.txt').read_text()
+
+
+_COUNTING = """
+import sys
+from layernas.experiment.run_search import run_search
+from layernas.training.compilations import compilations
+from tests import tiny
+config = tiny.get_config()
+config.budget.trials = 3
+run_search(config, sys.argv[1])
+print(compilations())
+"""
+
+
+def _compiled(workdir: pathlib.Path) -> int:
+  """Programs that a search in a process of its own compiles."""
+  done = subprocess.run(
+      [sys.executable, '-c', _COUNTING, workdir], cwd=tiny.ROOT,
+      capture_output=True, text=True, check=True,
+  )
+  return int(done.stdout.splitlines()[-1])
+
+
+def test_a_second_run_compiles_nothing(
+    tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+  """Nor does one that goes on where a trial was interrupted."""
+  monkeypatch.delenv('JAX_COMPILATION_CACHE_DIR')
+  # Two programs a network, at most four that all networks share.
+  networks = 4
+  assert 6 <= _compiled(tmp_path / 'first') <= 2 * networks + 4
+  for name in ('checkpoints', 'candidates'):
+    shutil.rmtree(tmp_path / 'first' / name)
+  (tmp_path / 'first' / 'trials.jsonl').unlink()
+  assert _compiled(tmp_path / 'first') == 0
+  monkeypatch.setenv(
+      'JAX_COMPILATION_CACHE_DIR', str(tmp_path / 'first/compilation_cache')
+  )
+  assert _compiled(tmp_path / 'second') == 0
+
+
+def test_where_the_wall_time_went(finished: pathlib.Path) -> None:
+  lines = (finished / 'timings.jsonl').read_text().splitlines()
+  timings = list(map(json.loads, lines))
+  trials = (finished / 'trials.jsonl').read_text().splitlines()
+  assert [one['id'] for one in timings] == list(range(len(trials)))
+  for one, trial in zip(timings, map(json.loads, trials), strict=True):
+    spent = sum(one.values()) - one['id']
+    assert one['train'] > 0
+    # Compiling, training, evaluating and saving are part of the trial.
+    assert spent >= trial['seconds'] > 0.5 * spent
 
 
 def test_a_larger_budget_goes_on(

@@ -5,6 +5,7 @@ import pathlib
 
 import pytest
 
+from layernas.experiment.report import search_result
 from layernas.experiment.search_record import NoRecord
 from layernas.experiment.search_record import SearchRecord
 from layernas.experiment.setup import make_problem
@@ -27,6 +28,7 @@ def _play(record: NoRecord, opened: bool) -> None:
       record.stepped(candidates[0], 3, metrics)
       search.tell(candidates[0].id, Evaluation(candidates[0].id / 10, 1.0))
       record.finished(search.trials[-1])
+      record.timed(candidates[0], {'compile': 1.0, 'train': 3.0})
 
 
 def test_trials_are_there_when_it_is_opened_again(
@@ -38,6 +40,22 @@ def test_trials_are_there_when_it_is_opened_again(
   assert (tmp_path / 'tables.json').exists()
   with SearchRecord(tmp_path) as again:
     assert again.open(tiny.get_config()) == list(map(json.loads, lines))
+
+
+def test_finishing_tells_where_the_time_went(
+    tmp_path: pathlib.Path, capsys: pytest.CaptureFixture
+) -> None:
+  config = tiny.get_config()
+  search = make_search(config, make_problem(config, tiny.space(), 16, 10))
+  result = search_result(search, tiny.space(), config, 16, 10)
+  with SearchRecord(tmp_path) as record:
+    record.open(config)
+    record.begin(search, steps=3)
+    for candidate in search.ask(2):
+      record.timed(candidate, {'compile': 1.0, 'train': 3.0})
+    record.finish(result, None)
+  assert 'waiting for compilation: 25.0% of 8 s' in capsys.readouterr().out
+  assert len((tmp_path / 'timings.jsonl').read_text().splitlines()) == 2
 
 
 def test_no_record_writes_and_shows_nothing(

@@ -183,6 +183,35 @@ def test_no_more_is_asked_than_wanted_or_there():
   assert search.stop_reason == ''
 
 
+def test_upcoming_is_what_the_next_asks_hand_out():
+  search = listed_search([(0,), (1,), (0,), (2,), (2,)], [(3,)])
+  assert search.upcoming(9) == []
+  [first] = search.ask()
+  assert search.waiting == [first]
+  assert search.upcoming(9) == [(1,), (2,)]
+  assert search.upcoming(1) == [(1,)]
+  search.tell(first.id, Evaluation(1.0))
+  assert search.waiting == []
+  assert [one.architecture for one in search.ask(2)] == [(1,), (2,)]
+  # The next generation depends on these two.
+  assert search.upcoming(9) == []
+
+
+def test_upcoming_ends_with_the_budget_in_trials():
+  search = listed_search([(0,), (1,), (2,)], trials=2)
+  search.ask()
+  assert search.upcoming(9) == [(1,)]
+  search.ask()
+  assert search.ask() == search.upcoming(9) == []
+
+
+def test_upcoming_has_what_is_not_reused():
+  problem = problems.make_problem([[0, 1]])
+  search = Search(problem, Listed([(0,), (0,), (1,)]), reuse=False)
+  search.ask()
+  assert search.upcoming(9) == [(0,), (1,)]
+
+
 @pytest.mark.parametrize('trial_id', [-1, 1, 7])
 def test_only_what_was_asked_is_told(trial_id):
   search = listed_search([(0,), (1,)])

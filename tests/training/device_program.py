@@ -14,10 +14,11 @@ from layernas.training.devices import replicate
 from layernas.training.devices import shard
 from layernas.training.devices import wait_on_cpu
 from layernas.training.optimizer import make_optimizer
+from layernas.training.programs import create_model
 from layernas.training.state import TrainState
 from layernas.training.state import initial_state
+from layernas.training.steps import make_evaluation_step
 from layernas.training.steps import make_train_step
-from layernas.training.train import create_model
 from layernas.training.train import evaluate
 from tests.training import small
 
@@ -82,7 +83,9 @@ def main(path: str) -> None:
   state = train(config, small.NETWORK, STEPS)
   model = create_model(config, small.NETWORK, small.CLASSES)
   # 13 images in batches of 8: devices of the last batch have padding alone.
-  metrics = evaluate(model, state.evaluated, small.dataset(), 'test', 8)
+  metrics = evaluate(
+      make_evaluation_step(model), state.evaluated, small.dataset(), 'test', 8
+  )
   own = own_statistics(config)
   np.savez(
       path, devices=jax.local_device_count(), **flat('metrics', metrics),

@@ -10,6 +10,7 @@ import pytest
 from layernas.errors import UserError
 from layernas.training.checkpoints import TrainingCheckpoints
 from layernas.training.state import initial_state
+from layernas.training.wall_time import WallTime
 from tests.training import small
 
 
@@ -26,7 +27,8 @@ def _open(
     directory, config=None, network=small.NETWORK, seed=0, split='train'
 ):
   return TrainingCheckpoints(
-      config or small.get_config(), network, seed, split, directory
+      config or small.get_config(), network, seed, split, directory,
+      WallTime(),
   )
 
 

@@ -7,7 +7,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from layernas.training.compilations import compilations
+from layernas.training.devices import replicate
 from layernas.training.devices import shard
+from layernas.training.devices import stand_in
+from layernas.training.devices import unreplicate
 from layernas.training.devices import wait_on_cpu
 
 _PROGRAM = """
@@ -29,6 +33,28 @@ def test_shards_in_order(monkeypatch) -> None:
   assert parts['image'].shape == (4, 2, 2, 2, 3)
   assert parts['label'].tolist() == [[0, 1], [2, 3], [4, 5], [6, 7]]
   np.testing.assert_array_equal(parts['image'][3], batch['image'][6:])
+
+
+def test_unreplicate_gives_copies_on_the_host() -> None:
+  tree = {
+      'count': np.int32(3), 'kernel': np.arange(6, dtype=np.float32)[None]
+  }
+  replicated = replicate(tree)
+  before = compilations()
+  copied = unreplicate(replicated)
+  assert compilations() == before
+  jax.tree.map(np.testing.assert_array_equal, copied, tree)
+  for leaf in jax.tree.leaves(replicated):
+    leaf.delete()
+  copied['kernel'] += 1
+  assert copied['kernel'].tolist() == [[1, 2, 3, 4, 5, 6]]
+
+
+def test_a_stand_in_is_what_replicate_gives() -> None:
+  given = replicate(np.zeros((2, 3), np.int32))
+  stand = stand_in((2, 3), np.int32)
+  assert (stand.shape, stand.dtype) == (given.shape, given.dtype)
+  assert stand.sharding == given.sharding
 
 
 def test_waits_for_a_tree_of_arrays() -> None:

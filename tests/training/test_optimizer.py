@@ -17,7 +17,7 @@ from layernas.networks.spec import Stem
 from layernas.training.optimizer import decayed
 from layernas.training.optimizer import excluded_kinds
 from layernas.training.optimizer import make_optimizer
-from layernas.training.train import create_model
+from layernas.training.programs import create_model
 from tests.training import small
 
 

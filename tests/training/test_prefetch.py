@@ -11,6 +11,7 @@ from layernas.data.transfer import to_transfer
 from layernas.training.devices import shard
 from layernas.training.prefetch import AHEAD
 from layernas.training.prefetch import prefetch
+from layernas.training.prefetch import stand_in_batch
 
 
 def batches(made, transfer='float32', count=7):
@@ -66,6 +67,17 @@ def test_a_stream_without_end_is_not_read_to_its_end() -> None:
   endless = batches(made, count=10**9)
   assert len(list(itertools.islice(prefetch(endless), 2))) == 2
   assert len(made) == 2 + AHEAD
+
+
+@pytest.mark.parametrize('transfer', TRANSFERS)
+def test_stand_ins_are_like_batches(transfer) -> None:
+  batch = next(prefetch(batches([], transfer)))
+  stand_ins = stand_in_batch(4, transfer, 2 * jax.device_count())
+  assert stand_ins.keys() == batch.keys()
+  for name, stand_in in stand_ins.items():
+    array = batch[name]
+    assert (stand_in.shape, stand_in.dtype) == (array.shape, array.dtype)
+    assert stand_in.sharding.is_equivalent_to(array.sharding, array.ndim)
 
 
 def test_none_gives_none() -> None:

@@ -5,8 +5,13 @@ import numpy as np
 import optax
 import pytest
 
+from layernas.models.initialization import initial_variables
+from layernas.training.optimizer import OPTIMIZERS
+from layernas.training.optimizer import make_optimizer
+from layernas.training.programs import create_model
 from layernas.training.state import initial_state
 from layernas.training.state import moving_average
+from tests.training import small
 
 _VARIABLES = {
     'params': {'kernel': np.full((2, 2), 3.0, np.float32)},
@@ -37,6 +42,22 @@ def test_evaluates_the_average_where_there_is_one() -> None:
   state = _initial(ema=True)
   assert state.evaluated is state.ema
   jax.tree.map(np.testing.assert_array_equal, state.ema, _VARIABLES)
+
+
+@pytest.mark.parametrize('name', OPTIMIZERS)
+def test_the_optimizer_begins_as_it_would_by_itself(name: str) -> None:
+  config = small.get_config(optimizer=name)
+  optimizer = make_optimizer(config.training, lambda step: 0.1)
+  model = create_model(config, small.NETWORK, small.CLASSES)
+  variables = initial_variables(model, small.SIDE, 0)
+  state = initial_state(variables, optimizer, ema=False).optimizer
+  expected = optimizer.init(variables['params'])
+  assert jax.tree.structure(state) == jax.tree.structure(expected)
+  for one, other in zip(
+      jax.tree.leaves(state), jax.tree.leaves(expected), strict=True
+  ):
+    assert one.dtype == other.dtype
+    np.testing.assert_array_equal(one, other)
 
 
 def test_the_average_shares_no_memory_with_the_variables() -> None:

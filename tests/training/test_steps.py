@@ -16,10 +16,10 @@ from layernas.training import losses
 from layernas.training.devices import replicate
 from layernas.training.devices import shard
 from layernas.training.optimizer import make_optimizer
+from layernas.training.programs import create_model
 from layernas.training.state import initial_state
 from layernas.training.steps import make_evaluation_step
 from layernas.training.steps import make_train_step
-from layernas.training.train import create_model
 from tests.training import device_program
 from tests.training import small
 

@@ -13,10 +13,12 @@ from flax import jax_utils
 from layernas.data.array_dataset import ArrayDataset
 from layernas.errors import UserError
 from layernas.models.initialization import initial_variables
+from layernas.training import programs
 from layernas.training import train
 from layernas.training.devices import replicate
+from layernas.training.programs import create_model
+from layernas.training.steps import make_evaluation_step
 from layernas.training.train import NonFiniteLossError
-from layernas.training.train import create_model
 from layernas.training.train import evaluate
 from layernas.training.train import train_and_evaluate
 from layernas.training.train import training_steps
@@ -72,9 +74,9 @@ def _evaluated(monkeypatch):
   """The variables of every evaluation, on the host."""
   seen = []
 
-  def recording(model, variables, *args):
+  def recording(step, variables, *args):
     seen.append(jax.tree.map(np.array, jax_utils.unreplicate(variables)))
-    return evaluate(model, variables, *args)
+    return evaluate(step, variables, *args)
 
   monkeypatch.setattr(train, 'evaluate', recording)
   return seen
@@ -186,7 +188,7 @@ def test_one_bad_batch_is_a_nonfinite_loss_at_every_start(tmp_path) -> None:
 def test_a_bad_gradient_of_the_last_step_is_noticed(
     tmp_path, monkeypatch
 ) -> None:
-  monkeypatch.setattr(train, 'create_model', lambda *_: _SteepModel())
+  monkeypatch.setattr(programs, 'create_model', lambda *_: _SteepModel())
   with pytest.raises(NonFiniteLossError, match='gradient is not finite'):
     _train(tmp_path, epochs=0.01)
 
@@ -199,9 +201,11 @@ def test_evaluates_the_average_where_there_is_one(tmp_path) -> None:
   result = train_and_evaluate(config, small.NETWORK, tmp_path, dataset=data)
   # The same nine steps at the same rate, 1.6 * 8 / 256.
   state = device_program.train(config, small.NETWORK, 9, batch_size=8)
-  model = create_model(config, small.NETWORK, small.CLASSES)
+  step = make_evaluation_step(
+      create_model(config, small.NETWORK, small.CLASSES)
+  )
   average, last = (
-      evaluate(model, variables, data, 'validation', 8)
+      evaluate(step, variables, data, 'validation', 8)
       for variables in (state.ema, state.variables)
   )
   for name in ('loss', 'accuracy', 'top5'):
@@ -215,6 +219,7 @@ def test_every_image_counts_once() -> None:
   model = create_model(config, small.NETWORK, small.CLASSES)
   variables = initial_variables(model, small.SIDE, seed=3)
   replicated = replicate(variables)
+  step = make_evaluation_step(model)
   devices = jax.local_device_count()
   images, labels = small.images(small.TEST, 1)
   logits = model.apply(
@@ -227,7 +232,7 @@ def test_every_image_counts_once() -> None:
       'top5': 1.0,
   }
   for batch_size in (1, 4, 13, 64):
-    metrics = evaluate(model, replicated, data, 'test', batch_size * devices)
+    metrics = evaluate(step, replicated, data, 'test', batch_size * devices)
     assert metrics == pytest.approx(expected, abs=1e-6), batch_size
 
 
@@ -261,31 +266,6 @@ def test_bfloat16_trains_float32_parameters(tmp_path, evaluated) -> None:
 def test_epochs_are_cut_to_whole_batches(epochs, examples, steps) -> None:
   training = small.get_config(epochs=epochs).training
   assert training_steps(training, examples) == steps
-
-
-def test_the_model_section_makes_the_model() -> None:
-  config = small.get_config().unlock()
-  config.model.update(
-      batch_norm_momentum=0.8, batch_norm_epsilon=0.02, dropout=0.3,
-      sync_batch_norm=False,
-  )
-  model = create_model(config, small.NETWORK, 7)
-  assert model.spec is small.NETWORK
-  assert model.num_classes == 7
-  assert model.batch_norm_momentum == 0.8
-  assert model.batch_norm_epsilon == 0.02
-  assert model.dropout_rate == 0.3
-  assert model.axis_name is None
-  config.model.sync_batch_norm = True
-  assert create_model(config, small.NETWORK, 7).axis_name == 'devices'
-
-
-@pytest.mark.parametrize(('epochs', 'dropout'), [(149.0, 0.0), (150.0, 0.3)])
-def test_short_trainings_drop_nothing(epochs: float, dropout: float) -> None:
-  config = small.get_config(epochs=epochs).unlock()
-  config.model.update(dropout=0.3, dropout_from_epochs=150.0)
-  model = create_model(config, small.NETWORK, 7)
-  assert model.dropout_rate == dropout
 
 
 def test_results_cannot_be_changed(tmp_path) -> None:

@@ -1,0 +1,45 @@
+"""What a search may ask for next, while a candidate is being evaluated.
+
+Where the next candidate depends on the present one's result, it is taken to be
+worse than all before: a bucket holds the best of several, mostly an older one,
+and where it holds none the candidate is kept all the same. A search is a
+function of its settings and its trials, so that a second one, told the same,
+goes on as this one would.
+"""
+
+from collections.abc import Callable
+
+from layernas.search.engine import Search
+from layernas.search.space import Architecture
+from layernas.search.sweep import Layerwise
+from layernas.search.trial import Evaluation
+
+
+def foreseen(
+    search: Search, afresh: Callable[[], Search], count: int
+) -> list[Architecture]:
+  """Architectures that will or may be asked for next; changes nothing.
+
+  Args:
+    search: with candidates that have been asked and not told.
+    afresh: makes a search of the same settings that has not begun. It is told
+      all trials: made use of for layerwise schedules alone, where that takes
+      microseconds a trial.
+    count: how many at most.
+
+  Returns:
+    Those that are certain; where there are none, the likeliest one, if any.
+  """
+  certain = search.upcoming(count)
+  layerwise = isinstance(search.strategy.proposer, Layerwise)
+  if certain or count < 1 or not layerwise or not search.waiting:
+    return certain
+  other = afresh()
+  other.replay(search.trials)
+  worst = min(
+      (trial.evaluation.reward for trial in search.trials if trial.ok),
+      default=0.0,
+  )
+  for candidate in other.ask(len(search.waiting)):
+    other.tell(candidate.id, Evaluation(worst - 1))
+  return [candidate.architecture for candidate in other.ask()]

@@ -1,0 +1,112 @@
+"""What XLA compiles for a network: its train step and its evaluation step.
+
+All that is compiled for a network is made here, before its training, perhaps in
+another thread; nothing else of a training depends on the network's shape as a
+program does.
+"""
+
+import dataclasses
+import functools
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import numpy as np
+
+from layernas.data.dataset import Dataset
+from layernas.models.initialization import variable_shapes
+from layernas.models.network import InvertedResidualNetwork
+from layernas.networks.spec import NetworkSpec
+from layernas.training.checks import DTYPES
+from layernas.training.devices import AXIS
+from layernas.training.devices import stand_in
+from layernas.training.learning_rate import learning_rate
+from layernas.training.optimizer import make_optimizer
+from layernas.training.prefetch import stand_in_batch
+from layernas.training.state import TrainState
+from layernas.training.state import Variables
+from layernas.training.state import initial_state
+from layernas.training.steps import make_evaluation_step
+from layernas.training.steps import make_train_step
+
+
+@dataclasses.dataclass(frozen=True)
+class Programs:
+  """A network's steps; calling them compiles nothing.
+
+  Attributes:
+    variables: shapes of its 'params' and 'batch_stats'.
+    state: makes of variables the state before the first step, on the host.
+    train_step: (replicated state, sharded batch, replicated seed) -> state.
+    evaluation_step: (replicated variables, sharded batch) -> metric sums.
+  """
+
+  variables: Variables
+  state: Callable[[Variables], TrainState]
+  train_step: Callable[..., TrainState]
+  evaluation_step: Callable[..., dict[str, jax.Array]]
+
+
+def create_model(
+    config: Any, network: NetworkSpec, num_classes: int
+) -> InvertedResidualNetwork:
+  """Flax module of a network with the config's `model` section."""
+  drops = config.training.epochs >= config.model.dropout_from_epochs
+  return InvertedResidualNetwork(
+      spec=network,
+      num_classes=num_classes,
+      dtype=DTYPES[config.model.dtype],
+      batch_norm_momentum=config.model.batch_norm_momentum,
+      batch_norm_epsilon=config.model.batch_norm_epsilon,
+      dropout_rate=config.model.dropout if drops else 0.0,
+      axis_name=AXIS if config.model.sync_batch_norm else None,
+  )
+
+
+def compile_programs(
+    config: Any, network: NetworkSpec, dataset: Dataset, split: str = 'train'
+) -> Programs:
+  """Compiles both steps of a network, or takes them from the cache on disk.
+
+  Touches no state of the program: any thread may call it.
+
+  Args:
+    config: with sections data, model and training.
+    network: to be trained.
+    dataset: to train on.
+    split: that is trained on.
+
+  Returns:
+    Its programs.
+  """
+  training = config.training
+  model = create_model(config, network, dataset.num_classes)
+  epoch = dataset.num_examples(split) // training.batch_size
+  optimizer = make_optimizer(training, learning_rate(training, epoch))
+  programs = Programs(
+      variable_shapes(model, dataset.image_size),
+      functools.partial(
+          initial_state, optimizer=optimizer, ema=training.ema_decay > 0
+      ),
+      make_train_step(model, optimizer, training, training.log_every_steps),
+      make_evaluation_step(model),
+  )
+  state = _stand_in_state(programs)
+  shape = dataset.image_size, config.data.transfer
+  # A pmapped function finds what has been compiled for such arguments.
+  programs.train_step.lower(
+      state, stand_in_batch(*shape, training.batch_size), stand_in((), np.int32)
+  ).compile()
+  programs.evaluation_step.lower(
+      state.evaluated, stand_in_batch(*shape, training.evaluation_batch_size)
+  ).compile()
+  return programs
+
+
+def _stand_in_state(programs: Programs) -> TrainState:
+  zeros = jax.tree.map(
+      lambda leaf: np.zeros(leaf.shape, leaf.dtype), programs.variables
+  )
+  return jax.tree.map(
+      lambda leaf: stand_in(leaf.shape, leaf.dtype), programs.state(zeros)
+  )
