@@ -72,6 +72,7 @@ def create_model(
       batch_norm_epsilon=config.model.batch_norm_epsilon,
       dropout_rate=config.model.dropout if drops else 0.0,
       axis_name=AXIS if config.model.sync_batch_norm else None,
+      depthwise=config.model.depthwise,
   )
 
 
