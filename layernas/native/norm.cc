@@ -7,6 +7,8 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <numeric>
+#include <type_traits>
 
 #include "parallel.h"
 
@@ -52,33 +54,40 @@ inline Vector Deactivate(Vector z, Vector gradient) {
   }
 }
 
-// Rows cut into tasks; the cut depends on the shape alone.
+// Rows beside each other in memory taken as one wide row, so that it consists of
+// whole vectors and is long enough for sums to stay apart; and the cut of all
+// rows into tasks. Both depend on the shape alone.
 struct Rows {
-  int64_t count, filters, per_task;
+  int64_t filters, size, width, per_task;
 
-  Rows(int64_t count, int64_t filters) : count(count), filters(filters) {
-    constexpr int64_t kTasks = 16, kFloats = 8192;
-    per_task = std::max<int64_t>(
-        {CeilDivide(count, kTasks), CeilDivide(kFloats, filters), 1});
+  Rows(int64_t size, int64_t filters) : filters(filters), size(size) {
+    constexpr int64_t kWidth = 128, kTasks = 16, kFloats = 16384;
+    width = std::lcm(filters, kLanes);
+    width *= CeilDivide(kWidth, width);
+    per_task = CeilDivide(
+        std::max(CeilDivide(size, kTasks), std::min(size, kFloats)), width);
+    per_task = std::max<int64_t>(per_task, 1) * width;
   }
-  int64_t tasks() const { return CeilDivide(count, per_task); }
+  int64_t tasks() const { return CeilDivide(size, per_task); }
   int64_t begin(int64_t task) const { return task * per_task; }
   int64_t end(int64_t task) const {
-    return std::min(begin(task) + per_task, count);
-  }
-  // Rows of which all filters fit the first cache, with their gradient.
-  int64_t in_cache() const {
-    return std::max<int64_t>(2048 / filters, 4);
+    return std::min(begin(task) + per_task, size);
   }
 };
 
-// Calls visit(offset, lanes) for every vector of filters.
-template <typename Visit>
-inline void ForBlocks(int64_t filters, const Visit& visit) {
-  int64_t c = 0;
-  for (; c + kLanes <= filters; c += kLanes) visit(c, kLanes);
-  if (c < filters) visit(c, filters - c);
-}
+// A value per filter, repeated over a wide row.
+class Repeated {
+ public:
+  Repeated(const Rows& rows, const float* values) : data_(rows.width) {
+    for (int64_t i = 0; i < rows.width; i += rows.filters) {
+      std::copy(values, values + rows.filters, data_.get() + i);
+    }
+  }
+  Vector operator[](int64_t i) const { return Load(data_.get() + i); }
+
+ private:
+  mutable Scratch data_;
+};
 
 inline Vector LoadSome(const float* from, int64_t lanes) {
   return lanes == kLanes ? Load(from) : LoadPart(from, lanes);
@@ -92,135 +101,136 @@ inline void StoreSome(float* to, Vector value, int64_t lanes) {
   }
 }
 
-// Two sums over all rows of every filter. `terms(offset, c, lanes)` gives both
-// terms of the vector at `offset`, whose first filter is c.
+// Calls visit(offset, place in the wide row, lanes) for all vectors of a task.
+template <typename Visit>
+inline void ForVectors(const Rows& rows, int64_t task, const Visit& visit) {
+  const int64_t end = rows.end(task);
+  int64_t row = rows.begin(task);
+  for (; row + rows.width <= end; row += rows.width) {
+    for (int64_t i = 0; i < rows.width; i += kLanes) {
+      visit(row + i, i, kLanes);
+    }
+  }
+  for (int64_t i = 0; row + i < end; i += kLanes) {
+    visit(row + i, i, std::min(kLanes, end - row - i));
+  }
+}
+
+// Two sums over all rows of every filter, times `factor`. terms(offset, place,
+// lanes, a, b) adds the terms of a vector to a and b.
 template <typename Terms>
 void TwoSums(const Rows& rows, ffi::ThreadPool& pool, float factor,
-             float* first, float* second, const Terms& make_terms) {
+             float* first, float* second, const Terms& terms) {
   const int64_t filters = rows.filters;
-  const int64_t padded = CeilDivide(filters, kLanes) * kLanes;
-  Scratch partial(rows.tasks() * 2 * padded);
+  Scratch partial(rows.tasks() * 2 * filters);
   RunTasks(pool, rows.tasks(), [&](int64_t task) {
-    float* sums = partial.get() + task * 2 * padded;
-    std::fill(sums, sums + 2 * padded, 0.0f);
-    for (int64_t begin = rows.begin(task); begin < rows.end(task);
-         begin += rows.in_cache()) {
-      const int64_t end = std::min(begin + rows.in_cache(), rows.end(task));
-      ForBlocks(filters, [&](int64_t c, int64_t lanes) {
-        auto terms = make_terms(c, lanes);
-        Vector a[2] = {}, b[2] = {};
-        int64_t row = begin;
-        for (; row + 2 <= end; row += 2) {
-          terms(row * filters + c, &a[0], &b[0]);
-          terms((row + 1) * filters + c, &a[1], &b[1]);
+    Scratch wide(2 * rows.width);
+    float* sums = wide.get();
+    std::fill(sums, sums + 2 * rows.width, 0.0f);
+    auto add = [&](int64_t i, Vector a, Vector b) {
+      Store(sums + i, Load(sums + i) + a);
+      float* other = sums + rows.width + i;
+      Store(other, Load(other) + b);
+    };
+    const int64_t end = rows.end(task);
+    int64_t row = rows.begin(task);
+    for (; row + 4 * rows.width <= end; row += 4 * rows.width) {
+      for (int64_t i = 0; i < rows.width; i += kLanes) {
+        Vector a = {}, b = {};
+        for (int64_t k = 0; k < 4; ++k) {
+          terms(row + k * rows.width + i, i, kLanes, &a, &b);
         }
-        if (row < end) terms(row * filters + c, &a[0], &b[0]);
-        Store(sums + c, Load(sums + c) + (a[0] + a[1]));
-        Store(sums + padded + c, Load(sums + padded + c) + (b[0] + b[1]));
-      });
+        add(i, a, b);
+      }
+    }
+    for (; row < end; row += rows.width) {
+      for (int64_t i = 0; i < rows.width && row + i < end; i += kLanes) {
+        Vector a = {}, b = {};
+        terms(row + i, i, std::min(kLanes, end - row - i), &a, &b);
+        add(i, a, b);
+      }
+    }
+    float* to = partial.get() + task * 2 * filters;
+    for (int64_t c = 0; c < filters; ++c) {
+      float a = 0.0f, b = 0.0f;
+      for (int64_t i = c; i < rows.width; i += filters) {
+        a += sums[i];
+        b += sums[rows.width + i];
+      }
+      to[c] = a;
+      to[filters + c] = b;
     }
   });
-  ForBlocks(filters, [&](int64_t c, int64_t lanes) {
-    Vector a = {}, b = {};
+  for (int64_t c = 0; c < filters; ++c) {
+    float a = 0.0f, b = 0.0f;
     for (int64_t task = 0; task < rows.tasks(); ++task) {
-      a += Load(partial.get() + task * 2 * padded + c);
-      b += Load(partial.get() + (task * 2 + 1) * padded + c);
+      a += partial.get()[task * 2 * filters + c];
+      b += partial.get()[(task * 2 + 1) * filters + c];
     }
-    StoreSome(first + c, a * factor, lanes);
-    StoreSome(second + c, b * factor, lanes);
-  });
+    first[c] = a * factor;
+    second[c] = b * factor;
+  }
 }
 
 void Moments(const Rows& rows, ffi::ThreadPool& pool, const float* x,
              float* mean, float* mean_square) {
-  TwoSums(rows, pool, 1.0f / rows.count, mean, mean_square,
-          [x](int64_t, int64_t lanes) {
-            return [x, lanes](int64_t at, Vector* a, Vector* b) {
-              const Vector value = LoadSome(x + at, lanes);
-              *a += value;
-              *b += value * value;
-            };
+  const float factor = static_cast<float>(rows.filters) / rows.size;
+  TwoSums(rows, pool, factor, mean, mean_square,
+          [x](int64_t at, int64_t, int64_t lanes, Vector* a, Vector* b) {
+            const Vector value = LoadSome(x + at, lanes);
+            *a += value;
+            *b += value * value;
           });
 }
 
-// (x - mean) * factor + bias, and its parts.
+// What is normalised: (x - mean) * factor + bias.
 struct Affine {
-  Vector mean, factor, bias;
-
-  Affine(const float* mean, const float* factor, const float* bias, int64_t c,
-         int64_t lanes)
-      : mean(LoadSome(mean + c, lanes)), factor(LoadSome(factor + c, lanes)),
-        bias(LoadSome(bias + c, lanes)) {}
+  Repeated mean, factor, bias;
 };
-
-struct Vectors {
-  const float *mean, *factor, *bias;
-};
-
-// Calls visit(task's row range, c, lanes) so that rows stay in the cache.
-template <typename Visit>
-void ForRowsInCache(const Rows& rows, ffi::ThreadPool& pool,
-                    const Visit& visit) {
-  RunTasks(pool, rows.tasks(), [&](int64_t task) {
-    for (int64_t begin = rows.begin(task); begin < rows.end(task);
-         begin += rows.in_cache()) {
-      const int64_t end = std::min(begin + rows.in_cache(), rows.end(task));
-      ForBlocks(rows.filters, [&](int64_t c, int64_t lanes) {
-        visit(begin, end, c, lanes);
-      });
-    }
-  });
-}
 
 template <Activation kActivation>
 void Apply(const Rows& rows, ffi::ThreadPool& pool, const float* x,
-           const Vectors& v, float* y) {
-  ForRowsInCache(rows, pool, [&](int64_t begin, int64_t end, int64_t c,
-                                 int64_t lanes) {
-    const Affine f(v.mean, v.factor, v.bias, c, lanes);
-    for (int64_t row = begin; row < end; ++row) {
-      const int64_t at = row * rows.filters + c;
-      const Vector z = (LoadSome(x + at, lanes) - f.mean) * f.factor + f.bias;
+           const Affine& f, float* y) {
+  RunTasks(pool, rows.tasks(), [&](int64_t task) {
+    ForVectors(rows, task, [&](int64_t at, int64_t i, int64_t lanes) {
+      const Vector centred = LoadSome(x + at, lanes) - f.mean[i];
+      const Vector z = centred * f.factor[i] + f.bias[i];
       StoreSome(y + at, Activate<kActivation>(z), lanes);
-    }
+    });
   });
 }
 
+// A lane behind the end has no gradient, so that it adds nothing to the sums.
 template <Activation kActivation>
 void GradientSums(const Rows& rows, ffi::ThreadPool& pool, const float* x,
-                  const float* gradient, const Vectors& v, float* sum,
+                  const float* gradient, const Affine& f, float* sum,
                   float* sum_centred) {
-  TwoSums(rows, pool, 1.0f, sum, sum_centred, [&](int64_t c, int64_t lanes) {
-    const Affine f(v.mean, v.factor, v.bias, c, lanes);
-    return [=](int64_t at, Vector* a, Vector* b) {
-      const Vector centred = LoadSome(x + at, lanes) - f.mean;
-      const Vector z = centred * f.factor + f.bias;
-      const Vector dz =
-          Deactivate<kActivation>(z, LoadSome(gradient + at, lanes));
-      *a += dz;
-      *b += dz * centred;
-    };
-  });
+  TwoSums(rows, pool, 1.0f, sum, sum_centred,
+          [&](int64_t at, int64_t i, int64_t lanes, Vector* a, Vector* b) {
+            const Vector centred = LoadSome(x + at, lanes) - f.mean[i];
+            const Vector z = centred * f.factor[i] + f.bias[i];
+            const Vector dz =
+                Deactivate<kActivation>(z, LoadSome(gradient + at, lanes));
+            *a += dz;
+            *b += dz * centred;
+          });
 }
 
 // dz * factor - constant - (x - mean) * slope.
 template <Activation kActivation>
 void InputGradient(const Rows& rows, ffi::ThreadPool& pool, const float* x,
-                   const float* gradient, const Vectors& v,
-                   const float* constant, const float* slope, float* result) {
-  ForRowsInCache(rows, pool, [&](int64_t begin, int64_t end, int64_t c,
-                                 int64_t lanes) {
-    const Affine f(v.mean, v.factor, v.bias, c, lanes);
-    const Vector offset = LoadSome(constant + c, lanes);
-    const Vector tilt = LoadSome(slope + c, lanes);
-    for (int64_t row = begin; row < end; ++row) {
-      const int64_t at = row * rows.filters + c;
-      const Vector centred = LoadSome(x + at, lanes) - f.mean;
-      const Vector z = centred * f.factor + f.bias;
+                   const float* gradient, const Affine& f,
+                   const Repeated& constant, const Repeated& slope,
+                   float* result) {
+  RunTasks(pool, rows.tasks(), [&](int64_t task) {
+    ForVectors(rows, task, [&](int64_t at, int64_t i, int64_t lanes) {
+      const Vector centred = LoadSome(x + at, lanes) - f.mean[i];
+      const Vector z = centred * f.factor[i] + f.bias[i];
       const Vector dz =
           Deactivate<kActivation>(z, LoadSome(gradient + at, lanes));
-      StoreSome(result + at, dz * f.factor - offset - centred * tilt, lanes);
-    }
+      StoreSome(result + at,
+                dz * f.factor[i] - constant[i] - centred * slope[i], lanes);
+    });
   });
 }
 
@@ -228,8 +238,13 @@ using Floats = ffi::Buffer<ffi::F32>;
 using Result = ffi::ResultBuffer<ffi::F32>;
 
 Rows RowsOf(const Floats& x) {
-  const int64_t filters = x.dimensions().back();
-  return Rows(x.element_count() / std::max<int64_t>(filters, 1), filters);
+  return Rows(x.element_count(), x.dimensions().back());
+}
+
+Affine AffineOf(const Rows& rows, Floats& mean, Floats& factor, Floats& bias) {
+  return {Repeated(rows, mean.typed_data()),
+          Repeated(rows, factor.typed_data()),
+          Repeated(rows, bias.typed_data())};
 }
 
 // Calls `run` with the activation as a constant.
@@ -256,20 +271,22 @@ ffi::Error MomentsCall(ffi::ThreadPool pool, Floats x, Result mean,
 
 ffi::Error ApplyCall(ffi::ThreadPool pool, Floats x, Floats mean, Floats factor,
                      Floats bias, Result y, int64_t activation) {
-  const Vectors v{mean.typed_data(), factor.typed_data(), bias.typed_data()};
-  return WithActivation(activation, [&](auto constant) {
-    Apply<decltype(constant)::value>(RowsOf(x), pool, x.typed_data(), v,
-                                     y->typed_data());
+  const Rows rows = RowsOf(x);
+  const Affine affine = AffineOf(rows, mean, factor, bias);
+  return WithActivation(activation, [&](auto kind) {
+    Apply<decltype(kind)::value>(rows, pool, x.typed_data(), affine,
+                                 y->typed_data());
   });
 }
 
 ffi::Error GradientSumsCall(ffi::ThreadPool pool, Floats x, Floats gradient,
                             Floats mean, Floats factor, Floats bias, Result sum,
                             Result sum_centred, int64_t activation) {
-  const Vectors v{mean.typed_data(), factor.typed_data(), bias.typed_data()};
-  return WithActivation(activation, [&](auto constant) {
-    GradientSums<decltype(constant)::value>(
-        RowsOf(x), pool, x.typed_data(), gradient.typed_data(), v,
+  const Rows rows = RowsOf(x);
+  const Affine affine = AffineOf(rows, mean, factor, bias);
+  return WithActivation(activation, [&](auto kind) {
+    GradientSums<decltype(kind)::value>(
+        rows, pool, x.typed_data(), gradient.typed_data(), affine,
         sum->typed_data(), sum_centred->typed_data());
   });
 }
@@ -278,11 +295,14 @@ ffi::Error InputGradientCall(ffi::ThreadPool pool, Floats x, Floats gradient,
                              Floats mean, Floats factor, Floats bias,
                              Floats constant, Floats slope, Result result,
                              int64_t activation) {
-  const Vectors v{mean.typed_data(), factor.typed_data(), bias.typed_data()};
+  const Rows rows = RowsOf(x);
+  const Affine affine = AffineOf(rows, mean, factor, bias);
+  const Repeated offset(rows, constant.typed_data());
+  const Repeated tilt(rows, slope.typed_data());
   return WithActivation(activation, [&](auto kind) {
     InputGradient<decltype(kind)::value>(
-        RowsOf(x), pool, x.typed_data(), gradient.typed_data(), v,
-        constant.typed_data(), slope.typed_data(), result->typed_data());
+        rows, pool, x.typed_data(), gradient.typed_data(), affine, offset,
+        tilt, result->typed_data());
   });
 }
 
