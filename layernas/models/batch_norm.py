@@ -19,6 +19,21 @@ from layernas.native import library
 _IN_KERNEL = {'': 0, 'relu': 1, 'relu6': 2, 'hard_swish': 3}
 
 
+def mean_over(tree: Any, axis_name: str | None) -> Any:
+  """Means over a pmapped axis.
+
+  Args:
+    tree: of arrays.
+    axis_name: of the axis; None stands for a single device.
+
+  Returns:
+    The tree; of a single device as it is, where XLA would copy every array.
+  """
+  if axis_name is None or jax.lax.axis_size(axis_name) == 1:
+    return tree
+  return jax.lax.pmean(tree, axis_name)
+
+
 class BatchNorm(nn.Module):
   """Normalises every filter by its batch, scales, shifts, activates.
 
@@ -106,7 +121,7 @@ def _mean_and_variance(
     moments: tuple[jax.Array, jax.Array], axis_name: str | None
 ) -> tuple[jax.Array, jax.Array]:
   """From the means of x and of its square, averaged over devices."""
-  mean, square = jax.lax.pmean(moments, axis_name) if axis_name else moments
+  mean, square = mean_over(moments, axis_name)
   # Rounding may leave less than nothing of filters that are constant.
   return mean, jnp.maximum(square - jnp.square(mean), 0.0)
 
@@ -158,9 +173,7 @@ def _compiled_backward(
       'normalise_sums', (vector, vector),
       x, gradient, mean, factor, bias, activation=kind,
   )
-  sums = plain, centred
-  if axis_name:
-    sums = jax.lax.pmean(sums, axis_name)
+  sums = mean_over((plain, centred), axis_name)
   positions = x.size // x.shape[-1]
   constant = factor * sums[0] / positions
   slope = factor * jnp.square(deviation) * sums[1] / positions

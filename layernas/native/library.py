@@ -28,6 +28,7 @@ _OPTIONS = (
 _TARGETS = (
     'depthwise', 'depthwise_input_gradient', 'depthwise_kernel_gradient',
     'moments', 'normalise', 'normalise_sums', 'normalise_gradient',
+    'optimizer',
 )
 
 
@@ -36,7 +37,8 @@ class BuildError(RuntimeError):
 
 
 def call(
-    name: str, results: Any, *arrays: jax.Array, **attributes: int
+    name: str, results: Any, *arrays: jax.Array,
+    aliases: dict[int, int] | None = None, **attributes: Any,
 ) -> Any:
   """Calls a kernel; under vmap once for each example.
 
@@ -44,7 +46,8 @@ def call(
     name: of the kernel.
     results: shapes and types of what it returns.
     *arrays: float32, as the kernel expects them.
-    **attributes: its integers.
+    aliases: which array each result may overwrite, by their numbers.
+    **attributes: integers, and NumPy's floats and arrays.
 
   Returns:
     An array, or a list of arrays, as `results` has them.
@@ -53,11 +56,14 @@ def call(
     BuildError: there is no such library on this machine.
   """
   function = jax.ffi.ffi_call(
-      f'{_registered()}_{name}', results, vmap_method='sequential'
+      f'{_registered()}_{name}', results, vmap_method='sequential',
+      input_output_aliases=aliases,
   )
-  return function(
-      *arrays, **{key: np.int64(value) for key, value in attributes.items()}
-  )
+  # A Python integer would be one of 32 bits.
+  return function(*arrays, **{
+      key: np.int64(value) if isinstance(value, int) else value
+      for key, value in attributes.items()
+  })
 
 
 def problem() -> str:

@@ -16,6 +16,7 @@ from layernas.data.dataset import Dataset
 from layernas.data.dataset import HostShare
 from layernas.data.registry import load_dataset
 from layernas.errors import Preempted
+from layernas.models.depthwise import resolve
 from layernas.models.initialization import initial_variables
 from layernas.models.network import InvertedResidualNetwork
 from layernas.networks.spec import NetworkSpec
@@ -28,6 +29,7 @@ from layernas.training.devices import replicate
 from layernas.training.devices import wait_on_cpu
 from layernas.training.learning_rate import learning_rate
 from layernas.training.optimizer import make_optimizer
+from layernas.training.optimizer import make_update
 from layernas.training.prefetch import prefetch
 from layernas.training.state import TrainState
 from layernas.training.state import Variables
@@ -109,13 +111,17 @@ def train_and_evaluate(
   model = create_model(config, network, dataset.num_classes)
   steps_per_epoch = dataset.num_examples(train_split) // training.batch_size
   steps = training_steps(training, dataset.num_examples(train_split))
-  optimizer = make_optimizer(training, learning_rate(training, steps_per_epoch))
+  schedule = learning_rate(training, steps_per_epoch)
   variables = initial_variables(model, dataset.image_size, seed)
-  state = initial_state(variables, optimizer, ema=training.ema_decay > 0)
+  state = initial_state(
+      variables, make_optimizer(training, schedule), ema=training.ema_decay > 0
+  )
   run = TrainingCheckpoints(
       config, network, seed, train_split, epath.Path(workdir) / 'checkpoints'
   )
-  step = make_train_step(model, optimizer, training, training.log_every_steps)
+  compiled = resolve(config.model.depthwise) == 'compiled'
+  update = make_update(training, schedule, compiled)
+  step = make_train_step(model, update, training, training.log_every_steps)
   with run:
     state = run.restore(state)
     batches = prefetch(dataset.train_batches(
