@@ -103,6 +103,9 @@ def get_config() -> ConfigDict:
   config.model = model = ConfigDict()
   # float32 or bfloat16; parameters are always float32.
   model.dtype = 'float32'
+  # Depthwise convolution: compiled (C++ of our own, CPU; batch norm is compiled
+  # with it), shifted, native, or auto: the fastest that the machine can run.
+  model.depthwise = 'auto'
   # Share of the old running average that batch norm keeps in a step.
   model.batch_norm_momentum = 0.9
   # Added to batch norm's variance (MobileNetV3, MnasNet: 1e-3).

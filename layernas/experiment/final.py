@@ -34,6 +34,7 @@ from layernas.training import preemption
 from layernas.training.checks import check_batches
 from layernas.training.checks import check_training
 from layernas.training.devices import enable_compilation_cache
+from layernas.training.memory import keep_freed_memory
 from layernas.training.train import train_and_evaluate
 from layernas.training.train import training_steps
 
@@ -140,6 +141,7 @@ def run_final(
   Raises:
     UserError: something in config or workdir is wrong.
   """
+  keep_freed_memory()
   dataset, networks = hosts.on_all(lambda: _prepared(config, architecture))
   check_same_run(config, dataset)
   recorded = {name: spec.to_dict() for name, spec in networks.items()}

@@ -61,6 +61,7 @@ class ForwardTimer:
         num_classes=self._num_classes,
         dtype=dtype,
         batch_norm_epsilon=self._config.model.batch_norm_epsilon,
+        depthwise=self._config.model.depthwise,
     )
     # Images come as float32, features as the module before computes them.
     kind = jnp.float32 if isinstance(placed.module, Stem) else dtype

@@ -32,6 +32,7 @@ from layernas.training import preemption
 from layernas.training.checks import check_batches
 from layernas.training.checks import check_training
 from layernas.training.devices import enable_compilation_cache
+from layernas.training.memory import keep_freed_memory
 from layernas.training.train import training_steps
 from layernas.training.wall_time import WallTime
 
@@ -52,6 +53,7 @@ def run_search(
     UserError: something in config or workdir is wrong; the workdir has not
       been touched.
   """
+  keep_freed_memory()
   space, dataset, search, trace = hosts.on_all(lambda: _prepared(config))
   check_same_run(config, dataset)
   record = SearchRecord(workdir) if hosts.is_first() else NoRecord()

@@ -7,33 +7,11 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
+from layernas.models.activations import ACTIVATIONS
+from layernas.models.activations import GATES
 from layernas.models.depthwise import depthwise_conv
 from layernas.networks.spec import Block
 from layernas.networks.spec import Squeeze
-
-
-def hard_sigmoid(x: jax.Array) -> jax.Array:
-  """relu6(x + 3) / 6 (MobileNetV3, section 5.2)."""
-  return nn.relu6(x + 3.0) / 6.0
-
-
-def hard_swish(x: jax.Array) -> jax.Array:
-  """x * relu6(x + 3) / 6 (MobileNetV3, section 5.2)."""
-  return x * hard_sigmoid(x)
-
-
-ACTIVATIONS: dict[str, Callable[[jax.Array], jax.Array]] = {
-    'relu': nn.relu,
-    'relu6': nn.relu6,
-    'hard_swish': hard_swish,
-    'swish': nn.swish,
-}
-
-GATES: dict[str, Callable[[jax.Array], jax.Array]] = {
-    'hard_sigmoid': hard_sigmoid,
-    'sigmoid': nn.sigmoid,
-}
-
 
 # Only the shapes of `init` are used (layernas.models.initialization), and zeros
 # are traced fastest.
@@ -47,11 +25,13 @@ class DepthwiseConv(nn.Module):
     kernel_size: side of the kernel.
     stride: in both directions.
     dtype: of the computation.
+    implementation: of `depthwise_conv`.
   """
 
   kernel_size: int
   stride: int
   dtype: Any
+  implementation: str = 'auto'
 
   @nn.compact
   def __call__(self, x: jax.Array) -> jax.Array:
@@ -60,7 +40,8 @@ class DepthwiseConv(nn.Module):
         'kernel', NO_INIT, (side, side, 1, x.shape[-1])
     )
     return depthwise_conv(
-        x.astype(self.dtype), kernel.astype(self.dtype), self.stride
+        x.astype(self.dtype), kernel.astype(self.dtype), self.stride,
+        self.implementation,
     )
 
 
@@ -97,25 +78,27 @@ class InvertedResidual(nn.Module):
     spec: the block.
     norm: makes a batch norm module.
     dtype: of the computation.
+    depthwise: implementation of the depthwise convolution.
   """
 
   spec: Block
   norm: Callable[..., nn.Module]
   dtype: Any
+  depthwise: str = 'auto'
 
   @nn.compact
   def __call__(self, x: jax.Array) -> jax.Array:
     spec = self.spec
-    activation = ACTIVATIONS[spec.activation]
     filters = spec.depthwise_filters(x.shape[-1])
     y = x
     if spec.expanded:
       y = self._pointwise(filters, 'expand')(y)
-      y = activation(self.norm(name='expand_norm')(y))
+      y = self.norm(name='expand_norm')(y, spec.activation)
     y = DepthwiseConv(
-        spec.kernel, spec.stride, self.dtype, name='depthwise'
+        spec.kernel, spec.stride, self.dtype, self.depthwise,
+        name='depthwise',
     )(y)
-    y = activation(self.norm(name='depthwise_norm')(y))
+    y = self.norm(name='depthwise_norm')(y, spec.activation)
     if spec.squeeze:
       units = spec.squeeze.filters(x.shape[-1], filters)
       y = SqueezeExcite(spec.squeeze, units, self.dtype, name='squeeze')(y)

@@ -1,8 +1,12 @@
 """Depthwise convolution, in the form that is fastest on the platform.
 
 XLA's CPU backend runs a grouped convolution tens of times slower than its
-arithmetic takes, backward most of all. There the convolution is written as
-shifted multiply-adds in both directions; elsewhere it is the native one.
+arithmetic takes, backward most of all. There the convolution is a kernel of our
+own where it can be compiled, else it is written as shifted multiply-adds in
+both directions; on accelerators it is the native one.
+
+The forms round differently: a search that goes on where another form is chosen
+(no compiler, another processor) trains as well, but not to the same bits.
 """
 
 import functools
@@ -10,9 +14,49 @@ import math
 
 import jax
 import jax.numpy as jnp
+from absl import logging
 from jax import lax
 
-IMPLEMENTATIONS = ('auto', 'native', 'shifted')
+from layernas.native import library
+
+IMPLEMENTATIONS = ('auto', 'compiled', 'shifted', 'native')
+
+
+def resolve(implementation: str = 'auto') -> str:
+  """The form that is used on this machine.
+
+  Args:
+    implementation: one of `IMPLEMENTATIONS`.
+
+  Returns:
+    'compiled', 'shifted' or 'native'. 'auto' is, on CPU, compiled where that
+    can be built and shifted elsewhere, which is logged once; native on
+    accelerators.
+
+  Raises:
+    ValueError: unknown implementation.
+    layernas.native.library.BuildError: 'compiled' can't be built.
+  """
+  if implementation not in IMPLEMENTATIONS:
+    raise ValueError(
+        f'implementation {implementation!r}: allowed are {IMPLEMENTATIONS}'
+    )
+  if implementation == 'compiled':
+    library.require()
+  if implementation != 'auto':
+    return implementation
+  return _automatic(jax.default_backend())
+
+
+@functools.cache
+def _automatic(backend: str) -> str:
+  if backend != 'cpu':
+    return 'native'
+  why = library.problem()
+  if not why:
+    return 'compiled'
+  logging.warning('shifted depthwise convolution, not the compiled: %s', why)
+  return 'shifted'
 
 
 def depthwise_conv(
@@ -25,28 +69,72 @@ def depthwise_conv(
     inputs: shape (batch, height, width, filters).
     kernel: shape (k, k, 1, filters), as Flax lays out a grouped convolution.
     stride: in both directions.
-    implementation: 'native', 'shifted', or 'auto': shifted on CPU.
+    implementation: see `resolve`. What 'compiled' does not do is shifted: other
+      types than float32, other sides than 3, 5 and 7, other strides than 1 and
+      2.
 
   Returns:
     Shape (batch, ceil(height / stride), ceil(width / stride), filters).
 
   Raises:
     ValueError: unknown implementation.
+    layernas.native.library.BuildError: 'compiled' can't be built.
   """
-  if implementation not in IMPLEMENTATIONS:
-    raise ValueError(
-        f'implementation {implementation!r}: allowed are {IMPLEMENTATIONS}'
+  implementation = resolve(implementation)
+  if implementation == 'native':
+    return lax.conv_general_dilated(
+        inputs, kernel, (stride, stride), 'SAME',
+        dimension_numbers=('NHWC', 'HWIO', 'NHWC'),
+        feature_group_count=inputs.shape[-1],
     )
-  if implementation == 'auto':
-    on_cpu = jax.default_backend() == 'cpu'
-    implementation = 'shifted' if on_cpu else 'native'
-  if implementation == 'shifted':
-    return _shifted(inputs, kernel, stride)
-  return lax.conv_general_dilated(
-      inputs, kernel, (stride, stride), 'SAME',
-      dimension_numbers=('NHWC', 'HWIO', 'NHWC'),
-      feature_group_count=inputs.shape[-1],
+  if implementation == 'compiled' and _has_kernel(inputs, kernel, stride):
+    return _compiled(inputs, kernel, stride)
+  return _shifted(inputs, kernel, stride)
+
+
+def _has_kernel(inputs: jax.Array, kernel: jax.Array, stride: int) -> bool:
+  return (
+      inputs.dtype == kernel.dtype == jnp.float32
+      and kernel.shape[0] in (3, 5, 7) and stride in (1, 2)
+      and inputs.size > 0
   )
+
+
+@functools.partial(jax.custom_vjp, nondiff_argnums=(2,))
+def _compiled(inputs: jax.Array, kernel: jax.Array, stride: int) -> jax.Array:
+  """The convolution as layernas/native/depthwise.cc computes it."""
+  batch, height, width, filters = inputs.shape
+  outputs = jax.ShapeDtypeStruct(
+      (batch, -(-height // stride), -(-width // stride), filters), jnp.float32
+  )
+  return library.call('depthwise', outputs, inputs, kernel, stride=stride)
+
+
+def _compiled_forward(
+    inputs: jax.Array, kernel: jax.Array, stride: int
+) -> tuple[jax.Array, tuple[jax.Array, jax.Array]]:
+  return _compiled(inputs, kernel, stride), (inputs, kernel)
+
+
+def _compiled_backward(
+    stride: int, saved: tuple[jax.Array, jax.Array], gradient: jax.Array
+) -> tuple[jax.Array, jax.Array]:
+  inputs, kernel = saved
+  return (
+      library.call(
+          'depthwise_input_gradient',
+          jax.ShapeDtypeStruct(inputs.shape, jnp.float32),
+          gradient, kernel, stride=stride,
+      ),
+      library.call(
+          'depthwise_kernel_gradient',
+          jax.ShapeDtypeStruct(kernel.shape, jnp.float32),
+          inputs, gradient, stride=stride,
+      ),
+  )
+
+
+_compiled.defvjp(_compiled_forward, _compiled_backward)
 
 
 @functools.partial(jax.custom_vjp, nondiff_argnums=(2,))

@@ -1,6 +1,5 @@
 """Stem, block or head alone, computing what it computes inside a network."""
 
-import functools
 from typing import Any
 
 import flax.linen as nn
@@ -39,7 +38,7 @@ class _StemAlone(InvertedResidualNetwork):
 
   @nn.compact
   def __call__(self, images: jax.Array, train: bool) -> jax.Array:
-    return self._stem(images.astype(self.dtype), _norm(self, train))
+    return self._stem(images.astype(self.dtype), self._norm(train))
 
 
 class _BlockAlone(InvertedResidualNetwork):
@@ -49,7 +48,7 @@ class _BlockAlone(InvertedResidualNetwork):
   def __call__(self, x: jax.Array, train: bool) -> jax.Array:
     [block] = self.spec.blocks
     return InvertedResidual(
-        block, _norm(self, train), self.dtype, name='block0'
+        block, self._norm(train), self.dtype, self.depthwise, name='block0'
     )(x)
 
 
@@ -59,15 +58,3 @@ class _HeadAlone(InvertedResidualNetwork):
   def _stem(self, x: jax.Array, norm: Any) -> jax.Array:
     del norm
     return x
-
-
-def _norm(network: InvertedResidualNetwork, train: bool) -> Any:
-  """Batch norm as the network makes it."""
-  return functools.partial(
-      nn.BatchNorm,
-      use_running_average=not train,
-      momentum=network.batch_norm_momentum,
-      epsilon=network.batch_norm_epsilon,
-      dtype=network.dtype,
-      axis_name=network.axis_name,
-  )

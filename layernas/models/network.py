@@ -1,15 +1,18 @@
 """The one network builder: Flax modules from a NetworkSpec."""
 
 import functools
+from collections.abc import Callable
 from typing import Any
 
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from layernas.models.blocks import ACTIVATIONS
+from layernas.models.activations import ACTIVATIONS
+from layernas.models.batch_norm import BatchNorm
 from layernas.models.blocks import NO_INIT
 from layernas.models.blocks import InvertedResidual
+from layernas.models.depthwise import resolve
 from layernas.networks.spec import NetworkSpec
 
 
@@ -25,6 +28,9 @@ class InvertedResidualNetwork(nn.Module):
     dropout_rate: before the classifier.
     axis_name: pmapped axis over which batch norm averages its statistics, or
       None: each device normalises by its own images.
+    depthwise: implementation of the depthwise convolution, see
+      `layernas.models.depthwise.resolve`; where that is 'compiled', batch norm
+      and its activation are compiled too.
   """
 
   spec: NetworkSpec
@@ -34,6 +40,7 @@ class InvertedResidualNetwork(nn.Module):
   batch_norm_epsilon: float = 1e-3
   dropout_rate: float = 0.0
   axis_name: str | None = None
+  depthwise: str = 'auto'
 
   @nn.compact
   def __call__(self, images: jax.Array, train: bool) -> jax.Array:
@@ -46,22 +53,29 @@ class InvertedResidualNetwork(nn.Module):
     Returns:
       float32, shape (batch, classes).
     """
-    norm = functools.partial(
-        nn.BatchNorm,
-        use_running_average=not train,
-        momentum=self.batch_norm_momentum,
-        epsilon=self.batch_norm_epsilon,
-        dtype=self.dtype,
-        axis_name=self.axis_name,
-    )
+    norm = self._norm(train)
     x = self._stem(images.astype(self.dtype), norm)
     for index, block in enumerate(self.spec.blocks):
-      x = InvertedResidual(block, norm, self.dtype, name=f'block{index}')(x)
+      x = InvertedResidual(
+          block, norm, self.dtype, self.depthwise, name=f'block{index}'
+      )(x)
     x = self._head(x, norm)
     x = nn.Dropout(self.dropout_rate, deterministic=not train)(x)
     return nn.Dense(
         self.num_classes, kernel_init=NO_INIT, name='classifier'
     )(x.astype(jnp.float32))
+
+  def _norm(self, train: bool) -> Callable[..., nn.Module]:
+    """Makes batch norm modules."""
+    return functools.partial(
+        BatchNorm,
+        use_running_average=not train,
+        momentum=self.batch_norm_momentum,
+        epsilon=self.batch_norm_epsilon,
+        dtype=self.dtype,
+        axis_name=self.axis_name,
+        compiled=resolve(self.depthwise) == 'compiled',
+    )
 
   def _stem(self, x: jax.Array, norm: Any) -> jax.Array:
     stem = self.spec.stem
@@ -69,20 +83,19 @@ class InvertedResidualNetwork(nn.Module):
         stem.filters, (stem.kernel, stem.kernel), (stem.stride, stem.stride),
         use_bias=False, dtype=self.dtype, kernel_init=NO_INIT, name='stem',
     )(x)
-    return ACTIVATIONS[stem.activation](norm(name='stem_norm')(x))
+    return norm(name='stem_norm')(x, stem.activation)
 
   def _head(self, x: jax.Array, norm: Any) -> jax.Array:
     head = self.spec.head
-    activation = ACTIVATIONS[head.activation]
     if head.filters:
       x = nn.Dense(
           head.filters, use_bias=False, dtype=self.dtype,
           kernel_init=NO_INIT, name='head',
       )(x)
-      x = activation(norm(name='head_norm')(x))
+      x = norm(name='head_norm')(x, head.activation)
     x = jnp.mean(x, axis=(1, 2))
     if head.hidden:
-      x = activation(nn.Dense(
+      x = ACTIVATIONS[head.activation](nn.Dense(
           head.hidden, dtype=self.dtype, kernel_init=NO_INIT, name='hidden'
       )(x))
     return x

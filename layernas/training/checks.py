@@ -8,6 +8,8 @@ import jax.numpy as jnp
 
 from layernas.data.dataset import Dataset
 from layernas.errors import UserError
+from layernas.models.depthwise import IMPLEMENTATIONS
+from layernas.native import library
 from layernas.training.learning_rate import SCHEDULES
 from layernas.training.optimizer import OPTIMIZERS
 from layernas.training.optimizer import PARAMETER_KINDS
@@ -67,6 +69,7 @@ def check_training(config: Any, section: str = 'training') -> None:
   _check_choice(f'{section}.optimizer', training.optimizer, OPTIMIZERS)
   _check_choice(f'{section}.schedule', training.schedule, SCHEDULES)
   _check_choice('model.dtype', config.model.dtype, DTYPES)
+  _check_depthwise(config.model.depthwise)
   _check_excludes(section, training.weight_decay_excludes)
   if training.warmup_epochs >= training.epochs:
     raise UserError(
@@ -114,6 +117,20 @@ def _of_processes() -> str:
 def _check_choice(field: str, value: Any, allowed: Any) -> None:
   if value not in allowed:
     raise UserError(f'{field}: {value!r}: allowed are {list(allowed)}')
+
+
+def _check_depthwise(value: str) -> None:
+  field = 'model.depthwise'
+  _check_choice(field, value, IMPLEMENTATIONS)
+  if value != 'compiled':
+    return
+  others = [name for name in IMPLEMENTATIONS if name != value]
+  backend = jax.default_backend()
+  why = f'a CPU is needed, not {backend}' if backend != 'cpu' else (
+      library.problem()
+  )
+  if why:
+    raise UserError(f'{field}: {value!r}: {why}; allowed here are {others}')
 
 
 def _check_excludes(section: str, value: str) -> None:

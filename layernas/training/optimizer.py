@@ -1,10 +1,15 @@
 """Optimisers with L2 weight decay."""
 
 import functools
+from collections.abc import Callable
 from typing import Any
 
 import jax
 import optax
+
+from layernas.training.compiled_optimizer import CompiledUpdate
+from layernas.training.compiled_optimizer import Updated
+from layernas.training.compiled_optimizer import plain_update
 
 OPTIMIZERS = ('sgd', 'rmsprop')
 
@@ -41,6 +46,34 @@ def make_optimizer(
         initial_scale=1.0, eps_in_sqrt=True, momentum=config.momentum,
     )
   return optax.chain(decay, step)
+
+
+def make_update(
+    config: Any, schedule: optax.Schedule, compiled: bool
+) -> Callable[[Any, optax.OptState, Any], Updated]:
+  """The step of `make_optimizer`'s optimiser, its state included.
+
+  Args:
+    config: as there.
+    schedule: step to learning rate.
+    compiled: as one kernel.
+
+  Returns:
+    (gradient, state, params) -> see `Updated`.
+  """
+  if not compiled:
+    return functools.partial(plain_update, make_optimizer(config, schedule))
+  excludes = excluded_kinds(config.weight_decay_excludes)
+
+  def decays(params: Any) -> Any:
+    return jax.tree.map(
+        lambda included: config.weight_decay * included,
+        decayed(params, excludes),
+    )
+
+  return CompiledUpdate(
+      schedule, decays, config.momentum, config.rms_decay, config.rms_epsilon
+  )
 
 
 def excluded_kinds(text: str) -> frozenset[str]:

@@ -14,6 +14,7 @@ import jax
 import numpy as np
 
 from layernas.data.dataset import Dataset
+from layernas.models.depthwise import resolve
 from layernas.models.initialization import variable_shapes
 from layernas.models.network import InvertedResidualNetwork
 from layernas.networks.spec import NetworkSpec
@@ -22,6 +23,7 @@ from layernas.training.devices import AXIS
 from layernas.training.devices import stand_in
 from layernas.training.learning_rate import learning_rate
 from layernas.training.optimizer import make_optimizer
+from layernas.training.optimizer import make_update
 from layernas.training.prefetch import stand_in_batch
 from layernas.training.state import TrainState
 from layernas.training.state import Variables
@@ -60,6 +62,7 @@ def create_model(
       batch_norm_epsilon=config.model.batch_norm_epsilon,
       dropout_rate=config.model.dropout if drops else 0.0,
       axis_name=AXIS if config.model.sync_batch_norm else None,
+      depthwise=config.model.depthwise,
   )
 
 
@@ -82,13 +85,17 @@ def compile_programs(
   training = config.training
   model = create_model(config, network, dataset.num_classes)
   epoch = dataset.num_examples(split) // training.batch_size
-  optimizer = make_optimizer(training, learning_rate(training, epoch))
+  schedule = learning_rate(training, epoch)
+  update = make_update(
+      training, schedule, resolve(config.model.depthwise) == 'compiled'
+  )
   programs = Programs(
       variable_shapes(model, dataset.image_size),
       functools.partial(
-          initial_state, optimizer=optimizer, ema=training.ema_decay > 0
+          initial_state, optimizer=make_optimizer(training, schedule),
+          ema=training.ema_decay > 0,
       ),
-      make_train_step(model, optimizer, training, training.log_every_steps),
+      make_train_step(model, update, training, training.log_every_steps),
       make_evaluation_step(model),
   )
   state = _stand_in_state(programs)

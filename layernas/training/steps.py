@@ -9,7 +9,9 @@ import jax
 import jax.numpy as jnp
 import optax
 
+from layernas.models.batch_norm import mean_over
 from layernas.training import losses
+from layernas.training.compiled_optimizer import Updated
 from layernas.training.devices import AXIS
 from layernas.training.state import TrainState
 from layernas.training.state import Variables
@@ -19,14 +21,15 @@ Batch = dict[str, jax.Array]
 
 
 def make_train_step(
-    model: nn.Module, optimizer: optax.GradientTransformation, config: Any,
-    log_every: int,
+    model: nn.Module,
+    update: Callable[[Any, optax.OptState, Any], Updated],
+    config: Any, log_every: int,
 ) -> Callable[[TrainState, Batch, jax.Array], TrainState]:
   """Compiles lazily a step over all local devices.
 
   Args:
     model: called as model.apply(variables, images, train=True).
-    optimizer: gradient transformation.
+    update: of the parameters, see `layernas.training.optimizer.make_update`.
     config: training section: `label_smoothing`, `ema_decay`.
     log_every: the state's metric sums restart after so many steps.
 
@@ -35,7 +38,7 @@ def make_train_step(
     given is consumed.
   """
   step = functools.partial(
-      _train_step, model=model, optimizer=optimizer,
+      _train_step, model=model, update=update,
       smoothing=config.label_smoothing, ema_decay=config.ema_decay,
       log_every=log_every,
   )
@@ -65,7 +68,7 @@ def make_evaluation_step(
 
 def _train_step(
     state: TrainState, batch: Batch, seed: jax.Array, *, model: nn.Module,
-    optimizer: optax.GradientTransformation, smoothing: float,
+    update: Callable[[Any, optax.OptState, Any], Updated], smoothing: float,
     ema_decay: float, log_every: int,
 ) -> TrainState:
   key = jax.random.fold_in(jax.random.key(seed), state.step)
@@ -84,15 +87,13 @@ def _train_step(
   gradient, (updated, sums) = jax.grad(loss_of, has_aux=True)(
       state.variables['params']
   )
-  gradient = jax.lax.pmean(gradient, AXIS)
-  sums['non_finite'] = losses.non_finite(gradient)
-  updates, optimizer_state = optimizer.update(
-      gradient, state.optimizer, state.variables['params']
+  params, optimizer_state, sums['non_finite'] = update(
+      mean_over(gradient, AXIS), state.optimizer, state.variables['params']
   )
   variables = {
-      'params': optax.apply_updates(state.variables['params'], updates),
+      'params': params,
       # Devices that normalise by their own images keep one average.
-      'batch_stats': jax.lax.pmean(updated['batch_stats'], AXIS),
+      'batch_stats': mean_over(updated['batch_stats'], AXIS),
   }
   fresh = state.step % log_every == 0
   sums = jax.tree.map(

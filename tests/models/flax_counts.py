@@ -18,7 +18,8 @@ def flax_counts(
 ) -> Counts:
   """Counts of a whole network, see `traced_counts`."""
   return traced_counts(
-      InvertedResidualNetwork(spec, num_classes), image_size, 3
+      InvertedResidualNetwork(spec, num_classes, depthwise='native'),
+      image_size, 3,
   )
 
 
@@ -26,8 +27,8 @@ def traced_counts(model: nn.Module, size: int, filters: int) -> Counts:
   """Counts without our counter.
 
   Parameters and statistics are those of the collections; MAdds are those of the
-  convolutions and products that a forward pass runs, provided that depthwise
-  convolutions are native.
+  convolutions and products that a forward pass runs, provided that the
+  model's depthwise convolutions are native.
 
   Args:
     model: called as model(inputs, train=False).

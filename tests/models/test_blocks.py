@@ -1,29 +1,11 @@
-"""Activations, gates and the block's parts by hand-computed values."""
+"""The block's parts by hand-computed values."""
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-import pytest
 
 from layernas.models import blocks
-from layernas.networks import spec as spec_lib
 from layernas.networks.spec import Squeeze
-
-
-@pytest.mark.parametrize(('x', 'gate', 'activation'), [
-    (-4.0, 0.0, 0.0), (-3.0, 0.0, 0.0), (0.0, 0.5, 0.0),
-    (1.5, 0.75, 1.125), (3.0, 1.0, 3.0), (9.0, 1.0, 9.0),
-])
-def test_hard_sigmoid_and_hard_swish(
-    x: float, gate: float, activation: float
-) -> None:
-  assert blocks.hard_sigmoid(jnp.float32(x)) == pytest.approx(gate)
-  assert blocks.hard_swish(jnp.float32(x)) == pytest.approx(activation)
-
-
-def test_every_name_of_a_spec_has_its_function() -> None:
-  assert set(blocks.ACTIVATIONS) == set(spec_lib.ACTIVATIONS)
-  assert set(blocks.GATES) == set(spec_lib.GATES)
 
 
 def test_squeeze_excite_scales_by_a_gate_of_the_means() -> None:

@@ -8,7 +8,9 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from layernas.models import depthwise
 from layernas.models.depthwise import depthwise_conv
+from layernas.native import library
 
 
 def _arrays(batch, height, width, filters, kernel, dtype=jnp.float32):
@@ -60,7 +62,7 @@ def _by_hand(inputs, kernel, stride):
   return result
 
 
-@pytest.mark.parametrize('implementation', ['native', 'shifted'])
+@pytest.mark.parametrize('implementation', ['native', 'shifted', 'compiled'])
 @pytest.mark.parametrize(('kernel', 'stride'), [(3, 1), (3, 2), (5, 2)])
 def test_is_the_defining_sum(kernel, stride, implementation):
   inputs, weights = _arrays(2, 6, 7, 3, kernel)
@@ -82,6 +84,46 @@ def test_shifted_is_native(kernel, stride, batch, height, width):
   wanted = _outputs_and_gradients(inputs, weights, stride, 'native')
   for ours, theirs in zip(got, wanted, strict=True):
     _assert_close(ours, theirs, 1e-5)
+
+
+# Filters: vectors of eight, a part of one, some and a part.
+@pytest.mark.parametrize(('batch', 'height', 'width', 'filters'), [
+    (16, 8, 8, 16), (3, 9, 12, 21), (1, 4, 3, 3), (1, 33, 17, 8), (35, 2, 1, 9),
+])
+@pytest.mark.parametrize('stride', [1, 2])
+@pytest.mark.parametrize('kernel', [3, 5, 7])
+def test_compiled_is_native(kernel, stride, batch, height, width, filters):
+  inputs, weights = _arrays(batch, height, width, filters, kernel)
+  got = _outputs_and_gradients(inputs, weights, stride, 'compiled')
+  wanted = _outputs_and_gradients(inputs, weights, stride, 'native')
+  for ours, theirs in zip(got, wanted, strict=True):
+    _assert_close(ours, theirs, 1e-5)
+
+
+@pytest.mark.parametrize(('kernel', 'stride', 'dtype'), [
+    (1, 1, jnp.float32), (9, 1, jnp.float32), (3, 3, jnp.float32),
+    (3, 1, jnp.bfloat16),
+])
+def test_compiled_leaves_the_rest_to_shifted(kernel, stride, dtype):
+  inputs, weights = _arrays(2, 9, 9, 4, kernel, dtype)
+  got = _outputs_and_gradients(inputs, weights, stride, 'compiled')
+  wanted = _outputs_and_gradients(inputs, weights, stride, 'shifted')
+  for ours, theirs in zip(got, wanted, strict=True):
+    np.testing.assert_array_equal(ours, theirs)
+
+
+def test_compiled_under_vmap_of_inputs_and_of_kernels():
+  inputs, weights = _arrays(6, 5, 5, 9, 3)
+  inputs = inputs.reshape(3, 2, 5, 5, 9)
+  kernels = jnp.stack([weights, 2 * weights, weights[::-1]])
+  mapped = jax.vmap(lambda x, w: _outputs_and_gradients(x, w, 1, 'compiled'))
+  got = mapped(inputs, kernels)
+  for index in range(3):
+    wanted = _outputs_and_gradients(
+        inputs[index], kernels[index], 1, 'compiled'
+    )
+    for ours, theirs in zip(got, wanted, strict=True):
+      np.testing.assert_array_equal(ours[index], theirs)
 
 
 # A kernel below the stride skips pixels, which then have no gradient.
@@ -126,17 +168,32 @@ def _primitives(implementation):
   )
 
 
-@pytest.mark.parametrize(
-    ('backend', 'native'), [('cpu', False), ('gpu', True), ('tpu', True)]
-)
-def test_auto_is_native_except_on_cpu(monkeypatch, backend, native):
+@pytest.mark.parametrize(('backend', 'problem', 'form'), [
+    ('cpu', '', 'compiled'), ('cpu', 'no compiler', 'shifted'),
+    ('gpu', '', 'native'), ('tpu', '', 'native'),
+])
+def test_auto_is_the_fastest_that_there_is(
+    monkeypatch, caplog, backend, problem, form
+):
   monkeypatch.setattr(jax, 'default_backend', lambda: backend)
-  assert ('conv_general_dilated' in _primitives('auto')) is native
+  monkeypatch.setattr(library, 'problem', lambda: problem)
+  depthwise._automatic.cache_clear()
+  with caplog.at_level('WARNING', 'absl'):
+    assert depthwise.resolve('auto') == form
+    assert _primitives('auto') == _primitives(form)
+  depthwise._automatic.cache_clear()
+  # Said once, and only where something is missing.
+  assert caplog.messages == [
+      'shifted depthwise convolution, not the compiled: no compiler'
+  ] * bool(problem)
 
 
 def test_implementation_can_be_forced():
   assert 'conv_general_dilated' in _primitives('native')
-  assert 'conv_general_dilated' not in _primitives('shifted')
+  assert 'ffi_call' in _primitives('compiled')
+  shifted = _primitives('shifted')
+  assert 'conv_general_dilated' not in shifted
+  assert 'ffi_call' not in shifted
 
 
 def test_unknown_implementation():

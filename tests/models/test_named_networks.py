@@ -30,7 +30,6 @@ _SIDE = 32
 
 
 @pytest.mark.parametrize('name', REFERENCE_NETWORKS)
-@pytest.mark.usefixtures('native_depthwise')
 def test_counter_is_flax_on_named_networks(name: str) -> None:
   network = REFERENCE_NETWORKS[name]
   assert count(network, 224, 1000) == flax_counts(network, 224, 1000)
@@ -40,7 +39,6 @@ def test_counter_is_flax_on_named_networks(name: str) -> None:
     'mobilenet_v3_small', 'mobilenet_v3_large', 'mobilenet_v2',
     'mobilenet_v2_1.4', 'mobilenet_v3_large_no_se',
 ])
-@pytest.mark.usefixtures('native_depthwise')
 def test_counter_is_flax_on_random_networks_of(name: str) -> None:
   """200 networks module by module, a few as a whole.
 
@@ -78,7 +76,8 @@ def _random_networks(space: NetworkSpace) -> list[NetworkSpec]:
 def _module_counts(
     module: Stem | Block | Head, size: int, filters: int
 ) -> Counts:
-  return traced_counts(create_module(module, num_classes=1000), size, filters)
+  model = create_module(module, num_classes=1000, depthwise='native')
+  return traced_counts(model, size, filters)
 
 
 @pytest.mark.parametrize('name', REFERENCE_NETWORKS)

@@ -10,8 +10,7 @@ import pytest
 from hypothesis import strategies as st
 
 from layernas.models import blocks
-from layernas.models.blocks import ACTIVATIONS
-from layernas.models.blocks import GATES
+from layernas.models.activations import hard_swish
 from layernas.models.initialization import initial_variables
 from layernas.models.network import InvertedResidualNetwork
 from layernas.networks import spec as spec_lib
@@ -35,12 +34,9 @@ _SPEC = NetworkSpec(
 )
 
 
-@hypothesis.settings(
-    max_examples=100,
-    suppress_health_check=[hypothesis.HealthCheck.function_scoped_fixture],
-)
+@hypothesis.settings(max_examples=100)
 @hypothesis.given(NETWORKS, st.integers(1, 33), st.integers(2, 12))
-def test_counter_is_flax(native_depthwise, spec, image_size, num_classes):
+def test_counter_is_flax(spec, image_size, num_classes):
   assert count(spec, image_size, num_classes) == flax_counts(
       spec, image_size, num_classes
   )
@@ -142,25 +138,11 @@ def test_input_is_added_where_filters_and_stride_allow(
   _, seen = _apply(_model(spec), variables, _images())
   outputs = _output(seen, 'block0')
   if residual:
-    stem = ACTIVATIONS['relu6'](_output(seen, 'stem_norm'))
+    stem = _output(seen, 'stem_norm')
     np.testing.assert_array_equal(outputs, stem)
     assert np.abs(outputs).max() > 0
   else:
     assert not np.any(outputs)
-
-
-@pytest.mark.parametrize(
-    ('x', 'gate', 'swish'),
-    [(-4.0, 0.0, 0.0), (0.0, 0.5, 0.0), (1.5, 0.75, 1.125), (5.0, 1.0, 5.0)],
-)
-def test_hard_activations(x, gate, swish):
-  assert blocks.hard_sigmoid(x) == pytest.approx(gate)
-  assert blocks.hard_swish(x) == pytest.approx(swish)
-
-
-def test_every_choice_of_a_spec_can_be_built():
-  assert set(ACTIVATIONS) == set(spec_lib.ACTIVATIONS)
-  assert set(GATES) == set(spec_lib.GATES)
 
 
 @pytest.mark.parametrize('gate', spec_lib.GATES)
@@ -196,7 +178,8 @@ def test_training_normalises_by_the_batch_and_updates_the_averages():
   before, after = _output(seen, 'stem'), _output(seen, 'stem_norm')
   mean, variance = np.mean(before, (0, 1, 2)), np.var(before, (0, 1, 2))
   np.testing.assert_allclose(
-      after, (before - mean) / np.sqrt(variance + 0.5), rtol=1e-4, atol=1e-5
+      after, np.clip((before - mean) / np.sqrt(variance + 0.5), 0, 6),
+      rtol=1e-4, atol=1e-5,
   )
   stats = seen['batch_stats']['stem_norm']
   np.testing.assert_allclose(stats['mean'], 0.25 * mean, rtol=1e-4, atol=1e-6)
@@ -225,7 +208,7 @@ def test_dropout_is_before_the_classifier_and_only_in_training():
   _, seen = _apply(
       model, variables, _images(16), train=True, dropout=jax.random.key(0)
   )
-  hidden = blocks.hard_swish(_output(seen, 'hidden'))
+  hidden = hard_swish(_output(seen, 'hidden'))
   dropped = _output(seen, 'Dropout_0')
   kept = np.asarray(dropped != 0)
   assert 0.3 < kept.mean() < 0.7

@@ -15,6 +15,7 @@ from layernas.training.devices import shard
 from layernas.training.devices import wait_on_cpu
 from layernas.training.optimizer import make_optimizer
 from layernas.training.programs import create_model
+from layernas.training.optimizer import make_update
 from layernas.training.state import TrainState
 from layernas.training.state import initial_state
 from layernas.training.steps import make_evaluation_step
@@ -27,17 +28,23 @@ BATCH = 32
 PARTS = 8
 
 
+def _rate(step):
+  del step
+  return 0.05
+
+
 def train(config, network, steps, batch_size=BATCH) -> TrainState:
   """Replicated state after some steps at a constant learning rate."""
   data = small.dataset()
   model = create_model(config, network, small.CLASSES)
-  optimizer = make_optimizer(config.training, lambda step: 0.05)
   state = initial_state(
-      initial_variables(model, small.SIDE, seed=0), optimizer,
+      initial_variables(model, small.SIDE, seed=0),
+      make_optimizer(config.training, _rate),
       ema=config.training.ema_decay > 0,
   )
+  update = make_update(config.training, _rate, compiled=True)
   step = make_train_step(
-      model, optimizer, config.training, config.training.log_every_steps
+      model, update, config.training, config.training.log_every_steps
   )
   state = replicate(state)
   seed = replicate(np.int32(0))

@@ -48,6 +48,10 @@ _MODEL = {
     'batch_norm_epsilon': (_POSITIVE, (0.0, -1.0, math.nan), (1e-9,)),
     'dropout': (_SHARE, (-0.1, 1.0, math.nan), (0.0, 0.9)),
     'dropout_from_epochs': (_NOT_NEGATIVE, (-1.0, math.nan), (0.0, 150.0)),
+    'depthwise': (
+        "['auto', 'compiled', 'shifted', 'native']", ('fast', ''),
+        ('auto', 'compiled', 'shifted', 'native'),
+    ),
     'dtype': (
         "['float32', 'bfloat16']", ('float16',), ('float32', 'bfloat16')
     ),
@@ -95,6 +99,27 @@ def test_every_field_has_a_rule() -> None:
   config = small.get_config()
   assert set(config.training) == set(config.final) == set(_TRAINING)
   assert set(config.model) == set(_MODEL) | _UNCHECKED
+
+
+@pytest.mark.parametrize(('backend', 'why'), [
+    ('cpu', "compiler 'no-such-compiler': not found; set CXX or install g++"),
+    ('gpu', 'a CPU is needed, not gpu'),
+])
+def test_compiled_depthwise_where_it_is_not_to_be_had(
+    monkeypatch, backend, why
+) -> None:
+  monkeypatch.setattr(jax, 'default_backend', lambda: backend)
+  monkeypatch.setattr(
+      'layernas.native.library.problem',
+      lambda: why if backend == 'cpu' else '',
+  )
+  with pytest.raises(UserError) as error:
+    check_training(_config('model', 'depthwise', 'compiled'))
+  assert str(error.value) == (
+      f"model.depthwise: 'compiled': {why}; allowed here are"
+      " ['auto', 'shifted', 'native']"
+  )
+  check_training(_config('model', 'depthwise', 'auto'))
 
 
 def test_checks_only_the_section_it_is_given() -> None:

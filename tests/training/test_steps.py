@@ -1,5 +1,6 @@
 """Tests of layernas.training.steps, on one and on eight devices."""
 
+import functools
 import os
 import subprocess
 import sys
@@ -13,10 +14,12 @@ from flax import jax_utils
 
 from layernas.models.initialization import initial_variables
 from layernas.training import losses
+from layernas.training.compiled_optimizer import plain_update
 from layernas.training.devices import replicate
 from layernas.training.devices import shard
 from layernas.training.optimizer import make_optimizer
 from layernas.training.programs import create_model
+from layernas.training.optimizer import make_update
 from layernas.training.state import initial_state
 from layernas.training.steps import make_evaluation_step
 from layernas.training.steps import make_train_step
@@ -42,16 +45,22 @@ def _on_devices(tmp_path_factory):
   return written
 
 
+def _rate(step):
+  del step
+  return 0.05
+
+
 def _setup(network=small.NETWORK, **fields):
-  """Model, optimizer (SGD at rate 0.05), config and a fresh state."""
+  """Model, update (SGD at rate 0.05), config and a fresh state."""
   config = small.get_config(**fields)
   model = create_model(config, network, small.CLASSES)
-  optimizer = make_optimizer(config.training, lambda step: 0.05)
   state = initial_state(
-      initial_variables(model, small.SIDE, seed=0), optimizer,
+      initial_variables(model, small.SIDE, seed=0),
+      make_optimizer(config.training, _rate),
       ema=config.training.ema_decay > 0,
   )
-  return model, optimizer, config.training, state
+  update = make_update(config.training, _rate, compiled=True)
+  return model, update, config.training, state
 
 
 def _batches(number, size=8):
@@ -61,8 +70,8 @@ def _batches(number, size=8):
 
 def _run(setup, batches, log_every=100):
   """States after each step, on the host."""
-  model, optimizer, training, state = setup
-  step = make_train_step(model, optimizer, training, log_every)
+  model, update, training, state = setup
+  step = make_train_step(model, update, training, log_every)
   state = replicate(state)
   seed = replicate(np.int32(0))
   states = []
@@ -119,8 +128,8 @@ def test_the_step_is_compiled_once() -> None:
     return 0.05
 
   model, _, training, state = _setup(ema_decay=0.9)
-  optimizer = make_optimizer(training, rate)
-  _run((model, optimizer, training, state), _batches(3))
+  update = make_update(training, rate, compiled=True)
+  _run((model, update, training, state), _batches(3))
   assert len(traced) == 1
 
 
@@ -165,7 +174,8 @@ def test_every_step_and_seed_drops_other_features() -> None:
   model = create_model(config, small.NETWORK, small.CLASSES)
   optimizer = optax.sgd(0.0)
   variables = initial_variables(model, small.SIDE, seed=0)
-  step = make_train_step(model, optimizer, config.training, 1)
+  update = functools.partial(plain_update, optimizer)
+  step = make_train_step(model, update, config.training, 1)
   (batch,) = _batches(1)
 
   def loss(seed, number):

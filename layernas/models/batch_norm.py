@@ -1,0 +1,190 @@
+"""Batch norm with the activation after it, in one kernel where there is one.
+
+XLA's CPU backend makes many passes over the features for what takes three:
+means, output, and backward one for the sums and one for the gradient.
+Parameters and statistics are named and averaged as Flax's own BatchNorm does.
+"""
+
+import functools
+from typing import Any
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+
+from layernas.models.activations import ACTIVATIONS
+from layernas.native import library
+
+# Numbered as layernas/native/norm.cc does.
+_IN_KERNEL = {'': 0, 'relu': 1, 'relu6': 2, 'hard_swish': 3}
+
+
+def mean_over(tree: Any, axis_name: str | None) -> Any:
+  """Means over a pmapped axis.
+
+  Args:
+    tree: of arrays.
+    axis_name: of the axis; None stands for a single device.
+
+  Returns:
+    The tree; of a single device as it is, where XLA would copy every array.
+  """
+  if axis_name is None or jax.lax.axis_size(axis_name) == 1:
+    return tree
+  return jax.lax.pmean(tree, axis_name)
+
+
+class BatchNorm(nn.Module):
+  """Normalises every filter by its batch, scales, shifts, activates.
+
+  Attributes:
+    use_running_average: normalise by the averages of earlier batches.
+    momentum: share of the old average kept in a step.
+    epsilon: added to the variance.
+    dtype: of the output; statistics are float32.
+    axis_name: pmapped axis over which the statistics are averaged, or None.
+    compiled: use the kernel where it has a form for dtype and activation.
+  """
+
+  use_running_average: bool
+  momentum: float
+  epsilon: float
+  dtype: Any = jnp.float32
+  axis_name: str | None = None
+  compiled: bool = False
+
+  @nn.compact
+  def __call__(self, x: jax.Array, activation: str = '') -> jax.Array:
+    """Normalised and activated features.
+
+    Args:
+      x: shape (..., filters).
+      activation: a key of `ACTIVATIONS`.
+
+    Returns:
+      The same shape, in `dtype`.
+    """
+    filters = (x.shape[-1],)
+    zeros, ones = nn.initializers.zeros_init(), nn.initializers.ones_init()
+    running_mean = self.variable(
+        'batch_stats', 'mean', jnp.zeros, filters, jnp.float32
+    )
+    running_var = self.variable(
+        'batch_stats', 'var', jnp.ones, filters, jnp.float32
+    )
+    scale = self.param('scale', ones, filters, jnp.float32)
+    bias = self.param('bias', zeros, filters, jnp.float32)
+    if self.use_running_average:
+      factor = scale * jax.lax.rsqrt(running_var.value + self.epsilon)
+      y = _apply(x, running_mean.value, factor, bias, activation)
+      return y.astype(self.dtype)
+    in_kernel = (
+        self.compiled and activation in _IN_KERNEL
+        and x.dtype == self.dtype == jnp.float32 and x.size > 0
+    )
+    # The parameters' first shapes are traced outside pmap.
+    axis = None if self.is_initializing() else self.axis_name
+    normalise = _normalise_compiled if in_kernel else _normalise
+    y, mean, var = normalise(x, scale, bias, self.epsilon, activation, axis)
+    if not self.is_initializing():
+      for running, now in ((running_mean, mean), (running_var, var)):
+        running.value = (
+            self.momentum * running.value + (1.0 - self.momentum) * now
+        )
+    return y.astype(self.dtype)
+
+
+def _apply(
+    x: jax.Array, mean: jax.Array, factor: jax.Array, bias: jax.Array,
+    activation: str,
+) -> jax.Array:
+  """Activated (x - mean) * factor + bias."""
+  # In float32 first: bfloat16 features differ little from their mean.
+  y = (x.astype(jnp.float32) - mean) * factor + bias
+  return ACTIVATIONS[activation](y.astype(x.dtype))
+
+
+def _normalise(
+    x: jax.Array, scale: jax.Array, bias: jax.Array, epsilon: float,
+    activation: str, axis_name: str | None,
+) -> tuple[jax.Array, jax.Array, jax.Array]:
+  """Normalised and activated features, mean and variance of the batch."""
+  values = x.astype(jnp.float32)
+  axes = tuple(range(x.ndim - 1))
+  moments = jnp.mean(values, axes), jnp.mean(jnp.square(values), axes)
+  mean, var = _mean_and_variance(moments, axis_name)
+  factor = scale * jax.lax.rsqrt(var + epsilon)
+  return _apply(x, mean, factor, bias, activation), mean, var
+
+
+def _mean_and_variance(
+    moments: tuple[jax.Array, jax.Array], axis_name: str | None
+) -> tuple[jax.Array, jax.Array]:
+  """From the means of x and of its square, averaged over devices."""
+  mean, square = mean_over(moments, axis_name)
+  # Rounding may leave less than nothing of filters that are constant.
+  return mean, jnp.maximum(square - jnp.square(mean), 0.0)
+
+
+def _apply_compiled(
+    x: jax.Array, mean: jax.Array, factor: jax.Array, bias: jax.Array,
+    activation: str,
+) -> jax.Array:
+  return library.call(
+      'normalise', jax.ShapeDtypeStruct(x.shape, jnp.float32),
+      x, mean, factor, bias, activation=_IN_KERNEL[activation],
+  )
+
+
+@functools.partial(jax.custom_vjp, nondiff_argnums=(3, 4, 5))
+def _normalise_compiled(
+    x: jax.Array, scale: jax.Array, bias: jax.Array, epsilon: float,
+    activation: str, axis_name: str | None,
+) -> tuple[jax.Array, jax.Array, jax.Array]:
+  """As `_normalise`; mean and variance have no gradient."""
+  return _compiled_forward(x, scale, bias, epsilon, activation, axis_name)[0]
+
+
+def _compiled_forward(
+    x: jax.Array, scale: jax.Array, bias: jax.Array, epsilon: float,
+    activation: str, axis_name: str | None,
+) -> Any:
+  vector = jax.ShapeDtypeStruct(scale.shape, jnp.float32)
+  moments = library.call('moments', (vector, vector), x)
+  mean, var = _mean_and_variance(tuple(moments), axis_name)
+  deviation = jax.lax.rsqrt(var + epsilon)
+  y = _apply_compiled(x, mean, scale * deviation, bias, activation)
+  return (y, mean, var), (x, scale, bias, mean, deviation)
+
+
+def _compiled_backward(
+    epsilon: float, activation: str, axis_name: str | None, saved: Any,
+    gradients: Any,
+) -> tuple[jax.Array, jax.Array, jax.Array]:
+  """Gradients of x, scale and bias."""
+  del epsilon
+  x, scale, bias, mean, deviation = saved
+  gradient, kind = gradients[0], _IN_KERNEL[activation]
+  vector = jax.ShapeDtypeStruct(scale.shape, jnp.float32)
+  factor = scale * deviation
+  # Sums over the positions of the activation's gradient, alone and times the
+  # features' distance from their mean.
+  plain, centred = library.call(
+      'normalise_sums', (vector, vector),
+      x, gradient, mean, factor, bias, activation=kind,
+  )
+  sums = mean_over((plain, centred), axis_name)
+  positions = x.size // x.shape[-1]
+  constant = factor * sums[0] / positions
+  slope = factor * jnp.square(deviation) * sums[1] / positions
+  return (
+      library.call(
+          'normalise_gradient', jax.ShapeDtypeStruct(x.shape, jnp.float32),
+          x, gradient, mean, factor, bias, constant, slope, activation=kind,
+      ),
+      centred * deviation,
+      plain,
+  )
+
+
+_normalise_compiled.defvjp(_compiled_forward, _compiled_backward)
