@@ -18,8 +18,8 @@ from layernas.training.compiled_optimizer import plain_update
 from layernas.training.devices import replicate
 from layernas.training.devices import shard
 from layernas.training.optimizer import make_optimizer
-from layernas.training.programs import create_model
 from layernas.training.optimizer import make_update
+from layernas.training.programs import create_model
 from layernas.training.state import initial_state
 from layernas.training.steps import make_evaluation_step
 from layernas.training.steps import make_train_step
