@@ -1,10 +1,9 @@
 """How far the search gets: one setting of ours on every table and budget.
 
 `ours` is the schedule model_guided, its settings chosen on NATS-Bench topology
-CIFAR-10 and NAS-Bench-Macro alone. Beside it
-stand plain LayerNAS, the same reward model without layer tables, and the
-baselines, with repeats of finalists (`_repeats`) and without. Takes hours on
-two CPU cores with 500 seeds, most of them the models'. Expect what
+CIFAR-10 and NAS-Bench-Macro alone. Beside it stand plain LayerNAS, the same
+reward model without layer tables, and the baselines, with repeats of finalists
+(`_repeats`) and without. Takes about an hour on two CPU cores. Expect what
 docs/search-quality.md shows.
 
   ./launch.sh benchmark --config=configs/search_quality.py \

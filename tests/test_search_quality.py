@@ -9,7 +9,6 @@ from layernas.study.run import Key
 from layernas.study.run import play
 from layernas.study.setup import make_benchmark
 from layernas.study.setup import make_strategy
-from layernas.study.tables import number
 from tests import tiny
 
 _RESULTS = tiny.ROOT / 'docs' / 'results' / 'search_quality'
@@ -63,23 +62,22 @@ def test_the_summary_is_that_of_the_present_config() -> None:
       assert method['runs'] == min(seeds, most)
 
 
-@pytest.mark.parametrize(('benchmark', 'method', 'seeds'), [
-    ('nats_tss_in16', 'ours', 40), ('nats_tss_ms_pixel3', 'model_random', 40),
-    ('channel_bench_macro_100', 'ours_no_repeats', 40),
-    ('nas_bench_macro_100', 'evolution_repeats', 0),
-    ('chain_200', 'evolution', 0), ('nats_sss_c10_100', 'random', 0),
+@pytest.mark.parametrize(('benchmark', 'method'), [
+    ('nats_tss_c10', 'ours'), ('nats_tss_in16', 'ours'),
+    ('channel_bench_macro_100', 'ours_no_repeats'),
+    ('nats_tss_ms_pixel3', 'model_random'),
+    ('nas_bench_macro_100', 'evolution_repeats'),
+    ('nats_sss_c10_100', 'random'),
 ])
-def test_stored_means_come_again(
-    benchmark: str, method: str, seeds: int
-) -> None:
+def test_stored_means_come_again(benchmark: str, method: str) -> None:
+  """All seeds, or three where all end at equally good networks."""
   stored = _SECTIONS[benchmark]['methods'][method]
-  if stored['runs'] > (seeds or stored['runs']):
-    pytest.skip('more runs than a test can repeat')
+  seeds = range(stored['runs'] if stored['sd'] else 3)
   made = make_benchmark(benchmark, _CONFIG.benchmarks[benchmark])
   runs = [
       play(Key(benchmark, 'every_query', method, seed), made,
            make_strategy(_CONFIG.methods[method]))
-      for seed in range(stored['runs'])
+      for seed in seeds
   ]
   mean = sum(run['reported'] for run in runs) / len(runs)
-  assert number(mean, 4) == number(stored['mean'], 4)
+  assert mean == pytest.approx(stored['mean'], rel=1e-5)
