@@ -23,7 +23,8 @@ import numpy as np
 
 _HERE = pathlib.Path(__file__).parent
 _OPTIONS = (
-    '-std=c++17', '-O3', '-march=native', '-shared', '-fPIC', '-pthread',
+    '-std=c++17', '-O3', '-march=native', '-fno-math-errno', '-shared', '-fPIC',
+    '-pthread',
 )
 _TARGETS = (
     'depthwise', 'depthwise_input_gradient', 'depthwise_kernel_gradient',
