@@ -11,6 +11,7 @@ from typing import Any
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from layernas.models.activations import ACTIVATIONS
 from layernas.native import library
@@ -112,28 +113,17 @@ def _normalise(
   values = x.astype(jnp.float32)
   axes = tuple(range(x.ndim - 1))
   moments = jnp.mean(values, axes), jnp.mean(jnp.square(values), axes)
-  mean, var = _mean_and_variance(moments, axis_name)
+  mean, var = _mean_and_variance(*mean_over(moments, axis_name))
   factor = scale * jax.lax.rsqrt(var + epsilon)
   return _apply(x, mean, factor, bias, activation), mean, var
 
 
 def _mean_and_variance(
-    moments: tuple[jax.Array, jax.Array], axis_name: str | None
+    mean: jax.Array, square: jax.Array
 ) -> tuple[jax.Array, jax.Array]:
-  """From the means of x and of its square, averaged over devices."""
-  mean, square = mean_over(moments, axis_name)
+  """From the means of x and of its square."""
   # Rounding may leave less than nothing of filters that are constant.
   return mean, jnp.maximum(square - jnp.square(mean), 0.0)
-
-
-def _apply_compiled(
-    x: jax.Array, mean: jax.Array, factor: jax.Array, bias: jax.Array,
-    activation: str,
-) -> jax.Array:
-  return library.call(
-      'normalise', jax.ShapeDtypeStruct(x.shape, jnp.float32),
-      x, mean, factor, bias, activation=_IN_KERNEL[activation],
-  )
 
 
 @functools.partial(jax.custom_vjp, nondiff_argnums=(3, 4, 5))
@@ -151,10 +141,13 @@ def _compiled_forward(
 ) -> Any:
   vector = jax.ShapeDtypeStruct(scale.shape, jnp.float32)
   moments = library.call('moments', (vector, vector), x)
-  mean, var = _mean_and_variance(tuple(moments), axis_name)
-  deviation = jax.lax.rsqrt(var + epsilon)
-  y = _apply_compiled(x, mean, scale * deviation, bias, activation)
-  return (y, mean, var), (x, scale, bias, mean, deviation)
+  moments = mean_over(tuple(moments), axis_name)
+  saved = (*moments, scale, bias)
+  y = library.call(
+      'normalise', jax.ShapeDtypeStruct(x.shape, jnp.float32), x, *saved,
+      activation=_IN_KERNEL[activation], epsilon=np.float32(epsilon),
+  )
+  return (y, *_mean_and_variance(*moments)), (x, saved)
 
 
 def _compiled_backward(
@@ -162,29 +155,22 @@ def _compiled_backward(
     gradients: Any,
 ) -> tuple[jax.Array, jax.Array, jax.Array]:
   """Gradients of x, scale and bias."""
-  del epsilon
-  x, scale, bias, mean, deviation = saved
-  gradient, kind = gradients[0], _IN_KERNEL[activation]
-  vector = jax.ShapeDtypeStruct(scale.shape, jnp.float32)
-  factor = scale * deviation
-  # Sums over the positions of the activation's gradient, alone and times the
-  # features' distance from their mean.
-  plain, centred = library.call(
-      'normalise_sums', (vector, vector),
-      x, gradient, mean, factor, bias, activation=kind,
+  x, vectors = saved
+  fields = {
+      'activation': _IN_KERNEL[activation], 'epsilon': np.float32(epsilon),
+  }
+  vector = jax.ShapeDtypeStruct(vectors[0].shape, jnp.float32)
+  bias, scale = library.call(
+      'normalise_parameter_gradients', (vector, vector),
+      x, gradients[0], *vectors, **fields,
   )
-  sums = mean_over((plain, centred), axis_name)
-  positions = x.size // x.shape[-1]
-  constant = factor * sums[0] / positions
-  slope = factor * jnp.square(deviation) * sums[1] / positions
-  return (
-      library.call(
-          'normalise_gradient', jax.ShapeDtypeStruct(x.shape, jnp.float32),
-          x, gradient, mean, factor, bias, constant, slope, activation=kind,
-      ),
-      centred * deviation,
-      plain,
+  # The statistics depend on the positions of all devices.
+  means = mean_over((bias, scale), axis_name)
+  x_gradient = library.call(
+      'normalise_input_gradient', jax.ShapeDtypeStruct(x.shape, jnp.float32),
+      x, gradients[0], *vectors, *means, **fields,
   )
+  return x_gradient, scale, bias
 
 
 _normalise_compiled.defvjp(_compiled_forward, _compiled_backward)

@@ -10,6 +10,7 @@ import jax.numpy as jnp
 from layernas.models.activations import ACTIVATIONS
 from layernas.models.activations import GATES
 from layernas.models.depthwise import depthwise_conv
+from layernas.models.pointwise import PointwiseConv
 from layernas.networks.spec import Block
 from layernas.networks.spec import Squeeze
 
@@ -107,8 +108,4 @@ class InvertedResidual(nn.Module):
     return x + y if spec.has_residual(x.shape[-1]) else y
 
   def _pointwise(self, filters: int, name: str) -> nn.Module:
-    """A 1x1 convolution, which is a matrix product over the filters."""
-    return nn.Dense(
-        filters, use_bias=False, dtype=self.dtype, kernel_init=NO_INIT,
-        name=name,
-    )
+    return PointwiseConv(filters, self.dtype, NO_INIT, name=name)

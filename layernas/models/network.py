@@ -13,6 +13,7 @@ from layernas.models.batch_norm import BatchNorm
 from layernas.models.blocks import NO_INIT
 from layernas.models.blocks import InvertedResidual
 from layernas.models.depthwise import resolve
+from layernas.models.pointwise import PointwiseConv
 from layernas.networks.spec import NetworkSpec
 
 
@@ -88,10 +89,7 @@ class InvertedResidualNetwork(nn.Module):
   def _head(self, x: jax.Array, norm: Any) -> jax.Array:
     head = self.spec.head
     if head.filters:
-      x = nn.Dense(
-          head.filters, use_bias=False, dtype=self.dtype,
-          kernel_init=NO_INIT, name='head',
-      )(x)
+      x = PointwiseConv(head.filters, self.dtype, NO_INIT, name='head')(x)
       x = norm(name='head_norm')(x, head.activation)
     x = jnp.mean(x, axis=(1, 2))
     if head.hidden:

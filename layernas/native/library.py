@@ -23,12 +23,13 @@ import numpy as np
 
 _HERE = pathlib.Path(__file__).parent
 _OPTIONS = (
-    '-std=c++17', '-O3', '-march=native', '-shared', '-fPIC', '-pthread',
+    '-std=c++17', '-O3', '-march=native', '-fno-math-errno', '-shared', '-fPIC',
+    '-pthread',
 )
 _TARGETS = (
     'depthwise', 'depthwise_input_gradient', 'depthwise_kernel_gradient',
-    'moments', 'normalise', 'normalise_sums', 'normalise_gradient',
-    'optimizer',
+    'moments', 'normalise', 'normalise_parameter_gradients',
+    'normalise_input_gradient', 'optimizer',
 )
 
 
@@ -37,8 +38,7 @@ class BuildError(RuntimeError):
 
 
 def call(
-    name: str, results: Any, *arrays: jax.Array,
-    aliases: dict[int, int] | None = None, **attributes: Any,
+    name: str, results: Any, *arrays: jax.Array, **attributes: Any
 ) -> Any:
   """Calls a kernel; under vmap once for each example.
 
@@ -46,7 +46,6 @@ def call(
     name: of the kernel.
     results: shapes and types of what it returns.
     *arrays: float32, as the kernel expects them.
-    aliases: which array each result may overwrite, by their numbers.
     **attributes: integers, and NumPy's floats and arrays.
 
   Returns:
@@ -56,8 +55,7 @@ def call(
     BuildError: there is no such library on this machine.
   """
   function = jax.ffi.ffi_call(
-      f'{_registered()}_{name}', results, vmap_method='sequential',
-      input_output_aliases=aliases,
+      f'{_registered()}_{name}', results, vmap_method='sequential'
   )
   # A Python integer would be one of 32 bits.
   return function(*arrays, **{

@@ -1,12 +1,13 @@
 // Batch norm with its activation on float32 rows (positions x filters).
 //
-// Three passes that each read their inputs once: means of x and of its square;
-// the normalised, activated output; backward the two sums of a filter that its
-// gradient needs, and the gradient. What lies between the passes is a handful
-// of vectors and stays in XLA, averages over devices too.
+// Passes that each read their inputs once: means of x and of its square; the
+// normalised, activated output; backward the gradients of bias and scale, and
+// that of x. Between them XLA averages a few vectors over devices.
 
 #include <algorithm>
+#include <cmath>
 #include <cstdint>
+#include <memory>
 #include <numeric>
 #include <type_traits>
 
@@ -78,15 +79,19 @@ struct Rows {
 // A value per filter, repeated over a wide row.
 class Repeated {
  public:
-  Repeated(const Rows& rows, const float* values) : data_(rows.width) {
-    for (int64_t i = 0; i < rows.width; i += rows.filters) {
-      std::copy(values, values + rows.filters, data_.get() + i);
+  template <typename Value>
+  Repeated(const Rows& rows, const Value& value)
+      : data_(new float[rows.width]) {
+    for (int64_t c = 0; c < rows.filters; ++c) data_[c] = value(c);
+    for (int64_t i = rows.filters; i < rows.width; ++i) {
+      data_[i] = data_[i - rows.filters];
     }
   }
   Vector operator[](int64_t i) const { return Load(data_.get() + i); }
+  float at(int64_t filter) const { return data_[filter]; }
 
  private:
-  mutable Scratch data_;
+  std::unique_ptr<float[]> data_;
 };
 
 inline Vector LoadSome(const float* from, int64_t lanes) {
@@ -183,9 +188,10 @@ void Moments(const Rows& rows, ffi::ThreadPool& pool, const float* x,
           });
 }
 
-// What is normalised: (x - mean) * factor + bias.
+// What is normalised: (x - mean) * factor + bias, where factor is
+// scale * deviation, and deviation one over the standard deviation.
 struct Affine {
-  Repeated mean, factor, bias;
+  Repeated mean, factor, bias, deviation;
 };
 
 template <Activation kActivation>
@@ -201,11 +207,13 @@ void Apply(const Rows& rows, ffi::ThreadPool& pool, const float* x,
 }
 
 // A lane behind the end has no gradient, so that it adds nothing to the sums.
+// Gradients of bias and scale. A lane behind the end has no gradient, so that
+// it adds nothing.
 template <Activation kActivation>
-void GradientSums(const Rows& rows, ffi::ThreadPool& pool, const float* x,
-                  const float* gradient, const Affine& f, float* sum,
-                  float* sum_centred) {
-  TwoSums(rows, pool, 1.0f, sum, sum_centred,
+void ParameterGradients(const Rows& rows, ffi::ThreadPool& pool, const float* x,
+                        const float* gradient, const Affine& f, float* bias,
+                        float* scale) {
+  TwoSums(rows, pool, 1.0f, bias, scale,
           [&](int64_t at, int64_t i, int64_t lanes, Vector* a, Vector* b) {
             const Vector centred = LoadSome(x + at, lanes) - f.mean[i];
             const Vector z = centred * f.factor[i] + f.bias[i];
@@ -214,14 +222,15 @@ void GradientSums(const Rows& rows, ffi::ThreadPool& pool, const float* x,
             *a += dz;
             *b += dz * centred;
           });
+  for (int64_t c = 0; c < rows.filters; ++c) scale[c] *= f.deviation.at(c);
 }
 
-// dz * factor - constant - (x - mean) * slope.
+// With the gradients of bias and scale, each divided by the number of rows:
+// (dz - bias - (x - mean) * deviation * scale) * factor.
 template <Activation kActivation>
 void InputGradient(const Rows& rows, ffi::ThreadPool& pool, const float* x,
-                   const float* gradient, const Affine& f,
-                   const Repeated& constant, const Repeated& slope,
-                   float* result) {
+                   const float* gradient, const Affine& f, const Repeated& bias,
+                   const Repeated& slope, float* result) {
   RunTasks(pool, rows.tasks(), [&](int64_t task) {
     ForVectors(rows, task, [&](int64_t at, int64_t i, int64_t lanes) {
       const Vector centred = LoadSome(x + at, lanes) - f.mean[i];
@@ -229,7 +238,7 @@ void InputGradient(const Rows& rows, ffi::ThreadPool& pool, const float* x,
       const Vector dz =
           Deactivate<kActivation>(z, LoadSome(gradient + at, lanes));
       StoreSome(result + at,
-                dz * f.factor[i] - constant[i] - centred * slope[i], lanes);
+                (dz - bias[i] - centred * slope[i]) * f.factor[i], lanes);
     });
   });
 }
@@ -241,10 +250,22 @@ Rows RowsOf(const Floats& x) {
   return Rows(x.element_count(), x.dimensions().back());
 }
 
-Affine AffineOf(const Rows& rows, Floats& mean, Floats& factor, Floats& bias) {
-  return {Repeated(rows, mean.typed_data()),
-          Repeated(rows, factor.typed_data()),
-          Repeated(rows, bias.typed_data())};
+// From the means of x and of its square, scale and bias.
+Affine AffineOf(const Rows& rows, Floats& mean, Floats& square, Floats& scale,
+                Floats& bias, float epsilon) {
+  const float* means = mean.typed_data();
+  const float* squares = square.typed_data();
+  const float* scales = scale.typed_data();
+  const float* biases = bias.typed_data();
+  auto deviation = [=](int64_t c) {
+    // Rounding may leave less than nothing of filters that are constant.
+    const float variance = std::max(squares[c] - means[c] * means[c], 0.0f);
+    return 1.0f / std::sqrt(variance + epsilon);
+  };
+  return {Repeated(rows, [=](int64_t c) { return means[c]; }),
+          Repeated(rows, [=](int64_t c) { return scales[c] * deviation(c); }),
+          Repeated(rows, [=](int64_t c) { return biases[c]; }),
+          Repeated(rows, deviation)};
 }
 
 // Calls `run` with the activation as a constant.
@@ -269,40 +290,49 @@ ffi::Error MomentsCall(ffi::ThreadPool pool, Floats x, Result mean,
   return ffi::Error::Success();
 }
 
-ffi::Error ApplyCall(ffi::ThreadPool pool, Floats x, Floats mean, Floats factor,
-                     Floats bias, Result y, int64_t activation) {
+ffi::Error ApplyCall(ffi::ThreadPool pool, Floats x, Floats mean, Floats square,
+                     Floats scale, Floats bias, Result y, int64_t activation,
+                     float epsilon) {
   const Rows rows = RowsOf(x);
-  const Affine affine = AffineOf(rows, mean, factor, bias);
+  const Affine affine = AffineOf(rows, mean, square, scale, bias, epsilon);
   return WithActivation(activation, [&](auto kind) {
     Apply<decltype(kind)::value>(rows, pool, x.typed_data(), affine,
                                  y->typed_data());
   });
 }
 
-ffi::Error GradientSumsCall(ffi::ThreadPool pool, Floats x, Floats gradient,
-                            Floats mean, Floats factor, Floats bias, Result sum,
-                            Result sum_centred, int64_t activation) {
+ffi::Error ParameterGradientsCall(ffi::ThreadPool pool, Floats x,
+                                  Floats gradient, Floats mean, Floats square,
+                                  Floats scale, Floats bias,
+                                  Result bias_gradient, Result scale_gradient,
+                                  int64_t activation, float epsilon) {
   const Rows rows = RowsOf(x);
-  const Affine affine = AffineOf(rows, mean, factor, bias);
+  const Affine affine = AffineOf(rows, mean, square, scale, bias, epsilon);
   return WithActivation(activation, [&](auto kind) {
-    GradientSums<decltype(kind)::value>(
+    ParameterGradients<decltype(kind)::value>(
         rows, pool, x.typed_data(), gradient.typed_data(), affine,
-        sum->typed_data(), sum_centred->typed_data());
+        bias_gradient->typed_data(), scale_gradient->typed_data());
   });
 }
 
 ffi::Error InputGradientCall(ffi::ThreadPool pool, Floats x, Floats gradient,
-                             Floats mean, Floats factor, Floats bias,
-                             Floats constant, Floats slope, Result result,
-                             int64_t activation) {
+                             Floats mean, Floats square, Floats scale,
+                             Floats bias, Floats bias_gradient,
+                             Floats scale_gradient, Result result,
+                             int64_t activation, float epsilon) {
   const Rows rows = RowsOf(x);
-  const Affine affine = AffineOf(rows, mean, factor, bias);
-  const Repeated offset(rows, constant.typed_data());
-  const Repeated tilt(rows, slope.typed_data());
+  const Affine affine = AffineOf(rows, mean, square, scale, bias, epsilon);
+  const float share = static_cast<float>(rows.filters) / rows.size;
+  const float* biases = bias_gradient.typed_data();
+  const float* scales = scale_gradient.typed_data();
+  const Repeated offset(rows, [=](int64_t c) { return biases[c] * share; });
+  const Repeated slope(rows, [&](int64_t c) {
+    return scales[c] * share * affine.deviation.at(c);
+  });
   return WithActivation(activation, [&](auto kind) {
     InputGradient<decltype(kind)::value>(
         rows, pool, x.typed_data(), gradient.typed_data(), affine, offset,
-        tilt, result->typed_data());
+        slope, result->typed_data());
   });
 }
 
@@ -316,6 +346,7 @@ XLA_FFI_DEFINE_HANDLER_SYMBOL(layernas_moments, layernas::MomentsCall,
                                   .Ret<layernas::Floats>()
                                   .Ret<layernas::Floats>());
 
+// x, mean, mean square, scale, bias.
 XLA_FFI_DEFINE_HANDLER_SYMBOL(layernas_normalise, layernas::ApplyCall,
                               xla::ffi::Ffi::Bind()
                                   .Ctx<xla::ffi::ThreadPool>()
@@ -323,11 +354,14 @@ XLA_FFI_DEFINE_HANDLER_SYMBOL(layernas_normalise, layernas::ApplyCall,
                                   .Arg<layernas::Floats>()
                                   .Arg<layernas::Floats>()
                                   .Arg<layernas::Floats>()
+                                  .Arg<layernas::Floats>()
                                   .Ret<layernas::Floats>()
-                                  .Attr<int64_t>("activation"));
+                                  .Attr<int64_t>("activation")
+                                  .Attr<float>("epsilon"));
 
-XLA_FFI_DEFINE_HANDLER_SYMBOL(layernas_normalise_sums,
-                              layernas::GradientSumsCall,
+// x, gradient, mean, mean square, scale, bias.
+XLA_FFI_DEFINE_HANDLER_SYMBOL(layernas_normalise_parameter_gradients,
+                              layernas::ParameterGradientsCall,
                               xla::ffi::Ffi::Bind()
                                   .Ctx<xla::ffi::ThreadPool>()
                                   .Arg<layernas::Floats>()
@@ -335,11 +369,14 @@ XLA_FFI_DEFINE_HANDLER_SYMBOL(layernas_normalise_sums,
                                   .Arg<layernas::Floats>()
                                   .Arg<layernas::Floats>()
                                   .Arg<layernas::Floats>()
+                                  .Arg<layernas::Floats>()
                                   .Ret<layernas::Floats>()
                                   .Ret<layernas::Floats>()
-                                  .Attr<int64_t>("activation"));
+                                  .Attr<int64_t>("activation")
+                                  .Attr<float>("epsilon"));
 
-XLA_FFI_DEFINE_HANDLER_SYMBOL(layernas_normalise_gradient,
+// x, gradient, mean, mean square, scale, bias, gradients of bias and scale.
+XLA_FFI_DEFINE_HANDLER_SYMBOL(layernas_normalise_input_gradient,
                               layernas::InputGradientCall,
                               xla::ffi::Ffi::Bind()
                                   .Ctx<xla::ffi::ThreadPool>()
@@ -350,5 +387,7 @@ XLA_FFI_DEFINE_HANDLER_SYMBOL(layernas_normalise_gradient,
                                   .Arg<layernas::Floats>()
                                   .Arg<layernas::Floats>()
                                   .Arg<layernas::Floats>()
+                                  .Arg<layernas::Floats>()
                                   .Ret<layernas::Floats>()
-                                  .Attr<int64_t>("activation"));
+                                  .Attr<int64_t>("activation")
+                                  .Attr<float>("epsilon"));

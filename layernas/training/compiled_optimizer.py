@@ -80,11 +80,6 @@ class CompiledUpdate:
         + [jax.ShapeDtypeStruct(leaf.shape, jnp.float32) for leaf in leaves],
         jnp.asarray(self.schedule(count), jnp.float32),
         *jax.tree.leaves(gradient), *leaves,
-        # Behind the rate and the gradients; the flag comes before the results.
-        aliases={
-            1 + tree.num_leaves + index: 1 + index
-            for index in range(len(leaves))
-        },
         decays=np.array(jax.tree.leaves(self.decays(params)), np.float32),
         momentum=np.float32(self.momentum),
         square_decay=np.float32(self.square_decay),
