@@ -10,8 +10,8 @@ must compile nothing. Each in a process of its own.
 
 naive: the same networks one after the other, as the loop of Flax's ImageNet
 example has it: build the module, init under jit, pmap the train step and the
-evaluation step, grouped convolutions for the depthwise ones, no cache, a
-checkpoint at the end, next. It trains --naive_steps steps; its training time is
+evaluation step, grouped convolutions for the depthwise ones, Flax's own for
+the 1x1 ones, no kernels of ours, no cache, a checkpoint at the end, next. It trains --naive_steps steps; its training time is
 scaled up to all of them, and the report says so.
 
 report: joins all *.json in the output directory that have the same fields, and
@@ -53,13 +53,13 @@ from layernas.experiment.run_search import run_search
 from layernas.experiment.setup import make_space
 from layernas.models import blocks
 from layernas.models import network as network_module
-from layernas.models.depthwise import depthwise_conv
 from layernas.search.space import parse_architecture_id
 from layernas.training.compilations import compilations
 from layernas.training.devices import shard
 from layernas.training.devices import wait_on_cpu
 from layernas.training.learning_rate import learning_rate
 from layernas.training.optimizer import make_optimizer
+from layernas.training.optimizer import make_update
 from layernas.training.programs import create_model
 from layernas.training.state import TrainState
 from layernas.training.steps import make_evaluation_step
@@ -169,12 +169,11 @@ def _naive(output: pathlib.Path) -> dict[str, Any]:
     raise app.UsageError('--mode=ours comes first: it says which networks')
   names = [one['architecture'] for one in _read(path)['candidates']]
   jax.config.update('jax_enable_compilation_cache', False)
-  blocks.depthwise_conv = functools.partial(
-      depthwise_conv, implementation='native'
-  )
   for module in (blocks, network_module):
     module.NO_INIT = nn.initializers.lecun_normal()
-  config = _config()
+    module.PointwiseConv = _pointwise
+  config = _config().unlock()
+  config.model.depthwise = 'native'
   space, dataset = make_space(config.space), load_dataset(config.data)
   before = compilations()
   candidates = []
@@ -192,6 +191,13 @@ def _naive(output: pathlib.Path) -> dict[str, Any]:
   }
 
 
+def _pointwise(filters: int, dtype: Any, init: Any, name: str) -> nn.Module:
+  """A 1x1 convolution as Flax users write it."""
+  return nn.Conv(
+      filters, (1, 1), use_bias=False, dtype=dtype, kernel_init=init, name=name
+  )
+
+
 def _naive_candidate(
     config: ConfigDict, model: nn.Module, dataset: Dataset
 ) -> dict[str, Any]:
@@ -199,7 +205,8 @@ def _naive_candidate(
   clock = WallTime()
   epoch = dataset.num_examples('train') // training.batch_size
   steps = training_steps(training, dataset.num_examples('train'))
-  optimizer = make_optimizer(training, learning_rate(training, epoch))
+  schedule = learning_rate(training, epoch)
+  optimizer = make_optimizer(training, schedule)
   batches = _to_devices(
       dataset.train_batches('train', training.batch_size, 0)
   )
@@ -212,8 +219,10 @@ def _naive_candidate(
     state = jax_utils.replicate(_fresh(variables, optimizer))
     seed = jax_utils.replicate(jnp.int32(0))
     train_step = _compiled(
-        make_train_step(model, optimizer, training, steps), traced,
-        state, batch, seed,
+        make_train_step(
+            model, make_update(training, schedule, compiled=False), training,
+            steps,
+        ), traced, state, batch, seed,
     )
   with clock.spent_on('train'):
     for _ in range(_NAIVE_STEPS.value):
