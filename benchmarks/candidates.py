@@ -11,8 +11,9 @@ must compile nothing. Each in a process of its own.
 naive: the same networks one after the other, as the loop of Flax's ImageNet
 example has it: build the module, init under jit, pmap the train step and the
 evaluation step, grouped convolutions for the depthwise ones, Flax's own for
-the 1x1 ones, no kernels of ours, no cache, a checkpoint at the end, next. It trains --naive_steps steps; its training time is
-scaled up to all of them, and the report says so.
+the 1x1 ones, no kernels of ours, no cache, a checkpoint at the end, next. It
+trains --naive_steps steps; its training time is scaled up to all of them, and
+the report says so.
 
 report: joins all *.json in the output directory that have the same fields, and
 writes candidates.png. Ratios are taken candidate by candidate.
