@@ -58,7 +58,7 @@ def summarise(
       'methods': {
           name: {
               'kind': config.methods[name].kind,
-              'settings': config.methods[name].settings.to_dict(),
+              'settings': _json_types(config.methods[name].settings),
           }
           for name in methods
       },
@@ -95,6 +95,11 @@ def to_json(summary: Mapping[str, Any]) -> str:
   return re.sub(
       r'\[\n[^][{}"]*\]', lambda match: re.sub(r'\s+', '', match[0]), text
   ) + '\n'
+
+
+def _json_types(section: Any) -> dict[str, Any]:
+  """A config section as it comes back from JSON: lists, no tuples."""
+  return json.loads(section.to_json())
 
 
 def _rank(config: Any, method: str) -> tuple[Any, ...]:
