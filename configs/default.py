@@ -97,7 +97,7 @@ def get_config() -> ConfigDict:
   config.model = model = ConfigDict()
   # float32 or bfloat16; parameters are always float32.
   model.dtype = 'float32'
-  # Depthwise convolution: compiled (C++ of our own, CPU; batch norm is compiled
+  # Depthwise convolution: compiled (C++ of our own, CPU; batch norm and optimiser
   # with it), shifted, native, or auto: the fastest that the machine can run.
   model.depthwise = 'auto'
   # Share of the old running average that batch norm keeps in a step.
