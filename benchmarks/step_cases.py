@@ -24,9 +24,9 @@ from layernas.training.devices import replicate
 from layernas.training.devices import shard
 from layernas.training.optimizer import make_optimizer
 from layernas.training.optimizer import make_update
+from layernas.training.programs import create_model
 from layernas.training.state import initial_state
 from layernas.training.steps import make_train_step
-from layernas.training.train import create_model
 
 CASES = (
     'mobilenet_v3_large_224', 'mobilenet_v3_large_32', 'smallest', 'median',

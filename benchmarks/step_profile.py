@@ -12,6 +12,7 @@ alone, each read and written as often as our passes do.
 """
 
 import collections
+import itertools
 import json
 import pathlib
 import re
@@ -53,9 +54,8 @@ _PARTS = {
 }
 """Submodules of a network; what belongs to none is optimiser, loss and sums."""
 
-_MODULE = re.compile(
-    r'(?:block\d+|_stem|_head|InvertedResidualNetwork\)*)/(\w+)'
-)
+# What a submodule's name follows in the path of an operation.
+_PARENT = re.compile(r'block\d+|.*InvertedResidualNetwork.*')
 
 _PASSES = 14
 """Times that our step reads or writes every number that a batch norm receives.
@@ -128,7 +128,9 @@ def _parts_of(program: str) -> dict[str, str]:
     path = re.search(r'op_name="([^"]*)"', line)
     path = path.group(1) if path else ''
     modules = [
-        _PARTS[name] for name in _MODULE.findall(path) if name in _PARTS
+        _PARTS[name]
+        for parent, name in itertools.pairwise(path.split('/'))
+        if name in _PARTS and _PARENT.fullmatch(parent)
     ]
     if modules:
       backward = ' backward' if 'transpose(' in path else ''

@@ -103,8 +103,8 @@ def get_config() -> ConfigDict:
   config.model = model = ConfigDict()
   # float32 or bfloat16; parameters are always float32.
   model.dtype = 'float32'
-  # Depthwise convolution: compiled (C++ of our own, CPU; batch norm is compiled
-  # with it), shifted, native, or auto: the fastest that the machine can run.
+  # Depthwise convolution: compiled (C++ of our own, CPU; with it batch norm and
+  # optimiser), shifted, native, or auto: the fastest that the machine can run.
   model.depthwise = 'auto'
   # Share of the old running average that batch norm keeps in a step.
   model.batch_norm_momentum = 0.9

@@ -2,7 +2,7 @@
 
 XLA takes the memory of a step anew at every step. glibc gives back what is
 large as soon as it is free, and the kernel then clears it page by page when it
-is used again: up to half of the time of a step (docs/performance.md).
+is used again: up to half of a step's time (docs/performance.md).
 """
 
 import ctypes
