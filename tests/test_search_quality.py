@@ -65,7 +65,6 @@ def test_the_summary_is_that_of_the_present_config() -> None:
 @pytest.mark.parametrize(('benchmark', 'method'), [
     ('nats_tss_c10', 'ours'), ('nats_tss_in16', 'ours'),
     ('channel_bench_macro_100', 'ours_no_repeats'),
-    ('nats_tss_ms_pixel3', 'model_random'),
     ('nas_bench_macro_100', 'evolution_repeats'),
     ('nats_sss_c10_100', 'random'),
 ])

@@ -99,7 +99,7 @@ def to_json(summary: Mapping[str, Any]) -> str:
 
 def _json_types(section: Any) -> dict[str, Any]:
   """A config section as it comes back from JSON: lists, no tuples."""
-  return json.loads(section.to_json())
+  return json.loads(json.dumps(section.to_dict()))
 
 
 def _rank(config: Any, method: str) -> tuple[Any, ...]:
