@@ -24,7 +24,6 @@ import functools
 import json
 import os
 import pathlib
-import platform
 import statistics
 import subprocess
 import sys
@@ -47,6 +46,7 @@ from ml_collections import ConfigDict
 from rich.console import Console
 from rich.table import Table
 
+from benchmarks.machine import machine
 from configs import cifar10_small
 from layernas.data.dataset import Dataset
 from layernas.data.registry import load_dataset
@@ -303,22 +303,12 @@ def _read(path: pathlib.Path) -> dict[str, Any]:
 
 def _write(output: pathlib.Path, name: str, found: dict[str, Any]) -> None:
   text = json.dumps(found | {
-      'machine': _machine(), 'load_at_end': round(os.getloadavg()[0], 2),
+      'machine': machine(
+          jax=jax.__version__, device=str(jax.devices()[0])
+      ),
+      'load_at_end': round(os.getloadavg()[0], 2),
   }, indent=1)
   (output / f'{name}.json').write_text(text + '\n')
-
-
-def _machine() -> dict[str, Any]:
-  models = [
-      line.partition(':')[2].strip()
-      for line in pathlib.Path('/proc/cpuinfo').read_text().splitlines()
-      if line.startswith('model name')
-  ]
-  return {
-      'cores': os.cpu_count(), 'processor': models[0] if models else '',
-      'system': platform.platform(), 'python': platform.python_version(),
-      'jax': jax.__version__, 'device': str(jax.devices()[0]),
-  }
 
 
 def _whole(candidate: dict[str, Any]) -> float:

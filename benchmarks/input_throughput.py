@@ -21,7 +21,6 @@ import io
 import json
 import os
 import pathlib
-import platform
 import statistics
 import tarfile
 import tempfile
@@ -39,6 +38,7 @@ from matplotlib import pyplot as plt
 from ml_collections import ConfigDict
 from PIL import Image
 
+from benchmarks.machine import machine
 from configs import default
 from layernas.data import tensor_images
 from layernas.data.dataset import Dataset
@@ -76,7 +76,7 @@ def main(argv: list[str]) -> None:
   results = _summary(rounds) | {
       'image_bytes': round(statistics.fmean(map(len, files))),
       'batch': _BATCH, 'side': _SIDE, 'transfer': _TRANSFER.value,
-      'batches': _BATCHES.value, 'machine': _machine(),
+      'batches': _BATCHES.value, 'machine': machine(tensorflow=tf.__version__),
       'load_before': round(load, 2), 'rounds': rounds,
   }
   output = pathlib.Path(_OUTPUT.value)
@@ -201,19 +201,6 @@ def _config(directory: pathlib.Path) -> ConfigDict:
       image_size=_SIDE, augmentation='resized_crop', transfer=_TRANSFER.value,
   )
   return config
-
-
-def _machine() -> dict[str, Any]:
-  models = [
-      line.partition(':')[2].strip()
-      for line in pathlib.Path('/proc/cpuinfo').read_text().splitlines()
-      if line.startswith('model name')
-  ]
-  return {
-      'cores': os.cpu_count(), 'processor': models[0] if models else '',
-      'system': platform.platform(), 'python': platform.python_version(),
-      'tensorflow': tf.__version__,
-  }
 
 
 def _plot(results: dict[str, Any], path: pathlib.Path) -> None:

@@ -3,8 +3,6 @@
 import dataclasses
 import itertools
 import os
-import pathlib
-import platform
 import time
 from typing import Any
 
@@ -13,6 +11,7 @@ import jaxlib
 import numpy as np
 from ml_collections import ConfigDict
 
+from benchmarks.machine import machine
 from configs import cifar10_small
 from configs import default
 from layernas.models.initialization import initial_variables
@@ -142,16 +141,16 @@ def _rate(step: Any) -> float:
   return 1e-3
 
 
-def machine() -> dict[str, Any]:
-  """Where and with what is measured."""
-  models = [
-      line.partition(':')[2].strip()
-      for line in pathlib.Path('/proc/cpuinfo').read_text().splitlines()
-      if line.startswith('model name')
-  ]
-  return {
-      'cores': os.cpu_count(), 'processor': models[0] if models else '',
-      'system': platform.platform(), 'python': platform.python_version(),
-      'jax': jax.__version__, 'jaxlib': jaxlib.__version__,
-      'load_before': round(os.getloadavg()[0], 2),
-  }
+def step_machine(**more: Any) -> dict[str, Any]:
+  """Facts of this machine before steps are measured.
+
+  Args:
+    **more: versions of what else is measured.
+
+  Returns:
+    JSON types.
+  """
+  return machine(
+      jax=jax.__version__, jaxlib=jaxlib.__version__,
+      load_before=round(os.getloadavg()[0], 2), **more,
+  )

@@ -33,8 +33,8 @@ from rich.table import Table
 from benchmarks.step_cases import CASES
 from benchmarks.step_cases import Case
 from benchmarks.step_cases import OurStep
-from benchmarks.step_cases import machine
 from benchmarks.step_cases import make_case
+from benchmarks.step_cases import step_machine
 from layernas.networks.counting import count
 from layernas.networks.counting import output_size
 from layernas.training.memory import keep_freed_memory
@@ -72,7 +72,7 @@ def main(argv: list[str]) -> None:
   del argv
   keep_freed_memory()
   results = {}
-  where = machine()
+  where = step_machine()
   roofline = _roofline()
   for name in _CASES.value:
     case = make_case(name)

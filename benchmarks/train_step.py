@@ -40,8 +40,8 @@ from rich.table import Table
 
 from benchmarks.step_cases import CASES
 from benchmarks.step_cases import OurStep
-from benchmarks.step_cases import machine
 from benchmarks.step_cases import make_case
+from benchmarks.step_cases import step_machine
 from benchmarks.torch_network import TorchNetwork
 from benchmarks.torch_network import TorchStep
 from layernas.networks.counting import count
@@ -74,7 +74,7 @@ def main(argv: list[str]) -> None:
     print(json.dumps(_run(_CASES.value[0])))
     return
   results = {}
-  where = machine() | {'torch': torch.__version__}
+  where = step_machine(torch=torch.__version__)
   if where['load_before'] > _BUSY:
     logging.warning(
         'load %s: other programs are running; PyTorch, whose threads wait for'
