@@ -26,8 +26,7 @@ class Budget:
 
   Attributes:
     trials: number of evaluations.
-    seconds: sum of the evaluations' seconds; the last one may overshoot. With
-      several workers it depends on their timing how many more are under way.
+    seconds: sum of the evaluations' seconds; the last one may overshoot.
     failures: evaluations in a row that are not ok.
     reused: proposals in a row that earlier trials answered; ends the search of
       a strategy that has nothing new to propose and does not know it.
@@ -58,19 +57,23 @@ class Budget:
     """
     return Remaining(self.trials - trials, self.seconds - seconds)
 
-  def spent(self, trials: int, seconds: float, failures: int) -> str:
+  def spent(
+      self, trials: int, seconds: float, failures: int, cause: str = ''
+  ) -> str:
     """Why to stop, or '' to go on.
 
     Args:
       trials: evaluations handed out.
       seconds: sum over the finished evaluations.
       failures: latest finished evaluations in a row that are not ok.
+      cause: message of the first of these.
 
     Returns:
       The reason in words.
     """
     if failures >= self.failures:
-      return f'{failures} trials in a row failed'
+      first = f', the first: {cause}' if cause else ''
+      return f'{failures} trials in a row failed{first}'
     if trials >= self.trials:
       return f'budget of {self.trials:,} trials spent'
     if seconds >= self.seconds:

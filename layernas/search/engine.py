@@ -26,7 +26,9 @@ class Search:
 
   Results may be told in any order; they are applied in the order of the trial
   ids, so that history, tables and answer depend only on the settings, the seed
-  and the evaluations themselves.
+  and the evaluations themselves. Where the budget of seconds or failures is
+  spent, candidates with later ids are withdrawn, told or not: one candidate at
+  a time would not have come to them.
 
   Attributes:
     problem: space, cost and target.
@@ -68,8 +70,10 @@ class Search:
     self.reused = 0
     self.stop_reason = ''
     self._failures_in_a_row = 0
+    self._first_failure = ''
     self._reused_in_a_row = 0
     self._issued = 0
+    self._replaying = False
     self._ids: dict[Architecture, int] = {}
     self._waiting: dict[int, Candidate] = {}
     self._told: dict[int, Trial] = {}
@@ -116,9 +120,7 @@ class Search:
       that have not been told, or where the search is over (`stop_reason`).
     """
     if not self.stop_reason:
-      self.stop_reason = self.budget.spent(
-          self._issued, self.seconds, self._failures_in_a_row
-      )
+      self.stop_reason = self._spent()
     if self.stop_reason:
       return []
     return self._take(
@@ -158,7 +160,8 @@ class Search:
       evaluation: its result.
 
     Raises:
-      ValueError: no such candidate waits for a result.
+      ValueError: no such candidate waits for a result (any more, where the
+        budget is spent; see `waiting`).
     """
     if trial_id not in self._waiting:
       raise ValueError(f'trial {trial_id} does not wait for a result')
@@ -178,6 +181,7 @@ class Search:
       UserError: the search asks for another candidate than was recorded; the
         record belongs to other settings.
     """
+    self._replaying = True
     for trial in trials:
       asked = self._take(1)
       if asked != [trial.candidate]:
@@ -190,6 +194,14 @@ class Search:
             ' history of the same settings'
         )
       self.tell(trial.candidate.id, trial.evaluation)
+    self._replaying = False
+
+  def _spent(self) -> str:
+    """Why the budget ends the search, or ''."""
+    return self.budget.spent(
+        self._issued, self.seconds, self._failures_in_a_row,
+        self._first_failure,
+    )
 
   def _take(
       self, count: float, reused: float = math.inf
@@ -259,6 +271,7 @@ class Search:
     """Records told trials, then lets the strategy observe, both in order."""
     while len(self.trials) in self._told:
       self._record(self._told.pop(len(self.trials)))
+      self._withdraw_if_spent()
     while self._observed < len(self._proposal_ids):
       trial_id = self._proposal_ids[self._observed]
       if trial_id >= len(self.trials):
@@ -268,10 +281,35 @@ class Search:
       )
       self._observed += 1
 
+  def _withdraw_if_spent(self) -> None:
+    """Ends where one candidate at a time would have: drops what is later."""
+    if self._replaying:
+      return
+    spent = self.budget.spent(
+        0, self.seconds, self._failures_in_a_row, self._first_failure
+    )
+    if not spent:
+      return
+    self.stop_reason = spent
+    kept = next(
+        (place for place, trial_id in enumerate(self._proposal_ids)
+         if trial_id >= len(self.trials)), len(self._proposal_ids),
+    )
+    dropped = len(self._proposal_ids) - kept
+    self.reused -= dropped - (self._issued - len(self.trials))
+    del self._proposal_ids[kept:]
+    self._issued = len(self.trials)
+    self._waiting.clear()
+    self._told.clear()
+
   def _record(self, trial: Trial) -> None:
     self.trials.append(trial)
     self.seconds += trial.evaluation.seconds
-    self._failures_in_a_row = 0 if trial.ok else self._failures_in_a_row + 1
+    if trial.ok:
+      self._failures_in_a_row = 0
+    elif not self._failures_in_a_row:
+      self._first_failure = trial.evaluation.message
+    self._failures_in_a_row += not trial.ok
     if not trial.ok or trial.candidate.cost not in self.problem.target:
       return
     if self.incumbent is None or (

@@ -194,7 +194,9 @@ def test_failures_in_a_row_end_the_search(
 
   monkeypatch.setattr(evaluator, 'train_and_evaluate', broken)
   result = run_search(_config(**{'budget.failures': 2}), tmp_path)
-  assert result['stop_reason'] == '2 trials in a row failed'
+  assert result['stop_reason'] == (
+      '2 trials in a row failed, the first: RuntimeError: always'
+  )
   assert result['winner'] is None
 
 

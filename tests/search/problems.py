@@ -197,7 +197,8 @@ def run_in_disorder(search, evaluate, rng):
     rng.shuffle(waiting)
     for _ in range(rng.randint(0, len(waiting))):
       candidate = waiting.pop()
-      search.tell(candidate.id, evaluate(candidate))
+      if candidate in search.waiting:
+        search.tell(candidate.id, evaluate(candidate))
 
 
 def drive(problem, strategy, evaluate, seed=0):

@@ -71,13 +71,16 @@ def ids(candidates):
 
 @given(
     problems.problems(), problems.SCHEDULE_MAKERS, problems.SEEDS,
-    st.none() | st.integers(1, 30),
+    st.none() | st.integers(1, 30), st.none() | st.floats(0.1, 9.0),
+    st.none() | st.integers(1, 3),
 )
 def test_batches_and_order_of_results_do_not_matter(
-    problem, make_schedule, seed, trials
+    problem, make_schedule, seed, trials, seconds, failures
 ):
-  budget = Budget(trials=trials or math.inf)
-  results = problems.RandomResults(seed, failing=0.1)
+  budget = Budget(
+      trials or math.inf, seconds or math.inf, failures or math.inf
+  )
+  results = problems.RandomResults(seed, failing=0.3 if failures else 0.1)
   one_by_one, disordered = (
       Search(problem, make_schedule(), budget, seed) for _ in range(2)
   )
@@ -305,17 +308,30 @@ def test_failures_in_a_row_end_a_search():
   assert len(search.trials) == 3
 
 
-def test_results_under_way_when_a_budget_ends_still_count():
-  search = listed_search([(0,), (1,), (2,), (3,)], seconds=1.0)
-  asked = search.ask(3)
+def test_what_is_under_way_when_a_budget_ends_is_withdrawn():
+  search = listed_search([(0,), (1,), (0,), (2,), (3,)], seconds=2.0)
+  assert ids(search.ask(4)) == [0, 1, 2, 3]
+  search.tell(2, Evaluation(2.0, 1.0))
   search.tell(0, Evaluation(1.0, 1.0))
-  assert search.ask(9) == []
-  assert not search.finished
-  for candidate in asked[1:]:
-    search.tell(candidate.id, Evaluation(2.0, 1.0))
+  assert ids(search.waiting) == [1, 3]
+  search.tell(1, Evaluation(1.5, 1.0))
   assert search.finished
+  assert (len(search.trials), search.reused) == (2, 1)
   assert search.best is search.trials[1]
-  assert search.stop_reason == 'budget of 1 seconds spent'
+  assert search.stop_reason == 'budget of 2 seconds spent'
+  assert search.strategy.observed == [((0,), 0), ((1,), 1), ((0,), 0)]
+  with pytest.raises(ValueError, match='trial 3 does not wait'):
+    search.tell(3, Evaluation(1.0, 1.0))
+
+
+def test_the_first_failure_in_a_row_is_named():
+  search = listed_search([(0,), (1,), (2,), (3,)], failures=2)
+  for candidate, message in zip(
+      search.ask(4), ('', 'no memory', 'its loss'), strict=False
+  ):
+    status = Status.FAILED if message else Status.OK
+    search.tell(candidate.id, Evaluation(1.0, 1.0, status, message))
+  assert search.stop_reason == '2 trials in a row failed, the first: no memory'
 
 
 def test_a_search_that_ended_stays_so():
