@@ -17,6 +17,28 @@ def get_config() -> ConfigDict:
   # Networks compiled while another trains; 0 = none. It changes no result.
   config.compile_ahead = 2
 
+  # Where candidates are trained.
+  config.executor = executor = ConfigDict()
+  # inline (one at a time on all devices), processes (one at a time on each
+  # device or core), ray (on a cluster) or auto (inline or processes, whichever
+  # is measured to train more).
+  executor.name = 'inline'
+  # Worker processes; 0 = one for each device, on CPU for each core.
+  executor.workers = 0
+  # Accelerators of a worker.
+  executor.devices = 1
+  # CPU threads of a candidate; 0 = all inline, 1 in a worker. Another number
+  # rounds sums otherwise.
+  executor.threads = 0
+  # Further attempts at a candidate that failed, where they may help.
+  executor.retries = 2
+  # Seconds of an attempt at most, with workers; 0 = no limit.
+  executor.timeout = 0.0
+  # Of the Ray cluster; '' = this machine alone.
+  executor.address = ''
+  # GiB that Ray sets apart for a worker; 0 = none.
+  executor.memory = 0.0
+
   config.cost = cost = ConfigDict()
   # What groups and limits candidates: madds, params or latency.
   cost.metric = 'madds'

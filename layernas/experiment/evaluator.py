@@ -1,7 +1,7 @@
 """Evaluates candidates by training them: where search and training meet."""
 
+import contextlib
 import time
-import traceback
 from collections.abc import Callable
 from collections.abc import Mapping
 from collections.abc import Sequence
@@ -9,24 +9,40 @@ from typing import Any
 from typing import Self
 
 from etils import epath
+from ml_collections import config_dict
 
 from layernas.data.dataset import Dataset
+from layernas.data.registry import load_dataset
 from layernas.errors import UserError
+from layernas.executors.executor import Evaluated
+from layernas.executors.executor import Report
+from layernas.experiment.candidate_files import CandidateFiles
 from layernas.experiment.compile_ahead import CompileAhead
+from layernas.experiment.setup import make_space
 from layernas.networks.space import NetworkSpace
 from layernas.search import Candidate
 from layernas.search import Evaluation
 from layernas.search import Status
 from layernas.search.space import Architecture
-from layernas.training import hosts
+from layernas.training import preemption
+from layernas.training.checks import check_batches
+from layernas.training.devices import enable_compilation_cache
+from layernas.training.measured_rate import measured_rate
+from layernas.training.memory import keep_freed_memory
 from layernas.training.programs import Programs
 from layernas.training.programs import compile_programs
 from layernas.training.train import NonFiniteLossError
 from layernas.training.train import train_and_evaluate
 from layernas.training.wall_time import WallTime
 
-Report = Callable[[Candidate, int, Mapping[str, float]], None]
-"""Takes a candidate, a step and the metrics of that step."""
+WORKER_EVALUATOR = 'layernas.experiment.evaluator:worker_evaluator'
+"""Where workers find what evaluates."""
+
+_PERMANENT = (
+    ArithmeticError, AssertionError, AttributeError, LookupError,
+    NotImplementedError, TypeError, ValueError,
+)
+"""What another attempt would raise again."""
 
 
 class TrainingEvaluator:
@@ -39,7 +55,7 @@ class TrainingEvaluator:
 
   def __init__(
       self, config: Any, space: NetworkSpace, dataset: Dataset,
-      workdir: epath.PathLike, report: Report,
+      workdir: epath.PathLike, report: Report, alone: bool = False,
   ):
     """Prepares for any number of candidates.
 
@@ -47,14 +63,17 @@ class TrainingEvaluator:
       config: with sections data, model and training, and `compile_ahead`.
       space: turns architectures into networks.
       dataset: to train and validate on.
-      workdir: holds checkpoints of the candidate in training.
+      workdir: holds checkpoints of the candidates in training.
       report: called with every logged step.
+      alone: whether it has to notice SIGTERM itself; to be called in the main
+        thread then.
     """
     self._config = config
     self._space = space
     self._dataset = dataset
-    self._workdir = epath.Path(workdir)
+    self._files = CandidateFiles(workdir)
     self._report = report
+    self._alone = alone
     self._ahead: CompileAhead[Programs] = CompileAhead(
         self._compile, config.compile_ahead
     )
@@ -69,26 +88,52 @@ class TrainingEvaluator:
     self._ahead.prepare(architectures)
 
   def __call__(
-      self, candidate: Candidate, wall_time: WallTime | None = None
-  ) -> Evaluation:
+      self, candidate: Candidate,
+      hopeless: Callable[[float], bool] = lambda reward: False,
+  ) -> Evaluated:
     """Trains and validates; whatever goes wrong becomes the trial's status.
 
     Args:
       candidate: to train.
-      wall_time: told where the time goes.
+      hopeless: not asked.
 
     Returns:
       Its result.
 
     Raises:
       UserError: the data, not the candidate, is at fault.
+      Preempted: SIGTERM came; a checkpoint has been saved.
     """
+    del hopeless
+    known = self._files.finished(candidate)
+    if known is not None:
+      return Evaluated(known)
+    wall_time = WallTime()
+    listening = preemption.listening if self._alone else contextlib.nullcontext
+    with listening():
+      evaluation, retriable = self._evaluation(candidate, wall_time)
+    if evaluation.status is not Status.FAILED:
+      with wall_time.spent_on('save'):
+        self._files.finish(candidate, evaluation)
+    return Evaluated(evaluation, wall_time.seconds(), retriable)
+
+  def _evaluation(
+      self, candidate: Candidate, wall_time: WallTime
+  ) -> tuple[Evaluation, bool]:
+    """Result of a candidate, and whether another attempt may help."""
     begun = time.monotonic()
+
+    def failed(
+        status: Status, message: str, retriable: bool = False
+    ) -> tuple[Evaluation, bool]:
+      seconds = time.monotonic() - begun
+      return Evaluation(None, seconds, status, message), retriable
+
     try:
       result = train_and_evaluate(
           self._config,
           self._space.network(candidate.architecture),
-          self._directory(candidate),
+          self._files.directory(candidate),
           seed=candidate.seed,
           dataset=self._dataset,
           report=lambda *logged: self._report(candidate, *logged),
@@ -96,26 +141,25 @@ class TrainingEvaluator:
           wall_time=wall_time,
       )
     except NonFiniteLossError as error:
-      return Evaluation(
-          None, time.monotonic() - begun, Status.NAN, str(error)
-      )
+      return failed(Status.NAN, str(error))
     except UserError:
       raise
     except Exception as error:  # One bad candidate must not end the search.
-      self._write_traceback(candidate)
+      self._files.write_failure(candidate)
       message = f'{type(error).__name__}: {error}'.splitlines()[0]
-      return Evaluation(
-          None, time.monotonic() - begun, Status.FAILED, message
+      return failed(
+          Status.FAILED, message, not isinstance(error, _PERMANENT)
       )
     return Evaluation(
         result.metrics['accuracy'], result.seconds, metrics=result.metrics
-    )
+    ), False
 
-  def clean(self, candidate: Candidate) -> None:
-    """Removes the checkpoints of a candidate whose trial is recorded."""
-    directory = self._directory(candidate)
-    if hosts.is_first() and directory.exists():
-      directory.rmtree()
+  def measure(self) -> float:
+    """Train steps a second of the space's default network."""
+    architecture = self._space.search_space.default
+    return measured_rate(
+        self._config, self._ahead.programs(architecture), self._dataset
+    )
 
   def __enter__(self) -> Self:
     return self
@@ -128,13 +172,28 @@ class TrainingEvaluator:
         self._config, self._space.network(architecture), self._dataset
     )
 
-  def _directory(self, candidate: Candidate) -> epath.Path:
-    return self._workdir / 'candidates' / f'{candidate.id:06d}'
 
-  def _write_traceback(self, candidate: Candidate) -> None:
-    if not hosts.is_first():
-      return
-    directory = self._workdir / 'failures'
-    directory.mkdir(parents=True, exist_ok=True)
-    path = directory / f'{candidate.id:06d}.txt'
-    path.write_text(traceback.format_exc())
+def worker_evaluator(
+    settings: Mapping[str, Any], report: Report
+) -> TrainingEvaluator:
+  """What evaluates in a worker process.
+
+  Args:
+    settings: 'config', the fields of a run's config, and 'workdir'.
+    report: called with every logged step.
+
+  Returns:
+    An evaluator.
+
+  Raises:
+    UserError: a field does not fit the devices or data of this process.
+  """
+  keep_freed_memory()
+  config = config_dict.ConfigDict(settings['config']).lock()
+  workdir = epath.Path(settings['workdir'])
+  enable_compilation_cache(workdir / 'compilation_cache')
+  dataset = load_dataset(config.data)
+  check_batches(config, dataset, 'train')
+  return TrainingEvaluator(
+      config, make_space(config.space), dataset, workdir, report, alone=True
+  )

@@ -69,6 +69,8 @@ class _Bars:
 class SearchProgress(_Bars):
   """A line per trial, below them a bar of trials / bound, best and ETA.
 
+  And a bar for every candidate in training.
+
   Without a terminal there is no bar, only the lines.
   """
 
@@ -84,21 +86,35 @@ class SearchProgress(_Bars):
     """
     super().__init__(console)
     self._search = search
+    self._steps = steps
     self._trials = self._progress.add_task(
         'trials', total=search.bound, completed=len(search.trials), note=''
     )
-    self._steps = self._progress.add_task('candidate', total=steps, note='')
+    self._tasks: dict[int, TaskID] = {}
 
-  def began(self, candidate: Candidate) -> None:
-    """Shows a candidate that begins to train."""
-    self._progress.update(
-        self._steps, completed=0,
-        description=f'candidate {candidate.id}', note='compiling',
+  def began(self, candidate: Candidate, worker: str) -> None:
+    """Shows a candidate that begins to train.
+
+    Args:
+      candidate: that begins, perhaps once more.
+      worker: that it is on; '' where there is none.
+    """
+    self.evaluated(candidate)
+    on = f' on {worker}' if worker else ''
+    self._tasks[candidate.id] = self._progress.add_task(
+        f'candidate {candidate.id}{on}', total=self._steps, note='compiling'
     )
 
-  def stepped(self, step: int, metrics: Mapping[str, float]) -> None:
-    """Shows how far the candidate is."""
-    self._stepped(self._steps, step, metrics)
+  def stepped(
+      self, candidate: Candidate, step: int, metrics: Mapping[str, float]
+  ) -> None:
+    """Shows how far a candidate is."""
+    self._stepped(self._tasks[candidate.id], step, metrics)
+
+  def evaluated(self, candidate: Candidate) -> None:
+    """Shows no more of a candidate."""
+    if candidate.id in self._tasks:
+      self._progress.remove_task(self._tasks.pop(candidate.id))
 
   def finished(self, trial: Trial) -> None:
     """Prints the line of a trial and moves the bar."""

@@ -1,4 +1,4 @@
-"""Runs a search: ask, evaluate, tell, record, report.
+"""Runs a search: ask, have evaluated, tell, record, report.
 
 Several processes run it together: each asks the same search, process 0's
 candidates and evaluations count, and it alone writes.
@@ -6,6 +6,8 @@ candidates and evaluations count, and it alone writes.
 
 import contextlib
 import dataclasses
+import time
+from collections.abc import Mapping
 from typing import Any
 
 from etils import epath
@@ -13,9 +15,15 @@ from ml_collections import config_dict
 
 from layernas.data.registry import load_dataset
 from layernas.errors import Preempted
+from layernas.executors.executor import Executor
+from layernas.experiment.candidate_files import CandidateFiles
 from layernas.experiment.evaluator import TrainingEvaluator
+from layernas.experiment.execution import chosen_settings
+from layernas.experiment.execution import make_executor
+from layernas.experiment.execution import prepare_process
 from layernas.experiment.host_checks import check_same_run
 from layernas.experiment.report import search_result
+from layernas.experiment.search_listener import SearchListener
 from layernas.experiment.search_record import NoRecord
 from layernas.experiment.search_record import SearchRecord
 from layernas.experiment.setup import make_problem
@@ -34,7 +42,6 @@ from layernas.training.checks import check_training
 from layernas.training.devices import enable_compilation_cache
 from layernas.training.memory import keep_freed_memory
 from layernas.training.train import training_steps
-from layernas.training.wall_time import WallTime
 
 
 def run_search(
@@ -53,6 +60,8 @@ def run_search(
     UserError: something in config or workdir is wrong; the workdir has not
       been touched.
   """
+  settings = chosen_settings(config, workdir)
+  prepare_process(settings)
   keep_freed_memory()
   space, dataset, search, trace = hosts.on_all(lambda: _prepared(config))
   check_same_run(config, dataset)
@@ -60,18 +69,23 @@ def run_search(
   with contextlib.ExitStack() as stack:
     stack.enter_context(record)
     stack.enter_context(preemption.listening())
-    trials = hosts.on_first(lambda: record.open(config))
+    trials = hosts.on_first(lambda: record.open(config, settings))
     search.replay(map(trial_from_dict, trials))
     enable_compilation_cache(epath.Path(workdir) / 'compilation_cache')
     steps = training_steps(config.training, dataset.num_examples('train'))
     record.begin(search, steps)
-    evaluator = stack.enter_context(TrainingEvaluator(
-        config, space, dataset, workdir, record.stepped
-    ))
+    files = CandidateFiles(workdir)
     if search.trials:
-      # A kill between its record and this left its checkpoints.
-      evaluator.clean(search.trials[-1].candidate)
-    _loop(config, search, evaluator, record)
+      # A kill between its record and this left its files.
+      files.clean(search.trials[-1].candidate)
+    executor = stack.enter_context(make_executor(
+        config, settings, workdir, SearchListener(record, search),
+        lambda: TrainingEvaluator(
+            config, space, dataset, workdir, record.stepped
+        ),
+        lambda: _check_preemption(search),
+    ))
+    _loop(config, search, executor, record, files)
     result = search_result(
         search, space, config, dataset.image_size, dataset.num_classes
     )
@@ -97,29 +111,54 @@ def _prepared(config: config_dict.ConfigDict) -> tuple[Any, ...]:
 
 
 def _loop(
-    config: config_dict.ConfigDict, search: Search,
-    evaluator: TrainingEvaluator, record: NoRecord,
+    config: config_dict.ConfigDict, search: Search, executor: Executor,
+    record: NoRecord, files: CandidateFiles,
 ) -> None:
-  """Evaluates one candidate after another until the search stops."""
-  while candidates := search.ask():
-    wall_time = WallTime()
-    if preemption.noticed():
-      raise Preempted(f'{len(search.trials)} trials are finished')
-    [candidate] = candidates
-    hosts.agree('next candidate', dataclasses.asdict(candidate))
+  """Keeps the executor busy until the search stops; records in trial order."""
+  recorded, times = len(search.trials), {}
+  while True:
+    _check_preemption(search)
+    room = executor.capacity - len(search.waiting)
+    for candidate in search.ask(room) if room > 0 else ():
+      hosts.agree('next candidate', dataclasses.asdict(candidate))
+      executor.submit(candidate)
+    if not search.waiting:
+      return
     # Only asked candidates are trials: what is foreseen is compiled, no more.
-    evaluator.prepare([candidate.architecture, *foreseen(
+    executor.prepare(foreseen(
         search, lambda: make_search(config, search.problem),
         config.compile_ahead,
-    )])
-    record.began(candidate)
-    trial = Trial(candidate, evaluator(candidate, wall_time))
-    trial = trial_from_dict(hosts.told(trial.to_dict()))
-    search.tell(candidate.id, trial.evaluation)
-    with wall_time.spent_on('save'):
-      record.finished(search.trials[-1])
-      evaluator.clean(candidate)
-    record.timed(candidate, wall_time.seconds())
+    ))
+    result = executor.next_result()
+    if result.candidate not in search.waiting:
+      continue  # Withdrawn: the budget was spent by trials before it.
+    told = hosts.told(Trial(result.candidate, result.evaluation).to_dict())
+    search.tell(result.candidate.id, trial_from_dict(told).evaluation)
+    times[result.candidate.id] = result.seconds
+    record.evaluated(result.candidate)
+    for trial in search.trials[recorded:]:
+      _record(record, files, trial, times.pop(trial.candidate.id))
+    recorded = len(search.trials)
+
+
+def _record(
+    record: NoRecord, files: CandidateFiles, trial: Trial,
+    seconds: Mapping[str, float],
+) -> None:
+  """Stores a trial, and where its time went."""
+  begun = time.monotonic()
+  record.finished(trial)
+  files.clean(trial.candidate)
+  if seconds:
+    took = time.monotonic() - begun
+    record.timed(
+        trial.candidate, {**seconds, 'save': seconds['save'] + took}
+    )
+
+
+def _check_preemption(search: Search) -> None:
+  if preemption.noticed():
+    raise Preempted(f'{len(search.trials)} trials are finished')
 
 
 def _facts(config: config_dict.ConfigDict, search: Search) -> dict[str, Any]:

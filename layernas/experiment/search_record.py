@@ -1,6 +1,7 @@
 """What a search writes and shows; process 0 alone does."""
 
 import contextlib
+import dataclasses
 from collections.abc import Mapping
 from typing import Any
 from typing import Self
@@ -8,6 +9,7 @@ from typing import Self
 from etils import epath
 from ml_collections import config_dict
 
+from layernas.executors.settings import ExecutorSettings
 from layernas.experiment.history import History
 from layernas.experiment.plots import save_pareto
 from layernas.experiment.progress import SearchProgress
@@ -30,13 +32,19 @@ class NoRecord:
   def begin(self, search: Search, steps: int) -> None:
     """The search is about to go on."""
 
-  def began(self, candidate: Candidate) -> None:
-    """A candidate begins to train."""
+  def began(self, candidate: Candidate, worker: str) -> None:
+    """A candidate begins to train; the worker is '' where there is none."""
 
   def stepped(
       self, candidate: Candidate, step: int, metrics: Mapping[str, float]
   ) -> None:
     """A candidate has come to a step."""
+
+  def trouble(self, candidate: Candidate | None, message: str) -> None:
+    """An attempt failed, or a worker was lost; it is tried again."""
+
+  def evaluated(self, candidate: Candidate) -> None:
+    """A candidate is evaluated; its trial waits for those before it."""
 
   def finished(self, trial: Trial) -> None:
     """A trial is finished."""
@@ -68,11 +76,14 @@ class SearchRecord(NoRecord):
     self._directory = Workdir(workdir)
     self._exits = contextlib.ExitStack()
 
-  def open(self, config: config_dict.ConfigDict) -> list[dict[str, Any]]:
+  def open(
+      self, config: config_dict.ConfigDict, settings: ExecutorSettings
+  ) -> list[dict[str, Any]]:
     """Takes the workdir.
 
     Args:
       config: of the run.
+      settings: of its executor; kept, so that it is not measured again.
 
     Returns:
       The trials that are finished already, as `Trial.to_dict` gives them.
@@ -82,6 +93,7 @@ class SearchRecord(NoRecord):
     """
     self._directory.open(config)
     self._exits.callback(self._directory.close)
+    self._directory.write_json('executor.json', dataclasses.asdict(settings))
     self._history = History(self._directory.path)
     self._exits.callback(self._history.close)
     self._timings = Timings(self._directory.path)
@@ -105,16 +117,25 @@ class SearchRecord(NoRecord):
       self._progress.say(f'{len(search.trials)} trials are finished already')
     self._exits.enter_context(self._progress)
 
-  def began(self, candidate: Candidate) -> None:
+  def began(self, candidate: Candidate, worker: str) -> None:
     """Shows a candidate that begins to train."""
-    self._progress.began(candidate)
+    self._progress.began(candidate, worker)
 
   def stepped(
       self, candidate: Candidate, step: int, metrics: Mapping[str, float]
   ) -> None:
     """Shows and writes the metrics of a step."""
-    self._progress.stepped(step, metrics)
+    self._progress.stepped(candidate, step, metrics)
     self._scalars.write(f'trials/{candidate.id:06d}', step, metrics)
+
+  def trouble(self, candidate: Candidate | None, message: str) -> None:
+    """Prints it."""
+    of = f'trial {candidate.id + 1}: ' if candidate else ''
+    self._progress.say(f'{of}{message}; tried again')
+
+  def evaluated(self, candidate: Candidate) -> None:
+    """Takes away its bar."""
+    self._progress.evaluated(candidate)
 
   def finished(self, trial: Trial) -> None:
     """Records a trial; on return it is on disk."""

@@ -11,10 +11,16 @@ from layernas.errors import UserError
 from layernas.file_store import file_store
 
 # A search may be resumed with other values of these: they only say when to stop
-# and how often to save or print or when to compile.
+# and how often to save or print, when to compile and where to train.
 _FREE_FIELDS = (
     'budget.',
     'compile_ahead',
+    'executor.name',
+    'executor.workers',
+    'executor.retries',
+    'executor.timeout',
+    'executor.address',
+    'executor.memory',
     'training.checkpoint_every_steps',
     'final.checkpoint_every_steps',
 )

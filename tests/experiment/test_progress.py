@@ -61,10 +61,14 @@ def test_terminal_shows_bound_best_and_candidate() -> None:
   search = searched()
   console = Console(file=io.StringIO(), force_terminal=True, width=150)
   with SearchProgress(search, steps=7, console=console) as progress:
-    progress.began(search.trials[0].candidate)
-    progress.stepped(5, {'train_loss': 1.25})
+    first, second = (search.trials[place].candidate for place in (0, 1))
+    progress.began(first, '')
+    progress.began(second, '3')
+    progress.stepped(first, 5, {'train_loss': 1.25})
     progress.finished(search.best)
+    progress.evaluated(search.trials[2].candidate)
   text = console.file.getvalue()
   assert f'{len(search.trials)}/12' in text
   assert 'best 3.0000' in text
   assert '5/7' in text
+  assert 'candidate 1 on 3' in text

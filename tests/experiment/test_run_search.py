@@ -89,11 +89,15 @@ def test_what_cannot_be_compiled_is_a_failed_trial(
     return compile_programs(config, network, *rest)
 
   monkeypatch.setattr(evaluator, 'compile_programs', compile_some)
-  config = _config(**{'budget.trials': 3, 'compile_ahead': ahead})
+  config = _config(**{
+      'budget.trials': 3, 'compile_ahead': ahead, 'executor.retries': 1
+  })
   result = run_search(config, tmp_path)
   assert result['trials'] == {'ok': 2, 'failed': 1}
   lines = (tmp_path / 'trials.jsonl').read_text().splitlines()
-  assert json.loads(lines[1])['message'] == 'RuntimeError: too wide'
+  assert json.loads(lines[1])['message'] == (
+      'RuntimeError: too wide (2 attempts)'
+  )
   assert 'compile_some' in (tmp_path / 'failures' / '000001.txt').read_text()
 
 
@@ -176,7 +180,7 @@ def test_failing_candidates_are_trials(
     return TrainResult({'accuracy': 0.1 + call / 100}, 10, 1.0)
 
   monkeypatch.setattr(evaluator, 'train_and_evaluate', sometimes)
-  result = run_search(_config(), tmp_path)
+  result = run_search(_config(**{'executor.retries': 0}), tmp_path)
   assert result['trials']['failed'] == 1
   assert result['trials']['nan'] == 1
   assert result['winner'] is not None
@@ -195,7 +199,7 @@ def test_failures_in_a_row_end_the_search(
   monkeypatch.setattr(evaluator, 'train_and_evaluate', broken)
   result = run_search(_config(**{'budget.failures': 2}), tmp_path)
   assert result['stop_reason'] == (
-      '2 trials in a row failed, the first: RuntimeError: always'
+      '2 trials in a row failed, the first: RuntimeError: always (3 attempts)'
   )
   assert result['winner'] is None
 

@@ -5,6 +5,7 @@ import pathlib
 
 import pytest
 
+from layernas.executors.settings import ExecutorSettings
 from layernas.experiment.report import search_result
 from layernas.experiment.search_record import NoRecord
 from layernas.experiment.search_record import SearchRecord
@@ -20,12 +21,14 @@ def _play(record: NoRecord, opened: bool) -> None:
   search = make_search(config, make_problem(config, tiny.space(), 16, 10))
   with record:
     if opened:
-      assert record.open(config) == []
+      assert record.open(config, ExecutorSettings()) == []
     record.begin(search, steps=3)
     while candidates := search.ask():
-      record.began(candidates[0])
+      record.began(candidates[0], '')
       metrics = {'train_loss': 1.0, 'train_accuracy': 0.5}
       record.stepped(candidates[0], 3, metrics)
+      record.trouble(candidates[0], 'lost')
+      record.evaluated(candidates[0])
       search.tell(candidates[0].id, Evaluation(candidates[0].id / 10, 1.0))
       record.finished(search.trials[-1])
       record.timed(candidates[0], {'compile': 1.0, 'train': 3.0})
@@ -36,10 +39,14 @@ def test_trials_are_there_when_it_is_opened_again(
 ) -> None:
   _play(SearchRecord(tmp_path), opened=True)
   lines = (tmp_path / 'trials.jsonl').read_text().splitlines()
-  assert f'trial {len(lines)}/' in capsys.readouterr().out
+  printed = capsys.readouterr().out
+  assert f'trial {len(lines)}/' in printed
+  assert 'trial 1: lost; tried again' in printed
   assert (tmp_path / 'tables.json').exists()
   with SearchRecord(tmp_path) as again:
-    assert again.open(tiny.get_config()) == list(map(json.loads, lines))
+    assert again.open(
+        tiny.get_config(), ExecutorSettings()
+    ) == list(map(json.loads, lines))
 
 
 def test_finishing_tells_where_the_time_went(
@@ -49,7 +56,7 @@ def test_finishing_tells_where_the_time_went(
   search = make_search(config, make_problem(config, tiny.space(), 16, 10))
   result = search_result(search, tiny.space(), config, 16, 10)
   with SearchRecord(tmp_path) as record:
-    record.open(config)
+    record.open(config, ExecutorSettings())
     record.begin(search, steps=3)
     for candidate in search.ask(2):
       record.timed(candidate, {'compile': 1.0, 'train': 3.0})

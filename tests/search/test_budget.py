@@ -21,7 +21,10 @@ def test_no_limits():
     (Budget(seconds=1500.5), (9, 1500.5, 0), 'budget of 1,500.5 seconds spent'),
     (Budget(failures=2), (9, 0, 1), ''),
     (Budget(failures=2), (9, 0, 2), '2 trials in a row failed'),
-    (Budget(failures=2), (9, 0, 2, 'a'), '2 trials in a row failed, the first: a'),
+    (
+        Budget(failures=2), (9, 0, 2, 'a'),
+        '2 trials in a row failed, the first: a',
+    ),
 ])
 def test_a_limit_is_reached_exactly(budget, spent, reason):
   assert budget.spent(*spent) == reason

@@ -1,0 +1,1 @@
+"""Where candidates are evaluated: here, in worker processes, on a cluster."""

@@ -1,0 +1,172 @@
+"""Room for workers on this machine: its accelerators or its cores."""
+
+import json
+import os
+import pathlib
+import selectors
+import subprocess
+import sys
+from collections.abc import Mapping
+from collections.abc import Sequence
+from typing import Any
+
+from layernas.errors import UserError
+from layernas.executors.connection import Place
+from layernas.executors.local_process import LocalProcess
+from layernas.executors.settings import ExecutorSettings
+
+_MOST_ON_CPU = 8
+"""Workers on CPU where the config names no number: each has its own copy of the
+data and of XLA."""
+
+_COUNT = (
+    'import jax, json;'
+    ' print(json.dumps([jax.default_backend(), jax.local_device_count()]))'
+)
+
+_TPU_BOUNDS = {1: '1,1,1', 2: '1,2,1', 4: '2,2,1'}
+"""Chips of a process -> how they lie, as libtpu wants to hear it."""
+
+
+class LocalPlace(Place):
+  """Worker processes of this machine, each with devices of its own.
+
+  By the name inline it is one process that has what this process has.
+  """
+
+  def __init__(
+      self, settings: ExecutorSettings, logs: pathlib.Path, evaluator: str,
+      evaluator_settings: Mapping[str, Any],
+  ):
+    """Looks for devices; starts nothing.
+
+    Args:
+      settings: workers, devices and threads.
+      logs: directory for what workers print.
+      evaluator: module:function that makes what evaluates.
+      evaluator_settings: JSON types, for that function.
+
+    Raises:
+      UserError: there are too few devices.
+    """
+    self._logs = logs
+    self._evaluator = evaluator, evaluator_settings
+    self._environments = (
+        [_whole(settings)] if settings.name == 'inline' else
+        environments(settings, *local_devices())
+    )
+
+  def wanted(self) -> int:
+    """As many as there are devices or cores for, unless the config says."""
+    return len(self._environments)
+
+  def start(self, index: int) -> LocalProcess:
+    """Starts a process with the devices of its place."""
+    return LocalProcess(
+        str(index), self._environments[index], self._logs / f'{index}.log',
+        *self._evaluator,
+    )
+
+  def wait(
+      self, connections: Sequence[LocalProcess], seconds: float
+  ) -> None:
+    """Waits until one has sent something or ended."""
+    with selectors.DefaultSelector() as selector:
+      for connection in connections:
+        selector.register(connection, selectors.EVENT_READ)
+      selector.select(seconds)
+
+
+def local_devices() -> tuple[str, int]:
+  """Backend and number of devices of this machine.
+
+  Another process looks: one that has looked for itself keeps the devices.
+
+  Raises:
+    UserError: JAX does not find any.
+  """
+  done = subprocess.run(
+      [sys.executable, '-c', _COUNT], capture_output=True, text=True,
+      check=False,
+  )
+  if done.returncode:
+    last = done.stderr.strip().rpartition('\n')[2]
+    raise UserError(f'devices: {last}; allowed is a machine on which JAX runs')
+  backend, count = json.loads(done.stdout.splitlines()[-1])
+  return backend, count
+
+
+def environments(
+    settings: ExecutorSettings, backend: str, count: int
+) -> list[dict[str, str]]:
+  """Variables of every worker.
+
+  Args:
+    settings: workers, devices of each, threads.
+    backend: as JAX names it.
+    count: devices of this machine.
+
+  Returns:
+    One mapping for each worker.
+
+  Raises:
+    UserError: there are too few devices.
+  """
+  if backend == 'cpu':
+    workers = settings.workers or min(_cores(), _MOST_ON_CPU)
+    return [_cpu(settings)] * workers
+  each = settings.devices
+  workers = settings.workers or count // each
+  if not 1 <= workers * each <= count:
+    raise UserError(
+        f'executor.devices: {each} for each of {max(workers, 1)} workers:'
+        f' allowed are {count} {backend} devices in all'
+    )
+  place = {'gpu': _gpu, 'tpu': _tpu}.get(backend)
+  if place is None:
+    raise UserError(
+        f'executor.name: {settings.name!r} on {backend}: allowed is inline'
+    )
+  return [place(index, each) for index in range(workers)]
+
+
+def _whole(settings: ExecutorSettings) -> dict[str, str]:
+  return {'NPROC': str(settings.threads)} if settings.threads else {}
+
+
+def _cores() -> int:
+  return len(os.sched_getaffinity(0))
+
+
+def _cpu(settings: ExecutorSettings) -> dict[str, str]:
+  return {
+      'JAX_PLATFORMS': 'cpu',
+      'JAX_NUM_CPU_DEVICES': str(settings.devices),
+      # Threads of XLA, whose number decides how sums are rounded.
+      'NPROC': str(settings.threads or 1),
+      # NumPy's, which would all wait for the same cores.
+      'OPENBLAS_NUM_THREADS': '1',
+  }
+
+
+def _gpu(index: int, each: int) -> dict[str, str]:
+  shown = os.environ.get('CUDA_VISIBLE_DEVICES')
+  names = shown.split(',') if shown else list(map(str, range(1024)))
+  return {
+      'CUDA_VISIBLE_DEVICES': ','.join(
+          names[index * each:(index + 1) * each]
+      ),
+  }
+
+
+def _tpu(index: int, each: int) -> dict[str, str]:
+  if each not in _TPU_BOUNDS:
+    raise UserError(
+        f'executor.devices: {each}: on TPU allowed are {list(_TPU_BOUNDS)}'
+    )
+  chips = range(index * each, (index + 1) * each)
+  return {
+      'TPU_VISIBLE_DEVICES': ','.join(map(str, chips)),
+      'TPU_CHIPS_PER_PROCESS_BOUNDS': _TPU_BOUNDS[each],
+      'TPU_PROCESS_BOUNDS': '1,1,1',
+  }

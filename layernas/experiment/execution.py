@@ -1,0 +1,118 @@
+"""Makes the executor that a config names."""
+
+import dataclasses
+import os
+import pathlib
+import tempfile
+from collections.abc import Callable
+from typing import Any
+
+import jax
+from etils import epath
+
+from layernas.errors import UserError
+from layernas.executors.choice import choose
+from layernas.executors.executor import Evaluator
+from layernas.executors.executor import Executor
+from layernas.executors.executor import Listener
+from layernas.executors.inline import Inline
+from layernas.executors.local_place import LocalPlace
+from layernas.executors.pool import WorkerPool
+from layernas.executors.settings import ExecutorSettings
+from layernas.executors.settings import executor_settings
+from layernas.experiment.evaluator import WORKER_EVALUATOR
+from layernas.experiment.workdir import read_json
+
+CHOICE = 'executor.json'
+"""File of a workdir: the executor that was taken."""
+
+
+def chosen_settings(config: Any, workdir: epath.PathLike) -> ExecutorSettings:
+  """The executor of a run; the name auto becomes what is measured to be faster.
+
+  Args:
+    config: of the run.
+    workdir: of the run; where it was measured for it before, that counts.
+
+  Returns:
+    Settings of another name than auto.
+
+  Raises:
+    UserError: a field is wrong, or nothing can be measured.
+  """
+  settings = executor_settings(config.executor)
+  if settings.name != 'auto':
+    return settings
+  path = epath.Path(workdir) / CHOICE
+  if path.exists():
+    name = read_json(path)['name']
+  else:
+    with tempfile.TemporaryDirectory() as directory:
+      choice = choose(settings, lambda one: LocalPlace(
+          one, pathlib.Path(directory), WORKER_EVALUATOR,
+          {'config': config.to_dict(), 'workdir': directory},
+      ))
+    print(choice, flush=True)
+    name = choice.name
+  timeout = 0.0 if name == 'inline' else settings.timeout
+  return dataclasses.replace(settings, name=name, timeout=timeout)
+
+
+def prepare_process(settings: ExecutorSettings) -> None:
+  """Sets up JAX in this process; before it looks for devices.
+
+  Args:
+    settings: of the executor.
+
+  Raises:
+    UserError: several processes run the search, and workers are to train.
+  """
+  if settings.name == 'inline':
+    if settings.threads:
+      os.environ['NPROC'] = str(settings.threads)
+    return
+  if jax.distributed.is_initialized():
+    raise UserError(
+        f'executor.name: {settings.name!r}: with --coordinator allowed is'
+        " 'inline': all processes train one candidate together"
+    )
+  # The devices are the workers'.
+  jax.config.update('jax_platforms', 'cpu')
+
+
+def make_executor(
+    config: Any, settings: ExecutorSettings, workdir: epath.PathLike,
+    listener: Listener, evaluator: Callable[[], Evaluator],
+    check: Callable[[], None],
+) -> Executor:
+  """The executor of a search; a context.
+
+  Args:
+    config: of the run.
+    settings: its section `executor`.
+    workdir: of the run.
+    listener: hears what goes on.
+    evaluator: makes what evaluates in this process.
+    check: raises Preempted where the search is to end.
+
+  Returns:
+    The executor; no worker runs yet.
+
+  Raises:
+    UserError: there is no room for the workers.
+  """
+  if settings.name == 'inline':
+    retries = settings.retries if jax.process_count() == 1 else 0
+    return Inline(evaluator, listener, retries)
+  place = LocalPlace(settings, _logs(workdir), WORKER_EVALUATOR, {
+      'config': config.to_dict(), 'workdir': os.fspath(workdir),
+  })
+  return WorkerPool(place, settings, listener, check)
+
+
+def _logs(workdir: epath.PathLike) -> pathlib.Path:
+  """Where workers' logs go: they are appended to, on a disk."""
+  path = os.fspath(workdir)
+  if '://' in path:
+    return pathlib.Path(tempfile.mkdtemp(prefix='layernas-workers-'))
+  return pathlib.Path(path).absolute() / 'workers'

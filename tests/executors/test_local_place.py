@@ -1,0 +1,61 @@
+"""Every worker gets devices of its own."""
+
+import pytest
+
+from layernas.errors import UserError
+from layernas.executors import local_place
+from layernas.executors.settings import ExecutorSettings
+
+
+def environments(backend, count, **fields):
+  settings = ExecutorSettings('processes', **fields)
+  return local_place.environments(settings, backend, count)
+
+
+def test_a_worker_on_cpu_has_one_thread_unless_the_config_says(monkeypatch):
+  monkeypatch.setattr(local_place, '_cores', lambda: 3)
+  assert [one['NPROC'] for one in environments('cpu', 1)] == ['1'] * 3
+  two = environments('cpu', 8, workers=2, threads=4, devices=2)
+  assert [one['NPROC'] for one in two] == ['4', '4']
+  assert [one['JAX_NUM_CPU_DEVICES'] for one in two] == ['2', '2']
+
+
+def test_not_more_than_eight_workers_on_cpu_unasked(monkeypatch):
+  monkeypatch.setattr(local_place, '_cores', lambda: 64)
+  assert len(environments('cpu', 1)) == 8
+  assert len(environments('cpu', 1, workers=20)) == 20
+
+
+def test_gpus_are_divided(monkeypatch):
+  monkeypatch.delenv('CUDA_VISIBLE_DEVICES', raising=False)
+  shown = [one['CUDA_VISIBLE_DEVICES'] for one in environments('gpu', 3)]
+  assert shown == ['0', '1', '2']
+  monkeypatch.setenv('CUDA_VISIBLE_DEVICES', '4,5,6,7')
+  pairs = environments('gpu', 4, devices=2)
+  assert [one['CUDA_VISIBLE_DEVICES'] for one in pairs] == ['4,5', '6,7']
+
+
+def test_chips_are_divided():
+  pairs = environments('tpu', 4, devices=2)
+  assert [one['TPU_VISIBLE_DEVICES'] for one in pairs] == ['0,1', '2,3']
+  assert {one['TPU_CHIPS_PER_PROCESS_BOUNDS'] for one in pairs} == {'1,2,1'}
+
+
+@pytest.mark.parametrize(('backend', 'count', 'fields'), [
+    ('gpu', 4, {'workers': 5}), ('gpu', 4, {'devices': 8}),
+    ('gpu', 4, {'workers': 3, 'devices': 2}), ('tpu', 8, {'devices': 3}),
+    ('metal', 1, {}),
+])
+def test_what_there_is_no_room_for_is_refused(backend, count, fields):
+  with pytest.raises(UserError, match=r'executor\.\w+: .*allowed'):
+    environments(backend, count, **fields)
+
+
+def test_another_process_looks_for_devices():
+  assert local_place.local_devices() == ('cpu', 1)
+
+
+def test_where_jax_does_not_start_the_error_says_why(monkeypatch):
+  monkeypatch.setenv('JAX_PLATFORMS', 'abacus')
+  with pytest.raises(UserError, match=r'devices: .*abacus.*allowed'):
+    local_place.local_devices()

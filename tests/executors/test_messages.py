@@ -1,0 +1,42 @@
+"""What goes through a pipe comes out the same."""
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from layernas.executors import messages
+from layernas.executors.executor import Evaluated
+from layernas.search import Candidate
+from layernas.search import Evaluation
+from layernas.search import Status
+
+_CANDIDATES = st.builds(
+    Candidate, st.integers(0, 10**6), st.integers(0, 99),
+    st.lists(st.integers(0, 30), min_size=1).map(tuple),
+    st.integers(0, 10**12) | st.floats(0, 1e12), st.integers(0, 2**31 - 1),
+)
+_EVALUATIONS = st.builds(
+    Evaluation, st.floats(-1e6, 1e6), st.floats(0, 1e6),
+    st.sampled_from(Status), st.text(),
+    st.dictionaries(st.text(), st.floats(-1e6, 1e6)),
+)
+
+
+@given(_CANDIDATES, _EVALUATIONS, st.booleans())
+def test_a_line_holds_a_result(candidate, evaluation, retriable):
+  evaluated = Evaluated(evaluation, {'train': 0.1}, retriable)
+  line = messages.encode(
+      'done', **messages.evaluated_to_json(candidate, evaluated)
+  )
+  assert line.count(b'\n') == 1
+  message = messages.decode(line)
+  assert message['kind'] == 'done'
+  assert messages.evaluated_from_json(message) == evaluated
+
+
+@given(_CANDIDATES)
+def test_a_line_holds_a_candidate(candidate):
+  line = messages.encode(
+      'train', candidate=messages.candidate_to_json(candidate)
+  )
+  values = messages.decode(line)['candidate']
+  assert messages.candidate_from_json(values) == candidate

@@ -1,0 +1,86 @@
+"""A worker by its pipes."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+from layernas.executors import messages
+from layernas.search import Candidate
+from tests.executors import evaluators
+
+ONE = Candidate(3, 1, (2, 3), 1, 0)
+
+
+def talk(*lines, timeout=30):
+  """Sends lines, ends the input, returns the messages of the worker."""
+  done = subprocess.run(
+      [sys.executable, '-m', 'layernas.executors.worker'],
+      input=b''.join(lines), capture_output=True, timeout=timeout, check=False,
+  )
+  return list(map(json.loads, done.stdout.splitlines())), done
+
+
+def settings(**values):
+  return messages.encode(
+      'settings', evaluator=evaluators.NAME, settings=values
+  )
+
+
+def test_it_ends_where_its_input_does():
+  said, done = talk(settings())
+  assert done.returncode == 0
+  assert [one['kind'] for one in said] in ([], ['ready'])
+
+
+def test_what_is_wrong_for_all_is_told():
+  said, done = talk(messages.encode(
+      'settings', evaluator='tests.executors.test_worker:refuses', settings={}
+  ))
+  assert [one['kind'] for one in said] == ['error']
+  assert said[0]['message'] == 'field x: allowed is y'
+  assert done.returncode == 2
+
+
+def refuses(settings, report):
+  from layernas.errors import UserError
+
+  raise UserError('field x: allowed is y')
+
+
+@pytest.fixture(name='worker')
+def _worker():
+  process = subprocess.Popen(
+      [sys.executable, '-m', 'layernas.executors.worker'],
+      stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=0,
+  )
+  process.stdin.write(settings())
+  yield process
+  process.kill()
+  process.communicate()
+
+
+def told(process, kind):
+  """The next message of a kind."""
+  while True:
+    message = json.loads(process.stdout.readline())
+    if message['kind'] == kind:
+      return message
+
+
+def test_it_answers(worker):
+  worker.stdin.write(
+      messages.encode('train', candidate=messages.candidate_to_json(ONE))
+  )
+  assert told(worker, 'ready')['pid'] == worker.pid
+  assert told(worker, 'step')['id'] == 3
+  evaluated = messages.evaluated_from_json(told(worker, 'done'))
+  assert evaluated.evaluation.reward == 0.5
+
+
+def test_sigterm_ends_it_when_it_has_nothing_to_do(worker):
+  told(worker, 'ready')
+  worker.terminate()
+  assert told(worker, 'preempted')['message'] == 'nothing was under way'
+  assert worker.wait(30) == 0
