@@ -9,10 +9,10 @@ from layernas.search.sweep import PassSettings
 from tests.search import problems
 
 
-def _opened(tables, leading, name='sweep', **settings):
+def _opened(tables, leading, name='sweep', order='forward', **settings):
+  settings = PassSettings(TableSettings(**settings), order=order)
   search = Search(
-      problems.make_problem(tables),
-      make_schedule(name, PassSettings(TableSettings(**settings))),
+      problems.make_problem(tables), make_schedule(name, settings)
   )
   ahead = NextLayer(search, leading)
   asked = search.ask(100)
@@ -71,6 +71,25 @@ def test_the_next_pass_is_followed():
   # The second pass begins at (2, 2): (0, 2), (1, 2) and (2, 2) are known, and
   # so are the children of all of them.
   assert seen == [[(0, 1), (0, 2), (1, 1), (1, 2), (2, 1), (2, 2)], []]
+
+
+def test_a_pass_in_another_order_and_with_known_networks():
+  search, ahead, asked = _opened(
+      [[1, 2], [0, 20], [0, 300]], False, 'recentred', 'alternating', buckets=1
+  )
+  seen = []
+  while asked and len(seen) < 4:
+    for candidate in asked:
+      _tell(search, ahead, candidate, sum(candidate.architecture))
+    seen.append((asked[-1].architecture, list(ahead.choices())))
+    if asked := search.ask(100):
+      ahead.opened()
+  # The second pass, from the last layer, begins at (1, 1, 1) and knows all of
+  # its first layer. Its second one has a known network beside (1, 0, 1).
+  assert seen == [
+      ((1, 0, 0), [(1, 1, 0)]), ((1, 1, 0), [(1, 1, 1)]), ((1, 1, 1), []),
+      ((1, 0, 1), [(0, 1, 1)]),
+  ]
 
 
 def test_the_search_does_not_notice():

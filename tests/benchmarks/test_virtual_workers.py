@@ -125,6 +125,20 @@ def test_workers_leave_trainings_that_turn_out_to_be_for_nothing():
   assert _add_up(timeline)
 
 
+def test_a_training_that_was_left_ends_unnoticed():
+  # (0, 1) and (1, 1) begin at 1. At 4 the latter is left, for (2, 1); the
+  # former is asked for and ends at 10, when the latter would have ended.
+  times = {(0, 0): 1, (1, 0): 1, (2, 0): 4, (0, 1): 9, (1, 1): 9, (2, 1): 2}
+  rewards = {(1, 0): 1, (2, 0): 2}
+  search = _search([0, 9, 9], [0, 20], buckets=2)
+  timeline = VirtualWorkers(
+      search, lambda one: Task(times[one], rewards.get(one, 0)), 3,
+      ahead=NextLayer(search, leading=True),
+  ).run()
+  assert (timeline.makespan, timeline.wasted) == (10, 3)
+  assert _add_up(timeline)
+
+
 def test_trainings_ahead_that_the_budget_refuses_are_for_nothing():
   search = _two_layers()
   search.budget = Budget(trials=2)
