@@ -3,12 +3,12 @@
   PYTHONPATH=. OPENBLAS_NUM_THREADS=1 python benchmarks/workers.py
 
 Real searches on a virtual clock (benchmarks/virtual_workers.py): nothing is
-trained, and nothing depends on the machine. A training takes the time of
-benchmarks/workers_cases.py, in units of the default network's. What idle
-workers do ahead of the next layer (benchmarks/next_layer.py): `none` lets them
-idle, `certain` trains children of what is certain to be kept, `leading` also
-children of what is best so far. Writes workers.json and workers.png, and prints
-the tables of docs/scale.md.
+trained, and nothing but model_guided's linear algebra depends on the machine. A
+training takes the time of benchmarks/workers_cases.py, in units of the default
+network's. What idle workers do ahead of the next layer
+(benchmarks/next_layer.py): `none` lets them idle, `certain` trains children of
+what is certain to be kept, `leading` also children of what is best so far.
+Writes workers.json and workers.png, and prints the tables of docs/scale.md.
 """
 
 import dataclasses
