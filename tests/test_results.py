@@ -9,6 +9,10 @@ import statistics
 
 import pytest
 
+from benchmarks.workers_cases import CASES
+from benchmarks.workers_cases import Times
+from benchmarks.workers_report import tables
+from benchmarks.workers_runs import case_runs
 from layernas.study.audit_report import audit_markdown
 from layernas.study.markdown import table_text
 from layernas.study.run import Key
@@ -196,6 +200,32 @@ def test_overhead_in_the_docs_is_the_stored_one():
   for name, seconds in stored['load_seconds'].items():
     assert f'| {name} | {seconds:.3f} |' in text_of('docs/benchmarks.md')
     assert seconds < 0.3
+
+
+def test_simulated_workers_in_the_docs_are_the_stored_ones():
+  stored = json.loads((RESULTS / 'workers' / 'workers.json').read_text())
+  assert list(stored['cases']) == list(CASES)
+  assert Times(**stored['times']) == Times()
+  for table in tables(stored):
+    assert f'\n\n{table}\n\n' in text_of('docs/scale.md')
+
+
+@pytest.mark.parametrize('name', [
+    'imagenet_v3_small_60m: sweep, H = 5',
+    'imagenet_v3_large_220m: sweep, H = 5, workers lost',
+    'imagenet_v3_large_220m: interleaved, 8 x 8',
+])
+def test_simulated_workers_come_again(name):
+  stored = json.loads((RESULTS / 'workers' / 'workers.json').read_text())
+  case = stored['cases'][name]
+  again = case_runs(CASES[name], Times(), [1, 16, 256])
+  assert again['candidates'] == case['candidates']
+  for overlap, runs in again['runs'].items():
+    for workers, run in runs.items():
+      idle = run.pop('idle_by_layer', {})
+      kept = dict(case['runs'][overlap][workers])
+      assert idle == pytest.approx(kept.pop('idle_by_layer', {}), abs=2e-4)
+      assert run == pytest.approx(kept, abs=2e-4)
 
 
 @pytest.mark.parametrize('document', [
