@@ -41,6 +41,11 @@ class Connection(abc.ABC):
 class Place(abc.ABC):
   """Where workers run."""
 
+  @property
+  def page(self) -> str:
+    """Address of a page that shows the place; '' where there is none."""
+    return ''
+
   @abc.abstractmethod
   def wanted(self) -> int:
     """How many workers there is room for now."""

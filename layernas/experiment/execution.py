@@ -12,6 +12,7 @@ from etils import epath
 
 from layernas.errors import UserError
 from layernas.executors.choice import choose
+from layernas.executors.connection import Place
 from layernas.executors.executor import Evaluator
 from layernas.executors.executor import Executor
 from layernas.executors.executor import Listener
@@ -104,15 +105,39 @@ def make_executor(
   if settings.name == 'inline':
     retries = settings.retries if jax.process_count() == 1 else 0
     return Inline(evaluator, listener, retries)
-  place = LocalPlace(settings, _logs(workdir), WORKER_EVALUATOR, {
-      'config': config.to_dict(), 'workdir': os.fspath(workdir),
-  })
+  evaluator_settings = {
+      'config': config.to_dict(), 'workdir': _absolute(workdir),
+  }
+  if settings.name == 'ray':
+    place = _ray_place()(settings, WORKER_EVALUATOR, evaluator_settings)
+  else:
+    place = LocalPlace(
+        settings, _logs(workdir), WORKER_EVALUATOR, evaluator_settings
+    )
   return WorkerPool(place, settings, listener, check)
+
+
+def _ray_place() -> Callable[..., Place]:
+  """Ray is large and optional: only those who use it import it."""
+  try:
+    from layernas.executors.ray_place import RayPlace  # noqa: PLC0415
+  except ImportError as error:
+    raise UserError(
+        f"executor.name: 'ray': {error}; allowed where Ray is installed: pip"
+        " install 'layernas[ray]'"
+    ) from error
+  return RayPlace
+
+
+def _absolute(workdir: epath.PathLike) -> str:
+  """A path that other processes understand, in whatever directory they run."""
+  path = os.fspath(workdir)
+  return path if '://' in path else os.path.abspath(path)
 
 
 def _logs(workdir: epath.PathLike) -> pathlib.Path:
   """Where workers' logs go: they are appended to, on a disk."""
-  path = os.fspath(workdir)
+  path = _absolute(workdir)
   if '://' in path:
     return pathlib.Path(tempfile.mkdtemp(prefix='layernas-workers-'))
-  return pathlib.Path(path).absolute() / 'workers'
+  return pathlib.Path(path) / 'workers'

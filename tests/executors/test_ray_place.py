@@ -1,0 +1,100 @@
+"""Workers on a real cluster of a head and two nodes of one core each."""
+
+import pytest
+
+from layernas.errors import UserError
+from layernas.executors.pool import WorkerPool
+from layernas.executors.settings import ExecutorSettings
+from layernas.search import Candidate
+from tests.executors import evaluators
+from tests.executors.evaluators import Heard
+
+ray = pytest.importorskip('ray')
+ray_place = pytest.importorskip('layernas.executors.ray_place')
+
+CANDIDATES = [Candidate(number, 1, (number, 1), 1, 0) for number in range(6)]
+REWARDS = {one.id: sum(one.architecture) / 10 for one in CANDIDATES}
+
+
+@pytest.fixture(scope='module', name='cluster')
+def _cluster():
+  with pytest.MonkeyPatch.context() as patch:
+    # A lost node is noticed in a second instead of half a minute.
+    patch.setenv('RAY_health_check_period_ms', '200')
+    patch.setenv('RAY_health_check_timeout_ms', '500')
+    patch.setenv('RAY_health_check_failure_threshold', '3')
+    from ray.cluster_utils import Cluster
+
+    cluster = Cluster(True, head_node_args={
+        'num_cpus': 0, 'include_dashboard': False,
+    })
+    nodes = [cluster.add_node(num_cpus=1) for _ in range(2)]
+    yield cluster, nodes
+    ray.shutdown()
+    cluster.shutdown()
+
+
+def place(cluster, tmp_path, settings=None, **values):
+  settings = settings or ExecutorSettings('ray', address=cluster.address)
+  values['markers'] = str(tmp_path)
+  return ray_place.RayPlace(settings, evaluators.NAME, values), settings
+
+
+def results(pool, before=lambda: None):
+  with pool:
+    for candidate in CANDIDATES:
+      pool.submit(candidate)
+    found = []
+    for number in range(len(CANDIDATES)):
+      if number == 1:
+        before()
+      found.append(pool.next_result())
+  return {one.candidate.id: one.evaluation.reward for one in found}
+
+
+def test_there_is_a_worker_for_every_core(cluster, tmp_path):
+  room, settings = place(
+      cluster[0], tmp_path, seconds={str(one.id): 0.5 for one in CANDIDATES}
+  )
+  assert room.wanted() == 2
+  heard = Heard()
+  assert results(WorkerPool(room, settings, heard, lambda: None)) == REWARDS
+  assert {line[1] for line in heard.of('began')} == {'0', '1'}
+
+
+def test_faults_are_healed(cluster, tmp_path):
+  faults = {'0': ['kill'], '2': ['preempt'], '3': ['fail', 'leave']}
+  room, settings = place(cluster[0], tmp_path, faults=faults)
+  heard = Heard()
+  assert results(WorkerPool(room, settings, heard, lambda: None)) == REWARDS
+  assert len(heard.of('trouble')) == 4
+
+
+def test_no_room_is_an_error(cluster, tmp_path):
+  settings = ExecutorSettings('ray', address=cluster[0].address, threads=3)
+  with pytest.raises(UserError, match=r"'ray': no node has room .*allowed"):
+    place(cluster[0], tmp_path, settings)
+
+
+def test_a_node_leaves_and_another_one_joins(cluster, tmp_path):
+  cluster, nodes = cluster
+  room, settings = place(
+      cluster, tmp_path, seconds={str(one.id): 0.5 for one in CANDIDATES}
+  )
+  heard = Heard()
+  pool = WorkerPool(room, settings, heard, lambda: None)
+  found = results(pool, lambda: cluster.remove_node(nodes.pop()))
+  assert found == REWARDS
+  assert any('lost with its node' in line[1] for line in heard.of('trouble'))
+  nodes.append(cluster.add_node(num_cpus=1))
+  cluster.wait_for_nodes()
+  room, settings = place(cluster, tmp_path)
+  assert room.wanted() == 2
+  room.close()
+
+
+def test_an_address_where_nothing_is_is_an_error(cluster, tmp_path):
+  del cluster
+  ray.shutdown()
+  with pytest.raises(UserError, match=r"executor\.address: 'localhost:1': .*allowed"):
+    place(None, tmp_path, ExecutorSettings('ray', address='localhost:1'))
