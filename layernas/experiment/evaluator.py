@@ -17,8 +17,10 @@ from layernas.networks.space import NetworkSpace
 from layernas.search import Candidate
 from layernas.search import Evaluation
 from layernas.search import Status
+from layernas.search.early_stop import stopped
 from layernas.search.space import Architecture
 from layernas.training import hosts
+from layernas.training.early_evaluation import EarlyEvaluation
 from layernas.training.programs import Programs
 from layernas.training.programs import compile_programs
 from layernas.training.train import NonFiniteLossError
@@ -44,7 +46,8 @@ class TrainingEvaluator:
     """Prepares for any number of candidates.
 
     Args:
-      config: with sections data, model and training, and `compile_ahead`.
+      config: with sections data, model, training and early_stop, and
+        `compile_ahead`.
       space: turns architectures into networks.
       dataset: to train and validate on.
       workdir: holds checkpoints of the candidate in training.
@@ -69,21 +72,39 @@ class TrainingEvaluator:
     self._ahead.prepare(architectures)
 
   def __call__(
-      self, candidate: Candidate, wall_time: WallTime | None = None
+      self, candidate: Candidate, wall_time: WallTime | None = None,
+      hopeless: Callable[[float], bool] | None = None,
   ) -> Evaluation:
     """Trains and validates; whatever goes wrong becomes the trial's status.
 
     Args:
       candidate: to train.
       wall_time: told where the time goes.
+      hopeless: takes the validation accuracy at the fraction of the steps that
+        the config names, if it names one; whether to stop there. None never
+        stops.
 
     Returns:
-      Its result.
+      Its result, with the early reward where there was one.
 
     Raises:
       UserError: the data, not the candidate, is at fault.
     """
     begun = time.monotonic()
+    # What fails behind its early point still has an early reward.
+    early_rewards: list[float] = []
+
+    def ends(accuracy: float) -> bool:
+      early_rewards.append(accuracy)
+      return hopeless is not None and hopeless(accuracy)
+
+    def failed(status: Status, message: str) -> Evaluation:
+      return Evaluation(
+          None, time.monotonic() - begun, status, message,
+          early_reward=early_rewards[-1] if early_rewards else None,
+      )
+
+    fraction = self._config.early_stop.fraction
     try:
       result = train_and_evaluate(
           self._config,
@@ -94,21 +115,23 @@ class TrainingEvaluator:
           report=lambda *logged: self._report(candidate, *logged),
           programs=lambda: self._ahead.programs(candidate.architecture),
           wall_time=wall_time,
+          early=EarlyEvaluation(fraction, ends) if fraction else None,
       )
     except NonFiniteLossError as error:
-      return Evaluation(
-          None, time.monotonic() - begun, Status.NAN, str(error)
-      )
+      return failed(Status.NAN, str(error))
     except UserError:
       raise
     except Exception as error:  # One bad candidate must not end the search.
       self._write_traceback(candidate)
       message = f'{type(error).__name__}: {error}'.splitlines()[0]
-      return Evaluation(
-          None, time.monotonic() - begun, Status.FAILED, message
-      )
+      return failed(Status.FAILED, message)
+    if result.stopped:
+      return stopped(Evaluation(
+          None, result.seconds, early_reward=result.early_accuracy
+      ))
     return Evaluation(
-        result.metrics['accuracy'], result.seconds, metrics=result.metrics
+        result.metrics['accuracy'], result.seconds, metrics=result.metrics,
+        early_reward=result.early_accuracy,
     )
 
   def clean(self, candidate: Candidate) -> None:

@@ -6,6 +6,7 @@ candidates and evaluations count, and it alone writes.
 
 import contextlib
 import dataclasses
+import functools
 from typing import Any
 
 from etils import epath
@@ -113,7 +114,10 @@ def _loop(
         config.compile_ahead,
     )])
     record.began(candidate)
-    trial = Trial(candidate, evaluator(candidate, wall_time))
+    trial = Trial(candidate, evaluator(
+        candidate, wall_time,
+        functools.partial(search.hopeless, candidate.id),
+    ))
     trial = trial_from_dict(hosts.told(trial.to_dict()))
     search.tell(candidate.id, trial.evaluation)
     with wall_time.spent_on('save'):

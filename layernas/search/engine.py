@@ -10,6 +10,8 @@ from collections.abc import Iterable
 
 from layernas.errors import UserError
 from layernas.search.budget import Budget
+from layernas.search.early_stop import EarlyStop
+from layernas.search.early_stop import stopped
 from layernas.search.problem import Problem
 from layernas.search.space import Architecture
 from layernas.search.space import architecture_id
@@ -35,6 +37,7 @@ class Search:
     seed: of the search; trials get seeds of their own from it.
     reuse: whether an architecture that is proposed again is answered by its
       earlier trial.
+    early_stop: when a candidate is hopeless; None where none ever is.
     trials: the finished ones in order of their ids.
     incumbent: the best reward in the target interval; the older one of equals.
     seconds: sum over `trials`.
@@ -44,7 +47,7 @@ class Search:
 
   def __init__(
       self, problem: Problem, strategy: Strategy, budget: Budget = Budget(),
-      seed: int = 0, reuse: bool = True,
+      seed: int = 0, reuse: bool = True, early_stop: EarlyStop | None = None,
   ):
     """Begins a search.
 
@@ -56,12 +59,14 @@ class Search:
       reuse: True trains each architecture once (the method's rule) unless a
         proposal asks for a repeat; False makes a trial of every proposal, as
         benchmarks charge repeated queries.
+      early_stop: None stops no candidate.
     """
     self.problem = problem
     self.strategy = strategy
     self.budget = budget
     self.seed = seed
     self.reuse = reuse
+    self.early_stop = early_stop
     self.trials: list[Trial] = []
     self.incumbent: Trial | None = None
     self.seconds = 0.0
@@ -149,6 +154,27 @@ class Search:
       if not known or not (one in self._ids or one in found):
         found.append(one)
     return found
+
+  def hopeless(self, trial_id: int, early_reward: float) -> bool:
+    """Whether a candidate may be stopped at its early point.
+
+    Changes nothing. One that is trained to its end all the same is recorded as
+    one that was stopped: answers depend on no timing.
+
+    Args:
+      trial_id: of a candidate that was asked and not yet told.
+      early_reward: its reward at the early point.
+
+    Returns:
+      True where it can neither enter its bucket nor become the incumbent as
+      far as early rewards tell; False as long as an earlier trial is not told.
+
+    Raises:
+      ValueError: no such candidate waits for a result.
+    """
+    if trial_id not in self._waiting:
+      raise ValueError(f'trial {trial_id} does not wait for a result')
+    return trial_id == len(self.trials) and self._next_is_hopeless(early_reward)
 
   def tell(self, trial_id: int, evaluation: Evaluation) -> None:
     """Takes the result of a candidate.
@@ -256,9 +282,14 @@ class Search:
     return candidate
 
   def _advance(self) -> None:
-    """Records told trials, then lets the strategy observe, both in order."""
+    """Records told trials in order; each is observed before the next."""
+    self._observe()
     while len(self.trials) in self._told:
       self._record(self._told.pop(len(self.trials)))
+      self._observe()
+
+  def _observe(self) -> None:
+    """Lets the strategy observe what is recorded, in order."""
     while self._observed < len(self._proposal_ids):
       trial_id = self._proposal_ids[self._observed]
       if trial_id >= len(self.trials):
@@ -268,10 +299,30 @@ class Search:
       )
       self._observed += 1
 
+  def _next_is_hopeless(self, early_reward: float | None) -> bool:
+    """Applies the rule to the next trial to be recorded.
+
+    All before it are recorded and observed: the next proposal to be observed
+    is the one that it was issued for.
+    """
+    if self.early_stop is None or early_reward is None:
+      return False
+    proposal = self._proposals[self._observed]
+    rivals = self.strategy.holders(proposal)
+    if rivals is None:
+      return False
+    rewards = [self.trials[rival].evaluation.early_reward for rival in rivals]
+    if proposal.cost in self.problem.target:
+      incumbent = self.incumbent
+      rewards.append(incumbent and incumbent.evaluation.early_reward)
+    return self.early_stop.hopeless(early_reward, rewards)
+
   def _record(self, trial: Trial) -> None:
+    if self._next_is_hopeless(trial.evaluation.early_reward):
+      trial = Trial(trial.candidate, stopped(trial.evaluation))
     self.trials.append(trial)
     self.seconds += trial.evaluation.seconds
-    self._failures_in_a_row = 0 if trial.ok else self._failures_in_a_row + 1
+    self._failures_in_a_row = self._failures_in_a_row + 1 if trial.failed else 0
     if not trial.ok or trial.candidate.cost not in self.problem.target:
       return
     if self.incumbent is None or (
