@@ -89,6 +89,14 @@ def get_config() -> ConfigDict:
   # for model_guided, which repeats by itself.
   search.finalists = 0.0
 
+  # Candidates that are hopeless early on are not trained to their end.
+  config.early_stop = early_stop = ConfigDict()
+  # Share of a candidate's steps at which it is evaluated early; 0 = off. Not
+  # for model_guided.
+  early_stop.fraction = 0.0
+  # Accuracy by which it must be worse there than all holders of its bucket.
+  early_stop.margin = 0.02
+
   config.budget = budget = ConfigDict()
   # Trials at most; 0 = no limit.
   budget.trials = 0

@@ -23,10 +23,12 @@ from layernas.networks.space import NetworkSpace
 from layernas.search import Candidate
 from layernas.search import Evaluation
 from layernas.search import Status
+from layernas.search.early_stop import stopped
 from layernas.search.space import Architecture
 from layernas.training import preemption
 from layernas.training.checks import check_batches
 from layernas.training.devices import enable_compilation_cache
+from layernas.training.early_evaluation import EarlyEvaluation
 from layernas.training.measured_rate import measured_rate
 from layernas.training.memory import keep_freed_memory
 from layernas.training.programs import Programs
@@ -60,7 +62,8 @@ class TrainingEvaluator:
     """Prepares for any number of candidates.
 
     Args:
-      config: with sections data, model and training, and `compile_ahead`.
+      config: with sections data, model, training and early_stop, and
+        `compile_ahead`.
       space: turns architectures into networks.
       dataset: to train and validate on.
       workdir: holds checkpoints of the candidates in training.
@@ -95,40 +98,53 @@ class TrainingEvaluator:
 
     Args:
       candidate: to train.
-      hopeless: not asked.
+      hopeless: takes the validation accuracy at the fraction of the steps that
+        the config names, if it names one, and says whether to stop; asked
+        again after every later step.
 
     Returns:
-      Its result.
+      Its result, with the early reward where there was one.
 
     Raises:
       UserError: the data, not the candidate, is at fault.
       Preempted: SIGTERM came; a checkpoint has been saved.
     """
-    del hopeless
     known = self._files.finished(candidate)
     if known is not None:
       return Evaluated(known)
     wall_time = WallTime()
     listening = preemption.listening if self._alone else contextlib.nullcontext
     with listening():
-      evaluation, retriable = self._evaluation(candidate, wall_time)
+      evaluation, retriable = self._evaluation(
+          candidate, wall_time, hopeless
+      )
     if evaluation.status is not Status.FAILED:
       with wall_time.spent_on('save'):
         self._files.finish(candidate, evaluation)
     return Evaluated(evaluation, wall_time.seconds(), retriable)
 
   def _evaluation(
-      self, candidate: Candidate, wall_time: WallTime
+      self, candidate: Candidate, wall_time: WallTime,
+      hopeless: Callable[[float], bool],
   ) -> tuple[Evaluation, bool]:
     """Result of a candidate, and whether another attempt may help."""
     begun = time.monotonic()
+    # What fails behind its early point still has an early reward.
+    early_rewards: list[float] = []
+
+    def ends(accuracy: float) -> bool:
+      early_rewards.append(accuracy)
+      return hopeless(accuracy)
 
     def failed(
         status: Status, message: str, retriable: bool = False
     ) -> tuple[Evaluation, bool]:
-      seconds = time.monotonic() - begun
-      return Evaluation(None, seconds, status, message), retriable
+      return Evaluation(
+          None, time.monotonic() - begun, status, message,
+          early_reward=early_rewards[-1] if early_rewards else None,
+      ), retriable
 
+    fraction = self._config.early_stop.fraction
     try:
       result = train_and_evaluate(
           self._config,
@@ -139,6 +155,7 @@ class TrainingEvaluator:
           report=lambda *logged: self._report(candidate, *logged),
           programs=lambda: self._ahead.programs(candidate.architecture),
           wall_time=wall_time,
+          early=EarlyEvaluation(fraction, ends) if fraction else None,
       )
     except NonFiniteLossError as error:
       return failed(Status.NAN, str(error))
@@ -150,8 +167,13 @@ class TrainingEvaluator:
       return failed(
           Status.FAILED, message, not isinstance(error, _PERMANENT)
       )
+    if result.stopped:
+      return stopped(Evaluation(
+          None, result.seconds, early_reward=result.early_accuracy
+      )), False
     return Evaluation(
-        result.metrics['accuracy'], result.seconds, metrics=result.metrics
+        result.metrics['accuracy'], result.seconds, metrics=result.metrics,
+        early_reward=result.early_accuracy,
     ), False
 
   def measure(self) -> float:

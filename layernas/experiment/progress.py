@@ -162,6 +162,8 @@ def trial_line(trial: Trial, search: Search) -> str:
       f'reward {evaluation.reward:.4f}' if trial.ok
       else f'{evaluation.status}: {evaluation.message}'
   )
+  if evaluation.early_reward is not None:
+    outcome += f', early reward {evaluation.early_reward:.4f}'
   mark = ' *' if search.best is trial else ''
   inside = '' if candidate.cost in search.problem.target else ' (off target)'
   layer = ''

@@ -49,6 +49,8 @@ class Scalars:
     }
     if trial.ok:
       values['reward'] = trial.evaluation.reward
+    if trial.evaluation.early_reward is not None:
+      values['early_reward'] = trial.evaluation.early_reward
     if search.best:
       values['best'] = search.best.evaluation.reward
     self.write('search', trial.candidate.id, values)

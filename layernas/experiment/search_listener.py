@@ -36,6 +36,5 @@ class SearchListener:
     self._record.trouble(candidate, message)
 
   def hopeless(self, candidate: Candidate, early_reward: float) -> bool:
-    """Nothing is, so far."""
-    del candidate, early_reward
-    return False
+    """Asks the search."""
+    return self._search.hopeless(candidate.id, early_reward)

@@ -14,6 +14,7 @@ from layernas.search import FactoredCost
 from layernas.search import Problem
 from layernas.search import Search
 from layernas.search import TargetInterval
+from layernas.search.early_stop import configured_early_stop
 from layernas.search.schedules import configured_schedule
 
 
@@ -80,7 +81,7 @@ def make_search(config: Any, problem: Problem) -> Search:
   """The search that the config describes, not yet begun.
 
   Args:
-    config: with `seed` and sections `search` and `budget`.
+    config: with `seed` and sections `search`, `early_stop` and `budget`.
     problem: to search.
 
   Returns:
@@ -98,7 +99,10 @@ def make_search(config: Any, problem: Problem) -> Search:
       budget.failures or math.inf,
   )
   schedule = configured_schedule(search)
-  return Search(problem, schedule, limits, config.seed)
+  early_stop = configured_early_stop(config.early_stop, schedule)
+  return Search(
+      problem, schedule, limits, config.seed, early_stop=early_stop
+  )
 
 
 def _make_cost(

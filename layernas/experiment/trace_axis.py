@@ -20,8 +20,9 @@ class Point:
 
   Attributes:
     cost: of the child.
-    reward: of the child; None where it failed.
-    kind: 'path' for the winner's own prefix, 'kept', 'lost' or 'failed'.
+    reward: of the child; None where it failed or was stopped.
+    kind: 'path' for the winner's own prefix, 'kept', 'lost', 'failed' or
+      'stopped'.
     text: who it is and what became of it.
   """
 
@@ -79,7 +80,7 @@ def axis_view(
     layer: of the JSON of a trace.
     target: of the JSON of a trace.
     costs: how costs are printed.
-    most: points shown at most, of those beside the kept and failed ones.
+    most: lost children shown at most.
 
   Returns:
     The picture; None where no child met a bucket.
@@ -104,9 +105,9 @@ def axis_view(
 
 
 def _point(meeting: Mapping[str, Any], path: str | None) -> Point:
-  kinds = {'kept': 'kept', 'failed': 'failed'}
-  kind = kinds.get(meeting['verdict'], 'lost')
-  if meeting['architecture'] == path and kind != 'failed':
+  verdict = meeting['verdict']
+  kind = 'lost' if verdict == 'displaced' else verdict
+  if meeting['architecture'] == path and meeting['reward'] is not None:
     kind = 'path'
   text = (
       f'{meeting["architecture"]}, reward {reward_text(meeting["reward"])}:'

@@ -166,7 +166,10 @@ def _totals(trace: Json) -> dict[str, int]:
       'dropped': sum(len(layer['infeasible']) for layer in layers),
       'evaluated': len(met) - known,
       'known': known,
-      'failed': sum(meeting['verdict'] == 'failed' for meeting in met),
+      **{
+          verdict: sum(meeting['verdict'] == verdict for meeting in met)
+          for verdict in ('failed', 'stopped')
+      },
   }
 
 

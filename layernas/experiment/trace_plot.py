@@ -95,8 +95,9 @@ def _draw(axes: Axes, view: AxisView, costs: CostFormat) -> None:
   low = axes.get_ylim()[0]
   _mark_bottom(axes, [c / scale for c in view.infeasible], low, 'cannot reach'
                ' the target', '|')
-  failed = [p.cost / scale for p in view.points if p.kind == 'failed']
-  _mark_bottom(axes, failed, low, 'failed', 'x')
+  for kind, marker in (('failed', 'x'), ('stopped', 's')):
+    costs_of = [p.cost / scale for p in view.points if p.kind == kind]
+    _mark_bottom(axes, costs_of, low, kind, marker)
   axes.set_xlim(*(end / scale for end in view.ends))
   axes.tick_params(labelsize=8)
 

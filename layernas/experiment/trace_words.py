@@ -74,7 +74,10 @@ def layer_sentence(layer: Json) -> str:
   prefixes, dropped = len(layer['extended']), len(layer['infeasible'])
   untried = layer['children'] - dropped - len(met)
   known = sum(one['seen_before'] for one in met)
-  failed = sum(one['verdict'] == 'failed' for one in met)
+  without_reward = {
+      verdict: sum(one['verdict'] == verdict for one in met)
+      for verdict in ('failed', 'stopped')
+  }
   kept = sum(one['verdict'] == 'kept' for one in met)
   filled = sum(
       any(one['verdict'] == 'kept' for one in bucket)
@@ -92,7 +95,10 @@ def layer_sentence(layer: Json) -> str:
   sentences.append(
       f'{len(met) - known:,} evaluated'
       + (f', {known:,} known from earlier trials' if known else '')
-      + (f', {failed:,} failed.' if failed else '.')
+      + ''.join(
+          f', {count:,} {verdict}'
+          for verdict, count in without_reward.items() if count
+      ) + '.'
   )
   sentences.append(
       f'{kept:,} kept, in {filled:,} of {len(layer["edges"]) + 1:,} buckets.'
@@ -148,6 +154,10 @@ def _failed(meeting: Json) -> str:
   return f'failed: {meeting["message"] or "no reason given"}'
 
 
+def _stopped(meeting: Json) -> str:
+  return f'stopped: {meeting["message"] or "no reason given"}'
+
+
 def _margin(meeting: Json) -> str:
   return margin_text(meeting['rival_reward'] - meeting['reward'])
 
@@ -157,6 +167,7 @@ _WORDS = {
     'displaced': _displaced,
     'lost': _lost,
     'failed': _failed,
+    'stopped': _stopped,
 }
 
 

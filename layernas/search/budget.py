@@ -4,6 +4,7 @@ import dataclasses
 import math
 
 from layernas.errors import UserError
+from layernas.search.trial import Trial
 
 
 @dataclasses.dataclass(frozen=True)
@@ -18,6 +19,28 @@ class Remaining:
 
   trials: float = math.inf
   seconds: float = math.inf
+
+
+@dataclasses.dataclass
+class Spent:
+  """What the finished evaluations have taken.
+
+  Attributes:
+    seconds: their sum.
+    failures: the latest ones in a row that failed.
+    first_failure: message of the first of these.
+  """
+
+  seconds: float = 0.0
+  failures: int = 0
+  first_failure: str = ''
+
+  def add(self, trial: Trial) -> None:
+    """Counts a trial."""
+    self.seconds += trial.evaluation.seconds
+    if trial.failed and not self.failures:
+      self.first_failure = trial.evaluation.message
+    self.failures = self.failures + 1 if trial.failed else 0
 
 
 @dataclasses.dataclass(frozen=True)
@@ -57,25 +80,23 @@ class Budget:
     """
     return Remaining(self.trials - trials, self.seconds - seconds)
 
-  def spent(
-      self, trials: int, seconds: float, failures: int, cause: str = ''
-  ) -> str:
+  def spent(self, trials: int, spent: Spent) -> str:
     """Why to stop, or '' to go on.
 
     Args:
       trials: evaluations handed out.
-      seconds: sum over the finished evaluations.
-      failures: latest finished evaluations in a row that are not ok.
-      cause: message of the first of these.
+      spent: by the finished ones.
 
     Returns:
       The reason in words.
     """
-    if failures >= self.failures:
-      first = f', the first: {cause}' if cause else ''
-      return f'{failures} trials in a row failed{first}'
+    if spent.failures >= self.failures:
+      cause = f', the first: {spent.first_failure}' if (
+          spent.first_failure
+      ) else ''
+      return f'{spent.failures} trials in a row failed{cause}'
     if trials >= self.trials:
       return f'budget of {self.trials:,} trials spent'
-    if seconds >= self.seconds:
+    if spent.seconds >= self.seconds:
       return f'budget of {self.seconds:,.12g} seconds spent'
     return ''

@@ -19,6 +19,7 @@ class Verdict(enum.StrEnum):
   DISPLACED = 'displaced'
   LOST = 'lost'
   FAILED = 'failed'
+  STOPPED = 'stopped'
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -32,13 +33,13 @@ class Meeting:
     bucket: index of the bucket that holds this cost.
     trial: id of the trial that measured it.
     seen_before: whether an earlier child had that trial already.
-    reward: of the trial; None where it failed.
+    reward: of the trial; None where it failed or was stopped.
     verdict: as it stands.
     rival: the entry that the child lost to or was displaced by; where several
       are kept per bucket, the last of those it lost to.
     rival_reward: of the rival.
     displaced: the entry that the child displaced when it came.
-    message: why the trial failed.
+    message: why the trial failed or was stopped.
   """
 
   number: int

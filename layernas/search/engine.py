@@ -10,15 +10,18 @@ from collections.abc import Iterable
 
 from layernas.errors import UserError
 from layernas.search.budget import Budget
+from layernas.search.budget import Spent
+from layernas.search.early_stop import EarlyStop
+from layernas.search.early_stop import stopped
 from layernas.search.problem import Problem
 from layernas.search.space import Architecture
-from layernas.search.space import architecture_id
 from layernas.search.strategy import Context
 from layernas.search.strategy import Proposal
 from layernas.search.strategy import Strategy
 from layernas.search.trial import Candidate
 from layernas.search.trial import Evaluation
 from layernas.search.trial import Trial
+from layernas.search.trial import trial_seed
 
 
 class Search:
@@ -37,16 +40,16 @@ class Search:
     seed: of the search; trials get seeds of their own from it.
     reuse: whether an architecture that is proposed again is answered by its
       earlier trial.
+    early_stop: when a candidate is hopeless; None where none ever is.
     trials: the finished ones in order of their ids.
     incumbent: the best reward in the target interval; the older one of equals.
-    seconds: sum over `trials`.
     reused: proposals that an earlier trial had answered already.
     stop_reason: '' while the search goes on.
   """
 
   def __init__(
       self, problem: Problem, strategy: Strategy, budget: Budget = Budget(),
-      seed: int = 0, reuse: bool = True,
+      seed: int = 0, reuse: bool = True, early_stop: EarlyStop | None = None,
   ):
     """Begins a search.
 
@@ -58,22 +61,21 @@ class Search:
       reuse: True trains each architecture once (the method's rule) unless a
         proposal asks for a repeat; False makes a trial of every proposal, as
         benchmarks charge repeated queries.
+      early_stop: None stops no candidate.
     """
     self.problem = problem
     self.strategy = strategy
     self.budget = budget
     self.seed = seed
     self.reuse = reuse
+    self.early_stop = early_stop
     self.trials: list[Trial] = []
     self.incumbent: Trial | None = None
-    self.seconds = 0.0
     self.reused = 0
     self.stop_reason = ''
-    self._failures_in_a_row = 0
-    self._first_failure = ''
+    self._spent = Spent()
     self._reused_in_a_row = 0
     self._issued = 0
-    self._replaying = False
     self._ids: dict[Architecture, int] = {}
     self._waiting: dict[int, Candidate] = {}
     self._told: dict[int, Trial] = {}
@@ -86,6 +88,11 @@ class Search:
     self._proposals: list[Proposal] = []
     self._proposal_ids: list[int] = []
     self._observed = 0
+
+  @property
+  def seconds(self) -> float:
+    """Sum over `trials`."""
+    return self._spent.seconds
 
   @property
   def finished(self) -> bool:
@@ -120,7 +127,7 @@ class Search:
       that have not been told, or where the search is over (`stop_reason`).
     """
     if not self.stop_reason:
-      self.stop_reason = self._spent()
+      self.stop_reason = self.budget.spent(self._issued, self._spent)
     if self.stop_reason:
       return []
     return self._take(
@@ -152,6 +159,27 @@ class Search:
         found.append(one)
     return found
 
+  def hopeless(self, trial_id: int, early_reward: float) -> bool:
+    """Whether a candidate may be stopped at its early point.
+
+    Changes nothing. One that is trained to its end all the same is recorded as
+    one that was stopped: answers depend on no timing.
+
+    Args:
+      trial_id: of a candidate that was asked and not yet told.
+      early_reward: its reward at the early point.
+
+    Returns:
+      True where it can neither enter its bucket nor become the incumbent as
+      far as early rewards tell; False as long as an earlier trial is not told.
+
+    Raises:
+      ValueError: no such candidate waits for a result.
+    """
+    if trial_id not in self._waiting:
+      raise ValueError(f'trial {trial_id} does not wait for a result')
+    return trial_id == len(self.trials) and self._next_is_hopeless(early_reward)
+
   def tell(self, trial_id: int, evaluation: Evaluation) -> None:
     """Takes the result of a candidate.
 
@@ -181,27 +209,17 @@ class Search:
       UserError: the search asks for another candidate than was recorded; the
         record belongs to other settings.
     """
-    self._replaying = True
     for trial in trials:
       asked = self._take(1)
       if asked != [trial.candidate]:
-        recorded = trial.candidate
         raise UserError(
-            f'history: trial {recorded.id} is'
-            f' {architecture_id(recorded.architecture)} (layer'
-            f' {recorded.layer}, cost {recorded.cost}, seed {recorded.seed}),'
-            f' but this search asks for {asked or "nothing"}: allowed is a'
-            ' history of the same settings'
+            f'history: {trial.candidate}, but this search asks for'
+            f' {asked[0] if asked else "nothing"}: allowed is a history of the'
+            ' same settings'
         )
-      self.tell(trial.candidate.id, trial.evaluation)
-    self._replaying = False
-
-  def _spent(self) -> str:
-    """Why the budget ends the search, or ''."""
-    return self.budget.spent(
-        self._issued, self.seconds, self._failures_in_a_row,
-        self._first_failure,
-    )
+      del self._waiting[trial.candidate.id]
+      self._told[trial.candidate.id] = trial
+      self._advance(limited=False)
 
   def _take(
       self, count: float, reused: float = math.inf
@@ -260,18 +278,24 @@ class Search:
         proposal.layer,
         proposal.architecture,
         proposal.cost,
-        _trial_seed(self.seed, trial_id),
+        trial_seed(self.seed, trial_id),
     )
     self._ids.setdefault(proposal.architecture, trial_id)
     self._proposal_ids.append(trial_id)
     self._waiting[trial_id] = candidate
     return candidate
 
-  def _advance(self) -> None:
-    """Records told trials, then lets the strategy observe, both in order."""
+  def _advance(self, limited: bool = True) -> None:
+    """Records told trials in order; each is observed before the next."""
+    self._observe()
     while len(self.trials) in self._told:
       self._record(self._told.pop(len(self.trials)))
-      self._withdraw_if_spent()
+      if limited:
+        self._withdraw_if_spent()
+      self._observe()
+
+  def _observe(self) -> None:
+    """Lets the strategy observe what is recorded, in order."""
     while self._observed < len(self._proposal_ids):
       trial_id = self._proposal_ids[self._observed]
       if trial_id >= len(self.trials):
@@ -283,45 +307,44 @@ class Search:
 
   def _withdraw_if_spent(self) -> None:
     """Ends where one candidate at a time would have: drops what is later."""
-    if self._replaying:
+    reason = self.budget.spent(0, self._spent)
+    if not reason:
       return
-    spent = self.budget.spent(
-        0, self.seconds, self._failures_in_a_row, self._first_failure
-    )
-    if not spent:
-      return
-    self.stop_reason = spent
-    kept = next(
-        (place for place, trial_id in enumerate(self._proposal_ids)
-         if trial_id >= len(self.trials)), len(self._proposal_ids),
-    )
-    dropped = len(self._proposal_ids) - kept
-    self.reused -= dropped - (self._issued - len(self.trials))
-    del self._proposal_ids[kept:]
-    self._issued = len(self.trials)
+    self.stop_reason = reason
+    ids, finished = self._proposal_ids, len(self.trials)
+    later = [place for place, one in enumerate(ids) if one >= finished]
+    if later:
+      self.reused -= len(ids) - later[0] - (self._issued - finished)
+      del ids[later[0]:]
+    self._issued = finished
     self._waiting.clear()
     self._told.clear()
 
+  def _next_is_hopeless(self, early_reward: float | None) -> bool:
+    """Applies the rule to the next trial to be recorded.
+
+    The next proposal to be observed is the one that it was issued for.
+    """
+    if self.early_stop is None or early_reward is None:
+      return False
+    proposal = self._proposals[self._observed]
+    rivals = self.strategy.holders(proposal)
+    if rivals is None:
+      return False
+    rewards = [self.trials[rival].evaluation.early_reward for rival in rivals]
+    if proposal.cost in self.problem.target:
+      incumbent = self.incumbent
+      rewards.append(incumbent and incumbent.evaluation.early_reward)
+    return self.early_stop.hopeless(early_reward, rewards)
+
   def _record(self, trial: Trial) -> None:
+    if self._next_is_hopeless(trial.evaluation.early_reward):
+      trial = Trial(trial.candidate, stopped(trial.evaluation))
     self.trials.append(trial)
-    self.seconds += trial.evaluation.seconds
-    if trial.ok:
-      self._failures_in_a_row = 0
-    elif not self._failures_in_a_row:
-      self._first_failure = trial.evaluation.message
-    self._failures_in_a_row += not trial.ok
+    self._spent.add(trial)
     if not trial.ok or trial.candidate.cost not in self.problem.target:
       return
     if self.incumbent is None or (
         trial.evaluation.reward > self.incumbent.evaluation.reward
     ):
       self.incumbent = trial
-
-
-def _trial_seed(seed: int, trial_id: int) -> int:
-  """A seed below 2**31 for each trial (SplitMix64 finaliser, Steele 2014)."""
-  mask = (1 << 64) - 1
-  z = (seed * 0x9E3779B97F4A7C15 + trial_id + 1) * 0x9E3779B97F4A7C15 & mask
-  z = (z ^ (z >> 30)) * 0xBF58476D1CE4E5B9 & mask
-  z = (z ^ (z >> 27)) * 0x94D049BB133111EB & mask
-  return (z ^ (z >> 31)) >> 33

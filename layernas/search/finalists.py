@@ -79,6 +79,10 @@ class Finalists(Strategy):
     if not proposal.repeat:
       self.inner.observe(proposal, trial)
 
+  def holders(self, proposal: Proposal) -> list[int] | None:
+    """Of the inner strategy; a repeat is meant for no table."""
+    return None if proposal.repeat else self.inner.holders(proposal)
+
   @property
   def infeasible(self) -> int:
     """Of the inner strategy."""

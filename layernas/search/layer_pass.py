@@ -72,7 +72,7 @@ class PassObserver(Protocol):
     Args:
       layer_pass: which one.
       proposal: the child.
-      trial: its result; a failed one was not offered.
+      trial: its result; one without a reward was not offered.
       loser: the entry that found no room in the bucket, perhaps the child's.
     """
 
@@ -157,7 +157,7 @@ class LayerPass:
   def place(
       self, proposal: Proposal, trial: Trial
   ) -> tuple[Entry | None, Entry | None]:
-    """Offers a child to its layer's table; a failed trial has no place.
+    """Offers a child to its layer's table, where it has a reward.
 
     Args:
       proposal: the child.

@@ -73,6 +73,20 @@ class Strategy(abc.ABC):
   def observe(self, proposal: Proposal, trial: Trial) -> None:
     """Takes the result of a proposal, perhaps that of an earlier trial."""
 
+  def holders(self, proposal: Proposal) -> list[int] | None:
+    """Trials that a proposal must beat one of to be kept.
+
+    Args:
+      proposal: the next one to be observed.
+
+    Returns:
+      Ids of the trials that hold the bucket of its cost in its layer table;
+      None where the bucket has room, and where there are no layer tables of
+      trained networks.
+    """
+    del proposal
+    return None
+
   @property
   @abc.abstractmethod
   def infeasible(self) -> int:

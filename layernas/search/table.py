@@ -60,6 +60,11 @@ class LayerTable:
     bucket.insert(position, entry)
     return bucket.pop() if len(bucket) > self.keep else None
 
+  def holders(self, cost: Number) -> list[Entry] | None:
+    """The entries in the bucket of a cost; None where it has room."""
+    bucket = self.buckets.get(self.axis.bucket(cost), [])
+    return list(bucket) if len(bucket) == self.keep else None
+
   def entries(self) -> list[Entry]:
     """All entries, by bucket, best first within a bucket."""
     return [entry for _, bucket in self.by_bucket() for entry in bucket]

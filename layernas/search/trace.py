@@ -144,7 +144,7 @@ class Trace:
         self._told, proposal.architecture, proposal.cost, bucket,
         trial.candidate.id, trial.candidate.id < self._trials,
         trial.evaluation.reward,
-        Verdict.KEPT if trial.ok else Verdict.FAILED,
+        _verdict_without_rival(trial),
         message=trial.evaluation.message,
     )
     if loser is not None and loser.architecture == proposal.architecture:
@@ -230,6 +230,12 @@ class Trace:
             for length in sorted(record.layers)
         ],
     }
+
+
+def _verdict_without_rival(trial: Trial) -> Verdict:
+  if trial.ok:
+    return Verdict.KEPT
+  return Verdict.FAILED if trial.failed else Verdict.STOPPED
 
 
 def _layer_dict(

@@ -17,12 +17,13 @@ class Status(enum.StrEnum):
   """How an evaluation ended.
 
   Infeasible prefixes are dropped before they become trials; the search counts
-  them.
+  them. One that was stopped early was found too bad to go on with: no failure.
   """
 
   OK = 'ok'
   FAILED = 'failed'
   NAN = 'nan'
+  STOPPED = 'stopped'
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -43,6 +44,13 @@ class Candidate:
   cost: Number
   seed: int
 
+  def __str__(self) -> str:
+    """All of it, for people."""
+    return (
+        f'trial {self.id}, {architecture_id(self.architecture)} (layer'
+        f' {self.layer}, cost {self.cost}, seed {self.seed})'
+    )
+
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Evaluation:
@@ -51,9 +59,11 @@ class Evaluation:
   Attributes:
     reward: larger is better; None unless status is ok.
     seconds: what the evaluation took or is charged.
-    status: ok, failed or nan.
+    status: ok, failed, nan or stopped.
     message: reason where status is not ok.
     metrics: further figures to keep with the trial.
+    early_reward: reward at an early point of the evaluation, whatever became
+      of it later; None where it was not looked at or is not finite.
   """
 
   reward: float | None
@@ -61,6 +71,7 @@ class Evaluation:
   status: Status = Status.OK
   message: str = ''
   metrics: Mapping[str, float] = dataclasses.field(default_factory=dict)
+  early_reward: float | None = None
 
   def __post_init__(self) -> None:
     if self.status is Status.OK and (
@@ -71,6 +82,9 @@ class Evaluation:
       object.__setattr__(self, 'message', message)
     if self.status is not Status.OK:
       object.__setattr__(self, 'reward', None)
+    early = self.early_reward
+    if early is not None and not math.isfinite(early):
+      object.__setattr__(self, 'early_reward', None)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -85,6 +99,11 @@ class Trial:
     """Whether there is a reward."""
     return self.evaluation.status is Status.OK
 
+  @property
+  def failed(self) -> bool:
+    """Whether something went wrong: no reward, and not stopped."""
+    return self.evaluation.status in (Status.FAILED, Status.NAN)
+
   def to_dict(self) -> dict[str, Any]:
     """JSON types; `trial_from_dict` reads them back."""
     candidate, evaluation = self.candidate, self.evaluation
@@ -96,6 +115,7 @@ class Trial:
         'seed': candidate.seed,
         'status': str(evaluation.status),
         'reward': evaluation.reward,
+        'early_reward': evaluation.early_reward,
         'seconds': evaluation.seconds,
         'message': evaluation.message,
         'metrics': dict(evaluation.metrics),
@@ -106,7 +126,8 @@ def trial_from_dict(values: Mapping[str, Any]) -> Trial:
   """Inverse of `Trial.to_dict`.
 
   Args:
-    values: as written by `to_dict`.
+    values: as written by `to_dict`; records of before early rewards lack
+      'early_reward'.
 
   Returns:
     The trial.
@@ -130,6 +151,7 @@ def trial_from_dict(values: Mapping[str, Any]) -> Trial:
         status=Status(values['status']),
         message=str(values['message']),
         metrics=dict(values['metrics']),
+        early_reward=values.get('early_reward'),
     )
   except (KeyError, TypeError, ValueError) as error:
     raise UserError(
@@ -137,3 +159,12 @@ def trial_from_dict(values: Mapping[str, Any]) -> Trial:
         ' writes'
     ) from error
   return Trial(candidate, evaluation)
+
+
+def trial_seed(seed: int, trial_id: int) -> int:
+  """A seed below 2**31 for each trial (SplitMix64 finaliser, Steele 2014)."""
+  mask = (1 << 64) - 1
+  z = (seed * 0x9E3779B97F4A7C15 + trial_id + 1) * 0x9E3779B97F4A7C15 & mask
+  z = (z ^ (z >> 30)) * 0xBF58476D1CE4E5B9 & mask
+  z = (z ^ (z >> 27)) * 0x94D049BB133111EB & mask
+  return (z ^ (z >> 31)) >> 33

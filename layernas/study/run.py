@@ -78,7 +78,7 @@ def play(key: Key, benchmark: Benchmark, strategy: Strategy) -> dict[str, Any]:
       'reported': curve[-1][3] if curve else None,
       'trials': len(search.trials),
       'networks': len({t.candidate.architecture for t in search.trials}),
-      'failed': sum(not trial.ok for trial in search.trials),
+      'failed': sum(trial.failed for trial in search.trials),
       'reused': search.reused,
       'rejected': strategy.infeasible,
       'seconds': round(search.seconds, 6),

@@ -21,11 +21,16 @@ class TrainingCheckpoints:
 
   Process 0 reads and writes; the others go on with what it read, so that they
   need not see its directory.
+
+  Attributes:
+    early_accuracy: of the early evaluation, once it is made; saved and
+      restored with the state.
   """
 
   def __init__(
       self, config: Any, network: NetworkSpec, seed: int, split: str,
       directory: epath.PathLike, wall_time: WallTime,
+      early_fraction: float = 0.0,
   ):
     """Starts the clock.
 
@@ -36,6 +41,8 @@ class TrainingCheckpoints:
       split: that is trained on.
       directory: of the checkpoints.
       wall_time: told how long saving and restoring take.
+      early_fraction: of the steps, where the network is evaluated early; 0
+        where it is not.
     """
     training = config.training.to_dict()
     del training['checkpoint_every_steps']
@@ -43,6 +50,7 @@ class TrainingCheckpoints:
         [
             {name: config[name].to_dict() for name in ('data', 'model')},
             training, network.to_dict(), seed, split,
+            *([early_fraction] if early_fraction else []),
         ],
         sort_keys=True,
     )
@@ -50,6 +58,7 @@ class TrainingCheckpoints:
     self._directory = epath.Path(directory)
     self._wall_time = wall_time
     self._checkpoints: Checkpoints | None = None
+    self.early_accuracy: float | None = None
     self._earlier = 0.0
     self._begun = time.monotonic()
 
@@ -80,6 +89,7 @@ class TrainingCheckpoints:
     if record is None:
       return state
     self._earlier = record['seconds']
+    self.early_accuracy = record.get('early_accuracy')
     state = hosts.told_arrays(found[1] if found else state)
     logging.info('going on at step %d', int(state.step))
     return state
@@ -88,7 +98,10 @@ class TrainingCheckpoints:
     """Saves a state of NumPy arrays; it is written while later steps run."""
     if not self._checkpoints:
       return
-    record = {'fingerprint': self._fingerprint, 'seconds': self.seconds()}
+    record = {
+        'fingerprint': self._fingerprint, 'seconds': self.seconds(),
+        'early_accuracy': self.early_accuracy,
+    }
     with self._wall_time.spent_on('save'):
       self._checkpoints.save(step, record, state)
 

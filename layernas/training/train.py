@@ -22,6 +22,8 @@ from layernas.training.checkpoints import TrainingCheckpoints
 from layernas.training.devices import replicate
 from layernas.training.devices import unreplicate
 from layernas.training.devices import wait_on_cpu
+from layernas.training.early_evaluation import EarlyEvaluation
+from layernas.training.early_evaluation import EarlyPoint
 from layernas.training.prefetch import prefetch
 from layernas.training.programs import Programs
 from layernas.training.programs import compile_programs
@@ -46,14 +48,19 @@ class TrainResult:
 
   Attributes:
     metrics: 'accuracy', 'top5' (shares) and 'loss' on the evaluation split;
-      'train_loss', 'train_accuracy' over the last logged steps.
-    steps: optimiser steps.
+      'train_loss', 'train_accuracy' over the last logged steps. Empty where it
+      was stopped.
+    steps: optimiser steps that were done.
     seconds: wall time, that of interrupted runs included.
+    early_accuracy: of the early evaluation; None where there was none.
+    stopped: whether the early evaluation ended it.
   """
 
   metrics: Mapping[str, float]
   steps: int
   seconds: float
+  early_accuracy: float | None = None
+  stopped: bool = False
 
 
 def train_and_evaluate(
@@ -61,7 +68,7 @@ def train_and_evaluate(
     seed: int = 0, dataset: Dataset | None = None, train_split: str = 'train',
     evaluation_split: str = 'validation', report: Report | None = None,
     programs: Callable[[], Programs] | None = None,
-    wall_time: WallTime | None = None,
+    wall_time: WallTime | None = None, early: EarlyEvaluation | None = None,
 ) -> TrainResult:
   """Trains a network on all local devices and evaluates it.
 
@@ -80,6 +87,8 @@ def train_and_evaluate(
     programs: gives the network's programs, where they are perhaps compiled
       already.
     wall_time: told where the time goes.
+    early: evaluates the network once before its last step, perhaps to stop
+      there; changes nothing in a training that goes on.
 
   Returns:
     Metrics, steps and seconds.
@@ -95,12 +104,23 @@ def train_and_evaluate(
   steps = training_steps(training, dataset.num_examples(train_split))
   run = TrainingCheckpoints(
       config, network, seed, train_split, epath.Path(workdir) / 'checkpoints',
-      wall_time,
+      wall_time, early.fraction if early else 0.0,
   )
   with wall_time.spent_on('compile'):
     made = programs() if programs else compile_programs(
         config, network, dataset, train_split
     )
+
+  def evaluated(state: TrainState) -> dict[str, float]:
+    with wall_time.spent_on('evaluate'):
+      return evaluate(
+          made.evaluation_step, state.evaluated, dataset, evaluation_split,
+          training.evaluation_batch_size,
+      )
+
+  point = EarlyPoint(
+      early, steps, run, lambda state: evaluated(state)['accuracy']
+  )
   with run:
     state = made.state(draw_variables(made.variables, seed))
     state = run.restore(state)
@@ -109,14 +129,14 @@ def train_and_evaluate(
     ))
     with wall_time.spent_on('train'):
       state, metrics = _train(
-          state, made.train_step, batches, steps, seed, training, run, report
+          state, made.train_step, batches, steps, seed, training, run, report,
+          point,
       )
-    with wall_time.spent_on('evaluate'):
-      metrics = metrics | evaluate(
-          made.evaluation_step, state.evaluated, dataset, evaluation_split,
-          training.evaluation_batch_size,
-      )
-  return TrainResult(metrics, steps, run.seconds())
+    metrics = {} if point.stopped else metrics | evaluated(state)
+    done = int(unreplicate(state.step))
+  return TrainResult(
+      metrics, done, run.seconds(), run.early_accuracy, point.stopped
+  )
 
 
 def training_steps(training: Any, examples: int) -> int:
@@ -165,12 +185,14 @@ def _this_host() -> HostShare:
 def _train(
     state: TrainState, train_step: Callable[..., TrainState], batches: Any,
     steps: int, seed: int, training: Any, run: TrainingCheckpoints,
-    report: Report | None,
+    report: Report | None, point: EarlyPoint,
 ) -> tuple[TrainState, dict[str, float]]:
   """Runs the steps that are left; returns replicated state and metrics."""
   first = int(state.step)
   state = replicate(state)
   seeds = replicate(np.int32(seed))
+  if point.ends(first, state):
+    return state, {}
   for step in range(first + 1, steps + 1):
     state = train_step(state, next(batches), seeds)
     wait_on_cpu(state.sums)
@@ -179,6 +201,8 @@ def _train(
       metrics = _logged(state, step)
       if report:
         report(step, metrics)
+    if point.ends(step, state):
+      return state, {}
     ending = preemption.noticed()
     if step < steps and (ending or (every and step % every == 0)):
       run.save(step, unreplicate(state))

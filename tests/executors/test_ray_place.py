@@ -96,5 +96,6 @@ def test_a_node_leaves_and_another_one_joins(cluster, tmp_path):
 def test_an_address_where_nothing_is_is_an_error(cluster, tmp_path):
   del cluster
   ray.shutdown()
-  with pytest.raises(UserError, match=r"executor\.address: 'localhost:1': .*allowed"):
-    place(None, tmp_path, ExecutorSettings('ray', address='localhost:1'))
+  settings = ExecutorSettings('ray', address='localhost:1')
+  with pytest.raises(UserError, match=r"address: 'localhost:1': .*allowed"):
+    place(None, tmp_path, settings)

@@ -11,6 +11,8 @@ from layernas.experiment import evaluator
 from layernas.experiment.evaluator import TrainingEvaluator
 from layernas.search import Candidate
 from layernas.search import Status
+from layernas.search.early_stop import MESSAGE
+from layernas.training.train import NonFiniteLossError
 from tests import tiny
 
 _CANDIDATE = Candidate(3, 1, (1, 0, 1), 100, 7)
@@ -97,3 +99,53 @@ def test_a_worker_makes_its_evaluator_from_json(tmp_path: pathlib.Path) -> None:
   settings = json.loads(json.dumps(settings))
   with evaluator.worker_evaluator(settings, lambda *values: None) as evaluate:
     assert evaluate(_CANDIDATE).evaluation.status is Status.OK
+
+
+def _early(workdir: pathlib.Path, dataset: object) -> TrainingEvaluator:
+  config = tiny.get_config()
+  config.early_stop.fraction = 0.5
+  return TrainingEvaluator(
+      config, tiny.space(), dataset, workdir, lambda *values: None
+  )
+
+
+def test_a_hopeless_candidate_is_stopped(
+    tmp_path: pathlib.Path, dataset: object
+) -> None:
+  asked = []
+
+  def hopeless(reward: float) -> bool:
+    asked.append(reward)
+    return stops
+
+  # Without anybody to ask it is evaluated early all the same.
+  alone = _early(tmp_path / 'a', dataset)(_CANDIDATE).evaluation
+  stops = False
+  trained = _early(tmp_path / 'b', dataset)(_CANDIDATE, hopeless).evaluation
+  # It is asked again after every later step.
+  assert len(asked) > 1
+  stops = True
+  stopped = _early(tmp_path / 'c', dataset)(_CANDIDATE, hopeless).evaluation
+  assert (alone.status, trained.status) == (Status.OK, Status.OK)
+  assert alone.reward == trained.reward
+  assert set(asked) == {alone.early_reward} == {stopped.early_reward}
+  assert (stopped.status, stopped.message) == (Status.STOPPED, MESSAGE)
+  assert stopped.metrics == {}
+
+
+def test_what_fails_behind_its_early_point_has_an_early_reward(
+    tmp_path: pathlib.Path, dataset: object, monkeypatch: pytest.MonkeyPatch
+) -> None:
+  errors = iter([NonFiniteLossError('loss is nan'), RuntimeError('broken')])
+
+  def diverging(*args: object, early: object, **kwargs: object) -> None:
+    assert early.fraction == 0.5
+    early.hopeless(0.25)
+    raise next(errors)
+
+  monkeypatch.setattr(evaluator, 'train_and_evaluate', diverging)
+  found = [
+      _early(tmp_path / name, dataset)(_CANDIDATE).evaluation for name in 'ab'
+  ]
+  assert [str(one.status) for one in found] == ['nan', 'failed']
+  assert [one.early_reward for one in found] == [0.25, 0.25]

@@ -13,6 +13,7 @@ from PIL import Image
 from layernas.errors import UserError
 from layernas.experiment import evaluator
 from layernas.experiment.run_search import run_search
+from layernas.training.early_evaluation import EarlyEvaluation
 from layernas.training.train import NonFiniteLossError
 from layernas.training.train import TrainResult
 from tests import tiny
@@ -189,6 +190,35 @@ def test_failing_candidates_are_trials(
   assert 'RuntimeError' in (tmp_path / 'failures' / '000002.txt').read_text()
 
 
+def test_hopeless_candidates_are_stopped(
+    tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+  calls = iter(range(100))
+
+  def worse_each_time(
+      *args: object, early: EarlyEvaluation, **kwargs: object
+  ) -> TrainResult:
+    accuracy = 0.9 - next(calls) / 10
+    if early.hopeless(accuracy):
+      return TrainResult({}, 5, 0.5, accuracy, stopped=True)
+    return TrainResult({'accuracy': accuracy}, 10, 1.0, accuracy)
+
+  monkeypatch.setattr(evaluator, 'train_and_evaluate', worse_each_time)
+  config = _config(**{'early_stop.fraction': 0.5, 'search.buckets': 1})
+  result = run_search(config, tmp_path)
+  # The first child holds the only bucket of every layer.
+  assert result['trials'] == {'ok': 1, 'stopped': 3}
+  assert result['winner']['reward'] == 0.9
+  before = tiny.without_times(tmp_path)
+  assert [trial['status'] for trial in before['trials']] == [
+      'ok', 'stopped', 'stopped', 'stopped',
+  ]
+  assert before['trials'][1]['early_reward'] == 0.8
+  assert 'were stopped' in (tmp_path / 'trace.html').read_text()
+  run_search(config, tmp_path)
+  assert tiny.without_times(tmp_path) == before
+
+
 def test_failures_in_a_row_end_the_search(
     tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -231,6 +261,10 @@ _WRONG = {
     'batch larger than the data': ({'training.batch_size': 9000}, '9000'),
     'no learning rate': ({'training.learning_rate': 0.0}, 'learning_rate'),
     'unknown optimizer': ({'training.optimizer': 'adamw'}, 'adamw'),
+    'early stop without layer tables': (
+        {'early_stop.fraction': 0.5, 'search.schedule': 'model_guided'},
+        'early_stop.fraction',
+    ),
     'unknown metric': ({'cost.metric': 'watts'}, 'watts'),
 }
 

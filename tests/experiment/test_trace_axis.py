@@ -34,6 +34,14 @@ def test_a_layer_by_hand() -> None:
   assert view.shown_rewards == (1.0, 4.0)
 
 
+def test_a_stopped_child_has_a_kind_of_its_own() -> None:
+  trace = traced.with_a_stopped_child()
+  layer = trace['passes'][0]['layers'][1]
+  view = axis_view(layer, trace['problem']['target'], _COSTS)
+  [stopped] = [point for point in view.points if point.kind == 'stopped']
+  assert (stopped.cost, stopped.reward) == (7, None)
+
+
 def test_places_leave_a_margin() -> None:
   view = _view(2)
   assert view.ends == pytest.approx((2.72, 10.28))

@@ -60,6 +60,15 @@ def test_every_candidate_with_its_verdict() -> None:
     assert text in rows, text
 
 
+def test_stopped_children_are_named_where_there_are_some() -> None:
+  page = trace_page(traced.with_a_stopped_child())
+  rows = [' '.join(row.split()) for row in _Reader(page).rows]
+  assert '0-2-0 2 7 madds - stopped: too bad' in rows
+  assert page.count('■') == 2  # In the picture and in its legend.
+  assert '1 were stopped' in page
+  assert '■' not in trace_page(traced.hand_worked())
+
+
 def test_the_newly_decided_option_is_marked() -> None:
   page = trace_page(traced.hand_worked())
   assert (

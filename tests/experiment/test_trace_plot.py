@@ -48,6 +48,15 @@ def test_one_panel_per_layer(tmp_path, monkeypatch) -> None:
   }
 
 
+def test_stopped_children_are_marked(tmp_path, monkeypatch) -> None:
+  trace = traced.with_a_stopped_child()
+  figure = _drawn(trace, tmp_path / 'trace.png', monkeypatch)
+  [legend] = figure.legends
+  texts = {text.get_text() for text in legend.get_texts()}
+  assert 'stopped' in texts
+  assert 'failed' not in texts
+
+
 def test_nothing_to_draw(tmp_path) -> None:
   trace = traced.hand_worked() | {'passes': [], 'incumbents': []}
   assert not trace_plot.save_trace_plot(trace, tmp_path / 'trace.png')

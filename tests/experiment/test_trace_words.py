@@ -38,6 +38,7 @@ _VERDICTS = [
     ),
     (_meeting('failed', message='loss is nan'), 'failed: loss is nan'),
     (_meeting('failed'), 'failed: no reason given'),
+    (_meeting('stopped', message='too bad'), 'stopped: too bad'),
     (_meeting('kept', seen_before=True), 'kept; seen before as trial 12'),
 ]
 
@@ -59,6 +60,13 @@ def test_layers_by_hand() -> None:
       ' reach the target: dropped. 0 evaluated, 2 known from earlier trials. 2'
       ' kept, in 2 of 2 buckets.',
   ]
+
+
+def test_stopped_children_are_counted() -> None:
+  layer = traced.with_a_stopped_child()['passes'][0]['layers'][1]
+  assert ' 3 evaluated, 2 known from earlier trials, 1 stopped. 2 kept' in (
+      trace_words.layer_sentence(layer)
+  )
 
 
 def test_children_that_were_not_tried_are_counted() -> None:

@@ -245,7 +245,7 @@ def state(search):
               one.order,
               [(table.axis, list(table.by_bucket())) for table in one.tables],
           )
-          for one in search.strategy.passes
+          for one in search.strategy.proposer.passes
       ],
   }
 

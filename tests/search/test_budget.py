@@ -7,10 +7,15 @@ import pytest
 from layernas.errors import UserError
 from layernas.search.budget import Budget
 from layernas.search.budget import Remaining
+from layernas.search.budget import Spent
+from layernas.search.trial import Candidate
+from layernas.search.trial import Evaluation
+from layernas.search.trial import Status
+from layernas.search.trial import Trial
 
 
 def test_no_limits():
-  assert Budget().spent(10**9, 1e12, 10**9) == ''
+  assert Budget().spent(10**9, Spent(1e12, 10**9)) == ''
 
 
 @pytest.mark.parametrize(('budget', 'spent', 'reason'), [
@@ -27,7 +32,8 @@ def test_no_limits():
     ),
 ])
 def test_a_limit_is_reached_exactly(budget, spent, reason):
-  assert budget.spent(*spent) == reason
+  trials, *rest = spent
+  assert budget.spent(trials, Spent(*rest)) == reason
 
 
 def test_what_is_left():
@@ -37,7 +43,21 @@ def test_what_is_left():
 
 
 def test_failures_are_the_first_reason():
-  assert 'failed' in Budget(1, 1, 1).spent(1, 1, 1)
+  assert 'failed' in Budget(1, 1, 1).spent(1, Spent(1, 1))
+
+
+def test_failures_in_a_row_and_the_first_of_them():
+  spent, seen = Spent(), []
+  for status, message in [
+      (Status.FAILED, 'a'), (Status.NAN, 'b'), (Status.STOPPED, ''),
+      (Status.FAILED, 'c'), (Status.OK, ''), (Status.FAILED, 'd'),
+  ]:
+    spent.add(Trial(
+        Candidate(0, 1, (0,), 1, 0), Evaluation(1.0, 2.0, status, message)
+    ))
+    seen.append((spent.failures, spent.failures and spent.first_failure))
+  assert seen == [(1, 'a'), (2, 'a'), (0, 0), (1, 'c'), (0, 0), (1, 'd')]
+  assert spent.seconds == 12.0
 
 
 @pytest.mark.parametrize('field', ['trials', 'seconds', 'failures', 'reused'])

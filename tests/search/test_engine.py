@@ -427,7 +427,7 @@ def small_search(seed=0, prices=(1, 2, 3), **settings):
     ('other', 'part'),
     [
         (lambda: small_search(seed=1), 'seed'),
-        (lambda: small_search(prices=(1, 2, 4)), 'cost=4'),
+        (lambda: small_search(prices=(1, 2, 4)), 'cost 4'),
         (lambda: small_search(order='backward'), 'layer 2'),
         (lambda: small_search(start='largest'), '0-2'),
         (lambda: small_search(buckets=1), 'nothing'),

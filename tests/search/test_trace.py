@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from layernas.baselines.random_search import RandomSearch
 from layernas.search import Evaluation
+from layernas.search import Status
 from layernas.search import make_schedule
 from layernas.search.finalists import Finalists
 from layernas.search.layer_pass import TableSettings
@@ -196,6 +197,19 @@ def test_what_was_kept_is_what_the_tables_hold(run):
         for bucket, entries in layer_pass.tables[length].by_bucket()
         for entry in entries
     }
+
+
+def test_a_stopped_child_is_not_a_failed_one():
+  problem = problems.make_problem([[2, 2]])
+  search, trace = traced.start(problem, make_schedule('sweep'))
+  results = iter([
+      Evaluation(1.0), Evaluation(None, status=Status.STOPPED, message='bad'),
+  ])
+  problems.run(search, lambda candidate: next(results))
+  [(_, _, record)] = layer_records(trace)
+  assert [(str(one.verdict), one.message) for one in record.meetings] == [
+      ('kept', ''), ('stopped', 'bad'),
+  ]
 
 
 @given(RUNS)

@@ -14,6 +14,7 @@ from layernas.search.trial import Evaluation
 from layernas.search.trial import Status
 from layernas.search.trial import Trial
 from layernas.search.trial import trial_from_dict
+from layernas.search.trial import trial_seed
 
 _finite = st.floats(allow_nan=False, allow_infinity=False)
 _candidates = st.builds(
@@ -33,6 +34,7 @@ _evaluations = st.builds(
     status=st.sampled_from(Status),
     message=st.text(),
     metrics=st.dictionaries(st.text(), _finite, max_size=3),
+    early_reward=st.none() | st.floats(),
 )
 _trial = Trial(Candidate(3, 1, (0, 2), 17, 99), Evaluation(0.5, 2.0))
 
@@ -48,7 +50,7 @@ def test_the_record_is_plain():
   assert _trial.to_dict() == {
       'id': 3, 'layer': 1, 'architecture': '0-2', 'cost': 17, 'seed': 99,
       'status': 'ok', 'reward': 0.5, 'seconds': 2.0, 'message': '',
-      'metrics': {},
+      'metrics': {}, 'early_reward': None,
   }
 
 
@@ -65,7 +67,30 @@ def test_a_message_of_the_evaluator_is_kept():
   assert Evaluation(math.nan, message='loss grew').message == 'loss grew'
 
 
-@pytest.mark.parametrize('status', [Status.FAILED, Status.NAN])
+@pytest.mark.parametrize('reward', [math.nan, math.inf, -math.inf])
+def test_an_early_reward_that_is_not_finite_is_none(reward):
+  evaluation = Evaluation(0.5, early_reward=reward)
+  assert evaluation == Evaluation(0.5)
+
+
+@pytest.mark.parametrize(('status', 'failed'), [
+    (Status.OK, False), (Status.FAILED, True), (Status.NAN, True),
+    (Status.STOPPED, False),
+])
+def test_what_was_stopped_did_not_fail(status, failed):
+  trial = Trial(_trial.candidate, Evaluation(0.5, status=status))
+  assert trial.failed == failed
+
+
+def test_records_of_before_early_rewards_are_read():
+  record = _trial.to_dict()
+  del record['early_reward']
+  assert trial_from_dict(record) == _trial
+
+
+@pytest.mark.parametrize(
+    'status', [Status.FAILED, Status.NAN, Status.STOPPED]
+)
 def test_only_ok_has_a_reward(status):
   evaluation = Evaluation(0.9, status=status)
   assert evaluation.reward is None
@@ -77,7 +102,9 @@ def test_a_finite_reward_is_ok():
   assert _trial.evaluation.reward == 0.5
 
 
-@pytest.mark.parametrize('field', _trial.to_dict())
+@pytest.mark.parametrize(
+    'field', [name for name in _trial.to_dict() if name != 'early_reward']
+)
 def test_a_missing_field_is_named(field):
   record = _trial.to_dict()
   del record[field]
@@ -90,7 +117,7 @@ def test_a_missing_field_is_named(field):
     ('id', 'x'), ('id', None), ('layer', []), ('architecture', '0;2'),
     ('architecture', 5), ('cost', '17'), ('cost', None), ('seed', 'x'),
     ('status', 'fine'), ('reward', 'high'), ('seconds', 'long'),
-    ('metrics', 3),
+    ('metrics', 3), ('early_reward', 'high'),
 ])
 def test_a_wrong_value_is_refused(field, value):
   with pytest.raises(UserError, match='trial record') as info:
@@ -102,3 +129,11 @@ def test_a_wrong_value_is_refused(field, value):
 def test_something_else_than_a_record_is_refused(record):
   with pytest.raises(UserError, match='trial record'):
     trial_from_dict(record)
+
+
+def test_seeds_of_trials_differ_and_stay_as_they_are():
+  seeds = {trial_seed(seed, one) for seed in range(30) for one in range(100)}
+  assert len(seeds) == 3000
+  assert all(0 <= seed < 2**31 for seed in seeds)
+  # Workdirs of before hold it.
+  assert trial_seed(0, 0) == 1896895516

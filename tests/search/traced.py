@@ -50,6 +50,14 @@ def hand_worked(title='by hand'):
   }
 
 
+def with_a_stopped_child():
+  """The JSON of the same trace, its failed child stopped instead."""
+  trace = hand_worked()
+  child = trace['passes'][0]['layers'][1]['buckets']['1'][1]
+  child.update(verdict='stopped', message='too bad')
+  return trace
+
+
 def _mostly_additive(candidate):
   """Dear options are better; one network in about twenty fails."""
   failed = problems.RandomResults(failing=0.05)(candidate).reward is None

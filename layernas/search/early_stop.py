@@ -1,0 +1,98 @@
+"""Early stop (ours): candidates that are hopeless at an early point.
+
+Of two networks the one that is worse half-way through its training is mostly
+worse at the end. A candidate that is worse by a margin, at the same point, than
+every present holder of its bucket will hardly be kept: it is stopped.
+"""
+
+import dataclasses
+import math
+from collections.abc import Sequence
+from typing import Any
+
+from layernas.errors import UserError
+from layernas.search.strategy import Strategy
+from layernas.search.sweep import Layerwise
+from layernas.search.trial import Evaluation
+from layernas.search.trial import Status
+
+MESSAGE = 'early on worse than the holders of its bucket'
+"""Of every stopped trial: whoever noticed it, and when, leaves no trace."""
+
+
+@dataclasses.dataclass(frozen=True)
+class EarlyStop:
+  """When a candidate is hopeless.
+
+  Attributes:
+    margin: by which its early reward must be below that of the worst holder.
+  """
+
+  margin: float = 0.0
+
+  def __post_init__(self) -> None:
+    if not 0 <= self.margin < math.inf:
+      raise UserError(
+          f'early_stop.margin: {self.margin!r}: allowed are numbers of zero or'
+          ' more'
+      )
+
+  def hopeless(
+      self, early_reward: float, rivals: Sequence[float | None]
+  ) -> bool:
+    """Whether a candidate is worse than all its rivals by the margin.
+
+    Args:
+      early_reward: of the candidate.
+      rivals: early rewards of those of whom it must beat one; None where it is
+        not known, which stops nobody. At least one.
+
+    Returns:
+      Whether to stop it.
+    """
+    known = [reward for reward in rivals if reward is not None]
+    return len(known) == len(rivals) and early_reward < min(known) - self.margin
+
+
+def stopped(evaluation: Evaluation) -> Evaluation:
+  """The evaluation of a candidate that was stopped.
+
+  Args:
+    evaluation: what is known of it, to its early point or to its end.
+
+  Returns:
+    The same of whatever became of it after its early point, but for seconds.
+  """
+  return Evaluation(
+      None, evaluation.seconds, Status.STOPPED, MESSAGE,
+      early_reward=evaluation.early_reward,
+  )
+
+
+def configured_early_stop(section: Any, strategy: Strategy) -> EarlyStop | None:
+  """What a config section says.
+
+  Args:
+    section: `early_stop` of configs/default.py.
+    strategy: that searches.
+
+  Returns:
+    The settings, or None where `fraction` is 0.
+
+  Raises:
+    UserError: names the field, its value and what is allowed.
+  """
+  if not 0 <= section.fraction < 1:
+    raise UserError(
+        f'early_stop.fraction: {section.fraction!r}: allowed are 0 <= x < 1'
+    )
+  settings = EarlyStop(section.margin)
+  if not section.fraction:
+    return None
+  if not isinstance(strategy.proposer, Layerwise):
+    raise UserError(
+        f'early_stop.fraction: {section.fraction!r}: allowed is 0 where no'
+        ' layer table holds trained networks; above 0 with search.schedule'
+        " 'sweep', 'interleaved' or 'recentred'"
+    )
+  return settings
