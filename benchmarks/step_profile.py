@@ -9,13 +9,12 @@ Beside them the roofline: the fastest matrix product and the fastest copy of a
 large array that JAX gives here, and how long a step would take at that speed
 for its arithmetic alone (three times the forward pass's) and for its features
 alone, each read and written as often as our passes do.
+--mode=report prints the stored figures as Markdown.
 """
 
 import collections
-import itertools
 import json
 import pathlib
-import re
 import statistics
 import tempfile
 import time
@@ -27,64 +26,48 @@ import jax.numpy as jnp
 from absl import app
 from absl import flags
 from jax.profiler import ProfileData
-from rich.console import Console
-from rich.table import Table
 
 from benchmarks.step_cases import CASES
 from benchmarks.step_cases import Case
 from benchmarks.step_cases import OurStep
 from benchmarks.step_cases import make_case
 from benchmarks.step_cases import step_machine
-from layernas.networks.counting import count
-from layernas.networks.counting import output_size
+from benchmarks.step_parts import floors
+from benchmarks.step_parts import parts_of
+from benchmarks.step_report import profile_table
 from layernas.training.memory import keep_freed_memory
 
 _OUTPUT = flags.DEFINE_string(
     'output', 'docs/results/train_step', 'Where the results are written.'
 )
+_MODE = flags.DEFINE_enum(
+    'mode', 'measure', ['measure', 'report'], 'What is done.'
+)
 _STEPS = flags.DEFINE_integer('steps', 10, 'Profiled.', 1)
 _CASES = flags.DEFINE_multi_enum('case', CASES, CASES, 'What is trained.')
 
-_PARTS = {
-    'expand': 'pointwise', 'project': 'pointwise', 'head': 'pointwise',
-    'expand_norm': 'norm', 'depthwise_norm': 'norm', 'project_norm': 'norm',
-    'stem_norm': 'norm', 'head_norm': 'norm', 'depthwise': 'depthwise',
-    'squeeze': 'squeeze', 'stem': 'stem', 'hidden': 'dense',
-    'classifier': 'dense',
-}
-"""Submodules of a network; what belongs to none is optimiser, loss and sums."""
-
-# What a submodule's name follows in the path of an operation.
-_PARENT = re.compile(r'block\d+|.*InvertedResidualNetwork.*')
-
-_PASSES = 14
-"""Times that our step reads or writes every number that a batch norm receives.
-
-Forward the convolution writes it, the means read it, the norm reads it and
-writes its output, which the next convolution reads. Backward that convolution
-reads its input and writes its gradient; features and gradient are read for
-the norm's sums and again for its own gradient, which is written and then read
-by two products."""
-
 
 def main(argv: list[str]) -> None:
-  """Profiles all and writes step_profile.json."""
+  """Profiles all and writes step_profile.json; prints its table."""
   del argv
+  path = pathlib.Path(_OUTPUT.value) / 'step_profile.json'
+  if _MODE.value == 'measure':
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(_measure(), indent=1) + '\n')
+  print(profile_table(json.loads(path.read_text())))
+
+
+def _measure() -> dict[str, Any]:
+  """Profiles all cases."""
   keep_freed_memory()
   results = {}
   where = step_machine()
   roofline = _roofline()
   for name in _CASES.value:
     case = make_case(name)
-    results[name] = _profile(case) | _floors(case, roofline)
+    results[name] = _profile(case) | floors(case, roofline)
     print(name, json.dumps(results[name]), flush=True)
-  output = pathlib.Path(_OUTPUT.value)
-  output.mkdir(parents=True, exist_ok=True)
-  text = json.dumps(
-      {'machine': where, 'roofline': roofline, 'cases': results}, indent=1
-  )
-  (output / 'step_profile.json').write_text(text + '\n')
-  Console().print(_table(results))
+  return {'machine': where, 'roofline': roofline, 'cases': results}
 
 
 def _profile(case: Case) -> dict[str, Any]:
@@ -97,7 +80,7 @@ def _profile(case: Case) -> dict[str, Any]:
         step()
     (path,) = pathlib.Path(directory).rglob('*.xplane.pb')
     profile = ProfileData.from_file(str(path))
-  parts = _parts_of(step.program.as_text())
+  parts = parts_of(step.program.as_text())
   milliseconds: dict[str, float] = collections.defaultdict(float)
   for plane in profile.planes:
     for line in plane.lines:
@@ -117,29 +100,6 @@ def _profile(case: Case) -> dict[str, Any]:
   }
 
 
-def _parts_of(program: str) -> dict[str, str]:
-  """The part that each operation of a compiled program belongs to."""
-  parts = {}
-  entry = program[program.index('\nENTRY'):]
-  for line in entry.splitlines():
-    named = re.match(r'\s*(?:ROOT )?%?([\w.\-]+) = ', line)
-    if not named:
-      continue
-    path = re.search(r'op_name="([^"]*)"', line)
-    path = path.group(1) if path else ''
-    modules = [
-        _PARTS[name]
-        for parent, name in itertools.pairwise(path.split('/'))
-        if name in _PARTS and _PARENT.fullmatch(parent)
-    ]
-    if modules:
-      backward = ' backward' if 'transpose(' in path else ''
-      parts[named.group(1)] = modules[-1] + backward
-    else:
-      parts[named.group(1)] = 'other'
-  return parts
-
-
 def _roofline() -> dict[str, float]:
   """Gigaflops of a matrix product, gigabytes a second of a copy."""
   side, size = 2048, 1 << 26
@@ -157,34 +117,6 @@ def _roofline() -> dict[str, float]:
   }
 
 
-def _floors(case: Case, roofline: dict[str, float]) -> dict[str, float]:
-  """Milliseconds of a step at the roofline."""
-  counts = count(case.network, case.image_size, case.classes)
-  flops = 3 * 2 * counts.madds * case.batch
-  moved = 4 * _PASSES * _features(case) * case.batch
-  return {
-      'arithmetic_floor_milliseconds': round(
-          flops / roofline['gigaflops'] / 1e6, 2
-      ),
-      'memory_floor_milliseconds': round(
-          moved / roofline['gigabytes_per_second'] / 1e6, 2
-      ),
-  }
-
-
-def _features(case: Case) -> int:
-  """Numbers of one image that batch norms receive."""
-  network = case.network
-  size = output_size(case.image_size, network.stem.stride)
-  features = size**2 * network.stem.filters
-  for index, block in enumerate(network.blocks):
-    filters = block.depthwise_filters(network.input_filters(index))
-    features += size**2 * block.expanded
-    size = output_size(size, block.stride)
-    features += size**2 * (filters + block.filters)
-  return features + size**2 * network.head.filters
-
-
 def _seconds(call: Callable[[], Any], repeats: int) -> float:
   """Median of some calls, after one that is not timed."""
   call()
@@ -194,23 +126,6 @@ def _seconds(call: Callable[[], Any], repeats: int) -> float:
     call()
     times.append(time.perf_counter() - begun)
   return statistics.median(times)
-
-
-def _table(results: dict[str, Any]) -> Table:
-  parts = sorted({
-      part for found in results.values() for part in found['shares']
-  })
-  table = Table('part', *results, title='share of the time of a step')
-  for part in parts:
-    table.add_row(part, *(
-        f'{found["shares"].get(part, 0):.1%}' for found in results.values()
-    ))
-  for row in (
-      'milliseconds', 'arithmetic_floor_milliseconds',
-      'memory_floor_milliseconds',
-  ):
-    table.add_row(row, *(f'{found[row]:.1f}' for found in results.values()))
-  return table
 
 
 if __name__ == '__main__':

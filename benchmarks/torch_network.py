@@ -8,7 +8,9 @@ hard-swish and hard-sigmoid.
 """
 
 from collections.abc import Callable
+from collections.abc import Mapping
 from typing import Any
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -67,34 +69,61 @@ class TorchNetwork(nn.Module):
     return self.layers(images)
 
 
-class TorchStep:
-  """One training step: forward, cross-entropy, backward, optimiser."""
+class TorchBatch(NamedTuple):
+  """Images with labels.
 
-  def __init__(
-      self, network: TorchNetwork, training: Any, images: np.ndarray,
-      labels: np.ndarray,
-  ):
+  Attributes:
+    images: (batch, 3, side, side), channels_last.
+    labels: (batch,), int64.
+    mask: (batch,), 0 for padding.
+  """
+
+  images: torch.Tensor
+  labels: torch.Tensor
+  mask: torch.Tensor
+
+
+def to_torch(batch: Mapping[str, np.ndarray]) -> TorchBatch:
+  """A batch of `layernas.data` as PyTorch takes it.
+
+  Args:
+    batch: 'image' (batch, side, side, 3), float32; 'label'; 'mask'.
+
+  Returns:
+    The same; images lie in memory as they came, which is what channels_last
+    means.
+  """
+  return TorchBatch(
+      torch.from_numpy(batch['image']).permute(0, 3, 1, 2),
+      torch.from_numpy(batch['label'].astype(np.int64)),
+      torch.from_numpy(batch['mask']),
+  )
+
+
+class TorchStep:
+  """A training step: forward, cross-entropy, backward, optimiser.
+
+  Attributes:
+    optimizer: the config's.
+  """
+
+  def __init__(self, network: TorchNetwork, training: Any):
     """Takes over the network.
 
     Args:
       network: to train.
       training: config section: optimizer, momentum, rms_decay, rms_epsilon,
         weight_decay, label_smoothing.
-      images: (batch, side, side, 3), float32.
-      labels: (batch,).
     """
     self._network = network.to(memory_format=torch.channels_last).train()
-    self._optimizer = _optimizer(network, training)
+    self.optimizer = _optimizer(network, training)
     self._loss = nn.CrossEntropyLoss(label_smoothing=training.label_smoothing)
-    # Images lie in memory as they came, which is what channels_last means.
-    self._images = torch.from_numpy(images).permute(0, 3, 1, 2)
-    self._labels = torch.from_numpy(labels.astype(np.int64))
 
-  def __call__(self) -> None:
+  def __call__(self, batch: TorchBatch) -> None:
     """Runs a step."""
-    self._optimizer.zero_grad(set_to_none=True)
-    self._loss(self._network(self._images), self._labels).backward()
-    self._optimizer.step()
+    self.optimizer.zero_grad(set_to_none=True)
+    self._loss(self._network(batch.images), batch.labels).backward()
+    self.optimizer.step()
 
 
 class _InvertedResidual(nn.Module):

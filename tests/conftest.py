@@ -16,12 +16,13 @@ _ROOT = str(pathlib.Path(__file__).parent.parent)
 # The same results on every machine, and no accelerator taken from a program
 # that a test starts.
 os.environ.setdefault('JAX_PLATFORMS', 'cpu')
-# Networks that several tests train are compiled once, whoever runs the tests.
+# Networks that several tests train are compiled once, whoever runs the tests,
+# and so are the kernels, which leave nothing in the user's own cache.
+_CACHES = ('JAX_COMPILATION_CACHE_DIR', 'LAYERNAS_KERNEL_CACHE')
 _IS_WORKER = 'PYTEST_XDIST_WORKER' in os.environ
 if not _IS_WORKER:
-  os.environ['JAX_COMPILATION_CACHE_DIR'] = tempfile.mkdtemp(
-      prefix='layernas-tests-'
-  )
+  for _cache in _CACHES:
+    os.environ[_cache] = tempfile.mkdtemp(prefix='layernas-tests-')
 # Programs that a test starts find the package as the test itself does.
 os.environ['PYTHONPATH'] = os.pathsep.join(
     filter(None, (_ROOT, os.environ.get('PYTHONPATH')))
@@ -59,6 +60,7 @@ def _bucket(gcs: fake_gcs.FakeGcs) -> fake_gcs.Bucket:
 
 
 def pytest_sessionfinish() -> None:
-  """Removes the compiled programs."""
+  """Removes what was compiled."""
   if not _IS_WORKER:
-    shutil.rmtree(os.environ['JAX_COMPILATION_CACHE_DIR'], ignore_errors=True)
+    for cache in _CACHES:
+      shutil.rmtree(os.environ[cache], ignore_errors=True)

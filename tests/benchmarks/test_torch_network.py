@@ -35,10 +35,24 @@ def test_a_step_changes_every_parameter(optimizer: str) -> None:
   before = [p.detach().clone() for p in network.parameters()]
   rng = np.random.default_rng(0)
   step = torch_network.TorchStep(
-      network, small.get_config(optimizer=optimizer).training,
-      rng.standard_normal((8, 16, 16, 3), np.float32), rng.integers(5, size=8),
+      network, small.get_config(optimizer=optimizer).training
   )
-  step()
+  step(torch_network.to_torch({
+      'image': rng.standard_normal((8, 16, 16, 3), np.float32),
+      'label': rng.integers(5, size=8), 'mask': np.ones(8, np.float32),
+  }))
   for old, new in zip(before, network.parameters(), strict=True):
     assert torch.isfinite(new).all()
     assert not torch.equal(old, new)
+
+
+def test_batches_stay_where_they_are_channels_last() -> None:
+  [*_, last] = small.dataset().evaluation_batches('test', 8)
+  batch = torch_network.to_torch(last)
+  assert batch.images.is_contiguous(memory_format=torch.channels_last)
+  assert batch.images.data_ptr() == last['image'].ctypes.data
+  np.testing.assert_array_equal(
+      batch.images.numpy(), last['image'].transpose(0, 3, 1, 2)
+  )
+  assert batch.labels.tolist() == last['label'].tolist()
+  assert batch.mask.tolist() == [1.0] * 5 + [0.0] * 3
