@@ -24,6 +24,7 @@ Commands (without one: search):
   audit [flags]        audit of the method's assumption; configs/audit.py.
   trace [flags]        decisions of one run, as a page; configs/trace_example.py.
   latency [flags]      measures a space's modules; configs/cifar10_small.py.
+  status WORKDIR       how far a search is: trials, workers, best so far, ETA.
   train [flags]        trains the network that a search found:
                        --architecture=workdir/cifar10_small/result.json
   test [pytest args]   ruff, then the whole test suite.

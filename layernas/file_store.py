@@ -50,6 +50,9 @@ class FileStore(Protocol):
         cannot be written.
     """
 
+  def in_use(self, directory: epath.Path) -> bool | None:
+    """Whether a process has taken a directory; None where nothing tells."""
+
   def write(self, path: epath.Path, data: bytes) -> None:
     """Writes a file in one step: a kill leaves the old one or the new one."""
 
@@ -104,6 +107,19 @@ class LocalFiles:
           ' process at a time'
       ) from error
     return lambda: os.close(lock)
+
+  def in_use(self, directory: epath.Path) -> bool | None:
+    """Whether a living process has locked it."""
+    if not (directory / '.lock').exists():
+      return False
+    lock = os.open(directory / '.lock', os.O_RDONLY)
+    try:
+      fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+      return True
+    finally:
+      os.close(lock)
+    return False
 
   def write(self, path: epath.Path, data: bytes) -> None:
     """Writes beside the file and renames."""

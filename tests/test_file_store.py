@@ -43,3 +43,13 @@ def test_moves_directories(tmp_path: pathlib.Path) -> None:
 def test_other_stores_are_refused() -> None:
   with pytest.raises(UserError, match=r's3://bucket/run: allowed are a local'):
     file_store('s3://bucket/run')
+
+
+def test_a_directory_that_is_taken_is_in_use(tmp_path: pathlib.Path) -> None:
+  path = epath.Path(tmp_path / 'run')
+  store = file_store(path)
+  assert store.in_use(path) is False
+  give_back = store.take(path)
+  assert store.in_use(path) is True
+  give_back()
+  assert store.in_use(path) is False

@@ -115,9 +115,11 @@ class Executor(abc.ABC):
 
   Attributes:
     capacity: candidates that it takes at a time; no more are of use to it.
+    page: address of a page that shows its workers; '' where there is none.
   """
 
   capacity: int
+  page: str = ''
 
   @abc.abstractmethod
   def submit(self, candidate: Candidate) -> None:

@@ -94,6 +94,11 @@ class WorkerPool(Executor):
     """Two for every worker: none waits for the next."""
     return 2 * max(1, self._place.wanted())
 
+  @property
+  def page(self) -> str:
+    """That of the place."""
+    return self._place.page
+
   def submit(self, candidate: Candidate) -> None:
     """Puts it behind those submitted before."""
     self._backlog.append(candidate)

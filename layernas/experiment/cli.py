@@ -62,7 +62,9 @@ def config_of(holder: flags.FlagHolder) -> config_dict.ConfigDict:
   return holder.value
 
 
-def run(main: Callable[[], None], resumable: bool = False) -> None:
+def run(
+    main: Callable[..., None], resumable: bool = False, argument: str = ''
+) -> None:
   """Parses the flags and runs a program.
 
   Args:
@@ -71,12 +73,14 @@ def run(main: Callable[[], None], resumable: bool = False) -> None:
     resumable: whether the program may be ended by SIGTERM at any time, with
       exit code 0; where it has something to save, it notices the signal itself
       and raises Preempted.
+    argument: name of the one argument beside the flags that the program takes
+      and `main` is given; '' where it takes none.
   """
   if resumable:
     signal.signal(signal.SIGTERM, _preempt)
   # Below warnings, libraries print pages about every checkpoint.
   logging.set_verbosity(logging.WARNING)
-  app.run(lambda argv: _guarded(main, argv), flags_parser=_parse)
+  app.run(lambda argv: _guarded(main, argv, argument), flags_parser=_parse)
 
 
 def _parse(argv: Sequence[str]) -> list[str]:
@@ -112,11 +116,19 @@ def _unknown_field(argv: Sequence[str]) -> str:
   return ''
 
 
-def _guarded(main: Callable[[], None], argv: Sequence[str]) -> None:
-  if len(argv) > 1:
-    _fail(f'argument {argv[1]!r}: allowed are flags only; see --help')
+def _guarded(
+    main: Callable[..., None], argv: Sequence[str], argument: str = ''
+) -> None:
+  expected = 2 if argument else 1
+  if len(argv) > expected:
+    one = f'{argument} and ' if argument else ''
+    only = '' if argument else ' only'
+    _fail(f'argument {argv[expected]!r}: allowed are {one}flags{only}; see'
+          ' --help')
+  if len(argv) < expected:
+    _fail(f'argument {argument}: missing; see --help')
   try:
-    main()
+    main(*argv[1:])
     if signal.getsignal(signal.SIGTERM) is _preempt:
       # All is saved: what is left is to come to an end.
       signal.signal(signal.SIGTERM, signal.SIG_IGN)

@@ -85,6 +85,7 @@ def run_search(
         ),
         lambda: _check_preemption(search),
     ))
+    record.placed(executor.page)
     _loop(config, search, executor, record, files)
     result = search_result(
         search, space, config, dataset.image_size, dataset.num_classes

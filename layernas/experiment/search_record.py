@@ -11,6 +11,7 @@ from ml_collections import config_dict
 
 from layernas.executors.settings import ExecutorSettings
 from layernas.experiment.history import History
+from layernas.experiment.live_status import LiveStatus
 from layernas.experiment.plots import save_pareto
 from layernas.experiment.progress import SearchProgress
 from layernas.experiment.progress import opening_lines
@@ -31,6 +32,9 @@ class NoRecord:
 
   def begin(self, search: Search, steps: int) -> None:
     """The search is about to go on."""
+
+  def placed(self, page: str) -> None:
+    """Candidates go where such a page shows them; '' where there is none."""
 
   def began(self, candidate: Candidate, worker: str) -> None:
     """A candidate begins to train; the worker is '' where there is none."""
@@ -116,16 +120,26 @@ class SearchRecord(NoRecord):
     if search.trials:
       self._progress.say(f'{len(search.trials)} trials are finished already')
     self._exits.enter_context(self._progress)
+    self._status = LiveStatus(self._directory, search, steps)
+    self._exits.callback(self._status.write)
+
+  def placed(self, page: str) -> None:
+    """Names the page."""
+    self._status.page = page
+    if page:
+      self._progress.say(f"Ray's dashboard: {page}")
 
   def began(self, candidate: Candidate, worker: str) -> None:
     """Shows a candidate that begins to train."""
     self._progress.began(candidate, worker)
+    self._status.began(candidate, worker)
 
   def stepped(
       self, candidate: Candidate, step: int, metrics: Mapping[str, float]
   ) -> None:
     """Shows and writes the metrics of a step."""
     self._progress.stepped(candidate, step, metrics)
+    self._status.stepped(candidate, step)
     self._scalars.write(f'trials/{candidate.id:06d}', step, metrics)
 
   def trouble(self, candidate: Candidate | None, message: str) -> None:
@@ -134,8 +148,9 @@ class SearchRecord(NoRecord):
     self._progress.say(f'{of}{message}; tried again')
 
   def evaluated(self, candidate: Candidate) -> None:
-    """Takes away its bar."""
+    """Shows it no more."""
     self._progress.evaluated(candidate)
+    self._status.evaluated(candidate)
 
   def finished(self, trial: Trial) -> None:
     """Records a trial; on return it is on disk."""
