@@ -7,6 +7,7 @@ from layernas.executors.pool import WorkerPool
 from layernas.executors.settings import ExecutorSettings
 from layernas.search import Candidate
 from tests.executors import evaluators
+from tests.executors import ray_cluster
 from tests.executors.evaluators import Heard
 
 ray = pytest.importorskip('ray')
@@ -18,20 +19,8 @@ REWARDS = {one.id: sum(one.architecture) / 10 for one in CANDIDATES}
 
 @pytest.fixture(scope='module', name='cluster')
 def _cluster():
-  with pytest.MonkeyPatch.context() as patch:
-    # A lost node is noticed in a second instead of half a minute.
-    patch.setenv('RAY_health_check_period_ms', '200')
-    patch.setenv('RAY_health_check_timeout_ms', '500')
-    patch.setenv('RAY_health_check_failure_threshold', '3')
-    from ray.cluster_utils import Cluster
-
-    cluster = Cluster(True, head_node_args={
-        'num_cpus': 0, 'include_dashboard': False,
-    })
-    nodes = [cluster.add_node(num_cpus=1) for _ in range(2)]
-    yield cluster, nodes
-    ray.shutdown()
-    cluster.shutdown()
+  with ray_cluster.cluster() as made:
+    yield made
 
 
 def place(cluster, tmp_path, settings=None, **values):

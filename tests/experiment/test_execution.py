@@ -1,10 +1,13 @@
 """Searches in worker processes come to what one process comes to."""
 
+import contextlib
 import os
 import pathlib
 import signal
 import subprocess
 import time
+import uuid
+from collections.abc import Callable
 
 import pytest
 
@@ -12,6 +15,7 @@ from layernas.errors import UserError
 from layernas.executors.settings import ExecutorSettings
 from layernas.experiment import execution
 from tests import tiny
+from tests.executors import ray_cluster
 
 _FLAGS = (
     f'--config={tiny.ROOT}/tests/tiny.py', '--config.executor.threads=1',
@@ -36,34 +40,72 @@ def _inline(tmp_path_factory: pytest.TempPathFactory) -> dict[str, object]:
   return _outcome(workdir)
 
 
+@pytest.fixture(name='tag')
+def _tag(monkeypatch: pytest.MonkeyPatch) -> bytes:
+  """Stands in the environment of all processes of a test."""
+  value = uuid.uuid4().hex
+  monkeypatch.setenv('LAYERNAS_TEST', value)
+  return value.encode()
+
+
 def test_processes_lose_a_worker_and_find_the_same(
-    tmp_path: pathlib.Path, inline: dict[str, object]
+    tmp_path: pathlib.Path, inline: dict[str, object], tag: bytes
 ) -> None:
   process = subprocess.Popen(
       _search(tmp_path, '--config.executor.name=processes'),
       stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
   )
-  killed = _kill_one(process.pid, tmp_path)
+  _wait_for(lambda: list(tmp_path.glob('candidates/*')))
+  os.kill(_workers(tag)[0], signal.SIGKILL)
   output, _ = process.communicate(timeout=300)
   assert process.returncode == 0, output
-  assert killed
   assert 'killed by SIGKILL' in output
   assert _outcome(tmp_path) == inline
   assert not list((tmp_path / 'candidates').iterdir())
+  assert not _workers(tag)
 
 
-def _kill_one(driver: int, workdir: pathlib.Path) -> bool:
-  """Kills a worker that has a candidate, once there is one."""
+def test_a_cluster_loses_a_worker_and_a_node_and_finds_the_same(
+    tmp_path: pathlib.Path, inline: dict[str, object], tag: bytes
+) -> None:
+  pytest.importorskip('ray')
+  with ray_cluster.cluster() as (cluster, nodes):
+    process = subprocess.Popen(
+        _search(
+            tmp_path, '--config.executor.name=ray',
+            '--config.executor.workers=0',
+            f'--config.executor.address={cluster.address}',
+        ), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+    )
+    _wait_for(lambda: len(list(tmp_path.glob('candidates/*'))) == 2)
+    os.kill(_workers(tag)[0], signal.SIGKILL)
+    _wait_for((tmp_path / 'trials.jsonl').exists)
+    cluster.remove_node(nodes.pop())
+    output, _ = process.communicate(timeout=300)
+  assert process.returncode == 0, output
+  assert 'killed by SIGKILL' in output
+  assert 'lost with its node' in output
+  assert _outcome(tmp_path) == inline
+
+
+def _workers(tag: bytes) -> list[int]:
+  """Worker processes of a test."""
+  found = []
+  for path in pathlib.Path('/proc').glob('[0-9]*'):
+    with contextlib.suppress(OSError):
+      if b'layernas.executors.worker' in (path / 'cmdline').read_bytes() and (
+          tag in (path / 'environ').read_bytes()
+      ):
+        found.append(int(path.name))
+  return found
+
+
+def _wait_for(condition: Callable[[], object]) -> None:
   for _ in range(3000):
-    if list(workdir.glob('candidates/*')):
-      children = pathlib.Path(f'/proc/{driver}/task/{driver}/children')
-      for pid in map(int, children.read_text().split()):
-        command = pathlib.Path(f'/proc/{pid}/cmdline').read_bytes()
-        if b'layernas.executors.worker' in command:
-          os.kill(pid, signal.SIGKILL)
-          return True
+    if condition():
+      return
     time.sleep(0.02)
-  return False
+  raise AssertionError('it did not come to that')
 
 
 def test_a_killed_search_goes_on_with_other_workers(
