@@ -1,6 +1,7 @@
 """Evaluates candidates by training them: where search and training meet."""
 
 import contextlib
+import threading
 import time
 from collections.abc import Callable
 from collections.abc import Mapping
@@ -8,6 +9,7 @@ from collections.abc import Sequence
 from typing import Any
 from typing import Self
 
+import jax
 from etils import epath
 from ml_collections import config_dict
 
@@ -46,6 +48,10 @@ _PERMANENT = (
 )
 """What another attempt would raise again."""
 
+_FORGET_EVERY = 10
+"""Candidates after which JAX's caches are cleared. What all networks share is
+traced again then."""
+
 
 class TrainingEvaluator:
   """Trains each candidate on the training images, rewards validation accuracy.
@@ -77,6 +83,9 @@ class TrainingEvaluator:
     self._files = CandidateFiles(workdir)
     self._report = report
     self._alone = alone
+    self._evaluated = 0
+    # JAX's caches are not cleared while a network is compiled.
+    self._compiling = threading.Lock()
     self._ahead: CompileAhead[Programs] = CompileAhead(
         self._compile, config.compile_ahead
     )
@@ -121,6 +130,7 @@ class TrainingEvaluator:
     if evaluation.status is not Status.FAILED:
       with wall_time.spent_on('save'):
         self._files.finish(candidate, evaluation)
+    self._forget()
     return Evaluated(evaluation, wall_time.seconds(), retriable)
 
   def _evaluation(
@@ -190,9 +200,17 @@ class TrainingEvaluator:
     self._ahead.__exit__(*error)
 
   def _compile(self, architecture: Architecture) -> Programs:
-    return compile_programs(
-        self._config, self._space.network(architecture), self._dataset
-    )
+    with self._compiling:
+      return compile_programs(
+          self._config, self._space.network(architecture), self._dataset
+      )
+
+  def _forget(self) -> None:
+    """Has JAX forget the networks that it traced: it would keep them all."""
+    self._evaluated += 1
+    if self._evaluated % _FORGET_EVERY == 0:
+      with self._compiling:
+        jax.clear_caches()
 
 
 def worker_evaluator(

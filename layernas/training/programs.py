@@ -39,8 +39,8 @@ class Programs:
   Attributes:
     variables: shapes of its 'params' and 'batch_stats'.
     state: makes of variables the state before the first step, on the host.
-    train_step: (replicated state, sharded batch, replicated seed) -> state.
-    evaluation_step: (replicated variables, sharded batch) -> metric sums.
+    train_step: compiled (replicated state, sharded batch, replicated seed) -> state.
+    evaluation_step: compiled (replicated variables, sharded batch) -> metric sums.
   """
 
   variables: Variables
@@ -89,31 +89,33 @@ def compile_programs(
   update = make_update(
       training, schedule, resolve(config.model.depthwise) == 'compiled'
   )
-  programs = Programs(
-      variable_shapes(model, dataset.image_size),
-      functools.partial(
-          initial_state, optimizer=make_optimizer(training, schedule),
-          ema=training.ema_decay > 0,
-      ),
-      make_train_step(model, update, training, training.log_every_steps),
-      make_evaluation_step(model),
+  variables = variable_shapes(model, dataset.image_size)
+  fresh = functools.partial(
+      initial_state, optimizer=make_optimizer(training, schedule),
+      ema=training.ema_decay > 0,
   )
-  state = _stand_in_state(programs)
+  state = _stand_in_state(variables, fresh)
   shape = dataset.image_size, config.data.transfer
-  # A pmapped function finds what has been compiled for such arguments.
-  programs.train_step.lower(
+  train_step = make_train_step(
+      model, update, training, training.log_every_steps
+  ).lower(
       state, stand_in_batch(*shape, training.batch_size), stand_in((), np.int32)
-  ).compile()
-  programs.evaluation_step.lower(
+  )
+  evaluation_step = make_evaluation_step(model).lower(
       state.evaluated, stand_in_batch(*shape, training.evaluation_batch_size)
-  ).compile()
-  return programs
+  )
+  # JAX's own caches know nothing of these: they may be cleared.
+  return Programs(
+      variables, fresh, train_step.compile(), evaluation_step.compile()
+  )
 
 
-def _stand_in_state(programs: Programs) -> TrainState:
+def _stand_in_state(
+    variables: Variables, fresh: Callable[[Variables], TrainState]
+) -> TrainState:
   zeros = jax.tree.map(
-      lambda leaf: np.zeros(leaf.shape, leaf.dtype), programs.variables
+      lambda leaf: np.zeros(leaf.shape, leaf.dtype), variables
   )
   return jax.tree.map(
-      lambda leaf: stand_in(leaf.shape, leaf.dtype), programs.state(zeros)
+      lambda leaf: stand_in(leaf.shape, leaf.dtype), fresh(zeros)
   )

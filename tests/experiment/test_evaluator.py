@@ -149,3 +149,28 @@ def test_what_fails_behind_its_early_point_has_an_early_reward(
   ]
   assert [str(one.status) for one in found] == ['nan', 'failed']
   assert [one.early_reward for one in found] == [0.25, 0.25]
+
+
+def test_forgetting_what_was_traced_changes_nothing(
+    tmp_path: pathlib.Path, dataset: object, monkeypatch: pytest.MonkeyPatch
+) -> None:
+  kept = TrainingEvaluator(
+      tiny.get_config(), tiny.space(), dataset, tmp_path / 'a',
+      lambda *values: None,
+  )
+  cleared = []
+  clear = evaluator.jax.clear_caches
+  monkeypatch.setattr(
+      evaluator.jax, 'clear_caches', lambda: cleared.append(clear())
+  )
+  monkeypatch.setattr(evaluator, '_FORGET_EVERY', 1)
+  evaluate = TrainingEvaluator(
+      tiny.get_config(), tiny.space(), dataset, tmp_path / 'b',
+      lambda *values: None,
+  )
+  other = dataclasses.replace(_CANDIDATE, id=4)
+  # The other one's programs, compiled before, are still there afterwards.
+  evaluate.prepare([_CANDIDATE.architecture, other.architecture])
+  found = [evaluate(one).evaluation.reward for one in (_CANDIDATE, other)]
+  assert len(cleared) == 2
+  assert found == [kept(_CANDIDATE).evaluation.reward] * 2
