@@ -66,6 +66,16 @@ reads its input and writes its gradient; features and gradient are read for
 the norm's sums and again for its own gradient, which is written and then read
 by two products."""
 
+_FUSED_PASSES = 10
+"""The same around a depthwise convolution of a block that expands.
+
+Before it: the 1x1 convolution writes, means and kernel read; the backward
+kernel reads the features and writes a gradient, both are read for the norm's,
+which is written and read by two products. Behind it: the kernel writes, the
+norm reads and writes, the 1x1 convolution reads; backward it reads its input
+and writes a gradient; with the features, that is read for the sums and by the
+kernel."""
+
 
 def main(argv: list[str]) -> None:
   """Profiles all and writes step_profile.json."""
@@ -161,7 +171,7 @@ def _floors(case: Case, roofline: dict[str, float]) -> dict[str, float]:
   """Milliseconds of a step at the roofline."""
   counts = count(case.network, case.image_size, case.classes)
   flops = 3 * 2 * counts.madds * case.batch
-  moved = 4 * _PASSES * _features(case) * case.batch
+  moved = 4 * _moved(case) * case.batch
   return {
       'arithmetic_floor_milliseconds': round(
           flops / roofline['gigaflops'] / 1e6, 2
@@ -172,17 +182,18 @@ def _floors(case: Case, roofline: dict[str, float]) -> dict[str, float]:
   }
 
 
-def _features(case: Case) -> int:
-  """Numbers of one image that batch norms receive."""
+def _moved(case: Case) -> int:
+  """Numbers of one image that a step reads or writes for its batch norms."""
   network = case.network
   size = output_size(case.image_size, network.stem.stride)
-  features = size**2 * network.stem.filters
+  moved = _PASSES * size**2 * network.stem.filters
   for index, block in enumerate(network.blocks):
     filters = block.depthwise_filters(network.input_filters(index))
-    features += size**2 * block.expanded
+    passes = _FUSED_PASSES if block.expanded else _PASSES
+    moved += passes * size**2 * block.expanded
     size = output_size(size, block.stride)
-    features += size**2 * (filters + block.filters)
-  return features + size**2 * network.head.filters
+    moved += size**2 * (passes * filters + _PASSES * block.filters)
+  return moved + _PASSES * size**2 * network.head.filters
 
 
 def _seconds(call: Callable[[], Any], repeats: int) -> float:
