@@ -30,6 +30,17 @@ the norm's sums and again for its own gradient, which is written and then read
 by two products."""
 
 
+_FUSED_PASSES = 10
+"""The same around a depthwise convolution of a block that expands.
+
+Before it: the 1x1 convolution writes, means and kernel read; the backward
+kernel reads the features and writes a gradient, both are read for the norm's,
+which is written and read by two products. Behind it: the kernel writes, the
+norm reads and writes, the 1x1 convolution reads; backward it reads its input
+and writes a gradient; with the features, that is read for the sums and by the
+kernel."""
+
+
 def parts_of(program: str) -> dict[str, str]:
   """The part that each operation of a compiled program belongs to.
 
@@ -73,7 +84,7 @@ def floors(case: Case, roofline: Mapping[str, float]) -> dict[str, float]:
   """
   counts = count(case.network, case.image_size, case.classes)
   flops = 3 * 2 * counts.madds * case.batch
-  moved = 4 * _PASSES * features(case) * case.batch
+  moved = 4 * moved_numbers(case) * case.batch
   return {
       'arithmetic_floor_milliseconds': round(
           flops / roofline['gigaflops'] / 1e6, 2
@@ -84,14 +95,15 @@ def floors(case: Case, roofline: Mapping[str, float]) -> dict[str, float]:
   }
 
 
-def features(case: Case) -> int:
-  """Numbers of one image that batch norms receive."""
+def moved_numbers(case: Case) -> int:
+  """Numbers of one image that a step reads or writes for its batch norms."""
   network = case.network
   size = output_size(case.image_size, network.stem.stride)
-  numbers = size**2 * network.stem.filters
+  moved = _PASSES * size**2 * network.stem.filters
   for index, block in enumerate(network.blocks):
     filters = block.depthwise_filters(network.input_filters(index))
-    numbers += size**2 * block.expanded
+    passes = _FUSED_PASSES if block.expanded else _PASSES
+    moved += passes * size**2 * block.expanded
     size = output_size(size, block.stride)
-    numbers += size**2 * (filters + block.filters)
-  return numbers + size**2 * network.head.filters
+    moved += size**2 * (passes * filters + _PASSES * block.filters)
+  return moved + _PASSES * size**2 * network.head.filters

@@ -5,6 +5,7 @@ means, output, and backward one for the sums and one for the gradient.
 Parameters and statistics are named and averaged as Flax's own BatchNorm does.
 """
 
+import dataclasses
 import functools
 from typing import Any
 
@@ -16,8 +17,8 @@ import numpy as np
 from layernas.models.activations import ACTIVATIONS
 from layernas.native import library
 
-# Numbered as layernas/native/norm.cc does.
-_IN_KERNEL = {'': 0, 'relu': 1, 'relu6': 2, 'hard_swish': 3}
+# Numbered as layernas/native/activations.h does.
+IN_KERNEL = {'': 0, 'relu': 1, 'relu6': 2, 'hard_swish': 3}
 
 
 def mean_over(tree: Any, axis_name: str | None) -> Any:
@@ -33,6 +34,23 @@ def mean_over(tree: Any, axis_name: str | None) -> Any:
   if axis_name is None or jax.lax.axis_size(axis_name) == 1:
     return tree
   return jax.lax.pmean(tree, axis_name)
+
+
+@dataclasses.dataclass(frozen=True)
+class Variables:
+  """Of a batch norm, all of shape (filters,).
+
+  Attributes:
+    mean: running average of the mean.
+    var: running average of the variance.
+    scale: parameter.
+    bias: parameter.
+  """
+
+  mean: nn.Variable
+  var: nn.Variable
+  scale: jax.Array
+  bias: jax.Array
 
 
 class BatchNorm(nn.Module):
@@ -54,7 +72,6 @@ class BatchNorm(nn.Module):
   axis_name: str | None = None
   compiled: bool = False
 
-  @nn.compact
   def __call__(self, x: jax.Array, activation: str = '') -> jax.Array:
     """Normalised and activated features.
 
@@ -65,34 +82,68 @@ class BatchNorm(nn.Module):
     Returns:
       The same shape, in `dtype`.
     """
-    filters = (x.shape[-1],)
-    zeros, ones = nn.initializers.zeros_init(), nn.initializers.ones_init()
-    running_mean = self.variable(
-        'batch_stats', 'mean', jnp.zeros, filters, jnp.float32
-    )
-    running_var = self.variable(
-        'batch_stats', 'var', jnp.ones, filters, jnp.float32
-    )
-    scale = self.param('scale', ones, filters, jnp.float32)
-    bias = self.param('bias', zeros, filters, jnp.float32)
+    norm = self.declare(x.shape[-1])
     if self.use_running_average:
-      factor = scale * jax.lax.rsqrt(running_var.value + self.epsilon)
-      y = _apply(x, running_mean.value, factor, bias, activation)
+      factor = norm.scale * jax.lax.rsqrt(norm.var.value + self.epsilon)
+      y = _apply(x, norm.mean.value, factor, norm.bias, activation)
       return y.astype(self.dtype)
-    in_kernel = (
-        self.compiled and activation in _IN_KERNEL
+    normalise = (
+        _normalise_compiled if self.in_kernel(x, activation) else _normalise
+    )
+    y, mean, var = normalise(
+        x, norm.scale, norm.bias, self.epsilon, activation, self.axis()
+    )
+    self.average(norm, mean, var)
+    return y.astype(self.dtype)
+
+  @nn.compact
+  def declare(self, filters: int) -> Variables:
+    """Parameters and running averages; once in a call of the network.
+
+    Args:
+      filters: of what is normalised.
+    """
+    shape = (filters,)
+    zeros, ones = nn.initializers.zeros_init(), nn.initializers.ones_init()
+    return Variables(
+        mean=self.variable(
+            'batch_stats', 'mean', jnp.zeros, shape, jnp.float32
+        ),
+        var=self.variable('batch_stats', 'var', jnp.ones, shape, jnp.float32),
+        scale=self.param('scale', ones, shape, jnp.float32),
+        bias=self.param('bias', zeros, shape, jnp.float32),
+    )
+
+  def in_kernel(self, x: jax.Array, activation: str) -> bool:
+    """Whether there is a kernel for this training batch.
+
+    Args:
+      x: what is normalised.
+      activation: a key of `ACTIVATIONS`.
+    """
+    return (
+        self.compiled and not self.use_running_average
+        and activation in IN_KERNEL
         and x.dtype == self.dtype == jnp.float32 and x.size > 0
     )
-    # The parameters' first shapes are traced outside pmap.
-    axis = None if self.is_initializing() else self.axis_name
-    normalise = _normalise_compiled if in_kernel else _normalise
-    y, mean, var = normalise(x, scale, bias, self.epsilon, activation, axis)
+
+  def axis(self) -> str | None:
+    """Axis of the statistics; the first shapes are traced outside pmap."""
+    return None if self.is_initializing() else self.axis_name
+
+  def average(self, norm: Variables, mean: jax.Array, var: jax.Array) -> None:
+    """Averages a batch's statistics into the running ones.
+
+    Args:
+      norm: from `declare`.
+      mean: of the batch.
+      var: of the batch.
+    """
     if not self.is_initializing():
-      for running, now in ((running_mean, mean), (running_var, var)):
+      for running, now in ((norm.mean, mean), (norm.var, var)):
         running.value = (
             self.momentum * running.value + (1.0 - self.momentum) * now
         )
-    return y.astype(self.dtype)
 
 
 def _apply(
@@ -113,15 +164,20 @@ def _normalise(
   values = x.astype(jnp.float32)
   axes = tuple(range(x.ndim - 1))
   moments = jnp.mean(values, axes), jnp.mean(jnp.square(values), axes)
-  mean, var = _mean_and_variance(*mean_over(moments, axis_name))
+  mean, var = mean_and_variance(*mean_over(moments, axis_name))
   factor = scale * jax.lax.rsqrt(var + epsilon)
   return _apply(x, mean, factor, bias, activation), mean, var
 
 
-def _mean_and_variance(
+def mean_and_variance(
     mean: jax.Array, square: jax.Array
 ) -> tuple[jax.Array, jax.Array]:
-  """From the means of x and of its square."""
+  """Mean and variance of x.
+
+  Args:
+    mean: of x.
+    square: mean of its square.
+  """
   # Rounding may leave less than nothing of filters that are constant.
   return mean, jnp.maximum(square - jnp.square(mean), 0.0)
 
@@ -145,9 +201,9 @@ def _compiled_forward(
   saved = (*moments, scale, bias)
   y = library.call(
       'normalise', jax.ShapeDtypeStruct(x.shape, jnp.float32), x, *saved,
-      activation=_IN_KERNEL[activation], epsilon=np.float32(epsilon),
+      activation=IN_KERNEL[activation], epsilon=np.float32(epsilon),
   )
-  return (y, *_mean_and_variance(*moments)), (x, saved)
+  return (y, *mean_and_variance(*moments)), (x, saved)
 
 
 def _compiled_backward(
@@ -157,7 +213,7 @@ def _compiled_backward(
   """Gradients of x, scale and bias."""
   x, vectors = saved
   fields = {
-      'activation': _IN_KERNEL[activation], 'epsilon': np.float32(epsilon),
+      'activation': IN_KERNEL[activation], 'epsilon': np.float32(epsilon),
   }
   vector = jax.ShapeDtypeStruct(vectors[0].shape, jnp.float32)
   bias, scale = library.call(

@@ -10,6 +10,8 @@ import jax.numpy as jnp
 from layernas.models.activations import ACTIVATIONS
 from layernas.models.activations import GATES
 from layernas.models.depthwise import depthwise_conv
+from layernas.models.normed_depthwise import is_fused
+from layernas.models.normed_depthwise import normed_depthwise
 from layernas.models.pointwise import PointwiseConv
 from layernas.networks.spec import Block
 from layernas.networks.spec import Squeeze
@@ -34,16 +36,23 @@ class DepthwiseConv(nn.Module):
   dtype: Any
   implementation: str = 'auto'
 
-  @nn.compact
   def __call__(self, x: jax.Array) -> jax.Array:
-    side = self.kernel_size
-    kernel = self.param(
-        'kernel', NO_INIT, (side, side, 1, x.shape[-1])
-    )
+    """Features of the same number of filters."""
     return depthwise_conv(
-        x.astype(self.dtype), kernel.astype(self.dtype), self.stride,
+        x.astype(self.dtype), self.kernel(x.shape[-1]), self.stride,
         self.implementation,
     )
+
+  @nn.compact
+  def kernel(self, filters: int) -> jax.Array:
+    """The weights, in `dtype`; once in a call of the network.
+
+    Args:
+      filters: of the input.
+    """
+    side = self.kernel_size
+    kernel = self.param('kernel', NO_INIT, (side, side, 1, filters))
+    return kernel.astype(self.dtype)
 
 
 class SqueezeExcite(nn.Module):
@@ -94,18 +103,30 @@ class InvertedResidual(nn.Module):
     y = x
     if spec.expanded:
       y = self._pointwise(filters, 'expand')(y)
-      y = self.norm(name='expand_norm')(y, spec.activation)
-    y = DepthwiseConv(
-        spec.kernel, spec.stride, self.dtype, self.depthwise,
-        name='depthwise',
-    )(y)
-    y = self.norm(name='depthwise_norm')(y, spec.activation)
+    y = self._depthwise(y)
     if spec.squeeze:
       units = spec.squeeze.filters(x.shape[-1], filters)
       y = SqueezeExcite(spec.squeeze, units, self.dtype, name='squeeze')(y)
     y = self._pointwise(spec.filters, 'project')(y)
     y = self.norm(name='project_norm')(y)
     return x + y if spec.has_residual(x.shape[-1]) else y
+
+  @nn.nowrap
+  def _depthwise(self, x: jax.Array) -> jax.Array:
+    """The depthwise convolution and the norms on both sides."""
+    spec = self.spec
+    norm = self.norm(name='depthwise_norm')
+    conv = DepthwiseConv(
+        spec.kernel, spec.stride, self.dtype, self.depthwise, name='depthwise'
+    )
+    if spec.expanded:
+      first = self.norm(name='expand_norm')
+      how = spec.stride, spec.activation
+      if is_fused(x, first, spec.kernel, *how):
+        kernel = conv.kernel(x.shape[-1])
+        return normed_depthwise(x, first, kernel, norm, *how)
+      x = first(x, spec.activation)
+    return norm(conv(x), spec.activation)
 
   def _pointwise(self, filters: int, name: str) -> nn.Module:
     return PointwiseConv(filters, self.dtype, NO_INIT, name=name)

@@ -87,22 +87,31 @@ def depthwise_conv(
         dimension_numbers=('NHWC', 'HWIO', 'NHWC'),
         feature_group_count=inputs.shape[-1],
     )
-  if implementation == 'compiled' and _has_kernel(inputs, kernel, stride):
+  if implementation == 'compiled' and _is_compiled(inputs, kernel, stride):
     return _compiled(inputs, kernel, stride)
   return _shifted(inputs, kernel, stride)
 
 
-def _has_kernel(inputs: jax.Array, kernel: jax.Array, stride: int) -> bool:
+def has_kernel(side: int, stride: int) -> bool:
+  """Whether layernas/native has this convolution of float32 arrays.
+
+  Args:
+    side: of the kernel.
+    stride: in both directions.
+  """
+  return side in (3, 5, 7) and stride in (1, 2)
+
+
+def _is_compiled(inputs: jax.Array, kernel: jax.Array, stride: int) -> bool:
   return (
       inputs.dtype == kernel.dtype == jnp.float32
-      and kernel.shape[0] in (3, 5, 7) and stride in (1, 2)
-      and inputs.size > 0
+      and has_kernel(kernel.shape[0], stride) and inputs.size > 0
   )
 
 
 @functools.partial(jax.custom_vjp, nondiff_argnums=(2,))
 def _compiled(inputs: jax.Array, kernel: jax.Array, stride: int) -> jax.Array:
-  """The convolution as layernas/native/depthwise.cc computes it."""
+  """The convolution as layernas/native computes it."""
   batch, height, width, filters = inputs.shape
   outputs = jax.ShapeDtypeStruct(
       (batch, -(-height // stride), -(-width // stride), filters), jnp.float32
@@ -120,18 +129,12 @@ def _compiled_backward(
     stride: int, saved: tuple[jax.Array, jax.Array], gradient: jax.Array
 ) -> tuple[jax.Array, jax.Array]:
   inputs, kernel = saved
-  return (
-      library.call(
-          'depthwise_input_gradient',
-          jax.ShapeDtypeStruct(inputs.shape, jnp.float32),
-          gradient, kernel, stride=stride,
-      ),
-      library.call(
-          'depthwise_kernel_gradient',
-          jax.ShapeDtypeStruct(kernel.shape, jnp.float32),
-          inputs, gradient, stride=stride,
-      ),
-  )
+  shapes = [
+      jax.ShapeDtypeStruct(array.shape, jnp.float32) for array in saved
+  ]
+  return tuple(library.call(
+      'depthwise_gradients', shapes, inputs, gradient, kernel, stride=stride
+  ))
 
 
 _compiled.defvjp(_compiled_forward, _compiled_backward)

@@ -27,7 +27,8 @@ _OPTIONS = (
     '-pthread',
 )
 _TARGETS = (
-    'depthwise', 'depthwise_input_gradient', 'depthwise_kernel_gradient',
+    'depthwise', 'depthwise_gradients', 'normed_depthwise',
+    'normed_depthwise_gradients',
     'moments', 'normalise', 'normalise_parameter_gradients',
     'normalise_input_gradient', 'optimizer',
 )

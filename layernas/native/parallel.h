@@ -43,6 +43,18 @@ inline void StorePart(float* to, Vector value, int64_t lanes) {
   std::memcpy(to, &value, lanes * sizeof(float));
 }
 
+inline Vector LoadSome(const float* from, int64_t lanes) {
+  return lanes == kLanes ? Load(from) : LoadPart(from, lanes);
+}
+
+inline void StoreSome(float* to, Vector value, int64_t lanes) {
+  if (lanes == kLanes) {
+    Store(to, value);
+  } else {
+    StorePart(to, value, lanes);
+  }
+}
+
 inline int64_t CeilDivide(int64_t a, int64_t b) { return (a + b - 1) / b; }
 
 // Floats for one task, aligned to a cache line, not initialised.

@@ -39,8 +39,10 @@ class Programs:
   Attributes:
     variables: shapes of its 'params' and 'batch_stats'.
     state: makes of variables the state before the first step, on the host.
-    train_step: compiled (replicated state, sharded batch, replicated seed) -> state.
-    evaluation_step: compiled (replicated variables, sharded batch) -> metric sums.
+    train_step: executable; (replicated state, sharded batch, replicated seed)
+      -> state.
+    evaluation_step: executable; (replicated variables, sharded batch) -> metric
+      sums.
   """
 
   variables: Variables
