@@ -15,6 +15,7 @@ import pathlib
 import platform
 import subprocess
 import tempfile
+from concurrent import futures
 from typing import Any
 
 import jax
@@ -109,14 +110,26 @@ def build() -> pathlib.Path:
       path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
       with tempfile.TemporaryDirectory(dir=path.parent) as directory:
         built = pathlib.Path(directory) / path.name
-        _run([
-            compiler, *_OPTIONS, '-isystem', jax.ffi.include_dir(),
-            *map(str, sorted(_HERE.glob('*.cc'))), '-o', str(built),
-        ])
+        parts = _compile(compiler, pathlib.Path(directory))
+        _run([compiler, *_OPTIONS, *map(str, parts), '-o', str(built)])
         built.replace(path)
   except OSError as error:
     raise BuildError(f'kernel cache {path.parent}: {error.strerror}') from error
   return path
+
+
+def _compile(compiler: str, directory: pathlib.Path) -> list[pathlib.Path]:
+  """Compiles every source, on all cores; returns the object files."""
+  def compiled(source: pathlib.Path) -> pathlib.Path:
+    target = directory / f'{source.stem}.o'
+    _run([
+        compiler, *_OPTIONS, '-isystem', jax.ffi.include_dir(), '-c',
+        str(source), '-o', str(target),
+    ])
+    return target
+
+  with futures.ThreadPoolExecutor(os.cpu_count()) as pool:
+    return list(pool.map(compiled, sorted(_HERE.glob('*.cc'))))
 
 
 def _registered() -> str:

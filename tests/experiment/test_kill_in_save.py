@@ -97,6 +97,7 @@ def test_search_goes_on(tmp_path: pathlib.Path) -> None:
   assert not list((workdir / 'candidates').iterdir())
 
 
+@pytest.mark.slow
 def test_final_training_goes_on(tmp_path: pathlib.Path) -> None:
   # The reference, scaled to as many MAdds, is the same: compiled once.
   network = tiny.space().network((0, 0, 0)).to_dict()

@@ -38,7 +38,14 @@ def _fake_compiler(path, text):
   return str(path)
 
 
-def test_is_built_once_and_kept(cache):
+@pytest.fixture(name='fast_compiler')
+def _fast_compiler(tmp_path, monkeypatch):
+  """The machine's own, which does not optimise."""
+  compiler = _fake_compiler(tmp_path / 'fast', 'exec g++ "$@" -O0\n')
+  monkeypatch.setenv('CXX', compiler)
+
+
+def test_is_built_once_and_kept(cache, fast_compiler):
   built = library.build()
   assert [built] == list(cache.iterdir())
   before = built.stat().st_mtime_ns
@@ -91,7 +98,9 @@ def test_default_cache_follows_xdg(monkeypatch, tmp_path):
   assert library.cache_directory() == tmp_path / 'layernas'
 
 
-def test_processes_that_start_at_once_share_one_library_and_its_bits(cache):
+def test_processes_that_start_at_once_share_one_library_and_its_bits(
+    cache, fast_compiler
+):
   programs = [_start() for _ in range(2)]
   bits = {_printed(program)['bits'] for program in programs}
   assert len(bits) == 1
