@@ -9,6 +9,7 @@ import statistics
 
 import pytest
 
+from benchmarks import executors_report
 from benchmarks.workers_cases import CASES
 from benchmarks.workers_cases import Times
 from benchmarks.workers_report import tables
@@ -237,3 +238,18 @@ def test_links_lead_somewhere(document):
   for target in re.findall(r'\]\(([^)]+)\)', text_of(document)):
     if not target.startswith('http'):
       assert (folder / target.partition('#')[0]).exists(), target
+
+
+def test_figures_of_executors_are_those_measured():
+  page = (tiny.ROOT / 'docs/scale.md').read_text()
+  measured = executors_report.report(RESULTS / 'executors').split('\n\n')
+  assert len(measured) == 3
+  for table in measured:
+    assert table in page
+  recovery = json.loads(
+      (RESULTS / 'executors' / 'ray_recovery.json').read_text()
+  )['seconds']
+  assert (
+      f'{statistics.median(recovery):.1f} s ({min(recovery):.1f} to'
+      f' {max(recovery):.1f})'
+  ) in ' '.join(page.split())

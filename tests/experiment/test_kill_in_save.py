@@ -9,6 +9,8 @@ import pathlib
 import signal
 import subprocess
 
+import pytest
+
 from layernas.experiment.run_search import run_search
 from tests import tiny
 
