@@ -114,8 +114,10 @@ class Checkpoints:
 
   def close(self) -> None:
     """Waits for the last save."""
-    self._manager.wait_until_finished()
-    self._manager.close()
+    try:
+      self._manager.wait_until_finished()
+    finally:
+      self._manager.close()
 
   def _open(self) -> ocp.CheckpointManager:
     self._directory.mkdir(parents=True, exist_ok=True)
