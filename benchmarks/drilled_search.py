@@ -117,13 +117,18 @@ class SearchProcess:
         if any(word in line for word in words)
     ]
 
-  def unclear(self) -> str:
-    """What is wrong with an error of exit code 2; '' where it is one line."""
-    lines = [
+  def error_lines(self) -> list[str]:
+    """Lines on standard error but for warnings that were logged."""
+    return [
         line for line in self._errors.read_text().splitlines()
         if line.strip() and not _LOGGED.match(line)
     ]
-    if len(lines) == 1 and lines[0].startswith('error: '):
+
+  def unclear(self) -> str:
+    """What is wrong with an error of exit code 2; '' where it is clear."""
+    lines = self.error_lines()
+    errors = [line for line in lines if line.startswith('error: ')]
+    if len(errors) == 1 and errors == lines[-1:]:
       return ''
     return f'{len(lines)} lines on standard error, the last: {lines[-1:]}'
 

@@ -118,6 +118,7 @@ class Trip:
     self.codes: list[int] = []
     self.lines: list[str] = []
     self.detail = ''
+    self.more_lines = 0
     self.kept: dict[str, Any] = {}
 
   def run(self) -> str:
@@ -173,6 +174,7 @@ class Trip:
     self.codes.append(code)
     self.lines += search.lines()
     unclear = search.unclear() if code == 2 else ''
+    self.more_lines += len(search.error_lines()) - 1 if code == 2 else 0
     if code not in self._drill.codes or unclear:
       raise DrillFailedError(f'exit code {code}: {unclear or search.tail()}')
 
@@ -282,11 +284,17 @@ def run_drill(
       outcome, reason = 'failed', 'another result'
   except (DrillFailedError, TimeoutError) as error:
     outcome, reason = 'failed', str(error)
+  # Where the drill lay is of no interest later.
+  def short(text: str) -> str:
+    return text.replace(f'{directory}/disk/', '')
+
   return {
       'drill': drill.number, 'fault': drill.fault, 'executor': drill.executor,
       'moment': round(trip.moment, 4), 'early': drill.early,
       'candidate': drill.candidate, 'step': drill.step,
-      'detail': trip.detail, 'exit_codes': trip.codes, 'lines': trip.lines,
+      'detail': trip.detail, 'exit_codes': trip.codes,
+      'lines': list(map(short, trip.lines)),
+      'more_lines': trip.more_lines,
       'resumes': max(0, len(trip.codes) - 1), 'outcome': outcome,
-      'reason': reason, 'seconds': round(time.time() - begun, 1),
+      'reason': short(reason), 'seconds': round(time.time() - begun, 1),
   }

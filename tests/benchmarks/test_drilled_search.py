@@ -17,10 +17,12 @@ def process(tmp_path, program):
     ('error: workdir W: No space left on device\\n', True),
     ('W1125 00:40:21.1 7 x.py:3] odd\\nerror: workdir W: full\\n', True),
     ('Traceback (most recent call last):\\nOSError: full\\n', False),
-    ('Traceback (most recent call last):\\nerror: full\\n', False),
+    ('of a library\\nerror: full\\n', True),
+    ('error: full\\nerror: fuller\\n', False),
+    ('error: full\\nTraceback\\n', False),
     ('', False),
 ])
-def test_an_error_is_one_line(tmp_path, errors, clear):
+def test_an_error_is_the_last_line(tmp_path, errors, clear):
   search = process(tmp_path, f'import sys; sys.stderr.write({errors!r})'
                    .replace('\\\\n', '\\n'))
   search.wait()

@@ -35,7 +35,7 @@ def end(how):
     print('error: the disk', file=sys.stderr)
     sys.exit(2)
   elif how == 'two lines':
-    print('Traceback\\nerror: the disk', file=sys.stderr)
+    print('error: the disk\\nerror: it', file=sys.stderr)
     sys.exit(2)
   elif how == 'traceback':
     raise OSError('the disk')

@@ -33,7 +33,7 @@ def _fill_disk(monkeypatch: pytest.MonkeyPatch, writes: int) -> None:
 
   def full(descriptor: int) -> None:
     if next(left, None) is None:
-      os.ftruncate(descriptor, os.fstat(descriptor).st_size // 2)
+      os.ftruncate(descriptor, os.fstat(descriptor).st_size - 5)
       raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
     fsync(descriptor)
 
