@@ -91,6 +91,9 @@ class BucketFiles:
         self.write(target / path.name, path.read_bytes())
     directory.rmtree(missing_ok=True)
 
+  def check_room(self, directory: epath.Path, size: int) -> None:
+    """Does nothing: a bucket is never full."""
+
 
 class _BucketLines:
   """See `layernas.file_store.Lines`.

@@ -1,5 +1,6 @@
 """Checkpoints that survive a kill and a damaged file, on top of orbax."""
 
+import json
 from collections.abc import Callable
 from typing import Any
 
@@ -11,6 +12,9 @@ from etils import epath
 
 from layernas.errors import UserError
 from layernas.file_store import file_store
+
+_OWN_FILES = 64 << 10
+"""Bytes that orbax's own files take beside what is saved, about."""
 
 
 class Checkpoints:
@@ -59,10 +63,20 @@ class Checkpoints:
       step: number of the checkpoint, larger than all before.
       record: JSON types.
       tree: arrays of any dtype; needed where `with_tree`.
+
+    Raises:
+      OSError: the disk has no room for it.
     """
+    tree = jax.tree.map(np.asarray, tree)
+    arrays = sum(leaf.nbytes for leaf in jax.tree.leaves(tree))
+    # Where a disk turns out to be full in the middle of it, the libraries print
+    # pages before they raise.
+    file_store(self._directory).check_room(
+        self._directory, arrays + len(json.dumps(record)) + _OWN_FILES
+    )
     items = {'record': ocp.args.JsonSave(record)}
     if self._with_tree:
-      items['tree'] = ocp.args.StandardSave(jax.tree.map(np.asarray, tree))
+      items['tree'] = ocp.args.StandardSave(tree)
     self._manager.save(step, args=ocp.args.Composite(**items))
 
   def restore(
@@ -114,8 +128,10 @@ class Checkpoints:
 
   def close(self) -> None:
     """Waits for the last save."""
-    self._manager.wait_until_finished()
-    self._manager.close()
+    try:
+      self._manager.wait_until_finished()
+    finally:
+      self._manager.close()
 
   def _open(self) -> ocp.CheckpointManager:
     self._directory.mkdir(parents=True, exist_ok=True)

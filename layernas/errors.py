@@ -6,7 +6,7 @@ class UserError(ValueError):
 
   Its message is one line that names the field or file, the value found and
   what is allowed. The command line prints it without a traceback and exits
-  with code 2; nothing has been written by then.
+  with code 2; nothing has been written by then, unless it is a `StorageError`.
   """
 
 

@@ -4,6 +4,7 @@ A bucket has no append, no rename and no lock, but an object is written whole or
 not at all.
 """
 
+import errno
 import fcntl
 import os
 from collections.abc import Callable
@@ -61,6 +62,9 @@ class FileStore(Protocol):
 
   def move(self, directory: epath.Path, target: epath.Path) -> None:
     """Renames a directory; the target does not exist."""
+
+  def check_room(self, directory: epath.Path, size: int) -> None:
+    """Raises OSError where so many bytes certainly find no room."""
 
 
 def file_store(path: epath.PathLike) -> FileStore:
@@ -139,6 +143,15 @@ class LocalFiles:
     """Renames a directory."""
     target.parent.mkdir(parents=True, exist_ok=True)
     directory.rename(target)
+
+  def check_room(self, directory: epath.Path, size: int) -> None:
+    """Asks the file system; what is set apart for root counts as room."""
+    found = os.statvfs(directory)
+    # Some file systems do not tell their size.
+    if found.f_blocks and found.f_bfree * found.f_frsize < size:
+      raise OSError(
+          errno.ENOSPC, os.strerror(errno.ENOSPC), os.fspath(directory)
+      )
 
 
 class _LocalLines:

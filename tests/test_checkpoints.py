@@ -1,7 +1,10 @@
 """Tests of layernas.checkpoints."""
 
+import errno
+import os
 import pathlib
 import shutil
+import types
 
 import jax.numpy as jnp
 import numpy as np
@@ -216,3 +219,25 @@ def test_a_bucket_ignores_a_save_that_was_killed(bucket) -> None:
   assert _restore(directory) == 1
   _save(directory, 2)
   assert _restore(directory) == 2
+
+
+def test_a_full_disk_shows_before_anything_is_written(
+    tmp_path, monkeypatch
+) -> None:
+  _save(tmp_path, 1)
+  room = os.statvfs(tmp_path)
+  size = 1 << 20
+  checkpoints = Checkpoints(tmp_path)
+  blocks = size // room.f_frsize
+  monkeypatch.setattr(os, 'statvfs', lambda path: types.SimpleNamespace(
+      f_blocks=10 * blocks, f_bfree=blocks, f_frsize=room.f_frsize
+  ))
+  large = _tree(2) | {'large': np.zeros(size - 1000, np.uint8)}
+  with pytest.raises(OSError, match='No space') as error:
+    checkpoints.save(2, {'number': 2}, large)
+  assert error.value.errno == errno.ENOSPC
+  assert error.value.filename == str(tmp_path)
+  checkpoints.save(3, {'number': 3}, _tree(3))
+  checkpoints.close()
+  assert _restore(tmp_path) == 3
+  assert not [path for path in tmp_path.iterdir() if path.name.startswith('2')]

@@ -53,3 +53,10 @@ def test_a_directory_that_is_taken_is_in_use(tmp_path: pathlib.Path) -> None:
   assert store.in_use(path) is True
   give_back()
   assert store.in_use(path) is False
+
+
+def test_room_is_that_of_the_file_system(tmp_path: pathlib.Path) -> None:
+  directory = epath.Path(tmp_path)
+  file_store(directory).check_room(directory, 1)
+  with pytest.raises(OSError, match=f'No space left on device: .*{tmp_path}'):
+    file_store(directory).check_room(directory, 1 << 62)

@@ -27,6 +27,8 @@ from layernas.search import Evaluation
 from layernas.search import Status
 from layernas.search.early_stop import stopped
 from layernas.search.space import Architecture
+from layernas.storage_errors import in_one_line
+from layernas.storage_errors import storage_error
 from layernas.training import preemption
 from layernas.training.checks import check_batches
 from layernas.training.devices import enable_compilation_cache
@@ -80,6 +82,7 @@ class TrainingEvaluator:
     self._config = config
     self._space = space
     self._dataset = dataset
+    self._workdir = workdir
     self._files = CandidateFiles(workdir)
     self._report = report
     self._alone = alone
@@ -115,9 +118,16 @@ class TrainingEvaluator:
       Its result, with the early reward where there was one.
 
     Raises:
-      UserError: the data, not the candidate, is at fault.
+      UserError: the data or the disk, not the candidate, is at fault.
       Preempted: SIGTERM came; a checkpoint has been saved.
     """
+    with in_one_line(self._workdir):
+      return self._evaluated(candidate, hopeless)
+
+  def _evaluated(
+      self, candidate: Candidate, hopeless: Callable[[float], bool]
+  ) -> Evaluated:
+    """As `__call__`, with a disk's errors as they come."""
     known = self._files.finished(candidate)
     if known is not None:
       return Evaluated(known)
@@ -172,6 +182,8 @@ class TrainingEvaluator:
     except UserError:
       raise
     except Exception as error:  # One bad candidate must not end the search.
+      if storage_error(error, self._workdir):
+        raise
       self._files.write_failure(candidate)
       message = f'{type(error).__name__}: {error}'.splitlines()[0]
       return failed(

@@ -29,6 +29,7 @@ from layernas.networks.reference import scale_width
 from layernas.networks.space import check_image_size
 from layernas.networks.spec import NetworkSpec
 from layernas.networks.spec_json import spec_from_dict
+from layernas.storage_errors import in_one_line
 from layernas.training import hosts
 from layernas.training import preemption
 from layernas.training.checks import check_batches
@@ -140,6 +141,7 @@ def run_final(
 
   Raises:
     UserError: something in config or workdir is wrong.
+    StorageError: its disk is full or gone.
   """
   keep_freed_memory()
   dataset, networks = hosts.on_all(lambda: _prepared(config, architecture))
@@ -152,6 +154,7 @@ def run_final(
   directory = Workdir(workdir)
   hosts.on_first(lambda: directory.open(config))
   with contextlib.ExitStack() as stack:
+    stack.enter_context(in_one_line(workdir))
     stack.callback(directory.close)
     hosts.on_first(lambda: _keep_networks(directory, recorded))
     stack.enter_context(preemption.listening())

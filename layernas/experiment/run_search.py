@@ -35,6 +35,7 @@ from layernas.search.foresight import foreseen
 from layernas.search.sweep import Layerwise
 from layernas.search.trace import Trace
 from layernas.search.trial import trial_from_dict
+from layernas.storage_errors import in_one_line
 from layernas.training import hosts
 from layernas.training import preemption
 from layernas.training.checks import check_batches
@@ -58,7 +59,7 @@ def run_search(
 
   Raises:
     UserError: something in config or workdir is wrong; the workdir has not
-      been touched.
+      been touched. Or a StorageError: its disk is full or gone.
   """
   settings = chosen_settings(config, workdir)
   prepare_process(settings)
@@ -67,6 +68,7 @@ def run_search(
   check_same_run(config, dataset)
   record = SearchRecord(workdir) if hosts.is_first() else NoRecord()
   with contextlib.ExitStack() as stack:
+    stack.enter_context(in_one_line(workdir))
     stack.enter_context(record)
     stack.enter_context(preemption.listening())
     trials = hosts.on_first(lambda: record.open(config, settings))

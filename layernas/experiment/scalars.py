@@ -6,11 +6,11 @@ from typing import Any
 import tensorboardX
 from etils import epath
 
-from layernas.experiment import bucket_events
+from layernas.experiment import event_files
 from layernas.search import Search
 from layernas.search import Trial
 
-bucket_events.register()
+event_files.register()
 
 
 class Scalars:
@@ -35,7 +35,7 @@ class Scalars:
     """
     if run not in self._writers:
       self._writers[run] = tensorboardX.SummaryWriter(
-          str(self._directory / run)
+          event_files.log_directory(self._directory / run)
       )
     for tag, value in values.items():
       self._writers[run].add_scalar(tag, value, step)

@@ -9,6 +9,7 @@ from ml_collections import config_dict
 
 from layernas.errors import UserError
 from layernas.file_store import file_store
+from layernas.storage_errors import gone
 
 # A search may be resumed with other values of these: they only say when to stop
 # and how often to save or print, when to compile and where to train.
@@ -24,6 +25,10 @@ _FREE_FIELDS = (
     'training.checkpoint_every_steps',
     'final.checkpoint_every_steps',
 )
+
+
+_CONFIG = 'config.json'
+"""File of every workdir."""
 
 
 class Workdir:
@@ -50,6 +55,7 @@ class Workdir:
     self._free_fields = free_fields
     self._store = file_store(self.path)
     self._give_back: Callable[[], None] | None = None
+    self._is_open = False
 
   def open(self, config: config_dict.ConfigDict) -> None:
     """Makes the directory, or checks that it is a run of the same config.
@@ -64,24 +70,33 @@ class Workdir:
     self._store.check(self.path)
     if self.path.exists() and not self.path.is_dir():
       raise UserError(f'workdir {self.path}: allowed is a directory')
-    recorded = self.read_json('config.json')
+    recorded = self.read_json(_CONFIG)
     if recorded is not None:
       self._check_same(recorded, config.to_dict())
     self._give_back = self._store.take(self.path)
-    self.write_json('config.json', config.to_dict())
+    self._store.write(self.path / _CONFIG, _text(config.to_dict()).encode())
+    self._is_open = True
 
   def close(self) -> None:
     """Lets other processes use it."""
     if self._give_back is not None:
       self._give_back()
       self._give_back = None
+    self._is_open = False
 
   def write_json(self, name: str, value: Any) -> None:
     """Writes a file in one step: a kill leaves the old one or the new one."""
-    self.write_text(name, json.dumps(value, indent=2) + '\n')
+    self.write_text(name, _text(value))
 
   def write_text(self, name: str, text: str) -> None:
-    """Writes a text file in one step."""
+    """Writes a text file in one step.
+
+    Raises:
+      StorageError: the directory that was opened is not there any more.
+    """
+    # It would be made anew, without what the run has found so far.
+    if self._is_open and not (self.path / _CONFIG).exists():
+      raise gone(self.path)
     self._store.write(self.path / name, text.encode())
 
   def read_json(self, name: str) -> Any:
@@ -128,6 +143,10 @@ def read_json(path: epath.PathLike) -> Any:
     raise UserError(
         f'file {path}: {error}; allowed is a readable JSON file'
     ) from error
+
+
+def _text(value: Any) -> str:
+  return json.dumps(value, indent=2) + '\n'
 
 
 def _flat(values: Any, prefix: str = '') -> dict[str, Any]:

@@ -1,6 +1,7 @@
 """Candidates become evaluations."""
 
 import dataclasses
+import errno
 import json
 import pathlib
 
@@ -8,11 +9,14 @@ import pytest
 
 from layernas.data.registry import load_dataset
 from layernas.experiment import evaluator
+from layernas.experiment.candidate_files import CandidateFiles
 from layernas.experiment.evaluator import TrainingEvaluator
 from layernas.search import Candidate
 from layernas.search import Status
 from layernas.search.early_stop import MESSAGE
+from layernas.storage_errors import StorageError
 from layernas.training.train import NonFiniteLossError
+from layernas.training.train import TrainResult
 from tests import tiny
 
 _CANDIDATE = Candidate(3, 1, (1, 0, 1), 100, 7)
@@ -92,6 +96,30 @@ def test_what_another_attempt_may_heal(
   )(_CANDIDATE)
   assert evaluated.evaluation.status is Status.FAILED
   assert evaluated.retriable is retriable
+
+
+@pytest.mark.parametrize('broken', ['training', 'result'])
+def test_a_full_disk_is_no_failure_of_the_candidate(
+    tmp_path: pathlib.Path, dataset: object, monkeypatch: pytest.MonkeyPatch,
+    broken: str,
+) -> None:
+  def full(*args: object, **kwargs: object) -> None:
+    raise OSError(errno.ENOSPC, 'No space left on device')
+
+  if broken == 'training':
+    monkeypatch.setattr(evaluator, 'train_and_evaluate', full)
+  else:
+    monkeypatch.setattr(
+        evaluator, 'train_and_evaluate',
+        lambda *args, **kwargs: TrainResult({'accuracy': 0.5}, 1, 1.0),
+    )
+    monkeypatch.setattr(CandidateFiles, 'finish', full)
+  evaluate = TrainingEvaluator(
+      tiny.get_config(), tiny.space(), dataset, tmp_path, lambda *values: None
+  )
+  with pytest.raises(StorageError, match=f'{tmp_path}: No space'):
+    evaluate(_CANDIDATE)
+  assert not (tmp_path / 'failures').exists()
 
 
 def test_a_worker_makes_its_evaluator_from_json(tmp_path: pathlib.Path) -> None:

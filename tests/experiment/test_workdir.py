@@ -2,12 +2,14 @@
 
 import json
 import pathlib
+import shutil
 
 import pytest
 
 from layernas.errors import UserError
 from layernas.experiment.workdir import Workdir
 from layernas.experiment.workdir import read_json
+from layernas.storage_errors import StorageError
 from tests import tiny
 
 
@@ -74,3 +76,16 @@ def test_damaged_json_names_the_file(tmp_path: pathlib.Path) -> None:
 def test_write_leaves_no_partial_file(tmp_path: pathlib.Path) -> None:
   Workdir(tmp_path).write_json('below/x.json', {'a': 1})
   assert [p.name for p in (tmp_path / 'below').iterdir()] == ['x.json']
+
+
+def test_a_workdir_that_is_gone_is_not_made_anew(
+    tmp_path: pathlib.Path
+) -> None:
+  workdir = Workdir(tmp_path / 'run')
+  workdir.open(_config())
+  workdir.write_json('x.json', 1)
+  shutil.rmtree(workdir.path)
+  with pytest.raises(StorageError, match=f'{workdir.path}: is gone'):
+    workdir.write_json('x.json', 2)
+  assert not workdir.path.exists()
+  workdir.close()

@@ -1,4 +1,4 @@
-"""Event files on gs://, and uploads that fail."""
+"""Event files on gs:// and on a disk, and writing that fails."""
 
 import pathlib
 
@@ -33,4 +33,22 @@ def test_a_bucket_that_fails_stops_nothing(
     scalars.write('search', step, {'reward': 1.0})
   with caplog.at_level('WARNING', logger='absl'):
     scalars.close()
-  assert any('was not uploaded' in message for message in caplog.messages)
+  assert any('was not written' in message for message in caplog.messages)
+
+
+def test_a_disk_that_fails_stops_nothing(
+    tmp_path: pathlib.Path, caplog: pytest.LogCaptureFixture
+) -> None:
+  directory = tmp_path / 'tensorboard'
+  directory.write_text('no directory')
+  scalars = Scalars(directory)
+  with caplog.at_level('WARNING', logger='absl'):
+    for step in range(100):
+      scalars.write('search', step, {'reward': 1.0})
+    scalars.write('other', 0, {'reward': 1.0})
+    scalars.close('other')
+    directory.unlink()
+    scalars.close()
+  assert any('was not written' in message for message in caplog.messages)
+  # What could not be written before is not lost.
+  assert values_of(directory / 'search', 'reward') == [1.0] * 100

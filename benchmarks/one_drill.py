@@ -1,0 +1,300 @@
+"""One drill: a search, a fault at a random moment, and how it ended."""
+
+import contextlib
+import dataclasses
+import json
+import os
+import pathlib
+import random
+import signal
+import time
+from collections.abc import Callable
+from collections.abc import Mapping
+from typing import Any
+
+from benchmarks import damage
+from benchmarks import drilled_search
+from benchmarks import faulty_search
+from benchmarks.drilled_search import SearchProcess
+
+_RUNS = 12
+"""Runs of one drill at most, those that ended before their fault included."""
+
+_SIGNALS = {
+    'driver_kill': signal.SIGKILL, 'driver_term': signal.SIGTERM,
+    'worker_kill': signal.SIGKILL, 'worker_term': signal.SIGTERM,
+}
+_DAMAGES: Mapping[str, Callable[[pathlib.Path, random.Random], str]] = {
+    'newest_checkpoint': damage.truncate_newest,
+    'older_checkpoint': damage.damage_older,
+    'history_line': damage.damage_line,
+}
+_OF_WORKERS = ('worker_kill', 'worker_term', 'hang', 'memory')
+"""Faults that need worker processes."""
+
+_BEFORE_ITS_FIRST_LINE = 0.15
+"""Share of the signals that come while the program starts."""
+
+_START_SECONDS = 4.0
+_LOOK_SECONDS = 0.05
+
+
+@dataclasses.dataclass(frozen=True)
+class Drill:
+  """What is drawn for a drill.
+
+  Attributes:
+    number: of the drill.
+    fault: a name of the report's `FAULTS`.
+    executor: inline or processes.
+    moment: share of an undisturbed search's duration.
+    early: whether it comes before the search's first line.
+    candidate: whose training has the fault, where one has.
+    step: of that training.
+  """
+
+  number: int
+  fault: str
+  executor: str
+  moment: float
+  early: bool
+  candidate: int
+  step: int
+
+  @property
+  def inside(self) -> bool:
+    """Whether the fault is in a training."""
+    return self.fault in faulty_search.FAULTS
+
+  @property
+  def codes(self) -> set[int]:
+    """Exit codes that a run may have."""
+    killed = self.fault == 'driver_kill' or self.fault in _DAMAGES
+    # Before the program has begun to listen, the signal ends it.
+    ended = self.fault == 'driver_term' and self.early
+    return {0, 2} | ({-signal.SIGKILL} if killed else set()) | (
+        {-signal.SIGTERM} if ended else set()
+    )
+
+
+def drawn(number: int, seed: int, faults: tuple[str, ...]) -> Drill:
+  """The drill of a number: faults in turn, all else at random."""
+  fault = faults[number % len(faults)]
+  rng = random.Random(f'{seed}-{number}')
+  executor = rng.choice(('inline', 'processes'))
+  return Drill(
+      number, fault, 'processes' if fault in _OF_WORKERS else executor,
+      rng.random(), rng.random() < _BEFORE_ITS_FIRST_LINE,
+      rng.randrange(drilled_search.TRIALS),
+      rng.randrange(1, drilled_search.STEPS),
+  )
+
+
+class DrillFailedError(Exception):
+  """A drill did not end as it must."""
+
+
+class Trip:
+  """The runs of one drill."""
+
+  def __init__(
+      self, drill: Drill, directory: pathlib.Path, seconds: float, seed: int
+  ):
+    """Prepares.
+
+    Args:
+      drill: to run.
+      directory: empty, for the workdir and what is printed.
+      seconds: that an undisturbed search takes behind its first line.
+      seed: of what is drawn on the way.
+    """
+    self._drill = drill
+    self._directory = directory
+    self._seconds = seconds
+    self._rng = random.Random(f'{seed}-{drill.number}-way')
+    self.moment = drill.moment
+    self._begun_anew = 0
+    self.workdir = directory / 'disk' / '0'
+    self.codes: list[int] = []
+    self.lines: list[str] = []
+    self.detail = ''
+    self.more_lines = 0
+    self.kept: dict[str, Any] = {}
+
+  def run(self) -> str:
+    """Runs the search until it has its result.
+
+    Returns:
+      The outcome, of the report's `OUTCOMES`.
+
+    Raises:
+      DrillFailedError: an end that is not allowed.
+      TimeoutError: a run does not end.
+    """
+    fault = self._drill.fault
+    with contextlib.ExitStack() as stack:
+      if fault in _SIGNALS:
+        self._until_hit(self._signal)
+      elif fault in _DAMAGES:
+        self._until_damaged(_DAMAGES[fault])
+      elif fault == 'disk_full':
+        stack.enter_context(damage.small_disk(self._directory / 'disk'))
+        self._until_hit(self._fill)
+      else:
+        self._end(self._start())
+      first = self._first()
+      self._resume()
+      self.kept = drilled_search.outcome(self.workdir)
+    return first
+
+  def _start(self) -> SearchProcess:
+    drill = self._drill
+    if len(self.codes) + self._begun_anew >= _RUNS:
+      raise DrillFailedError(f'no result after {_RUNS} runs')
+    self.workdir.parent.mkdir(parents=True, exist_ok=True)
+    environment = {}
+    if drill.inside:
+      fault = faulty_search.Fault(
+          drill.fault, drill.candidate, drill.step,
+          str(self._directory / 'marker'),
+      )
+      environment[faulty_search.VARIABLE] = json.dumps(
+          dataclasses.asdict(fault)
+      )
+    return SearchProcess(
+        drilled_search.command(
+            self.workdir, drill.executor, drill.inside, drill.fault == 'hang'
+        ), self._directory, environment,
+    )
+
+  def _end(self, search: SearchProcess) -> None:
+    """Waits for the end of a run and judges it."""
+    search.wait()
+    code = search.process.returncode
+    self.codes.append(code)
+    self.lines += search.lines()
+    unclear = search.unclear() if code == 2 else ''
+    self.more_lines += len(search.error_lines()) - 1 if code == 2 else 0
+    if code not in self._drill.codes or unclear:
+      raise DrillFailedError(f'exit code {code}: {unclear or search.tail()}')
+
+  def _at_moment(self, search: SearchProcess) -> bool:
+    """Waits for the moment; whether the search still runs then."""
+    if self._drill.early:
+      return search.wait(self.moment * _START_SECONDS)
+    return search.wait_until_open() and search.wait(
+        self.moment * self._seconds
+    )
+
+  def _until_hit(self, hit: Callable[[SearchProcess], bool]) -> None:
+    """Runs searches until one is hit before its end, earlier and earlier."""
+    while True:
+      search = self._start()
+      if self._at_moment(search) and hit(search):
+        self._end(search)
+        return
+      self._end(search)
+      self._begin_anew()
+      self.moment *= 0.7
+
+  def _signal(self, search: SearchProcess) -> bool:
+    """Sends the signal; whether there was someone to get it."""
+    number = _SIGNALS[self._drill.fault]
+    if self._drill.fault.startswith('driver'):
+      search.process.send_signal(number)
+      return True
+    while search.alive:
+      if workers := damage.workers_of(search.process.pid):
+        # One may have ended in between.
+        with contextlib.suppress(ProcessLookupError):
+          os.kill(self._rng.choice(workers), number)
+          return True
+      time.sleep(_LOOK_SECONDS)
+    return False
+
+  def _fill(self, search: SearchProcess) -> bool:
+    """Keeps the disk full until the search ends; then there is room again."""
+    filler = self._directory / 'disk' / 'filler'
+    while search.alive:
+      damage.fill(filler, self._rng)
+      time.sleep(_LOOK_SECONDS)
+    filler.unlink()
+    return True
+
+  def _until_damaged(
+      self, do: Callable[[pathlib.Path, random.Random], str]
+  ) -> None:
+    """Kills the search until there is something to damage."""
+    while not self.detail:
+      search = self._start()
+      if search.wait_until_open():
+        search.wait(self.moment * self._seconds)
+      search.process.kill()
+      self._end(search)
+      if drilled_search.finished(self.workdir):
+        self._begin_anew()
+      else:
+        self.detail = do(self.workdir, self._rng)
+      self.moment = self._rng.random()
+
+  def _begin_anew(self) -> None:
+    """The search ended before the fault came: another workdir."""
+    self.codes.clear()
+    self._begun_anew += 1
+    self.workdir = self.workdir.with_name(str(self._begun_anew))
+
+  def _first(self) -> str:
+    """What the last run so far came to."""
+    code = self.codes[-1]
+    if code == 2:
+      return 'error and resumed'
+    if code:
+      return 'killed and resumed'
+    done = drilled_search.finished(self.workdir)
+    return 'went through' if done else 'saved and resumed'
+
+  def _resume(self) -> None:
+    """The same command again until it ends well with a result."""
+    while self.codes[-1] or not drilled_search.finished(self.workdir):
+      if len(self.codes) > 1 and self.codes[-1] == self.codes[-2] == 2:
+        raise DrillFailedError('the same command does not go on')
+      self._end(self._start())
+
+
+def run_drill(
+    drill: Drill, directory: pathlib.Path, seconds: float, seed: int,
+    reference: Callable[[Drill], Mapping[str, Any]],
+) -> dict[str, Any]:
+  """Runs a drill.
+
+  Args:
+    drill: as it was drawn.
+    directory: empty.
+    seconds: of an undisturbed search behind its first line.
+    seed: of the whole drill.
+    reference: gives what the search must come to.
+
+  Returns:
+    A line of drills.jsonl.
+  """
+  trip, begun, reason = Trip(drill, directory, seconds, seed), time.time(), ''
+  try:
+    outcome = trip.run()
+    if trip.kept != reference(drill):
+      outcome, reason = 'failed', 'another result'
+  except (DrillFailedError, TimeoutError) as error:
+    outcome, reason = 'failed', str(error)
+  # Where the drill lay is of no interest later.
+  def short(text: str) -> str:
+    return text.replace(f'{directory}/disk/', '')
+
+  return {
+      'drill': drill.number, 'fault': drill.fault, 'executor': drill.executor,
+      'moment': round(trip.moment, 4), 'early': drill.early,
+      'candidate': drill.candidate, 'step': drill.step,
+      'detail': trip.detail, 'exit_codes': trip.codes,
+      'lines': list(map(short, trip.lines)),
+      'more_lines': trip.more_lines,
+      'resumes': max(0, len(trip.codes) - 1), 'outcome': outcome,
+      'reason': short(reason), 'seconds': round(time.time() - begun, 1),
+  }

@@ -1,0 +1,49 @@
+"""The table of the fault drill, and that of the docs."""
+
+import json
+
+import pytest
+
+from benchmarks.fault_drill_report import FAULTS
+from benchmarks.fault_drill_report import read
+from benchmarks.fault_drill_report import table
+from tests import tiny
+
+_STORED = tiny.ROOT / 'docs' / 'results' / 'fault_drill' / 'drills.jsonl'
+
+
+def _drill(number, fault, outcome):
+  return {'drill': number, 'fault': fault, 'outcome': outcome}
+
+
+def test_outcomes_are_counted_by_fault():
+  shown = table([
+      _drill(0, 'nan', 'went through'), _drill(1, 'nan', 'went through'),
+      _drill(2, 'disk_full', 'error and resumed'),
+      _drill(3, 'driver_kill', 'killed and resumed'),
+      _drill(4, 'driver_kill', 'failed'),
+  ])
+  assert "| NaN in a candidate's images | 2 | 2 | 0 | 0 | 0 | 0 |" in shown
+  assert '| the disk becomes full | 1 | 0 | 1 | 0 | 0 | 0 |' in shown
+  assert '| kill -9 of the search | 2 | 0 | 0 | 0 | 1 | 1 |' in shown
+  assert '| a training hangs | 0 | 0 | 0 | 0 | 0 | 0 |' in shown
+  assert shown.endswith('| all | 5 | 2 | 1 | 0 | 1 | 1 |')
+
+
+def test_an_unknown_fault_is_not_left_out():
+  with pytest.raises(KeyError):
+    table([_drill(0, 'another', 'went through')])
+
+
+def test_drills_come_by_number(tmp_path):
+  assert read(tmp_path / 'drills.jsonl') == []
+  lines = [json.dumps(_drill(number, 'nan', '')) for number in (2, 0, 1)]
+  (tmp_path / 'drills.jsonl').write_text('\n'.join(lines) + '\n')
+  assert [one['drill'] for one in read(tmp_path / 'drills.jsonl')] == [0, 1, 2]
+
+
+def test_the_table_of_the_docs_is_that_of_the_stored_drills():
+  drills = read(_STORED)
+  assert table(drills) in (tiny.ROOT / 'docs' / 'scale.md').read_text()
+  assert len({drill['drill'] for drill in drills}) == len(drills)
+  assert {drill['fault'] for drill in drills} == set(FAULTS)

@@ -1,0 +1,93 @@
+"""Faults come once, in the training that they are meant for."""
+
+import itertools
+import json
+import os
+import resource
+
+import numpy as np
+import pytest
+
+from benchmarks import faulty_search
+from benchmarks.faulty_search import Fault
+from benchmarks.faulty_search import PoisonedImages
+
+
+class Images:
+  name = 'images'
+
+  def train_batches(self, *values):
+    [_, _, _, start_step] = values
+    for number in itertools.count(start_step):
+      yield {'image': np.full((2, 1), number, np.float32), 'label': number}
+
+
+def train(steps=10):
+  """Stands for `train_and_evaluate`: reports ten steps."""
+
+  def train_and_evaluate(config, network, workdir, *, dataset, report):
+    for step in range(1, steps + 1):
+      report(step, {})
+    return dataset
+
+  return train_and_evaluate
+
+
+@pytest.mark.parametrize('start', [0, 3])
+def test_one_batch_is_nan_wherever_training_begins(start):
+  poisoned = PoisonedImages(Images(), 4)
+  assert poisoned.name == 'images'
+  batches = poisoned.train_batches('train', 2, 0, start)
+  for number, batch in zip(range(start, 8), batches, strict=False):
+    assert batch['label'] == number
+    assert np.isnan(batch['image']).all() == (number == 4)
+
+
+def test_nan_is_in_the_data_of_its_candidate():
+  wrapped = faulty_search.faulty(Fault('nan', 2, 4), train())
+  images = Images()
+
+  def dataset_of(candidate):
+    return wrapped({}, None, f'w/candidates/{candidate:06d}', dataset=images,
+                   report=lambda *logged: None)
+
+  assert dataset_of(1) is images
+  assert isinstance(dataset_of(2), PoisonedImages)
+
+
+def test_an_exception_comes_once_at_its_step(tmp_path):
+  fault = Fault('exception', 2, 4, str(tmp_path / 'marker'))
+  wrapped, seen = faulty_search.faulty(fault, train()), []
+
+  def run(candidate):
+    wrapped({}, None, f'w/candidates/{candidate:06d}', dataset=None,
+            report=lambda step, metrics: seen.append(step))
+
+  run(1)
+  assert len(seen) == 10
+  seen.clear()
+  with pytest.raises(RuntimeError, match='drill'):
+    run(2)
+  assert seen == [1, 2, 3, 4]
+  seen.clear()
+  run(2)
+  assert len(seen) == 10
+
+
+def test_memory_ends_and_the_limit_is_lifted():
+  before = resource.getrlimit(resource.RLIMIT_AS)
+  with pytest.raises(MemoryError):
+    faulty_search.use_up_memory()
+  assert resource.getrlimit(resource.RLIMIT_AS) == before
+
+
+def test_the_fault_comes_by_the_environment(monkeypatch):
+  monkeypatch.setitem(os.environ, faulty_search.VARIABLE, json.dumps(
+      {'name': 'nan', 'candidate': 0, 'step': 1}
+  ))
+  monkeypatch.setattr(faulty_search.evaluator, 'train_and_evaluate', train())
+  faulty_search.install()
+  found = faulty_search.evaluator.train_and_evaluate(
+      {}, None, '000000', dataset=Images(), report=lambda *logged: None
+  )
+  assert isinstance(found, PoisonedImages)

@@ -1,0 +1,138 @@
+"""Drills are judged; a stand-in for the search ends as it is told."""
+
+import collections
+import json
+import pathlib
+import signal
+import sys
+
+import pytest
+
+from benchmarks import drilled_search
+from benchmarks import one_drill
+from benchmarks.fault_drill_report import FAULTS
+from benchmarks.one_drill import drawn
+from benchmarks.one_drill import run_drill
+
+_ALL = tuple(FAULTS)
+
+_STAND_IN = """
+import json, os, pathlib, signal, sys, time
+workdir, ends = pathlib.Path(sys.argv[1]), sys.argv[2:]
+workdir.mkdir(parents=True, exist_ok=True)
+count = workdir / 'count'
+number = int(count.read_text()) if count.exists() else 0
+count.write_text(str(number + 1))
+print('bound: 5', flush=True)
+def end(how):
+  if how == 'done' or how == 'other':
+    (workdir / 'trials.jsonl').write_text('')
+    (workdir / 'tables.json').write_text('{}')
+    (workdir / 'trace.json').write_text('{}')
+    result = {'seconds': 1, 'config': 1, 'winner': how}
+    (workdir / 'result.json').write_text(json.dumps(result))
+  elif how == 'error':
+    print('error: the disk', file=sys.stderr)
+    sys.exit(2)
+  elif how == 'two lines':
+    print('error: the disk\\nerror: it', file=sys.stderr)
+    sys.exit(2)
+  elif how == 'traceback':
+    raise OSError('the disk')
+  elif how == 'wait':
+    time.sleep(60)
+  sys.exit(0)
+how = ends[min(number, len(ends) - 1)]
+signal.signal(signal.SIGTERM, lambda *_: end('saved'))
+end(how)
+"""
+
+_RESULT = {'trials': [], 'tables': '{}', 'trace': '{}',
+           'result': {'winner': 'done'}}
+
+
+@pytest.fixture(name='ending')
+def _ending(tmp_path, monkeypatch):
+  """Runs a drill of a fault on a stand-in whose runs end so, in turn."""
+
+  def run(fault, *ends, seconds=0.3):
+    monkeypatch.setattr(
+        drilled_search, 'command', lambda workdir, *others: [
+            sys.executable, '-c', _STAND_IN, str(workdir), *ends
+        ],
+    )
+    drill = one_drill.Drill(7, fault, 'inline', 0.5, False, 1, 4)
+    return run_drill(drill, tmp_path, seconds, 0, lambda drill: _RESULT)
+
+  return run
+
+
+@pytest.mark.parametrize(('fault', 'ends', 'outcome', 'codes'), [
+    ('exception', ['done'], 'went through', [0]),
+    ('exception', ['error', 'done'], 'error and resumed', [2, 0]),
+    ('exception', ['saved', 'done'], 'saved and resumed', [0, 0]),
+    ('driver_kill', ['wait', 'done'], 'killed and resumed',
+     [-signal.SIGKILL, 0]),
+    ('driver_term', ['wait', 'done'], 'saved and resumed', [0, 0]),
+])
+def test_good_ends(ending, fault, ends, outcome, codes):
+  found = ending(fault, *ends)
+  assert (found['outcome'], found['exit_codes']) == (outcome, codes)
+  assert found['resumes'] == len(codes) - 1
+  assert json.loads(json.dumps(found)) == found
+
+
+@pytest.mark.parametrize(('ends', 'reason'), [
+    (['other'], 'another result'),
+    (['error', 'other'], 'another result'),
+    (['traceback'], 'exit code 1'),
+    (['two lines'], 'exit code 2: 2 lines'),
+    (['error', 'error', 'done'], 'does not go on'),
+    (['saved'], 'no result after'),
+])
+def test_bad_ends(ending, monkeypatch, ends, reason):
+  monkeypatch.setattr(one_drill, '_RUNS', 4)
+  found = ending('exception', *ends)
+  assert found['outcome'] == 'failed'
+  assert reason in found['reason']
+
+
+def test_a_search_that_hangs_has_failed(ending, monkeypatch):
+  monkeypatch.setattr(drilled_search, '_LONGEST', 0.3)
+  found = ending('exception', 'wait')
+  assert found['outcome'] == 'failed'
+  assert 'no end' in found['reason']
+
+
+def test_one_that_ended_before_its_fault_does_not_count(ending):
+  found = ending('driver_kill', 'done', seconds=1e3)
+  # Shorter and shorter, but never short enough.
+  assert found['outcome'] == 'failed'
+  assert found['reason'].startswith('no result after')
+  assert found['exit_codes'] == []
+
+
+def test_files_are_damaged_behind_a_kill(tmp_path, ending, monkeypatch):
+  seen = []
+
+  def damage(workdir: pathlib.Path, rng):
+    seen.append(workdir)
+    return 'something' if len(seen) == 2 else ''
+
+  monkeypatch.setitem(one_drill._DAMAGES, 'history_line', damage)
+  found = ending('history_line', 'wait', 'wait', 'done')
+  assert found['outcome'] == 'killed and resumed'
+  assert found['detail'] == 'something'
+  assert found['exit_codes'] == [-signal.SIGKILL, -signal.SIGKILL, 0]
+
+
+def test_faults_come_in_turn_and_again_the_same():
+  drills = [drawn(number, 3, _ALL) for number in range(60)]
+  assert drills == [drawn(number, 3, _ALL) for number in range(60)]
+  counts = collections.Counter(drill.fault for drill in drills)
+  assert set(counts.values()) == {5}
+  for drill in drills:
+    if drill.fault in ('worker_kill', 'worker_term', 'hang', 'memory'):
+      assert drill.executor == 'processes'
+  assert {drill.executor for drill in drills} == {'inline', 'processes'}
+  assert len({drill.moment for drill in drills}) == 60

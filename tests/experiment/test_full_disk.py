@@ -1,0 +1,76 @@
+"""A disk that is full or gone ends the search; the same command goes on."""
+
+import errno
+import os
+import pathlib
+import shutil
+
+import pytest
+
+from layernas.experiment import evaluator
+from layernas.experiment.run_search import run_search
+from layernas.storage_errors import StorageError
+from layernas.training.train import TrainResult
+from tests import tiny
+
+
+@pytest.fixture(name='trained')
+def _trained(monkeypatch):
+  """Seeds of the candidates that were trained, in no time."""
+  seeds = []
+
+  def train(*args, seed, **named):
+    seeds.append(seed)
+    return TrainResult({'accuracy': seed % 89 / 100}, 10, 1.0)
+
+  monkeypatch.setattr(evaluator, 'train_and_evaluate', train)
+  return seeds
+
+
+def _fill_disk(monkeypatch: pytest.MonkeyPatch, writes: int) -> None:
+  """Lets so many files be written to their end, and no other one."""
+  fsync, left = os.fsync, iter(range(writes))
+
+  def full(descriptor: int) -> None:
+    if next(left, None) is None:
+      os.ftruncate(descriptor, os.fstat(descriptor).st_size - 5)
+      raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+    fsync(descriptor)
+
+  monkeypatch.setattr(os, 'fsync', full)
+
+
+@pytest.mark.parametrize('writes', [0, 9, 13])
+def test_a_full_disk_is_one_line_and_no_trial(
+    tmp_path: pathlib.Path, trained, writes: int
+) -> None:
+  whole, full = tmp_path / 'whole', tmp_path / 'full'
+  config = tiny.get_config()
+  with pytest.MonkeyPatch.context() as monkeypatch:
+    _fill_disk(monkeypatch, writes)
+    with pytest.raises(StorageError, match=f'^workdir {full}: No space left'):
+      run_search(config, full)
+  if writes == 0:
+    assert not trained
+  assert not (full / 'failures').exists()
+  assert not (full / 'result.json').exists()
+  run_search(config, full)
+  run_search(config, whole)
+  assert tiny.without_times(full) == tiny.without_times(whole)
+
+
+def test_a_workdir_that_goes_away_is_one_line(
+    tmp_path: pathlib.Path, trained, monkeypatch: pytest.MonkeyPatch
+) -> None:
+  train = evaluator.train_and_evaluate
+
+  def last(*args, **named):
+    if len(trained) == 2:
+      shutil.rmtree(tmp_path / 'run')
+    return train(*args, **named)
+
+  monkeypatch.setattr(evaluator, 'train_and_evaluate', last)
+  with pytest.raises(StorageError, match=f'^workdir {tmp_path}/run: is gone'):
+    run_search(tiny.get_config(), tmp_path / 'run')
+  # And not the search that would begin in an empty directory.
+  assert len(trained) == 3
