@@ -70,7 +70,7 @@ def main(argv: list[str]) -> None:
     found['machine'] = machine(jax=jax.__version__)
     path.write_text(json.dumps(found, indent=1) + '\n')
     print(key, found['searches'][key], flush=True)
-  print(_table(found['searches']))
+  print(table(found['searches']))
 
 
 def _keys() -> list[str]:
@@ -122,8 +122,12 @@ def _search(seed: str, fraction: str, margin: str) -> dict[str, Any]:
   }
 
 
-def _table(searches: dict[str, Any]) -> str:
-  """A Markdown table, a line per search."""
+def table(searches: dict[str, Any]) -> str:
+  """A Markdown table, a line per search.
+
+  Args:
+    searches: as early_stop.json has them.
+  """
   lines = [
       '| seed | fraction | margin | trials | stopped | seconds in trials | wall'
       ' time / without | reward | MAdds | same winner |',

@@ -9,6 +9,7 @@ import statistics
 
 import pytest
 
+from benchmarks import early_stop
 from benchmarks import executors_report
 from benchmarks.workers_cases import CASES
 from benchmarks.workers_cases import Times
@@ -238,6 +239,14 @@ def test_links_lead_somewhere(document):
   for target in re.findall(r'\]\(([^)]+)\)', text_of(document)):
     if not target.startswith('http'):
       assert (folder / target.partition('#')[0]).exists(), target
+
+
+def test_effects_of_early_stop_are_those_measured():
+  stored = json.loads(
+      (RESULTS / 'early_stop' / 'early_stop.json').read_text()
+  )
+  page = (tiny.ROOT / 'docs/configs.md').read_text()
+  assert early_stop.table(stored['searches']) in page
 
 
 def test_figures_of_executors_are_those_measured():
