@@ -86,7 +86,7 @@ class TrainingEvaluator:
     self._files = CandidateFiles(workdir)
     self._report = report
     self._alone = alone
-    self._evaluated = 0
+    self._trained = 0
     # JAX's caches are not cleared while a network is compiled.
     self._compiling = threading.Lock()
     self._ahead: CompileAhead[Programs] = CompileAhead(
@@ -219,8 +219,8 @@ class TrainingEvaluator:
 
   def _forget(self) -> None:
     """Has JAX forget the networks that it traced: it would keep them all."""
-    self._evaluated += 1
-    if self._evaluated % _FORGET_EVERY == 0:
+    self._trained += 1
+    if self._trained % _FORGET_EVERY == 0:
       with self._compiling:
         jax.clear_caches()
 
