@@ -29,7 +29,7 @@ def report(output: pathlib.Path) -> str:
 def overhead(found: dict[str, Any]) -> str:
   """Milliseconds of a trial by executor."""
   rows = [
-      (name, f'{statistics.median(values):.2f}', _range(values, 2))
+      (name, f'{statistics.median(values):.3f}', _range(values, 3))
       for name, values in found['milliseconds'].items()
   ]
   return _table(('executor', 'ms a trial', 'rounds'), rows)

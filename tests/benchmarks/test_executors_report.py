@@ -17,8 +17,8 @@ _MEMORY = {
 
 def test_medians_and_ranges():
   table = executors_report.overhead(_OVERHEAD)
-  assert '| inline | 0.02 | 0.01 to 0.03 |' in table
-  assert '| ray | 4.00 | 2.00 to 9.00 |' in table
+  assert '| inline | 0.020 | 0.010 to 0.030 |' in table
+  assert '| ray | 4.000 | 2.000 to 9.000 |' in table
 
 
 def test_the_ratio_is_taken_round_by_round():
