@@ -23,6 +23,7 @@ import jax
 from absl import app
 from absl import flags
 
+from benchmarks import early_stop_report
 from benchmarks.machine import machine
 from configs import cifar10_small
 from layernas.experiment.run_search import run_search
@@ -70,7 +71,7 @@ def main(argv: list[str]) -> None:
     found['machine'] = machine(jax=jax.__version__)
     path.write_text(json.dumps(found, indent=1) + '\n')
     print(key, found['searches'][key], flush=True)
-  print(table(found['searches']))
+  print(early_stop_report.table(found['searches']))
 
 
 def _keys() -> list[str]:
@@ -120,35 +121,6 @@ def _search(seed: str, fraction: str, margin: str) -> dict[str, Any]:
       'winner': winner.get('architecture'), 'reward': winner.get('reward'),
       'cost': winner.get('cost'),
   }
-
-
-def table(searches: dict[str, Any]) -> str:
-  """A Markdown table, a line per search.
-
-  Args:
-    searches: as early_stop.json has them.
-  """
-  lines = [
-      '| seed | fraction | margin | trials | stopped | seconds in trials | wall'
-      ' time / without | reward | MAdds | same winner |',
-      '|---|---|---|---:|---:|---:|---:|---:|---:|---|',
-  ]
-  for key, one in searches.items():
-    seed, fraction, margin = key.split(',')
-    plain = searches[f'{seed},0,0']
-    reward = '-' if one['reward'] is None else f'{one["reward"]:.4f}'
-    cost = '-' if one['cost'] is None else f'{one["cost"]:,}'
-    same = 'yes' if one['winner'] == plain['winner'] else 'no'
-    if fraction == '0' or not plain['winner']:
-      same = '-'
-    ratio = one['wall_seconds'] / plain['wall_seconds']
-    point = 'off | -' if fraction == '0' else f'{fraction} | {margin}'
-    lines.append(
-        f'| {seed} | {point} |'
-        f' {one["trials"]} | {one["stopped"]} | {one["seconds_in_trials"]:.1f}'
-        f' | {ratio:.2f} | {reward} | {cost} | {same} |'
-    )
-  return '\n'.join(lines)
 
 
 if __name__ == '__main__':

@@ -9,7 +9,7 @@ import statistics
 
 import pytest
 
-from benchmarks import early_stop
+from benchmarks import early_stop_report
 from benchmarks import executors_report
 from benchmarks.workers_cases import CASES
 from benchmarks.workers_cases import Times
@@ -246,7 +246,7 @@ def test_effects_of_early_stop_are_those_measured():
       (RESULTS / 'early_stop' / 'early_stop.json').read_text()
   )
   page = (tiny.ROOT / 'docs/configs.md').read_text()
-  assert early_stop.table(stored['searches']) in page
+  assert early_stop_report.table(stored['searches']) in page
 
 
 def test_figures_of_executors_are_those_measured():
