@@ -74,7 +74,11 @@ class Workdir:
     if recorded is not None:
       self._check_same(recorded, config.to_dict())
     self._give_back = self._store.take(self.path)
-    self._store.write(self.path / _CONFIG, _text(config.to_dict()).encode())
+    try:
+      self._store.write(self.path / _CONFIG, _text(config.to_dict()).encode())
+    except OSError:
+      self.close()
+      raise
     self._is_open = True
 
   def close(self) -> None:
