@@ -282,7 +282,7 @@ def run_drill(
     outcome = trip.run()
     if trip.kept != reference(drill):
       outcome, reason = 'failed', 'another result'
-  except (DrillFailedError, TimeoutError) as error:
+  except (DrillFailedError, OSError) as error:
     outcome, reason = 'failed', str(error)
   # Where the drill lay is of no interest later.
   def short(text: str) -> str:
