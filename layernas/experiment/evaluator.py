@@ -218,9 +218,12 @@ class TrainingEvaluator:
       )
 
   def _forget(self) -> None:
-    """Has JAX forget the networks that it traced: it would keep them all."""
+    """Has JAX forget the networks that it traced: it would keep them all.
+
+    Not with several processes, whose programs lie in JAX's caches.
+    """
     self._trained += 1
-    if self._trained % _FORGET_EVERY == 0:
+    if self._trained % _FORGET_EVERY == 0 and jax.process_count() == 1:
       with self._compiling:
         jax.clear_caches()
 

@@ -39,9 +39,9 @@ class Programs:
   Attributes:
     variables: shapes of its 'params' and 'batch_stats'.
     state: makes of variables the state before the first step, on the host.
-    train_step: executable; (replicated state, sharded batch, replicated seed)
+    train_step: (replicated state, sharded batch, replicated seed)
       -> state.
-    evaluation_step: executable; (replicated variables, sharded batch) -> metric
+    evaluation_step: (replicated variables, sharded batch) -> metric
       sums.
   """
 
@@ -100,16 +100,30 @@ def compile_programs(
   shape = dataset.image_size, config.data.transfer
   train_step = make_train_step(
       model, update, training, training.log_every_steps
-  ).lower(
-      state, stand_in_batch(*shape, training.batch_size), stand_in((), np.int32)
   )
-  evaluation_step = make_evaluation_step(model).lower(
-      state.evaluated, stand_in_batch(*shape, training.evaluation_batch_size)
-  )
-  # JAX's own caches know nothing of these: they may be cleared.
+  evaluation_step = make_evaluation_step(model)
   return Programs(
-      variables, fresh, train_step.compile(), evaluation_step.compile()
+      variables,
+      fresh,
+      _compiled(
+          train_step, state, stand_in_batch(*shape, training.batch_size),
+          stand_in((), np.int32),
+      ),
+      _compiled(
+          evaluation_step, state.evaluated,
+          stand_in_batch(*shape, training.evaluation_batch_size),
+      ),
   )
+
+
+def _compiled(step: Any, *arguments: Any) -> Callable[..., Any]:
+  """A pmapped step as an executable, which JAX's caches know nothing of.
+
+  With several processes pmap itself joins their parts of an argument: then it
+  is the step, which finds in JAX's caches what was compiled for it.
+  """
+  executable = step.lower(*arguments).compile()
+  return executable if jax.process_count() == 1 else step
 
 
 def _stand_in_state(
