@@ -80,11 +80,12 @@ def test_only_workers_are_found():
       f'/proc/{process.pid}/task/{process.pid}/children'
   )
   try:
-    while len(damage.workers_of(process.pid)) < 1 or len(
+    # A child that has just begun still has its parent's command line.
+    while len(found := damage.workers_of(process.pid)) != 1 or len(
         children.read_text().split()
     ) < 2:
       time.sleep(0.01)
-    [worker] = damage.workers_of(process.pid)
+    [worker] = found
     assert worker != process.pid
     assert damage.workers_of(worker) == []
   finally:
