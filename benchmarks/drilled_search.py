@@ -1,6 +1,5 @@
 """One search of the drill as a process, and what it leaves."""
 
-import json
 import os
 import pathlib
 import re
@@ -8,6 +7,8 @@ import subprocess
 import sys
 import time
 from typing import Any
+
+from benchmarks.search_outcome import without_times
 
 ROOT = pathlib.Path(__file__).parent.parent
 
@@ -143,18 +144,7 @@ def finished(workdir: pathlib.Path) -> bool:
 
 
 def outcome(workdir: pathlib.Path) -> dict[str, Any]:
-  """What a search must give again to the byte: all but times and config."""
-  trials = [
-      json.loads(line)
-      for line in (workdir / 'trials.jsonl').read_text().splitlines()
-  ]
-  result = json.loads((workdir / 'result.json').read_text())
-  for record in [*trials, result]:
-    del record['seconds']
-  del result['config']
-  return {
-      'trials': trials,
-      'tables': (workdir / 'tables.json').read_text(),
-      'trace': (workdir / 'trace.json').read_text(),
-      'result': result,
-  }
+  """What a search must give again: all but times and config."""
+  found = without_times(workdir)
+  del found['result']['config']
+  return found

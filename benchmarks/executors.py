@@ -27,7 +27,6 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Mapping
 from typing import Any
 
 from absl import app
@@ -36,16 +35,16 @@ from ml_collections import ConfigDict
 
 from benchmarks import executors_report
 from benchmarks.machine import machine
+from benchmarks.sleeping import NAME
+from benchmarks.sleeping import Deaf
+from benchmarks.sleeping import Sleeping
 from configs import cifar10_small
-from layernas.executors.executor import Evaluated
 from layernas.executors.executor import Executor
-from layernas.executors.executor import Report
 from layernas.executors.inline import Inline
 from layernas.executors.local_place import LocalPlace
 from layernas.executors.pool import WorkerPool
 from layernas.executors.settings import ExecutorSettings
 from layernas.search import Candidate
-from layernas.search import Evaluation
 
 _MODE = flags.DEFINE_enum(
     'mode', 'report', ['overhead', 'speedup', 'memory', 'report', 'search'],
@@ -83,53 +82,15 @@ def main(argv: list[str]) -> None:
     print(text)
 
 
-class _Nothing:
-  """Evaluates in no time, and hears nothing."""
-
-  def prepare(self, architectures: Any) -> None:
-    """Does nothing."""
-
-  def __call__(self, candidate: Candidate, hopeless: Any) -> Evaluated:
-    del candidate, hopeless
-    return Evaluated(Evaluation(0.0))
-
-  def measure(self) -> float:
-    """Not asked."""
-    raise NotImplementedError
-
-  def __enter__(self) -> '_Nothing':
-    return self
-
-  def __exit__(self, *error: object) -> None:
-    pass
-
-  def began(self, *values: Any) -> None:
-    """Does nothing."""
-
-  stepped = trouble = began
-
-  def hopeless(self, *values: Any) -> bool:
-    """Nothing is."""
-    del values
-    return False
-
-
-def nothing(settings: Mapping[str, Any], report: Report) -> _Nothing:
-  """What evaluates in a worker."""
-  del settings, report
-  return _Nothing()
-
-
 def _overhead() -> dict[str, Any]:
   """Milliseconds a trial by executor, one figure a round."""
   trials = _TRIALS.value or 500
-  evaluator = 'benchmarks.executors:nothing'
+  evaluator = NAME, {'seconds': 0.0}
 
   def processes(logs: pathlib.Path) -> Executor:
     settings = ExecutorSettings('processes', workers=2)
     return WorkerPool(
-        LocalPlace(settings, logs, evaluator, {}), settings, _Nothing(),
-        lambda: None,
+        LocalPlace(settings, logs, *evaluator), settings, Deaf(), lambda: None
     )
 
   def ray(logs: pathlib.Path) -> Executor:
@@ -138,11 +99,11 @@ def _overhead() -> dict[str, Any]:
 
     settings = ExecutorSettings('ray', workers=2)
     return WorkerPool(
-        RayPlace(settings, evaluator, {}), settings, _Nothing(), lambda: None
+        RayPlace(settings, *evaluator), settings, Deaf(), lambda: None
     )
 
   makers = {
-      'inline': lambda logs: Inline(_Nothing, _Nothing()),
+      'inline': lambda logs: Inline(Sleeping, Deaf()),
       'processes': processes, 'ray': ray,
   }
   found: dict[str, list[float]] = {name: [] for name in makers}

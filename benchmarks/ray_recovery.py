@@ -13,7 +13,6 @@ import os
 import pathlib
 import statistics
 import time
-from collections.abc import Mapping
 from typing import Any
 
 import ray
@@ -22,13 +21,12 @@ from absl import flags
 from ray.cluster_utils import Cluster
 
 from benchmarks.machine import machine
-from layernas.executors.executor import Evaluated
-from layernas.executors.executor import Report
+from benchmarks.sleeping import NAME
+from benchmarks.sleeping import Deaf
 from layernas.executors.pool import WorkerPool
 from layernas.executors.ray_place import RayPlace
 from layernas.executors.settings import ExecutorSettings
 from layernas.search import Candidate
-from layernas.search import Evaluation
 
 _OUTPUT = flags.DEFINE_string(
     'output', 'docs/results/executors', 'Where the result is written.'
@@ -52,7 +50,7 @@ def main(argv: list[str]) -> None:
   })
   nodes = [cluster.add_node(num_cpus=1) for _ in range(2)]
   settings = ExecutorSettings('ray', address=cluster.address)
-  place = RayPlace(settings, 'benchmarks.ray_recovery:sleeping', {})
+  place = RayPlace(settings, NAME, {'seconds': _CANDIDATE_SECONDS})
   listener = _Listener()
   with WorkerPool(place, settings, listener, lambda: None) as pool:
     seconds = [
@@ -72,7 +70,7 @@ def main(argv: list[str]) -> None:
   print(text)
 
 
-class _Listener:
+class _Listener(Deaf):
   """Knows which candidates began on which worker, and which were lost."""
 
   def __init__(self) -> None:
@@ -83,46 +81,10 @@ class _Listener:
     """Notes it."""
     self.running[candidate.id] = worker
 
-  def stepped(self, *values: Any) -> None:
-    """Does nothing."""
-
   def trouble(self, candidate: Candidate | None, message: str) -> None:
     """Notes a candidate whose node is gone."""
     if candidate and 'lost with its node' in message:
       self.lost.add(candidate.id)
-
-  def hopeless(self, *values: Any) -> bool:
-    """Nothing is."""
-    del values
-    return False
-
-
-class _Sleeping:
-  """Evaluates in half a second."""
-
-  def prepare(self, architectures: Any) -> None:
-    """Does nothing."""
-
-  def __call__(self, candidate: Candidate, hopeless: Any) -> Evaluated:
-    del candidate, hopeless
-    time.sleep(_CANDIDATE_SECONDS)
-    return Evaluated(Evaluation(0.0))
-
-  def measure(self) -> float:
-    """Not asked."""
-    raise NotImplementedError
-
-  def __enter__(self) -> '_Sleeping':
-    return self
-
-  def __exit__(self, *error: object) -> None:
-    pass
-
-
-def sleeping(settings: Mapping[str, Any], report: Report) -> _Sleeping:
-  """What evaluates in a worker."""
-  del settings, report
-  return _Sleeping()
 
 
 def _lost(

@@ -1,6 +1,5 @@
 """A search that takes seconds: three layers, two blocks, 16-pixel images."""
 
-import json
 import pathlib
 import subprocess
 import sys
@@ -70,23 +69,6 @@ def run_program(
 def command(name: str, *flags: str) -> list[str]:
   """Command line of experiments/NAME.py."""
   return [sys.executable, str(ROOT / 'experiments' / f'{name}.py'), *flags]
-
-
-def without_times(workdir: pathlib.Path) -> dict[str, object]:
-  """What a search must give again to the byte: all but wall times."""
-  trials = [
-      json.loads(line)
-      for line in (workdir / 'trials.jsonl').read_text().splitlines()
-  ]
-  result = json.loads((workdir / 'result.json').read_text())
-  for record in [*trials, result]:
-    del record['seconds']
-  return {
-      'trials': trials,
-      'tables': (workdir / 'tables.json').read_text(),
-      'trace': (workdir / 'trace.json').read_text(),
-      'result': result,
-  }
 
 
 def lines_of(text: str) -> Sequence[str]:

@@ -11,6 +11,7 @@ from collections.abc import Callable
 
 import pytest
 
+from benchmarks.search_outcome import without_times
 from layernas.errors import UserError
 from layernas.executors.settings import ExecutorSettings
 from layernas.experiment import execution
@@ -28,7 +29,7 @@ def _search(workdir: pathlib.Path, *flags: str) -> list[str]:
 
 
 def _outcome(workdir: pathlib.Path) -> dict[str, object]:
-  found = tiny.without_times(workdir)
+  found = without_times(workdir)
   del found['result']['config']
   return found
 

@@ -8,6 +8,7 @@ import shutil
 import pytest
 from ml_collections import ConfigDict
 
+from benchmarks.search_outcome import without_times
 from layernas.experiment import evaluator
 from layernas.experiment.run_search import run_search
 from layernas.storage_errors import StorageError
@@ -63,7 +64,7 @@ def test_a_full_disk_is_one_line_and_no_trial(
   assert not (full / 'result.json').exists()
   run_search(config, full)
   run_search(config, whole)
-  assert tiny.without_times(full) == tiny.without_times(whole)
+  assert without_times(full) == without_times(whole)
 
 
 def test_a_workdir_that_goes_away_is_one_line(

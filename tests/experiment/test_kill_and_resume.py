@@ -6,6 +6,7 @@ import subprocess
 
 import pytest
 
+from benchmarks.search_outcome import without_times
 from tests import tiny
 
 # Moments in compiling, training, saving and between trials are all met.
@@ -39,7 +40,7 @@ def test_kills_at_random_moments_change_nothing(
     tmp_path: pathlib.Path
 ) -> None:
   assert _run(tmp_path / 'whole', 300)
-  expected = tiny.without_times(tmp_path / 'whole')
+  expected = without_times(tmp_path / 'whole')
   rng = random.Random(0)
   kills = searches = 0
   # In a fresh workdir candidates compile for seconds, later they do not.
@@ -48,4 +49,4 @@ def test_kills_at_random_moments_change_nothing(
     while not _run(workdir, rng.uniform(0.0, 4.0)):
       kills += 1
     searches += 1
-    assert tiny.without_times(workdir) == expected
+    assert without_times(workdir) == expected

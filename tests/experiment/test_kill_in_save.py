@@ -11,6 +11,7 @@ import subprocess
 
 import pytest
 
+from benchmarks.search_outcome import without_times
 from layernas.experiment.run_search import run_search
 from tests import tiny
 
@@ -95,7 +96,7 @@ def test_search_goes_on(tmp_path: pathlib.Path) -> None:
   assert len((workdir / 'trials.jsonl').read_text().splitlines()) == 3
   assert sorted(_steps(workdir / 'checkpoints')) == [1, 2]
   run_search(config, workdir)
-  assert tiny.without_times(workdir) == tiny.without_times(tmp_path / 'whole')
+  assert without_times(workdir) == without_times(tmp_path / 'whole')
   assert not list((workdir / 'candidates').iterdir())
 
 

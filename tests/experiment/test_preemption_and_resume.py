@@ -8,6 +8,7 @@ import time
 
 import pytest
 
+from benchmarks.search_outcome import without_times
 from tests import tiny
 
 
@@ -65,7 +66,7 @@ def test_preempted_search_goes_on(
   _check_last_line(_preempted_in_training(_search(tmp_path), tmp_path))
   assert (tmp_path / 'candidates' / '000000' / 'checkpoints').exists()
   _finished(_search(tmp_path))
-  assert tiny.without_times(tmp_path) == tiny.without_times(whole)
+  assert without_times(tmp_path) == without_times(whole)
 
 
 def test_preempted_final_training_goes_on(

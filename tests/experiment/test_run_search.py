@@ -10,6 +10,7 @@ import pytest
 from ml_collections import ConfigDict
 from PIL import Image
 
+from benchmarks.search_outcome import without_times
 from layernas.errors import UserError
 from layernas.experiment import evaluator
 from layernas.experiment.run_search import run_search
@@ -56,21 +57,21 @@ def test_results_in_the_workdir(finished: pathlib.Path) -> None:
 def test_a_finished_search_trains_nothing_again(
     finished: pathlib.Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-  before = tiny.without_times(finished)
+  before = without_times(finished)
 
   def forbidden(*args: object, **kwargs: object) -> None:
     raise AssertionError('trained again')
 
   monkeypatch.setattr(evaluator, 'train_and_evaluate', forbidden)
   run_search(_config(), finished)
-  assert tiny.without_times(finished) == before
+  assert without_times(finished) == before
 
 
 def test_compiling_ahead_changes_nothing(
     finished: pathlib.Path, tmp_path: pathlib.Path
 ) -> None:
   run_search(_config(compile_ahead=0), tmp_path)
-  ahead, not_ahead = map(tiny.without_times, (finished, tmp_path))
+  ahead, not_ahead = map(without_times, (finished, tmp_path))
   del ahead['result']['config'], not_ahead['result']['config']
   assert ahead == not_ahead
   # A search may go on with another value.
@@ -161,7 +162,7 @@ def test_a_larger_budget_goes_on(
       (tmp_path / 'result.json').read_text()
   )['stop_reason']
   run_search(_config(), tmp_path)
-  whole, resumed = tiny.without_times(finished), tiny.without_times(tmp_path)
+  whole, resumed = without_times(finished), without_times(tmp_path)
   assert resumed['trials'] == whole['trials']
   assert resumed['tables'] == whole['tables']
   assert resumed['trace'] == whole['trace']
@@ -209,14 +210,14 @@ def test_hopeless_candidates_are_stopped(
   # The first child holds the only bucket of every layer.
   assert result['trials'] == {'ok': 1, 'stopped': 3}
   assert result['winner']['reward'] == 0.9
-  before = tiny.without_times(tmp_path)
+  before = without_times(tmp_path)
   assert [trial['status'] for trial in before['trials']] == [
       'ok', 'stopped', 'stopped', 'stopped',
   ]
   assert before['trials'][1]['early_reward'] == 0.8
   assert 'were stopped' in (tmp_path / 'trace.html').read_text()
   run_search(config, tmp_path)
-  assert tiny.without_times(tmp_path) == before
+  assert without_times(tmp_path) == before
 
 
 def test_failures_in_a_row_end_the_search(
@@ -323,7 +324,7 @@ def test_modelled_rewards(tmp_path: pathlib.Path) -> None:
 
 def test_repeats_of_finalists_after_a_sweep(tmp_path: pathlib.Path) -> None:
   result = run_search(_config(**{'search.finalists': 0.2}), tmp_path)
-  trials = tiny.without_times(tmp_path)['trials']
+  trials = without_times(tmp_path)['trials']
   networks = [trial['architecture'] for trial in trials]
   assert len(set(networks)) < len(networks)
   assert result['winner']['architecture'] in networks

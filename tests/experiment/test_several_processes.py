@@ -9,6 +9,7 @@ import time
 
 import pytest
 
+from benchmarks.search_outcome import without_times
 from tests import processes
 from tests import tiny
 
@@ -63,7 +64,7 @@ def test_one_gets_sigterm_and_the_search_goes_on(
   for one in _check_ended(started):
     assert 'preempted: saved after step ' in one.stdout
   _check_ended(_pair(tmp_path, 'search', *_SEARCH))
-  assert tiny.without_times(tmp_path / '0') == tiny.without_times(alone)
+  assert without_times(tmp_path / '0') == without_times(alone)
   assert not (tmp_path / '1').exists()
 
 

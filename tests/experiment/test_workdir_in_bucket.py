@@ -8,6 +8,7 @@ import time
 
 import pytest
 
+from benchmarks.search_outcome import without_times
 from tests import tiny
 from tests.fake_gcs import Bucket
 from tests.fake_gcs import FakeGcs
@@ -57,7 +58,7 @@ def test_a_killed_search_ends_as_one_on_a_disk(
     searched: Bucket, local: pathlib.Path, tmp_path: pathlib.Path
 ) -> None:
   searched.download(tmp_path)
-  assert tiny.without_times(tmp_path / 'run') == tiny.without_times(local)
+  assert without_times(tmp_path / 'run') == without_times(local)
   top = {name.split('/')[1] for name in searched.names('run/.*')}
   # Directories that are empty on a disk do not exist in a bucket.
   assert top == {path.name for path in local.iterdir()} - {
