@@ -56,7 +56,18 @@ class RayPlace(Place):
       _join(settings.address)
     self._looked = -_LOOK_SECONDS
     self._room = 0
-    self._kind = self._find_kind()
+    nodes = _nodes()
+    self._kind = next(
+        kind for kind in _KINDS
+        if kind == 'CPU' or any(node.get(kind, 0) for node in nodes)
+    )
+    if not any(node.get(self._kind, 0) >= self._each() for node in nodes):
+      raise UserError(
+          f"executor.name: 'ray': no node has room for a worker with"
+          f' executor.devices {settings.devices}, executor.threads'
+          f' {settings.threads}; the nodes have {nodes}; allowed is a cluster'
+          ' with such a node'
+      )
 
   @property
   def page(self) -> str:
@@ -113,20 +124,6 @@ class RayPlace(Place):
     """Of the kind, for a worker."""
     cpu = self._kind == 'CPU'
     return (self._settings.threads or 1) if cpu else self._settings.devices
-
-  def _find_kind(self) -> str:
-    nodes = _nodes()
-    for kind in _KINDS:
-      if any(resources.get(kind, 0) for resources in nodes):
-        self._kind = kind
-        if any(one.get(kind, 0) >= self._each() for one in nodes):
-          return kind
-    raise UserError(
-        f"executor.name: 'ray': no node has room for a worker with"
-        f' executor.devices {self._settings.devices}, executor.threads'
-        f' {self._settings.threads}; the nodes have {nodes}; allowed is a'
-        ' cluster with such a node'
-    )
 
   def _environment(self) -> dict[str, str]:
     """Variables of a worker beside those that Ray sets."""

@@ -6,6 +6,10 @@ from typing import Any
 
 from layernas.errors import UserError
 
+FILE = 'executor.json'
+"""Of a workdir: the settings that were taken, so that nothing is measured
+twice."""
+
 NAMES = ('inline', 'processes', 'ray', 'auto')
 
 

@@ -19,13 +19,11 @@ from layernas.executors.executor import Listener
 from layernas.executors.inline import Inline
 from layernas.executors.local_place import LocalPlace
 from layernas.executors.pool import WorkerPool
+from layernas.executors.settings import FILE
 from layernas.executors.settings import ExecutorSettings
 from layernas.executors.settings import executor_settings
 from layernas.experiment.evaluator import WORKER_EVALUATOR
 from layernas.experiment.workdir import read_json
-
-CHOICE = 'executor.json'
-"""File of a workdir: the executor that was taken."""
 
 
 def chosen_settings(config: Any, workdir: epath.PathLike) -> ExecutorSettings:
@@ -44,7 +42,7 @@ def chosen_settings(config: Any, workdir: epath.PathLike) -> ExecutorSettings:
   settings = executor_settings(config.executor)
   if settings.name != 'auto':
     return settings
-  path = epath.Path(workdir) / CHOICE
+  path = epath.Path(workdir) / FILE
   if path.exists():
     name = read_json(path)['name']
   else:

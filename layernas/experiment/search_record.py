@@ -9,6 +9,7 @@ from typing import Self
 from etils import epath
 from ml_collections import config_dict
 
+from layernas.executors.settings import FILE
 from layernas.executors.settings import ExecutorSettings
 from layernas.experiment.history import History
 from layernas.experiment.live_status import LiveStatus
@@ -97,7 +98,7 @@ class SearchRecord(NoRecord):
     """
     self._directory.open(config)
     self._exits.callback(self._directory.close)
-    self._directory.write_json('executor.json', dataclasses.asdict(settings))
+    self._directory.write_json(FILE, dataclasses.asdict(settings))
     self._history = History(self._directory.path)
     self._exits.callback(self._history.close)
     self._timings = Timings(self._directory.path)

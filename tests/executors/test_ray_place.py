@@ -65,6 +65,19 @@ def test_no_room_is_an_error(cluster, tmp_path):
     place(cluster[0], tmp_path, settings)
 
 
+def test_workers_that_want_more_accelerators_get_no_cores_instead(
+    tmp_path, monkeypatch
+):
+  monkeypatch.setattr(ray, 'is_initialized', lambda: True)
+  nodes = [{'CPU': 8.0, 'GPU': 1.0}, {'CPU': 64.0}]
+  monkeypatch.setattr(ray_place, '_nodes', lambda: nodes)
+  one = ExecutorSettings('ray', devices=1)
+  assert place(None, tmp_path, one)[0].wanted() == 1
+  two = ExecutorSettings('ray', devices=2)
+  with pytest.raises(UserError, match=r'executor\.devices 2, .*allowed'):
+    place(None, tmp_path, two)
+
+
 def test_a_node_leaves_and_another_one_joins(cluster, tmp_path):
   cluster, nodes = cluster
   room, settings = place(
