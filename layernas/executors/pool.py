@@ -220,7 +220,7 @@ class WorkerPool(Executor):
     message = f'worker {worker.connection.name}: {reason}'
     if worker.candidate:
       self._finish(worker, lost(message, time.monotonic() - worker.since))
-    elif not worker.ready:
+    elif not (worker.ready or worker.leaving):
       self._broken_starts += 1
       self._listener.trouble(None, message)
       if self._broken_starts >= _STARTS:

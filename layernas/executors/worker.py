@@ -6,6 +6,7 @@ Messages come on standard input and go out on standard output; all else that is
 printed goes to standard error. A worker ends with the process that started it.
 """
 
+import contextlib
 import ctypes
 import functools
 import importlib
@@ -14,6 +15,7 @@ import queue
 import signal
 import sys
 import threading
+import traceback
 from collections.abc import Mapping
 from typing import Any
 from typing import BinaryIO
@@ -32,7 +34,7 @@ _PR_SET_PDEATHSIG = 1
 """Of <sys/prctl.h>: the signal that a process gets when its parent dies."""
 
 
-def main() -> None:
+def main() -> NoReturn:
   """Runs until standard input ends."""
   _end_with_parent()
   signal.signal(signal.SIGINT, signal.SIG_IGN)  # The parent decides.
@@ -40,11 +42,21 @@ def main() -> None:
   output = os.fdopen(os.dup(1), 'wb', buffering=0)
   os.dup2(2, 1)
   link = Link(output)
+  code = 1
   try:
     _serve(link, sys.stdin.buffer)
+  except Preempted as reason:
+    link.send('preempted', message=str(reason))
+    code = 0
   except UserError as error:
     link.send('error', message=str(error))
-    sys.exit(2)
+    code = 2
+  except Exception:
+    traceback.print_exc()
+  # Not a moment for a compilation that goes on beside, nor for Python to wait
+  # for the thread that reads.
+  sys.stderr.flush()
+  os._exit(code)
 
 
 class Link:
@@ -104,18 +116,16 @@ class Link:
 def _serve(link: Link, commands: BinaryIO) -> NoReturn:
   settings = messages.decode(commands.readline())
   make = named(settings['evaluator'])
-  with make(settings['settings'], link.stepped) as evaluator:
-    threading.Thread(
-        target=link.listen, args=(commands, evaluator), daemon=True
-    ).start()
-    link.send('ready', pid=os.getpid())
-    try:
-      while True:
-        _answer(link, evaluator, link.commands.get())
-    except Preempted as reason:
-      link.send('preempted', message=str(reason))
-      # Not a moment for a compilation that goes on beside.
-      os._exit(0)
+  # Never left: the process ends.
+  evaluator = contextlib.ExitStack().enter_context(
+      make(settings['settings'], link.stepped)
+  )
+  threading.Thread(
+      target=link.listen, args=(commands, evaluator), daemon=True
+  ).start()
+  link.send('ready', pid=os.getpid())
+  while True:
+    _answer(link, evaluator, link.commands.get())
 
 
 def _answer(link: Link, evaluator: Evaluator, message: Message) -> None:

@@ -1,8 +1,10 @@
 """A worker by its pipes."""
 
 import json
+import pathlib
 import subprocess
 import sys
+import time
 
 import pytest
 
@@ -77,6 +79,41 @@ def test_it_answers(worker):
   assert told(worker, 'step')['id'] == 3
   evaluated = messages.evaluated_from_json(told(worker, 'done'))
   assert evaluated.evaluation.reward == 0.5
+
+
+def starts_slowly(settings, report):
+  pathlib.Path(settings['marker']).touch()
+  time.sleep(60)
+
+
+def test_sigterm_ends_it_while_it_starts(tmp_path):
+  process = subprocess.Popen(
+      [sys.executable, '-m', 'layernas.executors.worker'],
+      stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=0,
+  )
+  process.stdin.write(messages.encode(
+      'settings', evaluator='tests.executors.test_worker:starts_slowly',
+      settings={'marker': str(tmp_path / 'begun')},
+  ))
+  while not (tmp_path / 'begun').exists():
+    time.sleep(0.01)
+  process.terminate()
+  assert told(process, 'preempted')['message'] == 'nothing was under way'
+  assert process.wait(30) == 0
+  process.communicate()
+
+
+def raises(settings, report):
+  raise OSError('nobody expects this')
+
+
+def test_a_mistake_leaves_its_reason():
+  said, done = talk(messages.encode(
+      'settings', evaluator='tests.executors.test_worker:raises', settings={}
+  ))
+  assert said == []
+  assert done.returncode == 1
+  assert done.stderr.splitlines()[-1] == b'OSError: nobody expects this'
 
 
 def test_sigterm_ends_it_when_it_has_nothing_to_do(worker):

@@ -60,7 +60,7 @@ def test_processes_lose_a_worker_and_find_the_same(
   os.kill(_workers(tag)[0], signal.SIGKILL)
   output, _ = process.communicate(timeout=300)
   assert process.returncode == 0, output
-  assert 'killed by SIGKILL' in output
+  assert 'killed by SIGKILL' in output, output
   assert _outcome(tmp_path) == inline
   assert not list((tmp_path / 'candidates').iterdir())
   assert not _workers(tag)
@@ -79,13 +79,16 @@ def test_a_cluster_loses_a_worker_and_a_node_and_finds_the_same(
         ), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
     )
     _wait_for(lambda: len(list(tmp_path.glob('candidates/*'))) == 2)
-    os.kill(_workers(tag)[0], signal.SIGKILL)
+    before = set(_workers(tag))
+    os.kill(min(before), signal.SIGKILL)
+    # It was noticed: another one starts.
+    _wait_for(lambda: set(_workers(tag)) - before)
     _wait_for((tmp_path / 'trials.jsonl').exists)
     cluster.remove_node(nodes.pop())
     output, _ = process.communicate(timeout=300)
   assert process.returncode == 0, output
-  assert 'killed by SIGKILL' in output
-  assert 'lost with its node' in output
+  assert 'killed by SIGKILL' in output, output
+  assert 'lost with its node' in output, output
   assert _outcome(tmp_path) == inline
 
 
