@@ -31,7 +31,7 @@ from layernas.experiment.setup import make_search
 from layernas.experiment.setup import make_space
 from layernas.search import Search
 from layernas.search import Trial
-from layernas.search.foresight import foreseen
+from layernas.search.foresight import Foresight
 from layernas.search.sweep import Layerwise
 from layernas.search.trace import Trace
 from layernas.search.trial import trial_from_dict
@@ -119,6 +119,10 @@ def _loop(
 ) -> None:
   """Keeps the executor busy until the search stops; records in trial order."""
   recorded, times = len(search.trials), {}
+  foresight = Foresight(
+      search, lambda: make_search(config, search.problem),
+      config.compile_ahead,
+  )
   while True:
     _check_preemption(search)
     room = executor.capacity - len(search.waiting)
@@ -128,10 +132,7 @@ def _loop(
     if not search.waiting:
       return
     # Only asked candidates are trials: what is foreseen is compiled, no more.
-    executor.prepare(foreseen(
-        search, lambda: make_search(config, search.problem),
-        config.compile_ahead,
-    ))
+    executor.prepare(foresight.now())
     result = executor.next_result()
     if result.candidate not in search.waiting:
       continue  # Withdrawn: the budget was spent by trials before it.

@@ -43,3 +43,31 @@ def foreseen(
   for candidate in other.ask(len(search.waiting)):
     other.tell(candidate.id, Evaluation(worst - 1))
   return [candidate.architecture for candidate in other.ask()]
+
+
+class Foresight:
+  """What a search may ask for next, at a cost that many workers can bear.
+
+  Where nothing is certain, all trials are replayed: at the end of a layer that
+  hundreds of workers train, once for every result would be too often.
+  """
+
+  def __init__(self, search: Search, afresh: Callable[[], Search], count: int):
+    """Prepares; see `foreseen`."""
+    self._search = search
+    self._afresh = afresh
+    self._count = count
+    self._guess: list[Architecture] = []
+    self._last: int | None = None
+    self._waiting = 0
+
+  def now(self) -> list[Architecture]:
+    """As `foreseen`; guesses anew when half of what waited then is told."""
+    if certain := self._search.upcoming(self._count):
+      return certain
+    waiting = self._search.waiting
+    last = waiting[-1].id if waiting else None
+    if last != self._last or 2 * len(waiting) <= self._waiting:
+      self._last, self._waiting = last, len(waiting)
+      self._guess = foreseen(self._search, self._afresh, self._count)
+    return self._guess

@@ -9,6 +9,7 @@ from layernas.search import Budget
 from layernas.search import Evaluation
 from layernas.search import Search
 from layernas.search import make_schedule
+from layernas.search.foresight import Foresight
 from layernas.search.foresight import foreseen
 from layernas.search.model_guided import ModelGuided
 from tests.search import problems
@@ -109,3 +110,40 @@ def test_nothing_is_foreseen_behind_a_budget():
   search.tell(first.id, Evaluation(0.5))
   search.ask()
   assert foreseen(search, afresh, 9) == []
+
+
+@given(
+    problems.problems(), problems.SCHEDULE_MAKERS, problems.SEEDS,
+    st.integers(0, 4),
+)
+def test_one_at_a_time_every_guess_is_new(problem, make, seed, count):
+  def afresh():
+    return Search(problem, make(), seed=seed)
+
+  search, results = afresh(), problems.RandomResults(seed)
+  foresight = Foresight(search, afresh, count)
+
+  def evaluate(candidate):
+    assert foresight.now() == foreseen(search, afresh, count)
+    return results(candidate)
+
+  problems.run(search, evaluate)
+
+
+def test_a_layer_of_many_is_replayed_a_few_times():
+  problem = problems.make_problem([[1] * 64, [1, 1]])
+  made = []
+
+  def afresh():
+    made.append(problems.sweep_of(problem, buckets=1, keep=8))
+    return made[-1]
+
+  search = problems.sweep_of(problem, buckets=1, keep=8)
+  foresight = Foresight(search, afresh, 1)
+  for candidate in search.ask(64):
+    foresight.now()
+    search.tell(candidate.id, Evaluation(candidate.id / 64))
+  assert len(made) == 7  # At 64, 32, ... 2, 1 that wait.
+  search.ask()
+  assert foresight.now() == search.upcoming(1) != []
+  assert len(made) == 7  # What is certain costs nothing.
