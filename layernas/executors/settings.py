@@ -7,8 +7,8 @@ from typing import Any
 from layernas.errors import UserError
 
 FILE = 'executor.json'
-"""Of a workdir: the settings that were taken, so that nothing is measured
-twice."""
+"""Of a workdir: the name that was asked for and the settings that were taken,
+so that auto does not measure twice."""
 
 NAMES = ('inline', 'processes', 'ray', 'auto')
 

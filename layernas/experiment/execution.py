@@ -43,8 +43,9 @@ def chosen_settings(config: Any, workdir: epath.PathLike) -> ExecutorSettings:
   if settings.name != 'auto':
     return settings
   path = epath.Path(workdir) / FILE
-  if path.exists():
-    name = read_json(path)['name']
+  kept = read_json(path) if path.exists() else {}
+  if kept.get('asked') == settings.name:
+    name = kept['name']
   else:
     with tempfile.TemporaryDirectory() as directory:
       choice = choose(settings, lambda one: LocalPlace(

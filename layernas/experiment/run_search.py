@@ -15,6 +15,7 @@ from ml_collections import config_dict
 
 from layernas.data.registry import load_dataset
 from layernas.errors import Preempted
+from layernas.errors import UserError
 from layernas.executors.executor import Executor
 from layernas.experiment.candidate_files import CandidateFiles
 from layernas.experiment.evaluator import TrainingEvaluator
@@ -101,6 +102,10 @@ def run_search(
 def _prepared(config: config_dict.ConfigDict) -> tuple[Any, ...]:
   """Space, data set, search and its trace, if any; writes nothing."""
   check_training(config)
+  if config.compile_ahead < 0:
+    raise UserError(
+        f'compile_ahead: {config.compile_ahead}: allowed are integers >= 0'
+    )
   space = make_space(config.space)
   dataset = load_dataset(config.data)
   check_batches(config, dataset, 'train')

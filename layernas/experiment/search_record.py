@@ -98,7 +98,9 @@ class SearchRecord(NoRecord):
     """
     self._directory.open(config)
     self._exits.callback(self._directory.close)
-    self._directory.write_json(FILE, dataclasses.asdict(settings))
+    self._directory.write_json(FILE, {
+        'asked': config.executor.name, **dataclasses.asdict(settings)
+    })
     self._history = History(self._directory.path)
     self._exits.callback(self._history.close)
     self._timings = Timings(self._directory.path)

@@ -13,8 +13,10 @@ import pytest
 
 from benchmarks.search_outcome import without_times
 from layernas.errors import UserError
+from layernas.executors.choice import Choice
 from layernas.executors.settings import ExecutorSettings
 from layernas.experiment import execution
+from layernas.experiment.search_record import SearchRecord
 from tests import tiny
 from tests.executors import ray_cluster
 
@@ -131,6 +133,33 @@ def test_a_killed_search_goes_on_with_other_workers(
   )
   assert 'finished already' in done.stdout
   assert _outcome(tmp_path) == inline
+
+
+@pytest.mark.parametrize(('first', 'measurements'), [
+    ('auto', 1), ('inline', 2), ('', 2),
+])
+def test_auto_measures_once_for_a_workdir(
+    tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch, first: str,
+    measurements: int,
+) -> None:
+  measured = []
+
+  def choose(settings: ExecutorSettings, _: object) -> Choice:
+    measured.append(settings)
+    return Choice('processes', 2, 3.0, 4.0)
+
+  monkeypatch.setattr(execution, 'choose', choose)
+  config = tiny.get_config().unlock()
+  config.executor.name, config.executor.timeout = 'auto', 60.0
+  chosen = execution.chosen_settings(config, tmp_path)
+  assert (chosen.name, chosen.timeout) == ('processes', 60.0)
+  if first:
+    config.executor.name = first
+    with SearchRecord(tmp_path) as record:
+      record.open(config, chosen)
+  config.executor.name = 'auto'
+  assert execution.chosen_settings(config, tmp_path) == chosen
+  assert len(measured) == measurements
 
 
 def test_with_other_processes_workers_are_refused(

@@ -79,6 +79,9 @@ _SEARCH = _BOTH | {
         ('--config.training.batch_size=9000',),
         ('training.batch_size: 9000', 'at most 8000'),
     ),
+    'fewer than no networks ahead': (
+        ('--config.compile_ahead=-1',), ('compile_ahead: -1', 'integers >= 0'),
+    ),
 }
 _TRAIN = _BOTH | {
     'unknown network': (
