@@ -1,5 +1,7 @@
 """Data sets that fit in memory."""
 
+import functools
+from collections.abc import Callable
 from collections.abc import Iterator
 from collections.abc import Mapping
 from typing import Any
@@ -21,44 +23,54 @@ from layernas.data.random_streams import AUGMENTATION
 from layernas.data.random_streams import random_stream
 from layernas.data.transfer import to_transfer
 
+Images = Callable[[], np.ndarray]
+"""Reads images, uint8 (n, side, side, 3)."""
+
 
 class ArrayDataset(Dataset):
-  """Images and labels in NumPy arrays."""
+  """Images and labels in NumPy arrays.
+
+  Images are read when they are first needed: a search whose workers train
+  never needs them itself.
+  """
 
   def __init__(
-      self, name: str, splits: Mapping[str, tuple[np.ndarray, np.ndarray]],
+      self, name: str, splits: Mapping[str, tuple[Images, np.ndarray]],
       num_classes: int, config: Any, class_names: tuple[str, ...] | None = None,
   ):
     """Parts the training images into 'train' and 'validation'.
 
     Args:
       name: for messages.
-      splits: 'all_train' and 'test': images uint8 (n, side, side, 3) and
-        labels (n,).
+      splits: 'all_train' and 'test': what reads the images, and labels (n,).
       num_classes: labels are 0..num_classes-1.
-      config: data section: `validation_share`, `augmentation`,
-        `crop_padding`, `transfer`.
+      config: data section: `image_size`, that of the images;
+        `validation_share`, `augmentation`, `crop_padding`, `transfer`.
       class_names: by label.
     """
     self.name = name
     self.num_classes = num_classes
     self.class_names = class_names
-    self._images, self._labels = {}, {}
-    for split in ('all_train', 'test'):
-      self._images[split], self._labels[split] = splits[split]
-    self.image_size = self._images['test'].shape[1]
+    self.image_size = config.image_size
     self._augmentation = config.augmentation
     self._padding = config.crop_padding
     self._transfer = config.transfer
-    held_out = held_out_mask(self._labels['all_train'], config.validation_share)
-    for split, rows in (('train', ~held_out), ('validation', held_out)):
-      self._images[split] = self._images['all_train'][rows]
-      self._labels[split] = self._labels['all_train'][rows]
+    read, labels = splits['all_train']
+    read_test, test_labels = splits['test']
+    read, read_test = functools.cache(read), functools.cache(read_test)
+    held_out = held_out_mask(labels, config.validation_share)
+    # Of a split: what reads its images, which of them they are, their labels.
+    self._splits = {
+        name: (read, np.flatnonzero(mask), labels[mask]) for name, mask in (
+            ('all_train', np.full(len(labels), True)),
+            ('train', ~held_out), ('validation', held_out),
+        )
+    } | {'test': (read_test, np.arange(len(test_labels)), test_labels)}
 
   def num_examples(self, split: str) -> int:
     """Number of images of a split."""
     check_split(self, split)
-    return len(self._labels[split])
+    return len(self._splits[split][2])
 
   def train_batches(
       self, split: str, batch_size: int, seed: int, start_step: int = 0,
@@ -80,10 +92,11 @@ class ArrayDataset(Dataset):
     while True:
       rows = training_rows(examples, batch_size, seed, step)
       rng = random_stream(AUGMENTATION, seed, step)
+      images, labels = self._examples(split, rows)
       images = augmentation.augment(
-          self._images[split][rows], self._augmentation, self._padding, rng
+          images, self._augmentation, self._padding, rng
       )
-      yield self._batch(images, self._labels[split][rows], batch_size)
+      yield self._batch(images, labels, batch_size)
       step += 1
 
   def evaluation_batches(
@@ -93,9 +106,13 @@ class ArrayDataset(Dataset):
     size, examples = share.size(batch_size), self.num_examples(split)
     for number in range(-(-examples // batch_size)):
       rows = evaluation_rows(examples, batch_size, number, share)
-      yield self._batch(
-          self._images[split][rows], self._labels[split][rows], size
-      )
+      yield self._batch(*self._examples(split, rows), size)
+
+  def _examples(
+      self, split: str, rows: np.ndarray
+  ) -> tuple[np.ndarray, np.ndarray]:
+    read, numbers, labels = self._splits[split]
+    return read()[numbers[rows]], labels[rows]
 
   def _batch(self, images: np.ndarray, labels: np.ndarray, size: int) -> Batch:
     return pad_batch(to_transfer(images, self._transfer), labels, size)

@@ -4,10 +4,12 @@ Krizhevsky, "Learning Multiple Layers of Features from Tiny Images", 2009; where
 the files come from is in embedded/README.md.
 """
 
+import functools
 import hashlib
 import io
 import pathlib
 import tarfile
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -42,17 +44,18 @@ def load(config: Any) -> ArrayDataset:
   Raises:
     UserError: the archive is missing or damaged.
   """
-  images: dict[str, list[np.ndarray]] = {'train': [], 'test': []}
+  files: dict[str, list[bytes]] = {'train': [], 'test': []}
   labels: dict[str, list[int]] = {'train': [], 'test': []}
   with tarfile.open(fileobj=io.BytesIO(_read_archive())) as archive:
     for member in archive:
       split, label, _ = member.name.split('/')
-      data = archive.extractfile(member).read()
-      images[split].append(_decode(data, config.image_size))
+      files[split].append(archive.extractfile(member).read())
       labels[split].append(CLASSES.index(label))
   splits = {
-      name: (np.stack(images[split]), np.array(labels[split], np.int32))
-      for name, split in (('all_train', 'train'), ('test', 'test'))
+      name: (
+          functools.partial(_decode_all, files[split], config.image_size),
+          np.array(labels[split], np.int32),
+      ) for name, split in (('all_train', 'train'), ('test', 'test'))
   }
   return ArrayDataset('cifar10_subset', splits, len(CLASSES), config, CLASSES)
 
@@ -66,6 +69,10 @@ def _read_archive() -> bytes:
         ' install the package again'
     )
   return data
+
+
+def _decode_all(files: Sequence[bytes], size: int) -> np.ndarray:
+  return np.stack([_decode(data, size) for data in files])
 
 
 def _decode(data: bytes, size: int) -> np.ndarray:

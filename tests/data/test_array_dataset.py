@@ -16,8 +16,8 @@ def make_dataset(config, images=12, **fields):
   pixels = np.broadcast_to(numbers[:, None, None, None], (images + 6, 8, 8, 3))
   labels = numbers % 3
   splits = {
-      'all_train': (pixels[:images], labels[:images]),
-      'test': (pixels[images:], labels[images:]),
+      'all_train': (lambda: pixels[:images], labels[:images]),
+      'test': (lambda: pixels[images:], labels[images:]),
   }
   return ArrayDataset(
       'numbers', splits, 3, config(**fields), ('a', 'b', 'c')
@@ -74,8 +74,8 @@ def test_every_step_and_seed_augments_in_its_own_way(config):
   image = np.random.default_rng(0).integers(0, 256, (1, 8, 8, 3), np.uint8)
   images, labels = np.repeat(image, 12, axis=0), np.arange(12) % 3
   dataset = ArrayDataset(
-      'same', {'all_train': (images, labels), 'test': (images, labels)}, 3,
-      config(augmentation='resized_crop'),
+      'same', dict.fromkeys(('all_train', 'test'), (lambda: images, labels)),
+      3, config(augmentation='resized_crop'),
   )
   batches = [
       batch['image'].tobytes()
@@ -88,6 +88,27 @@ def test_every_step_and_seed_augments_in_its_own_way(config):
 def test_labels_follow_their_images(dataset):
   for batch in itertools.islice(dataset.train_batches('all_train', 5, 0), 6):
     np.testing.assert_array_equal(batch['label'], numbers_of(batch) % 3)
+
+
+def test_images_are_read_once_and_not_before_they_are_needed(config):
+  read = []
+
+  def images():
+    read.append(1)
+    return np.zeros((12, 8, 8, 3), np.uint8)
+
+  labels = np.arange(12) % 3
+  dataset = ArrayDataset(
+      'counted', dict.fromkeys(('all_train', 'test'), (images, labels)), 3,
+      config(),
+  )
+  assert dataset.num_examples('train') == 9
+  assert dataset.image_size == 8
+  assert not read
+  for split in ('train', 'validation', 'all_train'):
+    next(dataset.train_batches(split, 3, 0))
+    list(dataset.evaluation_batches(split, 3))
+  assert len(read) == 1
 
 
 @pytest.mark.parametrize('transfer', TRANSFERS)

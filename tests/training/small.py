@@ -7,6 +7,7 @@ from ml_collections import ConfigDict
 
 from configs import default
 from layernas.data.array_dataset import ArrayDataset
+from layernas.data.array_dataset import Images
 from layernas.networks.spec import Block
 from layernas.networks.spec import Head
 from layernas.networks.spec import NetworkSpec
@@ -37,14 +38,14 @@ def get_config(**training) -> ConfigDict:
   return config.lock()
 
 
-def images(number: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
+def images(number: int, seed: int) -> tuple[Images, np.ndarray]:
   """Noise around a brightness that tells the label."""
   labels = np.arange(number) % CLASSES
   noise = np.random.default_rng(seed).integers(
       -30, 31, (number, SIDE, SIDE, 3)
   )
   pixels = 40 + 55 * labels[:, None, None, None] + noise
-  return pixels.astype(np.uint8), labels
+  return lambda: pixels.astype(np.uint8), labels
 
 
 def dataset(kind: type[ArrayDataset] = ArrayDataset) -> ArrayDataset:

@@ -221,7 +221,8 @@ def test_every_image_counts_once() -> None:
   replicated = replicate(variables)
   step = make_evaluation_step(model)
   devices = jax.local_device_count()
-  images, labels = small.images(small.TEST, 1)
+  read, labels = small.images(small.TEST, 1)
+  images = read()
   logits = model.apply(
       variables, images.astype(np.float32) / 127.5 - 1, train=False
   )
