@@ -19,6 +19,7 @@ tenth of 300 networks, each trained for some steps.
 report: the tables of docs/scale.md.
 """
 
+import contextlib
 import json
 import os
 import pathlib
@@ -27,6 +28,7 @@ import sys
 import tempfile
 import threading
 import time
+from collections.abc import Iterator
 from typing import Any
 
 from absl import app
@@ -85,38 +87,35 @@ def main(argv: list[str]) -> None:
 def _overhead() -> dict[str, Any]:
   """Milliseconds a trial by executor, one figure a round."""
   trials = _TRIALS.value or 500
-  evaluator = NAME, {'seconds': 0.0}
-
-  def processes(logs: pathlib.Path) -> Executor:
-    settings = ExecutorSettings('processes', workers=2)
-    return WorkerPool(
-        LocalPlace(settings, logs, *evaluator), settings, Deaf(), lambda: None
-    )
-
-  def ray(logs: pathlib.Path) -> Executor:
-    del logs
-    from layernas.executors.ray_place import RayPlace  # noqa: PLC0415
-
-    settings = ExecutorSettings('ray', workers=2)
-    return WorkerPool(
-        RayPlace(settings, *evaluator), settings, Deaf(), lambda: None
-    )
-
-  makers = {
-      'inline': lambda logs: Inline(Sleeping, Deaf()),
-      'processes': processes, 'ray': ray,
-  }
-  found: dict[str, list[float]] = {name: [] for name in makers}
+  found: dict[str, list[float]] = {'inline': [], 'processes': [], 'ray': []}
   with tempfile.TemporaryDirectory() as logs:
-    for name, make in makers.items():
-      with make(pathlib.Path(logs)) as executor:
+    for name, values in found.items():
+      with _executor(name, pathlib.Path(logs)) as executor:
         _run(executor, 20)  # Workers start.
         for _ in range(_ROUNDS.value):
           begun = time.perf_counter()
           _run(executor, trials)
           seconds = time.perf_counter() - begun
-          found[name].append(round(1e3 * seconds / trials, 4))
+          values.append(round(1e3 * seconds / trials, 4))
   return {'trials': trials, 'milliseconds': found}
+
+
+@contextlib.contextmanager
+def _executor(name: str, logs: pathlib.Path) -> Iterator[Executor]:
+  """An executor whose evaluations take no time, with two workers."""
+  if name == 'inline':
+    yield Inline(Sleeping, Deaf())
+    return
+  settings = ExecutorSettings(name, workers=2)
+  evaluator = NAME, {'seconds': 0.0}
+  if name == 'ray':
+    from layernas.executors.ray_place import RayPlace  # noqa: PLC0415
+
+    place = RayPlace(settings, *evaluator)
+  else:
+    place = LocalPlace(settings, logs, *evaluator)
+  with place, WorkerPool(place, settings, Deaf(), lambda: None) as executor:
+    yield executor
 
 
 def _run(executor: Executor, trials: int) -> None:

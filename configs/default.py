@@ -32,7 +32,8 @@ def get_config() -> ConfigDict:
   executor.threads = 0
   # Further attempts at a candidate that failed, where they may help.
   executor.retries = 2
-  # Seconds of an attempt at most, with workers; 0 = no limit.
+  # Seconds of an attempt, and of a worker's start, at most; 0 = no limit. Not
+  # for inline.
   executor.timeout = 0.0
   # Of the Ray cluster; '' = this machine alone.
   executor.address = ''

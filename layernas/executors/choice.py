@@ -44,7 +44,7 @@ def choose(
 
   Args:
     settings: of the name auto.
-    make_place: room for the workers of other settings.
+    make_place: room on this machine for the workers of other settings.
 
   Returns:
     The faster one; inline where both are equally fast.
@@ -66,7 +66,7 @@ def rate(place: Place) -> float:
   """Steps a second of all workers of a place, while all are at work.
 
   Args:
-    place: is closed afterwards.
+    place: is left open.
 
   Returns:
     Their sum.
@@ -86,7 +86,6 @@ def rate(place: Place) -> float:
     for worker in workers:
       worker.kill()
       worker.close(0.0)
-    place.close()
 
 
 def _answers(

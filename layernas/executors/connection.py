@@ -3,6 +3,7 @@
 import abc
 from collections.abc import Sequence
 from typing import Any
+from typing import Self
 
 from layernas.executors.messages import Message
 
@@ -39,7 +40,7 @@ class Connection(abc.ABC):
 
 
 class Place(abc.ABC):
-  """Where workers run."""
+  """Where workers run; a context."""
 
   @property
   def page(self) -> str:
@@ -62,5 +63,8 @@ class Place(abc.ABC):
   def wait(self, connections: Sequence[Connection], seconds: float) -> None:
     """Waits until one has sent something or ended, at most so long."""
 
-  def close(self) -> None:  # noqa: B027
+  def __enter__(self) -> Self:
+    return self
+
+  def __exit__(self, *error: object) -> None:  # noqa: B027
     """Gives back what it took."""

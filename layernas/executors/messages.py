@@ -1,7 +1,7 @@
 """What an executor and its workers tell each other: lines of JSON.
 
-To a worker: settings, train, prepare, stop, measure. From a worker: ready,
-step, early, done, measured, preempted, error.
+To a worker: settings, train, prepare, stop, measure. From a worker: started,
+ready, step, early, done, measured, preempted, error.
 """
 
 import json

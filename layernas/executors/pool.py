@@ -41,14 +41,17 @@ class _Worker:
 
   Attributes:
     connection: to it.
+    starting: whether it has begun and is not ready yet; one that waits for
+      room on a cluster has not begun.
     ready: whether it has said so.
     candidate: that it evaluates.
     prepared: architectures that it was told of.
-    since: when it began with the candidate.
+    since: when it began to start, or with the candidate.
     leaving: whether it has said that it ends.
   """
 
   connection: Connection
+  starting: bool = False
   ready: bool = False
   candidate: Candidate | None = None
   prepared: set[Architecture] = dataclasses.field(default_factory=set)
@@ -71,7 +74,7 @@ class WorkerPool(Executor):
     """Starts no worker yet.
 
     Args:
-      place: where workers run.
+      place: where workers run; is left open.
       settings: retries and timeout.
       listener: hears what goes on.
       check: called several times a second; raises Preempted where the search
@@ -122,7 +125,8 @@ class WorkerPool(Executor):
           self._lose(index, worker.connection.ended)
         elif self._hangs(worker):
           worker.connection.kill()
-          self._lose(index, f'no result after {self._settings.timeout:,g} s'
+          what = 'no result' if worker.ready else 'not ready'
+          self._lose(index, f'{what} after {self._settings.timeout:,g} s'
                             ' (executor.timeout)')
       self._stop_hopeless()
       self._check()
@@ -178,8 +182,11 @@ class WorkerPool(Executor):
   def _take(self, worker: _Worker, message: Message) -> None:
     """Acts on a message."""
     kind, candidate = message['kind'], worker.candidate
-    if kind == 'ready':
-      worker.ready, self._broken_starts = True, 0
+    if kind == 'started':
+      worker.starting, worker.since = True, time.monotonic()
+    elif kind == 'ready':
+      worker.starting, worker.ready = False, True
+      self._broken_starts = 0
     elif kind == 'step':
       self._listener.stepped(candidate, message['step'], message['metrics'])
     elif kind == 'early':
@@ -232,8 +239,8 @@ class WorkerPool(Executor):
 
   def _hangs(self, worker: _Worker) -> bool:
     limit = self._settings.timeout
-    running = worker.candidate is not None
-    return running and 0 < limit < time.monotonic() - worker.since
+    busy = worker.starting or worker.candidate is not None
+    return busy and 0 < limit < time.monotonic() - worker.since
 
   def _stop_hopeless(self) -> None:
     """Stops those of which it is known by now."""
@@ -261,4 +268,3 @@ class WorkerPool(Executor):
     for worker in self._workers.values():
       worker.connection.close(max(0.0, until - time.monotonic()))
     self._workers.clear()
-    self._place.close()

@@ -115,7 +115,7 @@ class RayPlace(Place):
     else:
       time.sleep(seconds)
 
-  def close(self) -> None:
+  def __exit__(self, *error: object) -> None:
     """Leaves the cluster; one that was started here ends."""
     if self._joined:
       ray.shutdown()

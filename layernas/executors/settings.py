@@ -24,7 +24,8 @@ class ExecutorSettings:
     threads: of a candidate on CPU; 0 = all inline, one in a worker. Sums are
       rounded otherwise with another number.
     retries: attempts at a candidate beyond the first where one may help.
-    timeout: seconds of an attempt at most; 0 = no limit. Not for inline.
+    timeout: seconds of an attempt, and of a worker's start, at most; 0 = no
+      limit. Not for inline.
     address: of a Ray cluster; '' = one of this machine alone.
     memory: GiB of a Ray worker that are set apart for it; 0 = none.
   """

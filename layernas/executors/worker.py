@@ -115,6 +115,7 @@ class Link:
 
 def _serve(link: Link, commands: BinaryIO) -> NoReturn:
   settings = messages.decode(commands.readline())
+  link.send('started')
   make = named(settings['evaluator'])
   # Never left: the process ends.
   evaluator = contextlib.ExitStack().enter_context(

@@ -80,39 +80,53 @@ def prepare_process(settings: ExecutorSettings) -> None:
   jax.config.update('jax_platforms', 'cpu')
 
 
-def make_executor(
-    config: Any, settings: ExecutorSettings, workdir: epath.PathLike,
-    listener: Listener, evaluator: Callable[[], Evaluator],
-    check: Callable[[], None],
-) -> Executor:
-  """The executor of a search; a context.
+def make_place(
+    config: Any, settings: ExecutorSettings, workdir: epath.PathLike
+) -> Place | None:
+  """Room for the workers of a search; a context.
 
   Args:
     config: of the run.
     settings: its section `executor`.
-    workdir: of the run.
+    workdir: of the run; is not touched before a worker starts.
+
+  Returns:
+    The room, or None where this process evaluates.
+
+  Raises:
+    UserError: there is no room for the workers.
+  """
+  if settings.name == 'inline':
+    return None
+  evaluator_settings = {
+      'config': config.to_dict(), 'workdir': _absolute(workdir),
+  }
+  if settings.name == 'ray':
+    return _ray_place()(settings, WORKER_EVALUATOR, evaluator_settings)
+  return LocalPlace(
+      settings, _logs(workdir), WORKER_EVALUATOR, evaluator_settings
+  )
+
+
+def make_executor(
+    settings: ExecutorSettings, place: Place | None, listener: Listener,
+    evaluator: Callable[[], Evaluator], check: Callable[[], None],
+) -> Executor:
+  """The executor of a search; a context.
+
+  Args:
+    settings: the config's section `executor`.
+    place: of the workers; None evaluates in this process.
     listener: hears what goes on.
     evaluator: makes what evaluates in this process.
     check: raises Preempted where the search is to end.
 
   Returns:
     The executor; no worker runs yet.
-
-  Raises:
-    UserError: there is no room for the workers.
   """
-  if settings.name == 'inline':
+  if place is None:
     retries = settings.retries if jax.process_count() == 1 else 0
     return Inline(evaluator, listener, retries)
-  evaluator_settings = {
-      'config': config.to_dict(), 'workdir': _absolute(workdir),
-  }
-  if settings.name == 'ray':
-    place = _ray_place()(settings, WORKER_EVALUATOR, evaluator_settings)
-  else:
-    place = LocalPlace(
-        settings, _logs(workdir), WORKER_EVALUATOR, evaluator_settings
-    )
   return WorkerPool(place, settings, listener, check)
 
 

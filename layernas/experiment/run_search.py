@@ -21,6 +21,7 @@ from layernas.experiment.candidate_files import CandidateFiles
 from layernas.experiment.evaluator import TrainingEvaluator
 from layernas.experiment.execution import chosen_settings
 from layernas.experiment.execution import make_executor
+from layernas.experiment.execution import make_place
 from layernas.experiment.execution import prepare_process
 from layernas.experiment.host_checks import check_same_run
 from layernas.experiment.report import search_result
@@ -69,6 +70,8 @@ def run_search(
   check_same_run(config, dataset)
   record = SearchRecord(workdir) if hosts.is_first() else NoRecord()
   with contextlib.ExitStack() as stack:
+    place = make_place(config, settings, workdir)
+    stack.enter_context(place or contextlib.nullcontext())
     stack.enter_context(in_one_line(workdir))
     stack.enter_context(record)
     stack.enter_context(preemption.listening())
@@ -82,7 +85,7 @@ def run_search(
       # A kill between its record and this left its files.
       files.clean(search.trials[-1].candidate)
     executor = stack.enter_context(make_executor(
-        config, settings, workdir, SearchListener(record, search),
+        settings, place, SearchListener(record, search),
         lambda: TrainingEvaluator(
             config, space, dataset, workdir, record.stepped
         ),

@@ -94,6 +94,8 @@ class Faulty:
     if self.settings.get('broken'):
       print('no such device')
       os._exit(4)
+    if self.settings.get('sleepy'):
+      time.sleep(1000)
     return self
 
   def __exit__(self, *error):

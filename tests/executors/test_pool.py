@@ -121,6 +121,25 @@ def test_workers_that_do_not_start_end_the_search(tmp_path):
     results(executor)
 
 
+def test_workers_that_hang_while_they_start_end_the_search(tmp_path):
+  heard = Heard()
+  executor = pool(tmp_path, heard=heard, timeout=0.5, sleepy=True)
+  with pytest.raises(UserError, match=r'not ready after 0\.5 s .*; allowed'):
+    results(executor)
+  assert len(heard.of('trouble')) == 3
+
+
+def test_a_timeout_does_not_end_workers_that_wait(tmp_path):
+  """One of two has nothing to do for two seconds."""
+  heard = Heard()
+  seconds = {str(one.id): 0.4 for one in CANDIDATES}
+  with pool(tmp_path, heard=heard, timeout=1.0, seconds=seconds) as executor:
+    for candidate in CANDIDATES:
+      executor.submit(candidate)
+      executor.next_result()
+  assert not heard.of('trouble')
+
+
 def test_preemption_saves_what_is_under_way(tmp_path):
   heard = Heard()
 

@@ -90,9 +90,8 @@ def test_a_node_leaves_and_another_one_joins(cluster, tmp_path):
   assert any('lost with its node' in line[1] for line in heard.of('trouble'))
   nodes.append(cluster.add_node(num_cpus=1))
   cluster.wait_for_nodes()
-  room, settings = place(cluster, tmp_path)
-  assert room.wanted() == 2
-  room.close()
+  with place(cluster, tmp_path)[0] as room:
+    assert room.wanted() == 2
 
 
 def test_an_address_where_nothing_is_is_an_error(cluster, tmp_path):

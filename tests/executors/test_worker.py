@@ -33,15 +33,15 @@ def settings(**values):
 def test_it_ends_where_its_input_does():
   said, done = talk(settings())
   assert done.returncode == 0
-  assert [one['kind'] for one in said] in ([], ['ready'])
+  assert [one['kind'] for one in said] in (['started'], ['started', 'ready'])
 
 
 def test_what_is_wrong_for_all_is_told():
   said, done = talk(messages.encode(
       'settings', evaluator='tests.executors.test_worker:refuses', settings={}
   ))
-  assert [one['kind'] for one in said] == ['error']
-  assert said[0]['message'] == 'field x: allowed is y'
+  assert [one['kind'] for one in said] == ['started', 'error']
+  assert said[1]['message'] == 'field x: allowed is y'
   assert done.returncode == 2
 
 
@@ -111,7 +111,7 @@ def test_a_mistake_leaves_its_reason():
   said, done = talk(messages.encode(
       'settings', evaluator='tests.executors.test_worker:raises', settings={}
   ))
-  assert said == []
+  assert [one['kind'] for one in said] == ['started']
   assert done.returncode == 1
   assert done.stderr.splitlines()[-1] == b'OSError: nobody expects this'
 

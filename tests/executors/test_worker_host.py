@@ -20,7 +20,7 @@ def test_messages_go_through():
   host = WorkerHost('7', {'NPROC': '1'}, evaluators.NAME, {})
   candidate = messages.candidate_to_json(Candidate(0, 1, (1,), 1, 0))
   host.send('train', {'candidate': candidate})
-  assert kinds(host) == (['ready', 'step', 'done'], '')
+  assert kinds(host) == (['started', 'ready', 'step', 'done'], '')
   assert host.receive(0.0) == ([], '')
   host.terminate()
   assert kinds(host) == (['preempted'], 'ended with exit code 0')

@@ -171,12 +171,18 @@ def test_with_other_processes_workers_are_refused(
     execution.prepare_process(ExecutorSettings('processes'))
 
 
-def test_a_wrong_executor_is_one_line(tmp_path: pathlib.Path) -> None:
+@pytest.mark.parametrize(('flags', 'message'), [
+    (('--config.executor.name=slurm',), "executor.name: 'slurm': allowed"),
+    (('--config.executor.name=ray', '--config.executor.address=localhost:1'),
+     "executor.address: 'localhost:1': "),
+])
+def test_a_wrong_executor_is_one_line(
+    tmp_path: pathlib.Path, flags: tuple[str, ...], message: str
+) -> None:
   done = tiny.run_program(
-      'search', *_FLAGS, '--config.executor.name=slurm',
-      f'--workdir={tmp_path / "new"}',
+      'search', *_FLAGS, *flags, f'--workdir={tmp_path / "new"}'
   )
   assert done.returncode == 2
-  assert "executor.name: 'slurm': allowed" in done.stderr
+  assert message in done.stderr
   assert len(tiny.lines_of(done.stderr)) == 1
   assert not (tmp_path / 'new').exists()
