@@ -85,12 +85,32 @@ def test_a_cluster_loses_a_worker_and_a_node_and_finds_the_same(
     os.kill(min(before), signal.SIGKILL)
     # It was noticed: another one starts.
     _wait_for(lambda: set(_workers(tag)) - before)
-    _wait_for((tmp_path / 'trials.jsonl').exists)
+    _wait_for(lambda: (tmp_path / 'trials.jsonl').read_bytes())
     cluster.remove_node(nodes.pop())
     output, _ = process.communicate(timeout=300)
   assert process.returncode == 0, output
   assert 'killed by SIGKILL' in output, output
   assert 'lost with its node' in output, output
+  assert _outcome(tmp_path) == inline
+
+
+def test_a_killed_search_leaves_no_workers_on_a_cluster(
+    tmp_path: pathlib.Path, inline: dict[str, object], tag: bytes
+) -> None:
+  pytest.importorskip('ray')
+  with ray_cluster.cluster() as (cluster, _):
+    process = subprocess.Popen(
+        _search(
+            tmp_path, '--config.executor.name=ray',
+            f'--config.executor.address={cluster.address}',
+        ), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+    )
+    _wait_for(lambda: len(list(tmp_path.glob('candidates/*'))) == 2)
+    assert len(_workers(tag)) == 2
+    process.kill()
+    process.wait()
+    _wait_for(lambda: not _workers(tag))
+  subprocess.run(_search(tmp_path), check=True, capture_output=True)
   assert _outcome(tmp_path) == inline
 
 
