@@ -31,8 +31,9 @@ _GRACE_SECONDS = 25.0
 Cloud are switched off 30 s after SIGTERM."""
 
 _STARTS = 3
-"""Starts of workers that end before they are ready, one after the other, after
-which the search ends."""
+"""Starts of workers that end before they are ready, in a row and for every
+place there is, after which the search ends. Machines that are preempted at the
+same time break a start each."""
 
 
 @dataclasses.dataclass
@@ -230,10 +231,10 @@ class WorkerPool(Executor):
     elif not (worker.ready or worker.leaving):
       self._broken_starts += 1
       self._listener.trouble(None, message)
-      if self._broken_starts >= _STARTS:
+      if self._broken_starts >= _STARTS * max(1, self._place.wanted()):
         raise UserError(
-            f'executor.name: {self._settings.name!r}: {_STARTS} workers in a'
-            f' row ended before they were ready, the last one:'
+            f'executor.name: {self._settings.name!r}: {self._broken_starts}'
+            ' workers in a row ended before they were ready, the last one:'
             f' {message}; allowed is a machine on which they start'
         )
 

@@ -74,7 +74,8 @@ def prepare_process(settings: ExecutorSettings) -> None:
   if jax.distributed.is_initialized():
     raise UserError(
         f'executor.name: {settings.name!r}: with --coordinator allowed is'
-        " 'inline': all processes train one candidate together"
+        " 'inline': all processes train one candidate together; where there is"
+        ' one host, --coordinator= lets workers train'
     )
   # The devices are the workers'.
   jax.config.update('jax_platforms', 'cpu')

@@ -116,14 +116,16 @@ def test_what_all_share_ends_the_search(tmp_path):
 
 
 def test_workers_that_do_not_start_end_the_search(tmp_path):
-  executor = pool(tmp_path, broken=True)
+  heard = Heard()
+  executor = pool(tmp_path, heard=heard, broken=True)
   with pytest.raises(UserError, match=r'exit code 4: no such device; allowed'):
     results(executor)
+  assert len(heard.of('trouble')) == 6
 
 
 def test_workers_that_hang_while_they_start_end_the_search(tmp_path):
   heard = Heard()
-  executor = pool(tmp_path, heard=heard, timeout=0.5, sleepy=True)
+  executor = pool(tmp_path, 1, heard, timeout=0.5, sleepy=True)
   with pytest.raises(UserError, match=r'not ready after 0\.5 s .*; allowed'):
     results(executor)
   assert len(heard.of('trouble')) == 3
