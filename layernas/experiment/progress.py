@@ -102,7 +102,7 @@ class SearchProgress(_Bars):
     self.evaluated(candidate)
     on = f' on {worker}' if worker else ''
     self._tasks[candidate.id] = self._progress.add_task(
-        f'candidate {candidate.id}{on}', total=self._steps, note='compiling'
+        f'trial {candidate.id + 1}{on}', total=self._steps, note='compiling'
     )
 
   def stepped(

@@ -71,4 +71,4 @@ def test_terminal_shows_bound_best_and_candidate() -> None:
   assert f'{len(search.trials)}/12' in text
   assert 'best 3.0000' in text
   assert '5/7' in text
-  assert 'candidate 1 on 3' in text
+  assert 'trial 2 on 3' in text
