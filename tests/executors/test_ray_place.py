@@ -94,6 +94,24 @@ def test_a_node_leaves_and_another_one_joins(cluster, tmp_path):
     assert room.wanted() == 2
 
 
+def test_a_node_that_joins_meanwhile_gets_a_worker(cluster, tmp_path):
+  cluster, nodes = cluster
+  seconds = {str(number): 0.2 for number in range(500)}
+  room, settings = place(cluster, tmp_path, seconds=seconds)
+  heard = Heard()
+  with room, WorkerPool(room, settings, heard, lambda: None) as pool:
+    submitted = 0
+    while {line[1] for line in heard.of('began')} != {'0', '1', '2'}:
+      assert submitted < 500, 'nothing was given to the new node'
+      while submitted - len(heard.of('stepped')) < pool.capacity:
+        pool.submit(Candidate(submitted, 1, (1,), 1, 0))
+        submitted += 1
+      pool.next_result()
+      if len(nodes) == 2:
+        nodes.append(cluster.add_node(num_cpus=1))
+  cluster.remove_node(nodes.pop())
+
+
 def test_an_address_where_nothing_is_is_an_error(cluster, tmp_path):
   del cluster
   ray.shutdown()

@@ -8,6 +8,7 @@ import subprocess
 import time
 import uuid
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 
@@ -73,14 +74,7 @@ def test_a_cluster_loses_a_worker_and_a_node_and_finds_the_same(
 ) -> None:
   pytest.importorskip('ray')
   with ray_cluster.cluster() as (cluster, nodes):
-    process = subprocess.Popen(
-        _search(
-            tmp_path, '--config.executor.name=ray',
-            '--config.executor.workers=0',
-            f'--config.executor.address={cluster.address}',
-        ), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-    )
-    _wait_for(lambda: len(list(tmp_path.glob('candidates/*'))) == 2)
+    process = _search_on(cluster, tmp_path)
     before = set(_workers(tag))
     os.kill(min(before), signal.SIGKILL)
     # It was noticed: another one starts.
@@ -99,19 +93,25 @@ def test_a_killed_search_leaves_no_workers_on_a_cluster(
 ) -> None:
   pytest.importorskip('ray')
   with ray_cluster.cluster() as (cluster, _):
-    process = subprocess.Popen(
-        _search(
-            tmp_path, '--config.executor.name=ray',
-            f'--config.executor.address={cluster.address}',
-        ), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-    )
-    _wait_for(lambda: len(list(tmp_path.glob('candidates/*'))) == 2)
+    process = _search_on(cluster, tmp_path)
     assert len(_workers(tag)) == 2
     process.kill()
-    process.wait()
+    process.communicate()
     _wait_for(lambda: not _workers(tag))
   subprocess.run(_search(tmp_path), check=True, capture_output=True)
   assert _outcome(tmp_path) == inline
+
+
+def _search_on(cluster: Any, workdir: pathlib.Path) -> subprocess.Popen:
+  """A search on a cluster; two candidates are in training."""
+  process = subprocess.Popen(
+      _search(
+          workdir, '--config.executor.name=ray', '--config.executor.workers=0',
+          f'--config.executor.address={cluster.address}',
+      ), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+  )
+  _wait_for(lambda: len(list(workdir.glob('candidates/*'))) == 2)
+  return process
 
 
 def _workers(tag: bytes) -> list[int]:
