@@ -15,6 +15,7 @@ from ml_collections import config_dict
 
 from layernas.data.dataset import Dataset
 from layernas.data.registry import load_dataset
+from layernas.errors import Preempted
 from layernas.errors import UserError
 from layernas.executors.executor import Evaluated
 from layernas.executors.executor import Report
@@ -119,7 +120,7 @@ class TrainingEvaluator:
 
     Raises:
       UserError: the data or the disk, not the candidate, is at fault.
-      Preempted: SIGTERM came; a checkpoint has been saved.
+      Preempted: SIGTERM came; a checkpoint or the result has been saved.
     """
     with in_one_line(self._workdir):
       return self._evaluated(candidate, hopeless)
@@ -134,12 +135,13 @@ class TrainingEvaluator:
     wall_time = WallTime()
     listening = preemption.listening if self._alone else contextlib.nullcontext
     with listening():
-      evaluation, retriable = self._evaluation(
-          candidate, wall_time, hopeless
-      )
-    if evaluation.status is not Status.FAILED:
-      with wall_time.spent_on('save'):
-        self._files.finish(candidate, evaluation)
+      evaluation, retriable = self._evaluation(candidate, wall_time, hopeless)
+      if evaluation.status is not Status.FAILED:
+        with wall_time.spent_on('save'):
+          self._files.finish(candidate, evaluation)
+    # The signal came behind the last step: others find the result.
+    if self._alone and preemption.noticed():
+      raise Preempted('the candidate is finished')
     self._forget()
     return Evaluated(evaluation, wall_time.seconds(), retriable)
 

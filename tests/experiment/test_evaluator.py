@@ -4,10 +4,12 @@ import dataclasses
 import errno
 import json
 import pathlib
+import signal
 
 import pytest
 
 from layernas.data.registry import load_dataset
+from layernas.errors import Preempted
 from layernas.experiment import evaluator
 from layernas.experiment.candidate_files import CandidateFiles
 from layernas.experiment.evaluator import TrainingEvaluator
@@ -76,6 +78,25 @@ def test_a_finished_candidate_is_not_trained_again(
   assert evaluate(_CANDIDATE).evaluation == first.evaluation
   other = dataclasses.replace(_CANDIDATE, seed=8)
   assert evaluate(other).evaluation.message == 'RuntimeError: trained'
+
+
+def test_a_signal_behind_the_last_step_is_not_lost(
+    tmp_path: pathlib.Path, dataset: object, monkeypatch: pytest.MonkeyPatch
+) -> None:
+  evaluate = TrainingEvaluator(
+      tiny.get_config(), tiny.space(), dataset, tmp_path, lambda *values: None,
+      alone=True,
+  )
+
+  def preempted(*args: object, **kwargs: object) -> TrainResult:
+    signal.raise_signal(signal.SIGTERM)
+    return TrainResult({'accuracy': 0.5}, 1, 1.0)
+
+  monkeypatch.setattr(evaluator, 'train_and_evaluate', preempted)
+  with pytest.raises(Preempted):
+    evaluate(_CANDIDATE)
+  # Whoever goes on finds the result.
+  assert evaluate(_CANDIDATE).evaluation.reward == 0.5
 
 
 @pytest.mark.parametrize(('error', 'retriable'), [
