@@ -35,6 +35,9 @@ _OF_WORKERS = ('worker_kill', 'worker_term', 'hang', 'memory')
 _BEFORE_ITS_FIRST_LINE = 0.15
 """Share of the signals that come while the program starts."""
 
+_LATER = 1.5
+"""By which a kill that found nothing to damage comes later on average."""
+
 _START_SECONDS = 4.0
 _LOOK_SECONDS = 0.05
 
@@ -224,7 +227,7 @@ class Trip:
   def _until_damaged(
       self, do: Callable[[pathlib.Path, random.Random], str]
   ) -> None:
-    """Kills the search until there is something to damage."""
+    """Kills the search until there is something to damage, later and later."""
     while not self.detail:
       search = self._start()
       if search.wait_until_open():
@@ -236,6 +239,8 @@ class Trip:
       else:
         self.detail = do(self.workdir, self._rng)
       self.moment = self._rng.random()
+      # Others may share the cores: even its first trial may take that long.
+      self._seconds *= _LATER
 
   def _begin_anew(self) -> None:
     """The search ended before the fault came: another workdir."""

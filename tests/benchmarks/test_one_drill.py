@@ -126,6 +126,27 @@ def test_files_are_damaged_behind_a_kill(tmp_path, ending, monkeypatch):
   assert found['exit_codes'] == [-signal.SIGKILL, -signal.SIGKILL, 0]
 
 
+def test_kills_come_later_until_something_can_be_damaged(ending, monkeypatch):
+  waits, calls = [], []
+  wait = drilled_search.SearchProcess.wait
+
+  def noted(search, *seconds):
+    waits.extend(seconds)
+    return wait(search, *seconds)
+
+  def damage(*_):
+    calls.append(1)
+    return 'something' if len(calls) == 8 else ''
+
+  monkeypatch.setattr(drilled_search.SearchProcess, 'wait', noted)
+  monkeypatch.setitem(one_drill._DAMAGES, 'history_line', damage)
+  found = ending('history_line', *['wait'] * 8, 'done', seconds=0.02)
+  assert found['outcome'] == 'killed and resumed'
+  # The first ones are a share of 0.02 seconds.
+  assert max(waits[:2]) < 0.03
+  assert max(waits[5:]) > 0.06
+
+
 def test_faults_come_in_turn_and_again_the_same():
   drills = [drawn(number, 3, _ALL) for number in range(60)]
   assert drills == [drawn(number, 3, _ALL) for number in range(60)]
