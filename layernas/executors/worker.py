@@ -29,6 +29,7 @@ from layernas.executors.executor import MakeEvaluator
 from layernas.executors.messages import Message
 from layernas.search.space import parse_architecture_id
 from layernas.search.trial import Candidate
+from layernas.termination import end_on_sigterm
 
 _PR_SET_PDEATHSIG = 1
 """Of <sys/prctl.h>: the signal that a process gets when its parent dies."""
@@ -38,7 +39,7 @@ def main() -> NoReturn:
   """Runs until standard input ends."""
   _end_with_parent()
   signal.signal(signal.SIGINT, signal.SIG_IGN)  # The parent decides.
-  signal.signal(signal.SIGTERM, _preempt)
+  end_on_sigterm()
   output = os.fdopen(os.dup(1), 'wb', buffering=0)
   os.dup2(2, 1)
   link = Link(output)
@@ -151,11 +152,6 @@ def _end_with_parent() -> None:
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
     if os.getppid() != parent:
       os._exit(0)
-
-
-def _preempt(*_: object) -> NoReturn:
-  """Answers SIGTERM where nothing is under way that must be saved."""
-  raise Preempted('nothing was under way')
 
 
 if __name__ == '__main__':

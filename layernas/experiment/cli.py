@@ -17,6 +17,8 @@ from ml_collections import config_flags
 
 from layernas.errors import Preempted
 from layernas.errors import UserError
+from layernas.termination import end_on_sigterm
+from layernas.termination import preempt
 
 INTERRUPTED = 130
 """Exit code after Ctrl-C, as shells use it."""
@@ -77,7 +79,7 @@ def run(
       and `main` is given; '' where it takes none.
   """
   if resumable:
-    signal.signal(signal.SIGTERM, _preempt)
+    end_on_sigterm()
   # Below warnings, libraries print pages about every checkpoint.
   logging.set_verbosity(logging.WARNING)
   app.run(lambda argv: _guarded(main, argv, argument), flags_parser=_parse)
@@ -129,7 +131,7 @@ def _guarded(
     _fail(f'argument {argument}: missing; see --help')
   try:
     main(*argv[1:])
-    if signal.getsignal(signal.SIGTERM) is _preempt:
+    if signal.getsignal(signal.SIGTERM) is preempt:
       # All is saved: what is left is to come to an end.
       signal.signal(signal.SIGTERM, signal.SIG_IGN)
   except Preempted as reason:
@@ -140,11 +142,6 @@ def _guarded(
   except KeyboardInterrupt:
     print('interrupted; the same command goes on from here', file=sys.stderr)
     sys.exit(INTERRUPTED)
-
-
-def _preempt(*_: object) -> NoReturn:
-  """Answers SIGTERM where nothing is under way that must be saved."""
-  raise Preempted('nothing was under way')
 
 
 def _fail(message: str) -> NoReturn:
