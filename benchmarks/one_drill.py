@@ -38,6 +38,9 @@ _BEFORE_ITS_FIRST_LINE = 0.15
 _LATER = 1.5
 """By which a kill that found nothing to damage comes later on average."""
 
+_ANSWER_SECONDS = 30.0
+"""In which a worker answers a signal; it may be compiling."""
+
 _START_SECONDS = 4.0
 _LOOK_SECONDS = 0.05
 
@@ -208,9 +211,11 @@ class Trip:
       return True
     while search.alive:
       if workers := damage.workers_of(search.process.pid):
-        # One may have ended in between.
+        worker = self._rng.choice(workers)
+        # It may have ended in between.
         with contextlib.suppress(ProcessLookupError):
-          os.kill(self._rng.choice(workers), number)
+          os.kill(worker, number)
+          _wait_for_end(search, worker)
           return True
       time.sleep(_LOOK_SECONDS)
     return False
@@ -264,6 +269,16 @@ class Trip:
       if len(self.codes) > 1 and self.codes[-1] == self.codes[-2] == 2:
         raise DrillFailedError('the same command does not go on')
       self._end(self._start())
+
+
+def _wait_for_end(search: SearchProcess, worker: int) -> None:
+  """Waits until a worker that got a signal, or its search, has ended."""
+  until = time.monotonic() + _ANSWER_SECONDS
+  while search.alive and pathlib.Path(f'/proc/{worker}').exists():
+    if time.monotonic() > until:
+      search.process.kill()
+      raise DrillFailedError('a worker does not answer its signal')
+    time.sleep(_LOOK_SECONDS)
 
 
 def run_drill(

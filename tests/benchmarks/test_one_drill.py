@@ -4,6 +4,7 @@ import collections
 import json
 import pathlib
 import signal
+import subprocess
 import sys
 
 import pytest
@@ -102,6 +103,22 @@ def test_a_search_that_hangs_has_failed(ending, monkeypatch):
   found = ending('exception', 'wait')
   assert found['outcome'] == 'failed'
   assert 'no end' in found['reason']
+
+
+def test_a_worker_that_does_not_answer_has_failed(ending, monkeypatch):
+  monkeypatch.setattr(one_drill, '_ANSWER_SECONDS', 0.3)
+  deaf = subprocess.Popen(
+      [sys.executable, '-c', 'import signal, time;'
+       ' signal.signal(signal.SIGTERM, signal.SIG_IGN);'
+       ' print(flush=True); time.sleep(60)'], stdout=subprocess.PIPE,
+  )
+  deaf.stdout.readline()
+  monkeypatch.setattr(one_drill.damage, 'workers_of', lambda pid: [deaf.pid])
+  found = ending('worker_term', 'wait')
+  deaf.kill()
+  deaf.communicate()
+  assert found['outcome'] == 'failed'
+  assert found['reason'] == 'a worker does not answer its signal'
 
 
 def test_one_that_ended_before_its_fault_does_not_count(ending):
