@@ -29,10 +29,10 @@ from absl import flags
 from benchmarks import damage
 from benchmarks import drilled_search
 from benchmarks import fault_drill_report
+from benchmarks.drill import Drill
+from benchmarks.drill import drawn
 from benchmarks.machine import machine
-from benchmarks.one_drill import Drill
 from benchmarks.one_drill import Trip
-from benchmarks.one_drill import drawn
 from benchmarks.one_drill import run_drill
 
 _MODE = flags.DEFINE_enum(

@@ -6,7 +6,6 @@ import json
 import os
 import pathlib
 import random
-import signal
 import time
 from collections.abc import Callable
 from collections.abc import Mapping
@@ -15,25 +14,13 @@ from typing import Any
 from benchmarks import damage
 from benchmarks import drilled_search
 from benchmarks import faulty_search
+from benchmarks.drill import DAMAGES
+from benchmarks.drill import SIGNALS
+from benchmarks.drill import Drill
 from benchmarks.drilled_search import SearchProcess
 
 _RUNS = 12
 """Runs of one drill at most, those that ended before their fault included."""
-
-_SIGNALS = {
-    'driver_kill': signal.SIGKILL, 'driver_term': signal.SIGTERM,
-    'worker_kill': signal.SIGKILL, 'worker_term': signal.SIGTERM,
-}
-_DAMAGES: Mapping[str, Callable[[pathlib.Path, random.Random], str]] = {
-    'newest_checkpoint': damage.truncate_newest,
-    'older_checkpoint': damage.damage_older,
-    'history_line': damage.damage_line,
-}
-_OF_WORKERS = ('worker_kill', 'worker_term', 'hang', 'memory')
-"""Faults that need worker processes."""
-
-_BEFORE_ITS_FIRST_LINE = 0.15
-"""Share of the signals that come while the program starts."""
 
 _LATER = 1.5
 """By which a kill that found nothing to damage comes later on average."""
@@ -43,57 +30,6 @@ _ANSWER_SECONDS = 30.0
 
 _START_SECONDS = 4.0
 _LOOK_SECONDS = 0.05
-
-
-@dataclasses.dataclass(frozen=True)
-class Drill:
-  """What is drawn for a drill.
-
-  Attributes:
-    number: of the drill.
-    fault: a name of the report's `FAULTS`.
-    executor: inline or processes.
-    moment: share of an undisturbed search's duration.
-    early: whether it comes before the search's first line.
-    candidate: whose training has the fault, where one has.
-    step: of that training.
-  """
-
-  number: int
-  fault: str
-  executor: str
-  moment: float
-  early: bool
-  candidate: int
-  step: int
-
-  @property
-  def inside(self) -> bool:
-    """Whether the fault is in a training."""
-    return self.fault in faulty_search.FAULTS
-
-  @property
-  def codes(self) -> set[int]:
-    """Exit codes that a run may have."""
-    killed = self.fault == 'driver_kill' or self.fault in _DAMAGES
-    # Before the program has begun to listen, the signal ends it.
-    ended = self.fault == 'driver_term' and self.early
-    return {0, 2} | ({-signal.SIGKILL} if killed else set()) | (
-        {-signal.SIGTERM} if ended else set()
-    )
-
-
-def drawn(number: int, seed: int, faults: tuple[str, ...]) -> Drill:
-  """The drill of a number: faults in turn, all else at random."""
-  fault = faults[number % len(faults)]
-  rng = random.Random(f'{seed}-{number}')
-  executor = rng.choice(('inline', 'processes'))
-  return Drill(
-      number, fault, 'processes' if fault in _OF_WORKERS else executor,
-      rng.random(), rng.random() < _BEFORE_ITS_FIRST_LINE,
-      rng.randrange(drilled_search.TRIALS),
-      rng.randrange(1, drilled_search.STEPS),
-  )
 
 
 class DrillFailedError(Exception):
@@ -139,10 +75,10 @@ class Trip:
     """
     fault = self._drill.fault
     with contextlib.ExitStack() as stack:
-      if fault in _SIGNALS:
+      if fault in SIGNALS:
         self._until_hit(self._signal)
-      elif fault in _DAMAGES:
-        self._until_damaged(_DAMAGES[fault])
+      elif fault in DAMAGES:
+        self._until_damaged(DAMAGES[fault])
       elif fault == 'disk_full':
         stack.enter_context(damage.small_disk(self._directory / 'disk'))
         self._until_hit(self._fill)
@@ -205,7 +141,7 @@ class Trip:
 
   def _signal(self, search: SearchProcess) -> bool:
     """Sends the signal; whether there was someone to get it."""
-    number = _SIGNALS[self._drill.fault]
+    number = SIGNALS[self._drill.fault]
     if self._drill.fault.startswith('driver'):
       search.process.send_signal(number)
       return True

@@ -1,6 +1,5 @@
 """Drills are judged; a stand-in for the search ends as it is told."""
 
-import collections
 import json
 import pathlib
 import signal
@@ -9,13 +8,10 @@ import sys
 
 import pytest
 
+from benchmarks import drill
 from benchmarks import drilled_search
 from benchmarks import one_drill
-from benchmarks.fault_drill_report import FAULTS
-from benchmarks.one_drill import drawn
 from benchmarks.one_drill import run_drill
-
-_ALL = tuple(FAULTS)
 
 _STAND_IN = """
 import json, os, pathlib, signal, sys, time
@@ -62,8 +58,8 @@ def _ending(tmp_path, monkeypatch):
             sys.executable, '-c', _STAND_IN, str(workdir), *ends
         ],
     )
-    drill = one_drill.Drill(7, fault, 'inline', 0.5, False, 1, 4)
-    return run_drill(drill, tmp_path, seconds, 0, lambda drill: _RESULT)
+    one = drill.Drill(7, fault, 'inline', 0.5, False, 1, 4)
+    return run_drill(one, tmp_path, seconds, 0, lambda drill: _RESULT)
 
   return run
 
@@ -136,7 +132,7 @@ def test_files_are_damaged_behind_a_kill(tmp_path, ending, monkeypatch):
     seen.append(workdir)
     return 'something' if len(seen) == 2 else ''
 
-  monkeypatch.setitem(one_drill._DAMAGES, 'history_line', damage)
+  monkeypatch.setitem(drill.DAMAGES, 'history_line', damage)
   found = ending('history_line', 'wait', 'wait', 'done')
   assert found['outcome'] == 'killed and resumed'
   assert found['detail'] == 'something'
@@ -156,21 +152,9 @@ def test_kills_come_later_until_something_can_be_damaged(ending, monkeypatch):
     return 'something' if len(calls) == 8 else ''
 
   monkeypatch.setattr(drilled_search.SearchProcess, 'wait', noted)
-  monkeypatch.setitem(one_drill._DAMAGES, 'history_line', damage)
+  monkeypatch.setitem(drill.DAMAGES, 'history_line', damage)
   found = ending('history_line', *['wait'] * 8, 'done', seconds=0.02)
   assert found['outcome'] == 'killed and resumed'
   # The first ones are a share of 0.02 seconds.
   assert max(waits[:2]) < 0.03
   assert max(waits[5:]) > 0.06
-
-
-def test_faults_come_in_turn_and_again_the_same():
-  drills = [drawn(number, 3, _ALL) for number in range(60)]
-  assert drills == [drawn(number, 3, _ALL) for number in range(60)]
-  counts = collections.Counter(drill.fault for drill in drills)
-  assert set(counts.values()) == {5}
-  for drill in drills:
-    if drill.fault in ('worker_kill', 'worker_term', 'hang', 'memory'):
-      assert drill.executor == 'processes'
-  assert {drill.executor for drill in drills} == {'inline', 'processes'}
-  assert len({drill.moment for drill in drills}) == 60
