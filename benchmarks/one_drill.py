@@ -23,7 +23,8 @@ _RUNS = 12
 """Runs of one drill at most, those that ended before their fault included."""
 
 _LATER = 1.5
-"""By which a kill that found nothing to damage comes later on average."""
+"""By which a kill comes later on average where it found nothing to damage, and
+earlier where the search had ended before."""
 
 _ANSWER_SECONDS = 30.0
 """In which a worker answers a signal; it may be compiling."""
@@ -168,7 +169,11 @@ class Trip:
   def _until_damaged(
       self, do: Callable[[pathlib.Path, random.Random], str]
   ) -> None:
-    """Kills the search until there is something to damage, later and later."""
+    """Kills the search until there is something to damage.
+
+    Later where there is nothing yet, since others may share the cores; earlier
+    where it has ended before.
+    """
     while not self.detail:
       search = self._start()
       if search.wait_until_open():
@@ -177,11 +182,11 @@ class Trip:
       self._end(search)
       if drilled_search.finished(self.workdir):
         self._begin_anew()
+        self._seconds /= _LATER
       else:
         self.detail = do(self.workdir, self._rng)
+        self._seconds *= _LATER
       self.moment = self._rng.random()
-      # Others may share the cores: even its first trial may take that long.
-      self._seconds *= _LATER
 
   def _begin_anew(self) -> None:
     """The search ended before the fault came: another workdir."""

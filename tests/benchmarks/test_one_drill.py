@@ -22,6 +22,9 @@ number = int(count.read_text()) if count.exists() else 0
 count.write_text(str(number + 1))
 print('bound: 5', flush=True)
 def end(how):
+  if how == 'slowly':
+    time.sleep(0.2)
+    how = 'done'
   if how == 'done' or how == 'other':
     (workdir / 'trials.jsonl').write_text('')
     (workdir / 'tables.json').write_text('{}')
@@ -139,22 +142,39 @@ def test_files_are_damaged_behind_a_kill(tmp_path, ending, monkeypatch):
   assert found['exit_codes'] == [-signal.SIGKILL, -signal.SIGKILL, 0]
 
 
-def test_kills_come_later_until_something_can_be_damaged(ending, monkeypatch):
-  waits, calls = [], []
+@pytest.fixture(name='waits')
+def _waits(monkeypatch):
+  """For how long the runs of a drill were waited for."""
+  waits = []
   wait = drilled_search.SearchProcess.wait
 
   def noted(search, *seconds):
     waits.extend(seconds)
     return wait(search, *seconds)
 
+  monkeypatch.setattr(drilled_search.SearchProcess, 'wait', noted)
+  return waits
+
+
+def test_kills_come_later_until_something_can_be_damaged(
+    ending, monkeypatch, waits
+):
+  calls = []
+
   def damage(*_):
     calls.append(1)
     return 'something' if len(calls) == 8 else ''
 
-  monkeypatch.setattr(drilled_search.SearchProcess, 'wait', noted)
   monkeypatch.setitem(drill.DAMAGES, 'history_line', damage)
   found = ending('history_line', *['wait'] * 8, 'done', seconds=0.02)
   assert found['outcome'] == 'killed and resumed'
   # The first ones are a share of 0.02 seconds.
   assert max(waits[:2]) < 0.03
   assert max(waits[5:]) > 0.06
+
+
+def test_kills_come_earlier_where_searches_end_before(ending, waits):
+  found = ending('history_line', 'slowly', seconds=1e3)
+  assert found['reason'].startswith('no result after')
+  assert len(waits) == one_drill._RUNS
+  assert max(waits[-3:]) < 30
