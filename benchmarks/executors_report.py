@@ -19,7 +19,10 @@ def report(output: pathlib.Path) -> str:
   Returns:
     Markdown.
   """
-  tables = {'overhead': overhead, 'speedup': speedup, 'memory': memory}
+  tables = {
+      'overhead': overhead, 'speedup_24': speedup, 'speedup_60': speedup,
+      'memory': memory,
+  }
   return '\n\n'.join(
       table(json.loads((output / f'{name}.json').read_text()))
       for name, table in tables.items() if (output / f'{name}.json').exists()

@@ -29,7 +29,8 @@ class Sleeping:
   def __call__(self, candidate: Any, hopeless: Any) -> Evaluated:
     """Sleeps."""
     del candidate, hopeless
-    time.sleep(self._seconds)
+    if self._seconds:  # Even no time at all would take some.
+      time.sleep(self._seconds)
     return Evaluated(Evaluation(0.0))
 
   def __enter__(self) -> 'Sleeping':

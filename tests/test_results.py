@@ -252,7 +252,7 @@ def test_effects_of_early_stop_are_those_measured():
 def test_figures_of_executors_are_those_measured():
   page = (tiny.ROOT / 'docs/scale.md').read_text()
   measured = executors_report.report(RESULTS / 'executors').split('\n\n')
-  assert len(measured) == 3
+  assert len(measured) == 4
   for table in measured:
     assert table in page
   recovery = json.loads(

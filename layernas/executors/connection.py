@@ -49,7 +49,11 @@ class Place(abc.ABC):
 
   @abc.abstractmethod
   def wanted(self) -> int:
-    """How many workers there is room for now."""
+    """How many workers there is room for now.
+
+    Raises:
+      UserError: there is no room for what the settings want.
+    """
 
   @abc.abstractmethod
   def start(self, index: int) -> Connection:

@@ -1,5 +1,6 @@
 """Room for workers on this machine: its accelerators or its cores."""
 
+import functools
 import json
 import os
 import pathlib
@@ -8,6 +9,7 @@ import subprocess
 import sys
 from collections.abc import Mapping
 from collections.abc import Sequence
+from concurrent import futures
 from typing import Any
 
 from layernas.errors import UserError
@@ -31,33 +33,42 @@ _TPU_BOUNDS = {1: '1,1,1', 2: '1,2,1', 4: '2,2,1'}
 class LocalPlace(Place):
   """Worker processes of this machine, each with devices of its own.
 
-  By the name inline it is one process that has what this process has.
+  By the name inline it is one process that has what this process has. Devices
+  are looked for in the background, until it is asked what there is room for.
   """
 
   def __init__(
       self, settings: ExecutorSettings, logs: pathlib.Path, evaluator: str,
       evaluator_settings: Mapping[str, Any],
   ):
-    """Looks for devices; starts nothing.
+    """Begins to look for devices; starts no worker.
 
     Args:
       settings: workers, devices and threads.
       logs: directory for what workers print.
       evaluator: module:function that makes what evaluates.
       evaluator_settings: JSON types, for that function.
+    """
+    self._settings = settings
+    self._logs = logs
+    self._evaluator = evaluator, evaluator_settings
+    if settings.name != 'inline':
+      pool = futures.ThreadPoolExecutor(1)
+      self._devices = pool.submit(local_devices)
+      pool.shutdown(wait=False)
+
+  @functools.cached_property
+  def _environments(self) -> list[dict[str, str]]:
+    if self._settings.name == 'inline':
+      return [_whole(self._settings)]
+    return environments(self._settings, *self._devices.result())
+
+  def wanted(self) -> int:
+    """As many as there are devices or cores for, unless the config says.
 
     Raises:
       UserError: there are too few devices.
     """
-    self._logs = logs
-    self._evaluator = evaluator, evaluator_settings
-    self._environments = (
-        [_whole(settings)] if settings.name == 'inline' else
-        environments(settings, *local_devices())
-    )
-
-  def wanted(self) -> int:
-    """As many as there are devices or cores for, unless the config says."""
     return len(self._environments)
 
   def start(self, index: int) -> LocalProcess:

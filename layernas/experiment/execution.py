@@ -92,10 +92,11 @@ def make_place(
     workdir: of the run; is not touched before a worker starts.
 
   Returns:
-    The room, or None where this process evaluates.
+    The room, or None where this process evaluates. What it has may still be
+    looked for; `wanted` waits for that.
 
   Raises:
-    UserError: there is no room for the workers.
+    UserError: there is no such cluster, or it has no room for the workers.
   """
   if settings.name == 'inline':
     return None

@@ -66,12 +66,15 @@ def run_search(
   settings = chosen_settings(config, workdir)
   prepare_process(settings)
   keep_freed_memory()
-  space, dataset, search, trace = hosts.on_all(lambda: _prepared(config))
-  check_same_run(config, dataset)
-  record = SearchRecord(workdir) if hosts.is_first() else NoRecord()
   with contextlib.ExitStack() as stack:
     place = make_place(config, settings, workdir)
-    stack.enter_context(place or contextlib.nullcontext())
+    if place:
+      stack.enter_context(place)
+    space, dataset, search, trace = hosts.on_all(lambda: _prepared(config))
+    check_same_run(config, dataset)
+    if place:
+      place.wanted()
+    record = SearchRecord(workdir) if hosts.is_first() else NoRecord()
     stack.enter_context(in_one_line(workdir))
     stack.enter_context(record)
     stack.enter_context(preemption.listening())
