@@ -127,6 +127,15 @@ def whole(tmp_path_factory):
   return (workdir / 'runs.jsonl').read_bytes()
 
 
+@pytest.fixture(name='_ctrl_c')
+def _heeds_ctrl_c():
+  """A suite in the background ignores it, and so would what it starts."""
+  before = signal.signal(signal.SIGINT, signal.default_int_handler)
+  yield
+  signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures('_ctrl_c')
 @pytest.mark.parametrize('kill', [signal.SIGKILL, signal.SIGINT])
 def test_killed_study_goes_on(tmp_path, whole, kill):
   """The file is at last the same as that of a study which was not killed."""
