@@ -1,6 +1,9 @@
 """Checkpoints that survive a kill and a damaged file, on top of orbax."""
 
+import asyncio.log
+import functools
 import json
+import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -36,6 +39,7 @@ class Checkpoints:
       keep: how many checkpoints stay.
       with_tree: whether each holds a tree beside its record.
     """
+    _hush()
     self._directory = epath.Path(directory)
     if '://' not in str(directory):
       self._directory = self._directory.resolve()
@@ -153,6 +157,34 @@ class Checkpoints:
   def _read_item(self, step: int, name: str, args: Any) -> Any:
     args = ocp.args.Composite(**{name: args})
     return self._manager.restore(step, args=args)[name]
+
+
+@functools.cache
+def _hush() -> None:
+  """Keeps pages of tracebacks off standard error.
+
+  Where the first array of a save or a restore fails, orbax raises that and
+  closes its event loop: TensorStore's answers on all other arrays find it
+  closed, and nobody asks for their exceptions. What goes wrong in its threads
+  it logs, and raises as well.
+  """
+  before = sys.unraisablehook
+
+  def hook(unraisable: Any) -> None:
+    late = isinstance(unraisable.exc_value, RuntimeError) and (
+        str(unraisable.exc_value) == 'Event loop is closed'
+    )
+    if not late:
+      before(unraisable)
+
+  sys.unraisablehook = hook
+  # Tracebacks that its own files log; not its warnings.
+  logging.get_absl_logger().addFilter(
+      lambda record: not ('orbax' in record.pathname and record.exc_info)
+  )
+  asyncio.log.logger.addFilter(
+      lambda record: 'orbax' not in str(record.msg)
+  )
 
 
 def _this_process_alone() -> ocp.options.MultiprocessingOptions:

@@ -23,7 +23,15 @@ def end_on_sigterm() -> None:
   finalizers, and JAX has such callbacks: what was dropped there comes again.
   """
   signal.signal(signal.SIGTERM, preempt)
-  sys.unraisablehook = _again
+  before = sys.unraisablehook
+
+  def hook(unraisable: Any) -> None:
+    if issubclass(unraisable.exc_type, Preempted):
+      _send_again()
+    else:
+      before(unraisable)
+
+  sys.unraisablehook = hook
 
 
 def preempt(*_: object) -> NoReturn:
@@ -31,10 +39,7 @@ def preempt(*_: object) -> NoReturn:
   raise Preempted('nothing was under way')
 
 
-def _again(unraisable: Any) -> None:
-  if not issubclass(unraisable.exc_type, Preempted):
-    sys.__unraisablehook__(unraisable)
-    return
+def _send_again() -> None:
   timer = threading.Timer(_SOON, os.kill, (os.getpid(), signal.SIGTERM))
   timer.daemon = True
   timer.start()

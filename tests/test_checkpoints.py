@@ -4,6 +4,8 @@ import errno
 import os
 import pathlib
 import shutil
+import subprocess
+import sys
 import types
 
 import jax.numpy as jnp
@@ -152,6 +154,48 @@ def test_a_file_cut_short_never_gives_something_else(tmp_path) -> None:
     content = (directory / file).read_bytes()
     (directory / file).write_bytes(content[:len(content) // 2])
     assert _restore(directory) in (1, 2), file
+
+
+_DROPPED = """
+import asyncio.log
+import sys
+from absl import logging
+from layernas.checkpoints import Checkpoints
+
+Checkpoints(sys.argv[1]).close()
+
+class Raises:
+  def __init__(self, message):
+    self.message = message
+
+  def __del__(self):
+    raise RuntimeError(self.message)
+
+Raises('Event loop is closed')
+Raises('something else')
+logger = logging.get_absl_logger()
+for file in ('orbax/checkpoint/future.py', 'ours.py'):
+  logger.handle(logger.makeRecord(
+      'absl', 40, f'/site-packages/{file}', 1, 'of %s', (file,),
+      (OSError, OSError(), None),
+  ))
+logging.error('something of ours')
+asyncio.log.logger.error('Task exception was never retrieved: orbax/x.py')
+asyncio.log.logger.error('Task exception of ours')
+"""
+
+
+def test_what_is_raised_as_well_is_not_shown(tmp_path) -> None:
+  done = subprocess.run(
+      [sys.executable, '-c', _DROPPED, str(tmp_path / 'checkpoints')],
+      capture_output=True, text=True,
+  )
+  assert 'RuntimeError: something else' in done.stderr
+  assert 'something of ours' in done.stderr
+  assert 'Task exception of ours' in done.stderr
+  assert 'orbax' not in done.stderr
+  assert 'Event loop' not in done.stderr
+  assert 'of ours.py' in done.stderr
 
 
 @pytest.mark.parametrize('suffix', [
