@@ -45,6 +45,8 @@ def test_the_docs_show_the_stored_drills_and_none_failed():
   drills = read(_STORED)
   assert [drill['drill'] for drill in drills] == list(range(200))
   assert 'failed' not in {drill['outcome'] for drill in drills}
+  # Every error was one line.
+  assert not any(drill['more_lines'] for drill in drills)
   page = (tiny.ROOT / 'docs' / 'scale.md').read_text()
   assert f'All 200 came to it:\n\n{table(drills)}\n' in page
   assert 'the 200 searches' in (tiny.ROOT / 'README.md').read_text()
