@@ -73,6 +73,7 @@ def run_search(
     space, dataset, search, trace = hosts.on_all(lambda: _prepared(config))
     check_same_run(config, dataset)
     if place:
+      # Where there is no room it raises, before the workdir is taken.
       place.wanted()
     record = SearchRecord(workdir) if hosts.is_first() else NoRecord()
     stack.enter_context(in_one_line(workdir))
