@@ -127,7 +127,7 @@ def method(
     finalists: share of the budget for repeats of the best networks; 0 = none.
     **settings: of layernas the fields of the section `search` in
       configs/default.py, of a baseline the arguments of its class in
-      layernas/baselines.
+      layernas/study/methods.
 
   Returns:
     The section, unlocked.

@@ -12,7 +12,8 @@ def get_config() -> ConfigDict:
   config = ConfigDict()
   # Of the search, and from it of every trial.
   config.seed = 0
-  # A name of layernas.networks.spaces, or module:function of your own.
+  # A key of SPACES in layernas/networks/mobilenet_spaces.py, or
+  # module:function of your own.
   config.space = 'cifar10_small'
   # Networks compiled while another trains; 0 = none. It changes no result.
   config.compile_ahead = 2

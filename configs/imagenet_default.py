@@ -34,7 +34,7 @@ def get_config(
   networks, MobileNetV2 excepted, whose 300.8 million lie just above 300.
 
   Args:
-    space: a name of layernas.networks.spaces.
+    space: a name of layernas.networks.mobilenet_spaces.
     madds: upper end of the target interval, the name of the published model.
     dropout: of the TuNAS recipe's final training.
     argument: '' or words joined by commas.

@@ -1,6 +1,6 @@
 """NATS-Bench size by its own protocol, for those who have the official file.
 
-Needs the table that experiments/convert_nats_bench.py makes of
+Needs the table that tools/convert_nats_bench.py makes of
 NATS-sss-v1_0-50262-simple (docs/nats_bench_files.md): the signal is the
 validation accuracy after the 12-epoch schedule, the clock its seconds, at most
 140 / 140 / 35 million MAdds. Takes about two minutes on two CPU cores once the

@@ -7,7 +7,7 @@ It takes seconds; there is nothing to resume.
 
 from absl import flags
 
-from layernas.experiment import cli
+from layernas.runs import cli
 from layernas.study.run_audit import run_audit
 
 _CONFIG = cli.define_config('Config file of the audit, [:smoke].')

@@ -8,7 +8,7 @@ The same command with the same workdir goes on where it was interrupted.
 
 from absl import flags
 
-from layernas.experiment import cli
+from layernas.runs import cli
 
 _CONFIG = cli.define_config('Config file of the study, [:smoke].')
 _WORKDIR = flags.DEFINE_string(

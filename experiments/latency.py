@@ -10,7 +10,7 @@ interrupted.
 
 from absl import flags
 
-from layernas.experiment import cli
+from layernas.runs import cli
 
 _CONFIG = cli.define_config('Config file whose space is measured, [:smoke].')
 _WORKDIR = flags.DEFINE_string(
@@ -21,7 +21,7 @@ _WORKDIR = flags.DEFINE_string(
 def main() -> None:
   """Measures."""
   # JAX is slow to import; a wrong flag is answered before.
-  from layernas.experiment.latency import run_latency  # noqa: PLC0415
+  from layernas.latency.run_latency import run_latency  # noqa: PLC0415
 
   run_latency(cli.config_of(_CONFIG), _WORKDIR.value)
 

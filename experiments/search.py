@@ -8,21 +8,21 @@ The same command with the same workdir goes on where it was interrupted.
 
 from absl import flags
 
-from layernas.experiment import cli
-from layernas.experiment import host_flags
+from layernas.runs import cli
 
 _CONFIG = cli.define_config('Config file of the search, [:smoke].')
 _WORKDIR = flags.DEFINE_string(
     'workdir', None, 'Directory of the run; is made or resumed.', required=True
 )
+_JOIN_HOSTS = cli.define_hosts()
 
 
 def main() -> None:
   """Runs the search."""
   # JAX is slow to import; a wrong flag is answered before.
-  from layernas.experiment.run_search import run_search  # noqa: PLC0415
+  from layernas.runs.run_search import run_search  # noqa: PLC0415
 
-  host_flags.join()
+  _JOIN_HOSTS()
   run_search(cli.config_of(_CONFIG), _WORKDIR.value)
 
 

@@ -7,7 +7,7 @@ From another terminal, while it runs or afterwards; on gs:// too.
 
 from absl import flags
 
-from layernas.experiment import cli
+from layernas.runs import cli
 
 _WATCH = flags.DEFINE_float(
     'watch', 0.0, 'Seconds after which it is printed anew; 0 = once.', 0.0
@@ -16,7 +16,7 @@ _WATCH = flags.DEFINE_float(
 
 def main(workdir: str) -> None:
   """Prints the status."""
-  from layernas.experiment.status import show_status  # noqa: PLC0415
+  from layernas.runs.status import show_status  # noqa: PLC0415
 
   show_status(workdir, _WATCH.value)
 

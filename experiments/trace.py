@@ -8,7 +8,7 @@ Writes trace.json, trace.html (open it in a browser) and trace.png.
 
 from absl import flags
 
-from layernas.experiment import cli
+from layernas.runs import cli
 from layernas.study.setup import ACCOUNTINGS
 from layernas.study.trace_run import trace_run
 

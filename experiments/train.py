@@ -16,8 +16,7 @@ from ml_collections import ConfigDict
 
 from configs import default
 from layernas.errors import UserError
-from layernas.experiment import cli
-from layernas.experiment import host_flags
+from layernas.runs import cli
 
 _ARCHITECTURE = flags.DEFINE_string(
     'architecture', None, 'A result.json, or the name of a published network.',
@@ -27,15 +26,16 @@ _CONFIG = cli.define_config('Config file; default: that of the search.')
 _WORKDIR = flags.DEFINE_string(
     'workdir', None, 'Directory of the run; default: final/ beside result.json.'
 )
+_JOIN_HOSTS = cli.define_hosts()
 
 
 def main() -> None:
   """Trains and tests."""
   # JAX is slow to import; a wrong flag is answered before.
-  from layernas.experiment import final  # noqa: PLC0415
+  from layernas.runs import final  # noqa: PLC0415
   from layernas.training import hosts  # noqa: PLC0415
 
-  host_flags.join()
+  _JOIN_HOSTS()
   architecture = hosts.on_all(
       lambda: final.read_architecture(_ARCHITECTURE.value)
   )

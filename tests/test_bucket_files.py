@@ -8,7 +8,7 @@ import pytest
 from etils import epath
 
 from layernas.errors import UserError
-from layernas.file_store import file_store
+from layernas.storage.files import file_store
 from tests.fake_gcs import Bucket
 
 

@@ -1,4 +1,4 @@
-"""Tests of layernas.checkpoints."""
+"""Tests of layernas.storage.checkpoints."""
 
 import errno
 import os
@@ -12,8 +12,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from layernas.checkpoints import Checkpoints
 from layernas.errors import UserError
+from layernas.storage.checkpoints import Checkpoints
 
 
 def _tree(step):
@@ -160,7 +160,7 @@ _DROPPED = """
 import asyncio.log
 import sys
 from absl import logging
-from layernas.checkpoints import Checkpoints
+from layernas.storage.checkpoints import Checkpoints
 
 Checkpoints(sys.argv[1]).close()
 

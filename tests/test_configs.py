@@ -9,9 +9,9 @@ import re
 import pytest
 from ml_collections import ConfigDict
 
-from layernas.experiment.setup import make_problem
-from layernas.experiment.setup import make_search
-from layernas.experiment.setup import make_space
+from layernas.runs.setup import make_problem
+from layernas.runs.setup import make_search
+from layernas.runs.setup import make_space
 from layernas.study.setup import check_study
 from layernas.study.setup import make_benchmark
 from layernas.training.checks import check_training

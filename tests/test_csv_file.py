@@ -1,11 +1,11 @@
-"""Tests of layernas.csv_file."""
+"""Tests of layernas.storage.csv_file."""
 
 import gzip
 import math
 
 import pytest
 
-from layernas.csv_file import CsvFile
+from layernas.storage.csv_file import CsvFile
 from tests.search import problems
 
 TEXT = 'name, value,note\n"a,b",1.5, x\n\nc,-2e3,\n'

@@ -6,7 +6,7 @@ import pytest
 from etils import epath
 
 from layernas.errors import UserError
-from layernas.file_store import file_store
+from layernas.storage.files import file_store
 
 
 def test_a_write_is_whole_and_leaves_nothing_else(

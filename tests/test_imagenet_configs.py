@@ -8,14 +8,14 @@ import pytest
 from ml_collections import ConfigDict
 
 from configs.recipes import RECIPES
-from layernas.data.held_out import held_out_count
-from layernas.experiment.progress import opening_lines
-from layernas.experiment.setup import make_problem
-from layernas.experiment.setup import make_search
-from layernas.experiment.setup import make_space
+from layernas.data.dataset import held_out_count
+from layernas.reports.console import opening_lines
+from layernas.runs.setup import make_problem
+from layernas.runs.setup import make_search
+from layernas.runs.setup import make_space
 from layernas.search import Evaluation
 from layernas.training.checks import check_training
-from layernas.training.learning_rate import learning_rate
+from layernas.training.optimizer import learning_rate
 from layernas.training.programs import create_model
 from tests import tiny
 

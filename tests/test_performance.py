@@ -4,11 +4,11 @@ import json
 
 import pytest
 
-from benchmarks import step_report
-from benchmarks.candidates_report import read_systems
-from benchmarks.candidates_report import report_text
-from benchmarks.workloads import WORKLOADS
 from tests import tiny
+from tools.perf import step_report
+from tools.perf.candidates_report import read_systems
+from tools.perf.candidates_report import report_text
+from tools.perf.workloads import WORKLOADS
 
 _RESULTS = tiny.ROOT / 'docs' / 'results'
 _PAGE = (tiny.ROOT / 'docs' / 'performance.md').read_text()

@@ -6,7 +6,7 @@ import pathlib
 from matplotlib import pyplot as plt
 from PIL import Image
 
-from layernas.pictures import save_picture
+from layernas.reports.plots import save_picture
 from tests.fake_gcs import Bucket
 
 

@@ -9,21 +9,21 @@ import statistics
 
 import pytest
 
-from benchmarks import early_stop_report
-from benchmarks import executors_report
-from benchmarks.workers_cases import CASES
-from benchmarks.workers_cases import Times
-from benchmarks.workers_report import tables
-from benchmarks.workers_runs import case_runs
-from layernas.study.audit_report import audit_markdown
-from layernas.study.markdown import table_text
+from layernas.study.report import table_text
+from layernas.study.report_tables import number
+from layernas.study.report_tables import overview
 from layernas.study.run import Key
 from layernas.study.run import play
+from layernas.study.run_audit import audit_markdown
 from layernas.study.setup import make_benchmark
 from layernas.study.setup import make_strategy
-from layernas.study.tables import number
-from layernas.study.tables import overview
 from tests import tiny
+from tools.perf import early_stop_report
+from tools.perf import executors_report
+from tools.perf.workers_cases import CASES
+from tools.perf.workers_cases import Times
+from tools.perf.workers_report import tables
+from tools.perf.workers_runs import case_runs
 
 RESULTS = tiny.ROOT / 'docs' / 'results'
 ABLATIONS = ('buckets', 'keep', 'start', 'order', 'spacing', 'schedule')

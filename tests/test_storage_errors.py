@@ -7,9 +7,9 @@ import pathlib
 import pytest
 
 from layernas.errors import UserError
-from layernas.storage_errors import StorageError
-from layernas.storage_errors import in_one_line
-from layernas.storage_errors import storage_error
+from layernas.storage.storage_errors import StorageError
+from layernas.storage.storage_errors import in_one_line
+from layernas.storage.storage_errors import storage_error
 
 # As TensorStore words it, shortened.
 _TENSORSTORE = (

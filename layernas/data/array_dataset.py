@@ -9,19 +9,19 @@ from typing import Any
 import numpy as np
 
 from layernas.data import augmentation
-from layernas.data.batch_rows import evaluation_rows
-from layernas.data.batch_rows import training_rows
+from layernas.data.dataset import AUGMENTATION
 from layernas.data.dataset import WHOLE
 from layernas.data.dataset import Batch
 from layernas.data.dataset import Dataset
 from layernas.data.dataset import HostShare
 from layernas.data.dataset import check_batch
 from layernas.data.dataset import check_split
+from layernas.data.dataset import evaluation_rows
+from layernas.data.dataset import held_out_mask
 from layernas.data.dataset import pad_batch
-from layernas.data.held_out import held_out_mask
-from layernas.data.random_streams import AUGMENTATION
-from layernas.data.random_streams import random_stream
-from layernas.data.transfer import to_transfer
+from layernas.data.dataset import random_stream
+from layernas.data.dataset import to_transfer
+from layernas.data.dataset import training_rows
 
 Images = Callable[[], np.ndarray]
 """Reads images, uint8 (n, side, side, 3)."""

@@ -1,12 +1,61 @@
-"""What every data set gives: numbered training batches, padded evaluation."""
+"""What every data set gives: numbered training batches, padded evaluation.
+
+Random numbers that depend on what they are for, never on what came before.
+
+Batch number s can so be made without making those in front of it.
+
+Which images make up a batch.
+
+Which training images are held out as the split 'validation'.
+
+In which type pixels go from the host to the accelerator.
+
+float32 is exact and takes the most bytes, bfloat16 half of them with 8 bits of
+precision; both are scaled to -1..1 here. uint8, 0..255, takes a quarter: the
+accelerator scales it, which costs it next to nothing and the host a pass over
+the pixels less. Interpolated pixels are rounded to whole levels.
+"""
 
 import abc
 import dataclasses
+import functools
 from collections.abc import Iterator
+from typing import Any
 
+import ml_dtypes
 import numpy as np
 
 from layernas.errors import UserError
+
+# First word of a stream's key: streams for different purposes differ.
+ORDER, AUGMENTATION = 1, 2
+
+
+def random_stream(*key: int) -> np.random.Generator:
+  """A generator whose stream depends on the key alone.
+
+  Args:
+    *key: integers >= 0; the first says the purpose.
+
+  Returns:
+    The generator, at its start.
+  """
+  return np.random.Generator(
+      np.random.Philox(np.random.SeedSequence(list(key)))
+  )
+
+
+def random_seed(*key: int) -> int:
+  """A seed for programs that take one integer, 0 <= seed < 2**31.
+
+  Args:
+    *key: as in `random_stream`.
+
+  Returns:
+    The seed.
+  """
+  return int(random_stream(*key).integers(2**31))
+
 
 Batch = dict[str, np.ndarray]
 """'image' (batch, side, side, 3) as the config's `transfer` says, see
@@ -159,3 +208,126 @@ def pad_batch(images: np.ndarray, labels: np.ndarray, size: int) -> Batch:
       'label': np.pad(labels.astype(np.int32), (0, missing)),
       'mask': mask,
   }
+
+
+def epoch_of(step: int, batch_size: int, examples: int) -> tuple[int, int]:
+  """Epoch of a batch and its number within the epoch."""
+  return divmod(step, examples // batch_size)
+
+
+def training_rows(
+    examples: int, batch_size: int, seed: int, step: int
+) -> np.ndarray:
+  """Rows of a numbered training batch.
+
+  An epoch is a permutation of all rows, cut to whole batches, so that any batch
+  is found without those in front of it.
+
+  Args:
+    examples: images of the split, at least a batch.
+    batch_size: over all hosts.
+    seed: of the permutations.
+    step: number of the batch.
+
+  Returns:
+    Those of the whole batch, int64 (batch_size,).
+  """
+  epoch, number = epoch_of(step, batch_size, examples)
+  order = _order(examples, seed, epoch)
+  return order[number * batch_size:(number + 1) * batch_size]
+
+
+def evaluation_rows(
+    examples: int, batch_size: int, number: int, share: HostShare
+) -> np.ndarray:
+  """A host's rows of a numbered evaluation batch.
+
+  Args:
+    examples: images of the split.
+    batch_size: over all hosts.
+    number: of the batch.
+    share: which host.
+
+  Returns:
+    At most `share.size(batch_size)` rows, in rising order; of the last batch a
+    host may have none.
+  """
+  begin = number * batch_size
+  end = min(begin + batch_size, examples)
+  return np.arange(begin, end)[share.rows(batch_size)]
+
+
+@functools.lru_cache(maxsize=4)
+def _order(examples: int, seed: int, epoch: int) -> np.ndarray:
+  """The permutation of an epoch; drawn once for all of its batches."""
+  order = random_stream(ORDER, seed, epoch).permutation(examples)
+  order.setflags(write=False)
+  return order
+
+
+def held_out_count(examples: int, share: float) -> int:
+  """Number of images to hold out of two or more.
+
+  Args:
+    examples: number of images.
+    share: wanted, 0 < share < 1.
+
+  Returns:
+    The rounded share, but at least one image, and one is left.
+  """
+  return min(max(round(share * examples), 1), examples - 1)
+
+
+def held_out_mask(labels: np.ndarray, share: float) -> np.ndarray:
+  """Marks the last images of every class, so that all classes are held out.
+
+  Args:
+    labels: shape (n,), each class at least twice.
+    share: of every class, see `held_out_count`.
+
+  Returns:
+    bool, shape (n,), True for the images that are held out.
+  """
+  mask = np.zeros(len(labels), bool)
+  for label in np.unique(labels):
+    rows = np.flatnonzero(labels == label)
+    mask[rows[-held_out_count(len(rows), share):]] = True
+  return mask
+
+
+TRANSFERS = {
+    'float32': np.dtype(np.float32),
+    'bfloat16': np.dtype(ml_dtypes.bfloat16),
+    'uint8': np.dtype(np.uint8),
+}
+"""Allowed values of the field `transfer`, and the type of the images."""
+
+
+def scale(pixels: Any) -> Any:
+  """0..255 to -1..1, as the MobileNet reference code scales images.
+
+  Args:
+    pixels: floating-point numbers: an array or a tensor of any framework.
+
+  Returns:
+    The same kind and shape.
+  """
+  return pixels / 127.5 - 1.0
+
+
+def to_transfer(pixels: np.ndarray, transfer: str) -> np.ndarray:
+  """Pixels in the type in which they leave the host.
+
+  Args:
+    pixels: uint8 or float32, 0..255, any shape.
+    transfer: one of `TRANSFERS`.
+
+  Returns:
+    The same shape.
+  """
+  if transfer == 'uint8':
+    if pixels.dtype == np.uint8:
+      return pixels
+    return np.rint(pixels).astype(np.uint8)
+  scaled = scale(pixels.astype(np.float32))
+  return scaled.astype(TRANSFERS[transfer], copy=False)

@@ -5,9 +5,9 @@ import pathlib
 import numpy as np
 import tensorflow as tf
 
-from layernas.data.held_out import held_out_mask
+from layernas.data.dataset import held_out_mask
 from layernas.data.image_folder import ImageFiles
-from layernas.data.local_reads import read_locally
+from layernas.data.streamed_dataset import read_locally
 
 
 class FolderImages:

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import tensorflow as tf
 
 from layernas.data import augmentation
-from layernas.data.transfer import scale
+from layernas.data.dataset import scale
 
 CENTRAL_SHARE = 224 / 256
 """Share of the shorter side that evaluation sees after training with

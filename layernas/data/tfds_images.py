@@ -1,21 +1,72 @@
-"""A prepared TensorFlow Datasets set as a source of encoded images."""
+"""A prepared TensorFlow Datasets set as a source of encoded images.
+
+What a user has to do to get a TFDS set that is not there.
+"""
 
 import functools
 import os
 import re
+import shlex
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
 import tensorflow_datasets as tfds
 
-from layernas.data.held_out import held_out_count
-from layernas.data.preparation import how_to_prepare
+from layernas.data.dataset import held_out_count
 from layernas.data.streamed_dataset import Fetch
 from layernas.data.tfds_records import first_label
 from layernas.data.tfds_records import open_records
 from layernas.data.tfds_records import split_rows
 from layernas.errors import UserError
+
+IMAGENET = 'imagenet2012'
+
+# Sizes in TFDS's imagenet2012/checksums.tsv: 147,897,477,120 and 6,744,924,160
+# bytes. TFDS copies the JPEG files into its records as they are.
+_IMAGENET_STEPS = (
+    'It takes about 155 GB, and as much again while it is made. Register at'
+    ' https://image-net.org/download-images, put ILSVRC2012_img_train.tar (148'
+    ' GB) and ILSVRC2012_img_val.tar (6.7 GB) into {manual}, and run: {command}'
+)
+
+
+def how_to_prepare(builder: tfds.core.DatasetBuilder, name: str) -> str:
+  """Says in a line which command prepares a set, and how large it is.
+
+  TFDS has a command of its own, "tfds build", but that of 4.9.10 imports
+  apache_beam, which TFDS does not require.
+
+  Args:
+    builder: of the set, with the directory where it is to be.
+    name: name[/config][:version] of the set.
+
+  Returns:
+    One or more sentences, the last of which ends with the command.
+  """
+  root = str(builder.data_dir_root)
+  command = 'python -c ' + shlex.quote(
+      f'import tensorflow_datasets as tfds; tfds.builder("{name}",'
+      f' data_dir="{root}", file_format="tfrecord").download_and_prepare()'
+  )
+  # Where TFDS looks if it is not told another place.
+  manual = f'{root}/downloads/manual'
+  if builder.name == IMAGENET:
+    return _IMAGENET_STEPS.format(manual=manual, command=command)
+  if builder.MANUAL_DOWNLOAD_INSTRUCTIONS:
+    steps = ' '.join(builder.MANUAL_DOWNLOAD_INSTRUCTIONS.split())
+    return f'{steps} The manual_dir is {manual}. Then run: {command}'
+  return f'{_download_size(builder)}This command prepares it: {command}'
+
+
+def _download_size(builder: tfds.core.DatasetBuilder) -> str:
+  """A sentence on the size of what is downloaded, '' where it is not known."""
+  urls = builder.url_infos or {}
+  total = sum(int(url.size) for url in urls.values())
+  if not total:
+    return ''
+  return f'Its files to download are {total / 1e9:,.2f} GB. '
+
 
 TEST_SPLITS = ('test', 'validation')
 """The first that the set has, with labels, is the test split, unless the config

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from layernas.errors import UserError
 from layernas.executors.connection import Connection
 from layernas.executors.connection import Place
-from layernas.executors.settings import ExecutorSettings
+from layernas.executors.executor import ExecutorSettings
 
 _ROUNDS = 2
 """Of a measurement: the first one compiles."""

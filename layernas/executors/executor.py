@@ -2,10 +2,16 @@
 
 An executor is given candidates and gives their results back, in any order. What
 evaluating is it does not know: an `Evaluator` does.
+
+Fields of the config's section `executor`, checked.
+
+Counts the attempts at candidates and says which get another one.
 """
 
 import abc
+import collections
 import dataclasses
+import math
 from collections.abc import Callable
 from collections.abc import Mapping
 from collections.abc import Sequence
@@ -13,9 +19,82 @@ from typing import Any
 from typing import Protocol
 from typing import Self
 
+from layernas.errors import UserError
 from layernas.search.space import Architecture
 from layernas.search.trial import Candidate
 from layernas.search.trial import Evaluation
+from layernas.search.trial import Status
+
+SETTINGS_FILE = 'executor.json'
+"""Of a workdir: the name that was asked for and the settings that were taken,
+so that auto does not measure twice."""
+
+NAMES = ('inline', 'processes', 'ray', 'auto')
+
+
+@dataclasses.dataclass(frozen=True)
+class ExecutorSettings:
+  """How and where candidates are evaluated.
+
+  Attributes:
+    name: one of `NAMES`.
+    workers: processes that evaluate; 0 = as many as there is room for.
+    devices: accelerators of a worker; on CPU, virtual devices.
+    threads: of a candidate on CPU; 0 = all inline, one in a worker. Sums are
+      rounded otherwise with another number.
+    retries: attempts at a candidate beyond the first where one may help.
+    timeout: seconds of an attempt, and of a worker's start, at most; 0 = no
+      limit. Not for inline.
+    address: of a Ray cluster; '' = one of this machine alone.
+    memory: GiB of a Ray worker that are set apart for it; 0 = none.
+  """
+
+  name: str = 'inline'
+  workers: int = 0
+  devices: int = 1
+  threads: int = 0
+  retries: int = 2
+  timeout: float = 0.0
+  address: str = ''
+  memory: float = 0.0
+
+  def __post_init__(self) -> None:
+    if self.name not in NAMES:
+      raise UserError(
+          f'executor.name: {self.name!r}: allowed are {list(NAMES)}'
+      )
+    for field in ('workers', 'devices', 'threads', 'retries'):
+      value, least = getattr(self, field), int(field == 'devices')
+      if value < least or value != int(value):
+        raise UserError(
+            f'executor.{field}: {value!r}: allowed are integers >= {least}'
+        )
+    for field in ('timeout', 'memory'):
+      value = getattr(self, field)
+      if not 0 <= value < math.inf:
+        raise UserError(
+            f'executor.{field}: {value!r}: allowed are numbers of zero or more'
+        )
+    if self.timeout and self.name == 'inline':
+      raise UserError(
+          f'executor.timeout: {self.timeout!r}: with executor.name inline'
+          ' allowed is 0: a process cannot end what it is waiting for'
+      )
+
+
+def executor_settings(section: Any) -> ExecutorSettings:
+  """The section of a config.
+
+  Args:
+    section: with the fields of `ExecutorSettings`.
+
+  Returns:
+    The settings.
+
+  Raises:
+    UserError: names the field, its value and what is allowed.
+  """
+  return ExecutorSettings(**section.to_dict())
 
 
 @dataclasses.dataclass(frozen=True)
@@ -145,3 +224,46 @@ class Executor(abc.ABC):
   @abc.abstractmethod
   def __exit__(self, *error: object) -> None:
     """Ends all work; what can be saved is."""
+
+
+class Attempts:
+  """Attempts at the candidates under way."""
+
+  def __init__(self, retries: int):
+    """Begins with none.
+
+    Args:
+      retries: attempts at one candidate beyond the first.
+    """
+    self._retries = retries
+    self._failed: collections.Counter[int] = collections.Counter()
+
+  def again(self, candidate: Candidate, evaluated: Evaluated) -> bool:
+    """Counts an attempt; whether there is to be another one."""
+    failed = evaluated.evaluation.status is Status.FAILED
+    self._failed[candidate.id] += failed
+    return (
+        failed and evaluated.retriable
+        and self._failed[candidate.id] <= self._retries
+    )
+
+  def last(self, candidate: Candidate, evaluated: Evaluated) -> Evaluation:
+    """The result that counts, once no attempt follows."""
+    failed = self._failed.pop(candidate.id, 0)
+    evaluation = evaluated.evaluation
+    if evaluation.status is not Status.FAILED or failed < 2:
+      return evaluation
+    message = f'{evaluation.message} ({failed} attempts)'
+    return dataclasses.replace(evaluation, message=message)
+
+
+def lost(message: str, seconds: float = 0.0) -> Evaluated:
+  """What an attempt comes to whose worker gave no result.
+
+  Args:
+    message: why there is none.
+    seconds: that the attempt took.
+  """
+  return Evaluated(
+      Evaluation(None, seconds, Status.FAILED, message), retriable=True
+  )

@@ -5,7 +5,7 @@ import functools
 from collections.abc import Callable
 from collections.abc import Sequence
 
-from layernas.executors.attempts import Attempts
+from layernas.executors.executor import Attempts
 from layernas.executors.executor import Evaluator
 from layernas.executors.executor import Executor
 from layernas.executors.executor import Listener

@@ -8,17 +8,17 @@ from collections.abc import Sequence
 
 from layernas.errors import Preempted
 from layernas.errors import UserError
-from layernas.executors import messages
-from layernas.executors.attempts import Attempts
-from layernas.executors.attempts import lost
+from layernas.executors import connection as messages
 from layernas.executors.connection import Connection
+from layernas.executors.connection import Message
 from layernas.executors.connection import Place
+from layernas.executors.executor import Attempts
 from layernas.executors.executor import Evaluated
 from layernas.executors.executor import Executor
+from layernas.executors.executor import ExecutorSettings
 from layernas.executors.executor import Listener
 from layernas.executors.executor import Result
-from layernas.executors.messages import Message
-from layernas.executors.settings import ExecutorSettings
+from layernas.executors.executor import lost
 from layernas.search.space import Architecture
 from layernas.search.space import architecture_id
 from layernas.search.trial import Candidate

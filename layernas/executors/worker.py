@@ -23,10 +23,10 @@ from typing import NoReturn
 
 from layernas.errors import Preempted
 from layernas.errors import UserError
-from layernas.executors import messages
+from layernas.executors import connection
+from layernas.executors.connection import Message
 from layernas.executors.executor import Evaluator
 from layernas.executors.executor import MakeEvaluator
-from layernas.executors.messages import Message
 from layernas.search.space import parse_architecture_id
 from layernas.search.trial import Candidate
 from layernas.termination import end_on_sigterm
@@ -83,12 +83,12 @@ class Link:
   def send(self, kind: str, **values: Any) -> None:
     """Sends a message."""
     with self._lock:
-      self._output.write(messages.encode(kind, **values))
+      self._output.write(connection.encode(kind, **values))
 
   def listen(self, commands: BinaryIO, evaluator: Evaluator) -> NoReturn:
     """Takes messages as they come, until the other side is gone."""
     for line in commands:
-      message = messages.decode(line)
+      message = connection.decode(line)
       if message['kind'] in ('train', 'measure'):
         self.commands.put(message)
       elif message['kind'] == 'prepare':
@@ -115,7 +115,7 @@ class Link:
 
 
 def _serve(link: Link, commands: BinaryIO) -> NoReturn:
-  settings = messages.decode(commands.readline())
+  settings = connection.decode(commands.readline())
   link.send('started')
   make = named(settings['evaluator'])
   # Never left: the process ends.
@@ -134,9 +134,9 @@ def _answer(link: Link, evaluator: Evaluator, message: Message) -> None:
   if message['kind'] == 'measure':
     link.send('measured', rate=evaluator.measure())
     return
-  candidate = messages.candidate_from_json(message['candidate'])
+  candidate = connection.candidate_from_json(message['candidate'])
   evaluated = evaluator(candidate, functools.partial(link.early, candidate))
-  link.send('done', **messages.evaluated_to_json(candidate, evaluated))
+  link.send('done', **connection.evaluated_to_json(candidate, evaluated))
 
 
 def named(name: str) -> MakeEvaluator:

@@ -3,10 +3,13 @@
 XLA's CPU backend makes many passes over the features for what takes three:
 means, output, and backward one for the sums and one for the gradient.
 Parameters and statistics are named and averaged as Flax's own BatchNorm does.
+
+Activations and gates by the names that a NetworkSpec gives them.
 """
 
 import dataclasses
 import functools
+from collections.abc import Callable
 from typing import Any
 
 import flax.linen as nn
@@ -14,8 +17,38 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from layernas.models.activations import ACTIVATIONS
 from layernas.native import library
+
+
+def hard_sigmoid(x: jax.Array) -> jax.Array:
+  """relu6(x + 3) / 6 (MobileNetV3, section 5.2)."""
+  return nn.relu6(x + 3.0) / 6.0
+
+
+def hard_swish(x: jax.Array) -> jax.Array:
+  """x * relu6(x + 3) / 6 (MobileNetV3, section 5.2)."""
+  return x * hard_sigmoid(x)
+
+
+def identity(x: jax.Array) -> jax.Array:
+  """x, where a network has no activation."""
+  return x
+
+
+ACTIVATIONS: dict[str, Callable[[jax.Array], jax.Array]] = {
+    'relu': nn.relu,
+    'relu6': nn.relu6,
+    'hard_swish': hard_swish,
+    'swish': nn.swish,
+    '': identity,
+}
+"""'' is none."""
+
+GATES: dict[str, Callable[[jax.Array], jax.Array]] = {
+    'hard_sigmoid': hard_sigmoid,
+    'sigmoid': nn.sigmoid,
+}
+
 
 # Numbered as layernas/native/activations.h does.
 IN_KERNEL = {'': 0, 'relu': 1, 'relu6': 2, 'hard_swish': 3}

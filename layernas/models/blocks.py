@@ -7,12 +7,12 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from layernas.models.activations import ACTIVATIONS
-from layernas.models.activations import GATES
-from layernas.models.depthwise import depthwise_conv
+from layernas.models.batch_norm import ACTIVATIONS
+from layernas.models.batch_norm import GATES
+from layernas.models.convolutions import PointwiseConv
+from layernas.models.convolutions import depthwise_conv
 from layernas.models.normed_depthwise import is_fused
 from layernas.models.normed_depthwise import normed_depthwise
-from layernas.models.pointwise import PointwiseConv
 from layernas.networks.spec import Block
 from layernas.networks.spec import Squeeze
 

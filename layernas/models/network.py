@@ -1,4 +1,7 @@
-"""The one network builder: Flax modules from a NetworkSpec."""
+"""The one network builder: Flax modules from a NetworkSpec.
+
+Stem, block or head alone, computing what it computes inside a network.
+"""
 
 import functools
 from collections.abc import Callable
@@ -8,13 +11,16 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from layernas.models.activations import ACTIVATIONS
+from layernas.models.batch_norm import ACTIVATIONS
 from layernas.models.batch_norm import BatchNorm
 from layernas.models.blocks import NO_INIT
 from layernas.models.blocks import InvertedResidual
-from layernas.models.depthwise import resolve
-from layernas.models.pointwise import PointwiseConv
+from layernas.models.convolutions import PointwiseConv
+from layernas.models.convolutions import resolve
+from layernas.networks.spec import Block
+from layernas.networks.spec import Head
 from layernas.networks.spec import NetworkSpec
+from layernas.networks.spec import Stem
 
 
 class InvertedResidualNetwork(nn.Module):
@@ -30,8 +36,8 @@ class InvertedResidualNetwork(nn.Module):
     axis_name: pmapped axis over which batch norm averages its statistics, or
       None: each device normalises by its own images.
     depthwise: implementation of the depthwise convolution, see
-      `layernas.models.depthwise.resolve`; where that is 'compiled', batch norm
-      and its activation are compiled too.
+      `layernas.models.convolutions.resolve`; where that is 'compiled', batch
+      norm and its activation are compiled too.
   """
 
   spec: NetworkSpec
@@ -96,4 +102,51 @@ class InvertedResidualNetwork(nn.Module):
       x = ACTIVATIONS[head.activation](nn.Dense(
           head.hidden, dtype=self.dtype, kernel_init=NO_INIT, name='hidden'
       )(x))
+    return x
+
+
+def create_module(
+    module: Stem | Block | Head, **settings: Any
+) -> InvertedResidualNetwork:
+  """Flax module of one part of a network.
+
+  Args:
+    module: the part.
+    **settings: attributes of `InvertedResidualNetwork` other than `spec`.
+
+  Returns:
+    A module that is called as a whole network is, on what the part receives;
+    a block's variables are named 'block0'.
+  """
+  if isinstance(module, Stem):
+    return _StemAlone(NetworkSpec(module, (), Head()), **settings)
+  if isinstance(module, Block):
+    return _BlockAlone(NetworkSpec(Stem(), (module,), Head()), **settings)
+  return _HeadAlone(NetworkSpec(Stem(), (), module), **settings)
+
+
+class _StemAlone(InvertedResidualNetwork):
+  """The stem; receives images."""
+
+  @nn.compact
+  def __call__(self, images: jax.Array, train: bool) -> jax.Array:
+    return self._stem(images.astype(self.dtype), self._norm(train))
+
+
+class _BlockAlone(InvertedResidualNetwork):
+  """The only block; receives features."""
+
+  @nn.compact
+  def __call__(self, x: jax.Array, train: bool) -> jax.Array:
+    [block] = self.spec.blocks
+    return InvertedResidual(
+        block, self._norm(train), self.dtype, self.depthwise, name='block0'
+    )(x)
+
+
+class _HeadAlone(InvertedResidualNetwork):
+  """A network whose stem passes on what it receives: features."""
+
+  def _stem(self, x: jax.Array, norm: Any) -> jax.Array:
+    del norm
     return x

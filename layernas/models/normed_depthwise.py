@@ -18,7 +18,7 @@ from layernas.models.batch_norm import IN_KERNEL
 from layernas.models.batch_norm import BatchNorm
 from layernas.models.batch_norm import mean_and_variance
 from layernas.models.batch_norm import mean_over
-from layernas.models.depthwise import has_kernel
+from layernas.models.convolutions import has_kernel
 from layernas.native import library
 
 

@@ -7,12 +7,12 @@ one that experiments/latency.py measured, or one that the user brings.
 import os
 from collections.abc import Mapping
 
-from layernas.csv_file import CsvFile
 from layernas.errors import UserError
-from layernas.networks.signature import PlacedModule
-from layernas.networks.signature import place
 from layernas.networks.space import NetworkSpace
+from layernas.networks.space import PlacedModule
+from layernas.networks.space import place
 from layernas.search.cost import FactoredCost
+from layernas.storage.csv_file import CsvFile
 
 METRIC = 'latency'
 """The cost metric whose prices come from a table."""

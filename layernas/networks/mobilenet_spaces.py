@@ -13,17 +13,69 @@ multiples of 8 as the networks themselves round:
   options: narrow lists in the early blocks, whose filters are costly, and from
   a third to the double in the last stage, where they cost few MAdds.
 - The others take a half to one and a half of every expansion, in eighths.
+
+Layers of a network space: shared base filters, kernel and expansion.
+
+Search spaces that come with the package. Their option lists are ours.
 """
 
 import dataclasses
+import functools
+from collections.abc import Callable
 from collections.abc import Sequence
 
-from layernas.networks.network_layers import block_layer
-from layernas.networks.network_layers import filters_layer
 from layernas.networks.reference import REFERENCE_NETWORKS
+from layernas.networks.space import NetworkLayer
 from layernas.networks.space import NetworkSpace
+from layernas.networks.spec import Block
+from layernas.networks.spec import Head
 from layernas.networks.spec import NetworkSpec
+from layernas.networks.spec import Stem
 from layernas.networks.spec import round_filters
+
+
+def filters_layer(
+    name: str, blocks: Sequence[int], filters: Sequence[int], default: int
+) -> NetworkLayer:
+  """A layer that decides the base filters which some blocks share.
+
+  Args:
+    name: of the layer.
+    blocks: numbers of the blocks of a stage.
+    filters: options.
+    default: the filters that stand while the layer is undecided.
+
+  Returns:
+    The layer.
+  """
+  return NetworkLayer(
+      name,
+      tuple(f'block{block}' for block in blocks),
+      tuple({'filters': count} for count in filters),
+      list(filters).index(default),
+  )
+
+
+def block_layer(
+    block: int, pairs: Sequence[tuple[int, int]], default: tuple[int, int]
+) -> NetworkLayer:
+  """A layer that decides kernel and expanded filters of one block.
+
+  Args:
+    block: its number.
+    pairs: options, (kernel, expanded filters).
+    default: the pair that stands while the layer is undecided.
+
+  Returns:
+    The layer.
+  """
+  return NetworkLayer(
+      f'block{block}',
+      (f'block{block}',),
+      tuple({'kernel': kernel, 'expanded': count} for kernel, count in pairs),
+      list(pairs).index(default),
+  )
+
 
 KERNELS = (3, 5, 7)
 """Of every searched block."""
@@ -175,3 +227,42 @@ def mobilenet_space(name: str) -> NetworkSpace:
     The space.
   """
   return stagewise_space(REFERENCE_NETWORKS[name], STAGES[name])
+
+
+def cifar10_small() -> NetworkSpace:
+  """Seven layers over a small MobileNetV2 for 32-pixel images.
+
+  First the base filters that the blocks of a stage share, then kernel and
+  expanded filters of four blocks. The default has kernel 3 throughout and
+  expanded filters three to four times the base filters.
+  """
+  base = NetworkSpec(
+      Stem(16, stride=2),
+      (
+          Block(16, 48),
+          Block(24, 96, stride=2),
+          Block(24, 96),
+          Block(48, 144, stride=2),
+          Block(48, 192),
+      ),
+      Head(192),
+  )
+  return NetworkSpace(
+      base,
+      (
+          filters_layer('stage1', (0,), (8, 16, 24), 16),
+          filters_layer('stage2', (1, 2), (16, 24, 32), 24),
+          filters_layer('stage3', (3, 4), (32, 48, 64), 48),
+          block_layer(0, ((3, 24), (3, 48), (5, 24)), (3, 48)),
+          block_layer(1, ((3, 48), (3, 96), (5, 48)), (3, 96)),
+          block_layer(3, ((3, 72), (3, 144), (5, 144)), (3, 144)),
+          block_layer(4, ((3, 96), (3, 192), (5, 192)), (3, 192)),
+      ),
+  )
+
+
+SPACES: dict[str, Callable[[], NetworkSpace]] = {
+    'cifar10_small': cifar10_small,
+    **{name: functools.partial(mobilenet_space, name) for name in STAGES},
+}
+"""Spaces by the name that a config gives them."""

@@ -1,9 +1,12 @@
-"""Published networks, as data, their variants, and the width multiplier."""
+"""Published networks, as data, their variants, and the width multiplier.
+
+Variants of a network: with and without squeeze-and-excite, activations.
+"""
 
 import dataclasses
 from collections.abc import Iterator
+from typing import Any
 
-from layernas.networks import variants
 from layernas.networks.spec import Block
 from layernas.networks.spec import Head
 from layernas.networks.spec import NetworkSpec
@@ -176,6 +179,55 @@ def _mobilenet_v3(
   return NetworkSpec(Stem(16, activation='hard_swish'), blocks, head)
 
 
+def with_squeeze(
+    network: NetworkSpec, squeeze: Squeeze | None
+) -> NetworkSpec:
+  """A network with the same squeeze-and-excite in every block.
+
+  Args:
+    network: to change.
+    squeeze: for all blocks; None takes it out of those that have one.
+
+  Returns:
+    The changed network.
+  """
+  return _with_blocks(network, squeeze=squeeze)
+
+
+def with_activation(network: NetworkSpec, activation: str) -> NetworkSpec:
+  """A network with one activation in stem, blocks and head.
+
+  Args:
+    network: to change; gates and activations inside its squeezes stay.
+    activation: one of `spec.ACTIVATIONS`.
+
+  Returns:
+    The changed network.
+  """
+  return dataclasses.replace(
+      _with_blocks(network, activation=activation),
+      stem=dataclasses.replace(network.stem, activation=activation),
+      head=dataclasses.replace(network.head, activation=activation),
+  )
+
+
+def squeezed(network: NetworkSpec) -> NetworkSpec:
+  """A network with MobileNetV3's squeeze in every block, and hard-swish."""
+  return with_activation(with_squeeze(network, Squeeze()), 'hard_swish')
+
+
+def plain(network: NetworkSpec) -> NetworkSpec:
+  """A network without squeeze-and-excite, with ReLU everywhere."""
+  return with_activation(with_squeeze(network, None), 'relu')
+
+
+def _with_blocks(network: NetworkSpec, **fields: Any) -> NetworkSpec:
+  blocks = tuple(
+      dataclasses.replace(block, **fields) for block in network.blocks
+  )
+  return dataclasses.replace(network, blocks=blocks)
+
+
 PUBLISHED_NETWORKS = {
     'mobilenet_v2': mobilenet_v2(),
     'mobilenet_v2_1.4': mobilenet_v2(1.4),
@@ -186,10 +238,10 @@ PUBLISHED_NETWORKS = {
 """As their papers have them."""
 
 REFERENCE_NETWORKS = PUBLISHED_NETWORKS | {
-    'mobilenet_v2_se': variants.squeezed(mobilenet_v2()),
-    'mobilenet_v2_1.4_se': variants.squeezed(mobilenet_v2(1.4)),
-    'mobilenet_v3_large_no_se': variants.plain(mobilenet_v3_large()),
-    'mobilenet_v3_small_no_se': variants.plain(mobilenet_v3_small()),
-    'mnasnet_a1_no_se': variants.plain(mnasnet_a1()),
+    'mobilenet_v2_se': squeezed(mobilenet_v2()),
+    'mobilenet_v2_1.4_se': squeezed(mobilenet_v2(1.4)),
+    'mobilenet_v3_large_no_se': plain(mobilenet_v3_large()),
+    'mobilenet_v3_small_no_se': plain(mobilenet_v3_small()),
+    'mnasnet_a1_no_se': plain(mnasnet_a1()),
 }
 """Named networks that experiments/train.py accepts."""

@@ -3,19 +3,21 @@
 Follows the pseudo-code of the paper's algorithm 1 as far as it is known; how
 many entries and options a visit takes, how entries are selected and where the
 cost axes come from are our choices.
+
+Entries of a layer table from which a visit selects.
 """
 
 import dataclasses
+import heapq
 import math
+import random
 
 import numpy as np
 
 from layernas.errors import UserError
+from layernas.search.cost import child_costs
 from layernas.search.layer_pass import LayerPass
-from layernas.search.prefix import child_costs
 from layernas.search.problem import Problem
-from layernas.search.selection import SELECTIONS
-from layernas.search.selection import SelectableEntries
 from layernas.search.space import Architecture
 from layernas.search.strategy import Context
 from layernas.search.strategy import Generations
@@ -24,6 +26,60 @@ from layernas.search.sweep import Layerwise
 from layernas.search.sweep import PassSettings
 from layernas.search.table import Entry
 from layernas.search.trial import Trial
+
+SELECTIONS = ('uniform', 'best')
+"""How a visit selects entries: at random, or those with the best reward."""
+
+
+class SelectableEntries:
+  """Entries that may still have an untried option.
+
+  They are added, removed and drawn at random in constant time, however many
+  there are.
+  """
+
+  def __init__(self) -> None:
+    """Begins empty."""
+    self._entries: list[Entry] = []
+    self._places: dict[Architecture, int] = {}
+
+  def __len__(self) -> int:
+    return len(self._entries)
+
+  def add(self, entry: Entry) -> None:
+    """Adds an entry whose architecture is not yet there."""
+    self._places[entry.architecture] = len(self._entries)
+    self._entries.append(entry)
+
+  def discard(self, architecture: Architecture) -> None:
+    """Removes an entry, if it is there; the last one takes its place."""
+    place = self._places.pop(architecture, None)
+    if place is None:
+      return
+    last = self._entries.pop()
+    if place < len(self._entries):
+      self._entries[place] = last
+      self._places[last.architecture] = place
+
+  def select(self, count: int, how: str, rng: random.Random) -> list[Entry]:
+    """Selects entries, all different.
+
+    Args:
+      count: at most so many.
+      how: one of `SELECTIONS`.
+      rng: random source.
+
+    Returns:
+      `count` entries, or all where there are fewer.
+    """
+    count = min(count, len(self._entries))
+    if how == 'uniform':
+      return rng.sample(self._entries, count)
+    # The root, alone in its table, has no reward. Of equals the older trial.
+    return heapq.nsmallest(
+        count, self._entries,
+        key=lambda entry: (-(entry.reward or 0), entry.trial or 0),
+    )
 
 
 @dataclasses.dataclass(frozen=True)

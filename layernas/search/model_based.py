@@ -15,10 +15,10 @@ from collections import Counter
 import numpy as np
 
 from layernas.errors import UserError
+from layernas.search.layer_pass import random_start
 from layernas.search.problem import Problem
 from layernas.search.reward_model import RewardModel
 from layernas.search.space import Architecture
-from layernas.search.start import random_start
 from layernas.search.strategy import Context
 from layernas.search.strategy import Generations
 from layernas.search.strategy import Proposal

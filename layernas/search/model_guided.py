@@ -9,17 +9,17 @@ fitted again, and so on.
 
 import numpy as np
 
-from layernas.search.buckets import SPACINGS
+from layernas.search.cost import child_costs
 from layernas.search.layer_pass import TableSettings
+from layernas.search.layer_pass import layer_order
+from layernas.search.layer_pass import random_start
 from layernas.search.model_based import GuidedSettings
 from layernas.search.model_based import ModelBased
-from layernas.search.prefix import child_costs
 from layernas.search.problem import Problem
 from layernas.search.reward_model import RewardModel
 from layernas.search.space import Architecture
-from layernas.search.start import layer_order
-from layernas.search.start import random_start
 from layernas.search.strategy import Context
+from layernas.search.table import SPACINGS
 from layernas.search.table import best_in_buckets
 
 

@@ -10,9 +10,9 @@ from layernas.search.layer_pass import TableSettings
 from layernas.search.model_based import GuidedSettings
 from layernas.search.model_based import ModelBased
 from layernas.search.model_guided import ModelGuided
-from layernas.search.recentred import Recentred
 from layernas.search.strategy import Strategy
 from layernas.search.sweep import PassSettings
+from layernas.search.sweep import Recentred
 from layernas.search.sweep import Sweep
 
 LAYERWISE = ('sweep', 'interleaved', 'recentred')

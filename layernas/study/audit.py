@@ -11,14 +11,14 @@ from typing import Any
 import numpy as np
 import scipy.stats
 
-from layernas.benchmarks.benchmark import Benchmark
-from layernas.benchmarks.benchmark import TableEvaluator
 from layernas.search import Search
-from layernas.search.buckets import SPACINGS
-from layernas.search.buckets import BucketAxis
 from layernas.search.layer_pass import LayerPass
 from layernas.search.sweep import PassSettings
 from layernas.search.sweep import Sweep
+from layernas.search.table import SPACINGS
+from layernas.search.table import BucketAxis
+from layernas.study.tables.benchmark import Benchmark
+from layernas.study.tables.benchmark import TableEvaluator
 
 
 @dataclasses.dataclass(frozen=True)

@@ -5,11 +5,11 @@ from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
-from layernas.benchmarks.benchmark import HELD_OUT
-from layernas.benchmarks.benchmark import Benchmark
-from layernas.benchmarks.table import unit_of
-from layernas.study import tables
+from layernas.study import report_tables
 from layernas.study.curves import make_grid
+from layernas.study.tables.benchmark import HELD_OUT
+from layernas.study.tables.benchmark import Benchmark
+from layernas.study.tables.table import unit_of
 
 ACCOUNTINGS = {
     'every_query': (
@@ -102,7 +102,9 @@ def facts(
   Returns:
     Names and texts.
   """
-  optimum = tables.number(benchmark['optimum'], benchmark['decimals'] - 1)
+  optimum = report_tables.number(
+      benchmark['optimum'], benchmark['decimals'] - 1
+  )
   lines = {
       'Table': f'{benchmark["table"]}: {benchmark["architectures"]:,} networks,'
                f' {benchmark["feasible"]:,} in the target interval',

@@ -1,15 +1,32 @@
-"""One run: a method with a seed on a benchmark, under one accounting."""
+"""One run: a method with a seed on a benchmark, under one accounting.
 
+Plays runs on all cores; what a run gives does not depend on how many.
+"""
+
+import concurrent.futures
 import dataclasses
+import functools
+import json
+import multiprocessing
+import os
+import signal
+import threading
+import time
+from collections.abc import Iterator
 from collections.abc import Mapping
+from collections.abc import Sequence
 from typing import Any
 
-from layernas.benchmarks.benchmark import Benchmark
-from layernas.benchmarks.benchmark import TableEvaluator
+from ml_collections import ConfigDict
+
 from layernas.search import Search
 from layernas.search.space import architecture_id
 from layernas.search.strategy import Strategy
 from layernas.search.trial import Trial
+from layernas.study.setup import make_benchmark
+from layernas.study.setup import make_strategy
+from layernas.study.tables.benchmark import Benchmark
+from layernas.study.tables.benchmark import TableEvaluator
 
 
 @dataclasses.dataclass(frozen=True, order=True)
@@ -107,3 +124,93 @@ def _answer(best: Trial | None) -> dict[str, Any] | None:
       'cost': best.candidate.cost,
       'reward': best.evaluation.reward,
   }
+
+
+# Runs handed to a worker at once: fewer messages, and little is lost by a kill.
+_CHUNK = 20
+
+# What workers' NumPy reads when it is loaded.
+_THREADS = ('OPENBLAS_NUM_THREADS', 'MKL_NUM_THREADS', 'OMP_NUM_THREADS')
+
+
+def play_all(
+    config: ConfigDict, keys: Sequence[Key]
+) -> Iterator[list[str]]:
+  """Plays runs in worker processes.
+
+  Args:
+    config: see configs/benchmark_default.py; `workers` says how many.
+    keys: of the runs.
+
+  Yields:
+    JSON lines of some finished runs, as they come.
+  """
+  chunks = [keys[i:i + _CHUNK] for i in range(0, len(keys), _CHUNK)]
+  workers = min(config.workers or _cores(), max(1, len(chunks)))
+  plain = config.to_dict()
+  if workers == 1:
+    _begin(plain)
+    yield from map(_play_chunk, chunks)
+    return
+  # Every worker has a core; threads of their linear algebra would fight for
+  # them, and round as their number has it.
+  for name in _THREADS:
+    os.environ.setdefault(name, '1')
+  pool = concurrent.futures.ProcessPoolExecutor(
+      workers, multiprocessing.get_context('spawn'), _begin_worker,
+      (plain, os.getpid()),
+  )
+  try:
+    futures = [pool.submit(_play_chunk, chunk) for chunk in chunks]
+    for future in concurrent.futures.as_completed(futures):
+      yield future.result()
+  finally:
+    pool.shutdown(wait=True, cancel_futures=True)
+
+
+def _cores() -> int:
+  """Cores that this process may use."""
+  return len(os.sched_getaffinity(0)) if (
+      hasattr(os, 'sched_getaffinity')
+  ) else os.cpu_count() or 1
+
+
+_CONFIG: dict[str, Any] = {}
+
+
+def _begin_worker(config: dict[str, Any], parent: int) -> None:
+  """What a fresh worker does first."""
+  # Ctrl-C is the parent's to answer.
+  signal.signal(signal.SIGINT, signal.SIG_IGN)
+  threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
+  _begin(config)
+
+
+def _end_with(parent: int) -> None:
+  """Ends this process when its parent was killed and cannot end it."""
+  while os.getppid() == parent:
+    time.sleep(1)
+  os._exit(1)
+
+
+def _begin(config: dict[str, Any]) -> None:
+  _CONFIG['config'] = ConfigDict(config)
+  _benchmark.cache_clear()
+
+
+@functools.cache
+def _benchmark(name: str) -> Any:
+  """A benchmark, made once in each process."""
+  return make_benchmark(name, _CONFIG['config'].benchmarks[name])
+
+
+def _play_chunk(keys: Sequence[Key]) -> list[str]:
+  """JSON lines of the runs with these keys."""
+  methods = _CONFIG['config'].methods
+  return [
+      json.dumps(
+          play(key, _benchmark(key.benchmark),
+               make_strategy(methods[key.method]))
+      )
+      for key in keys
+  ]

@@ -1,21 +1,142 @@
-"""Audits the benchmarks of a config and writes what was found."""
+"""Audits the benchmarks of a config and writes what was found.
 
+An audit as Markdown and as a picture.
+"""
+
+from collections.abc import Mapping
 from typing import Any
 
+import matplotlib
 from etils import epath
+from matplotlib import pyplot as plt
 from ml_collections import ConfigDict
 from rich.progress import track
 
 from layernas.errors import UserError
-from layernas.experiment.progress import new_console
-from layernas.experiment.workdir import Workdir
+from layernas.reports.console import new_console
+from layernas.reports.plots import save_picture
 from layernas.search.layer_pass import TableSettings
 from layernas.search.sweep import PassSettings
+from layernas.storage.workdir import Workdir
 from layernas.study.audit import audit
 from layernas.study.audit import audit_to_dict
-from layernas.study.audit_report import audit_markdown
-from layernas.study.audit_report import save_audit_plot
 from layernas.study.setup import make_benchmark
+
+matplotlib.use('Agg')
+
+_COLUMNS = {
+    'holds': 'assumption holds',
+    'kept': 'kept by the sweep',
+    'optimum_dropped': "optimum's prefixes dropped",
+    'top_dropped': "best networks' prefixes dropped",
+    'correlation': 'rank correlation',
+}
+"""Summary figures of an audit and their headings."""
+
+
+def audit_markdown(result: Mapping[str, Any]) -> str:
+  """Tables of an audit.
+
+  Args:
+    result: content of audit.json.
+
+  Returns:
+    Markdown: a summary, then each benchmark layer by layer.
+  """
+  config = result['config']
+  lines = [
+      '# Audit of the assumption',
+      '',
+      f'Undecided layers stand at `{config["start"]}`, order'
+      f' `{config["order"]}`, spacing `{config["spacing"]}`; the'
+      f' {config["top"]} best networks in the target are followed.',
+      '',
+      *_table(
+          ['benchmark', 'H', *_COLUMNS.values()],
+          [
+              [each['benchmark'], each['buckets'],
+               *(_figure(name, each[name]) for name in _COLUMNS)]
+              for each in result['audits']
+          ],
+      ),
+  ]
+  for each in result['audits']:
+    lines += [
+        '', f'## {each["benchmark"]}, H = {each["buckets"]}', '',
+        *_table(
+            ['length', 'prefixes', 'buckets', 'assumption holds',
+             'kept by the sweep', "optimum's prefix",
+             "best networks' prefixes dropped", 'rank correlation'],
+            [_layer_row(layer) for layer in each['layers']],
+        ),
+    ]
+  return '\n'.join(lines) + '\n'
+
+
+def _layer_row(layer: Mapping[str, Any]) -> list[Any]:
+  return [
+      layer['length'], f'{layer["prefixes"]:,}', layer['buckets'],
+      _figure('holds', layer['holds']), _figure('kept', layer['kept']),
+      'kept' if layer['optimum_kept'] else 'dropped',
+      _figure('top_dropped', layer['top_dropped']),
+      _figure('correlation', layer['correlation']),
+  ]
+
+
+def _table(heading: list[str], rows: list[list[Any]]) -> list[str]:
+  cells = [heading, ['---', *['---:'] * (len(heading) - 1)], *rows]
+  return ['| ' + ' | '.join(map(str, row)) + ' |' for row in cells]
+
+
+def _figure(name: str, value: float | None) -> str:
+  """Correlations as such, shares in per cent."""
+  if value is None:
+    return '-'
+  return f'{value:.2f}' if name == 'correlation' else f'{100 * value:.0f} %'
+
+
+def save_audit_plot(result: Mapping[str, Any], path: epath.PathLike) -> None:
+  """Draws how often the assumption holds, layer by layer.
+
+  Args:
+    result: content of audit.json.
+    path: of the PNG.
+  """
+  names = list(dict.fromkeys(each['benchmark'] for each in result['audits']))
+  columns = min(4, len(names))
+  rows = -(-len(names) // columns)
+  figure, grid = plt.subplots(
+      rows, columns, figsize=(3.1 * columns, 2.6 * rows), sharey=True,
+      layout='constrained', squeeze=False,
+  )
+  for axes in grid.flat[len(names):]:
+    axes.set_visible(False)
+  for name, axes in zip(names, grid.flat, strict=False):
+    audits = [each for each in result['audits'] if each['benchmark'] == name]
+    for each in audits:
+      known = [one for one in each['layers'] if one['holds'] is not None]
+      axes.plot(
+          [one['length'] for one in known], [one['holds'] for one in known],
+          'o-', ms=4, label=f'assumption holds, H = {each["buckets"]}',
+      )
+    known = [
+        one for one in audits[0]['layers'][:-1]
+        if one['correlation'] is not None
+    ]
+    axes.plot(
+        [one['length'] for one in known],
+        [one['correlation'] for one in known], 'k--', lw=1,
+        label='rank correlation with the best completion',
+    )
+    axes.set_title(name, fontsize=9)
+    axes.set_xlabel('decided layers')
+    axes.grid(alpha=0.3)
+  grid[0, 0].set_ylim(-0.25, 1.04)
+  handles, labels = grid[0, 0].get_legend_handles_labels()
+  figure.legend(
+      handles, labels, loc='outside lower center', ncols=2, fontsize=8
+  )
+  save_picture(figure, path)
 
 
 def run_audit(config: ConfigDict, workdir: epath.PathLike) -> dict[str, Any]:

@@ -1,25 +1,167 @@
-"""Runs a study: methods x benchmarks x accountings x seeds, then reports."""
+"""Runs a study: methods x benchmarks x accountings x seeds, then reports.
 
+What a person sees while a study runs.
+
+The finished runs of a study: a JSON line each, in any order.
+"""
+
+import json
 import os
+import pathlib
 import sys
+import time
+from collections.abc import Iterable
 from typing import Any
+from typing import Self
 
+from absl import logging
 from etils import epath
 from ml_collections import ConfigDict
+from rich.console import Console
+from rich.progress import BarColumn
+from rich.progress import MofNCompleteColumn
+from rich.progress import Progress
+from rich.progress import TextColumn
+from rich.progress import TimeElapsedColumn
+from rich.progress import TimeRemainingColumn
 
 from layernas.errors import UserError
-from layernas.experiment.progress import new_console
-from layernas.experiment.workdir import Workdir
-from layernas.study.markdown import table_text
-from layernas.study.progress import StudyProgress
+from layernas.reports.console import new_console
+from layernas.storage.workdir import Workdir
+from layernas.study.report import table_text
 from layernas.study.report import write_report
+from layernas.study.report_tables import overview
 from layernas.study.run import Key
 from layernas.study.run import key_of
-from layernas.study.runs_file import RunsFile
+from layernas.study.run import play_all
 from layernas.study.setup import check_study
 from layernas.study.setup import make_benchmark
-from layernas.study.tables import overview
-from layernas.study.workers import play_all
+
+# Seconds between lines where there is no terminal for a bar.
+_INTERVAL = 15
+
+
+class StudyProgress:
+  """A bar of finished runs with ETA; a context.
+
+  Without a terminal a line now and then takes the bar's place.
+  """
+
+  def __init__(self, console: Console, finished: int, total: int):
+    """Prepares.
+
+    Args:
+      console: to print on.
+      finished: runs done before.
+      total: runs in all.
+    """
+    self._console = console
+    self._finished = self._before = finished
+    self._total = total
+    self._begun = self._printed = time.monotonic()
+    self._bar = Progress(
+        TextColumn('runs'), BarColumn(bar_width=30), MofNCompleteColumn(),
+        TimeElapsedColumn(), TextColumn('ETA'), TimeRemainingColumn(),
+        console=console, disable=not console.is_terminal,
+    )
+    self._task = self._bar.add_task('runs', total=total, completed=finished)
+
+  def __enter__(self) -> Self:
+    self._bar.start()
+    return self
+
+  def __exit__(self, *error: object) -> None:
+    self._bar.stop()
+
+  def advance(self, runs: int) -> None:
+    """Shows that some more runs have finished."""
+    self._finished += runs
+    self._bar.update(self._task, completed=self._finished)
+    now = time.monotonic()
+    if self._console.is_terminal or now < self._printed + _INTERVAL:
+      return
+    self._printed = now
+    rate = (now - self._begun) / (self._finished - self._before)
+    left = rate * (self._total - self._finished)
+    self._console.print(
+        f'{self._finished:,} of {self._total:,} runs, about {left:.0f} s left'
+    )
+
+
+class RunsFile:
+  """Runs on disk, and which they are.
+
+  Attributes:
+    path: of the file.
+    keys: of the runs that it holds.
+  """
+
+  def __init__(self, path: str | pathlib.Path):
+    """Reads the keys of a file; drops lines that cannot be read.
+
+    Args:
+      path: need not exist.
+    """
+    self.path = pathlib.Path(path)
+    self.keys: set[Key] = set()
+    lines = []
+    for number, line in enumerate(self._lines(), 1):
+      record = _read(line)
+      if record is None:
+        logging.warning(
+            '%s, line %d cannot be read: its run is done again', self.path,
+            number,
+        )
+      elif key_of(record) not in self.keys:
+        self.keys.add(key_of(record))
+        lines.append(line)
+    if self.path.exists():
+      self._replace(lines)
+
+  def append(self, lines: Iterable[str]) -> None:
+    """Adds finished runs; on return they are on disk.
+
+    Args:
+      lines: JSON of one run each.
+    """
+    lines = list(lines)
+    with open(self.path, 'a', encoding='utf-8') as file:
+      file.writelines(line + '\n' for line in lines)
+      file.flush()
+      os.fsync(file.fileno())
+    self.keys |= {key_of(json.loads(line)) for line in lines}
+
+  def sort(self) -> list[dict[str, Any]]:
+    """Puts the lines in the order of their keys: one study, one file.
+
+    Returns:
+      The runs in that order.
+    """
+    records = [(json.loads(line), line) for line in self._lines()]
+    records.sort(key=lambda pair: key_of(pair[0]))
+    self._replace([line for _, line in records])
+    return [record for record, _ in records]
+
+  def _lines(self) -> list[str]:
+    if not self.path.exists():
+      return []
+    text = self.path.read_bytes().decode('utf-8', 'replace')
+    return [line for line in text.split('\n') if line]
+
+  def _replace(self, lines: list[str]) -> None:
+    partial = self.path.with_name(self.path.name + '.partial')
+    partial.write_text(''.join(line + '\n' for line in lines), 'utf-8')
+    os.replace(partial, self.path)
+
+
+def _read(line: str) -> dict[str, Any] | None:
+  try:
+    record = json.loads(line)
+    key_of(record)
+    return record if 'curve' in record else None
+  except (ValueError, KeyError, TypeError):
+    return None
+
 
 # They change which runs there are or how they are shown, not what a run gives.
 _FREE_FIELDS = ('workers', 'seeds', 'curve_points', 'compared', 'title')

@@ -3,23 +3,23 @@
 import math
 from typing import Any
 
-from layernas.baselines.registry import BASELINES
-from layernas.baselines.registry import make_baseline
-from layernas.benchmarks.benchmark import Benchmark
-from layernas.benchmarks.chain import Chain
-from layernas.benchmarks.chain import ChainBenchmark
-from layernas.benchmarks.csv_table import Encoding
-from layernas.benchmarks.csv_table import read_csv_table
-from layernas.benchmarks.packaged import load_packaged
-from layernas.benchmarks.synthetic import with_additive_reward
-from layernas.benchmarks.synthetic import with_interacting_reward
-from layernas.benchmarks.table import BenchmarkTable
 from layernas.errors import UserError
 from layernas.search import Budget
 from layernas.search import TargetInterval
 from layernas.search.schedules import configured_schedule
 from layernas.search.schedules import with_finalists
 from layernas.search.strategy import Strategy
+from layernas.study.methods.registry import BASELINES
+from layernas.study.methods.registry import make_baseline
+from layernas.study.tables.benchmark import Benchmark
+from layernas.study.tables.csv_table import Encoding
+from layernas.study.tables.csv_table import read_csv_table
+from layernas.study.tables.packaged import load_packaged
+from layernas.study.tables.synthetic import Chain
+from layernas.study.tables.synthetic import ChainBenchmark
+from layernas.study.tables.synthetic import with_additive_reward
+from layernas.study.tables.synthetic import with_interacting_reward
+from layernas.study.tables.table import BenchmarkTable
 
 ACCOUNTINGS = ('every_query', 'each_network_once')
 """Whether a network that is proposed again is a trial of its own."""

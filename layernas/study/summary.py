@@ -1,22 +1,61 @@
-"""All that a study's report shows, as JSON types: no runs, only statistics."""
+"""All that a study's report shows, as JSON types: no runs, only statistics.
 
+Where a study ran.
+
+
+"""
+
+import importlib.metadata
 import json
+import os
+import platform
 import re
 from collections import Counter
 from collections.abc import Mapping
 from collections.abc import Sequence
 from typing import Any
 
-from layernas.benchmarks.benchmark import Benchmark
+import layernas
 from layernas.search.space import parse_architecture_id
 from layernas.study.curves import make_curve
 from layernas.study.curves import pack
-from layernas.study.machine import machine
 from layernas.study.protocol import describe_benchmark
 from layernas.study.statistics import compare
 from layernas.study.statistics import describe
 from layernas.study.statistics import holm
 from layernas.study.statistics import mean
+from layernas.study.tables.benchmark import Benchmark
+
+_PACKAGES = ('numpy', 'scipy', 'optuna')
+
+
+def machine() -> dict[str, Any]:
+  """Cores, platform and versions of the present machine.
+
+  Returns:
+    JSON types; a package that is not installed is left out.
+  """
+  return {
+      'cores': os.cpu_count(),
+      'platform': f'{platform.system()} {platform.machine()}',
+      'python': platform.python_version(),
+      'layernas': layernas.__version__,
+      **_versions(),
+  }
+
+
+def _versions() -> dict[str, str]:
+  versions = {}
+  for name in _PACKAGES:
+    try:
+      versions[name] = importlib.metadata.version(name)
+    except importlib.metadata.PackageNotFoundError:
+      continue
+  return versions
+
+
+# Columns of a run's curve, see `run.play`.
+
 
 _DIGITS = 6
 """Significant digits of every statistic."""

@@ -7,10 +7,10 @@ from etils import epath
 from ml_collections import ConfigDict
 
 from layernas.errors import UserError
-from layernas.experiment.trace_page import write_trace
-from layernas.experiment.trace_plot import save_trace_plot
-from layernas.experiment.workdir import Workdir
+from layernas.reports.trace_page import write_trace
+from layernas.reports.trace_plot import save_trace_plot
 from layernas.search.trace import Trace
+from layernas.storage.workdir import Workdir
 from layernas.study.run import Key
 from layernas.study.run import play
 from layernas.study.setup import ACCOUNTINGS

@@ -8,11 +8,11 @@ from typing import Any
 from absl import logging
 from etils import epath
 
-from layernas.checkpoints import Checkpoints
 from layernas.errors import UserError
 from layernas.networks.spec import NetworkSpec
+from layernas.storage.checkpoints import Checkpoints
 from layernas.training import hosts
-from layernas.training.state import TrainState
+from layernas.training.steps import TrainState
 from layernas.training.wall_time import WallTime
 
 

@@ -8,11 +8,11 @@ import jax.numpy as jnp
 
 from layernas.data.dataset import Dataset
 from layernas.errors import UserError
-from layernas.models.depthwise import IMPLEMENTATIONS
+from layernas.models.convolutions import IMPLEMENTATIONS
 from layernas.native import library
-from layernas.training.learning_rate import SCHEDULES
 from layernas.training.optimizer import OPTIMIZERS
 from layernas.training.optimizer import PARAMETER_KINDS
+from layernas.training.optimizer import SCHEDULES
 from layernas.training.optimizer import excluded_kinds
 
 DTYPES = {'float32': jnp.float32, 'bfloat16': jnp.bfloat16}

@@ -1,14 +1,36 @@
-"""Batches onto local devices, and JAX settings of a run."""
+"""Batches onto local devices, and JAX settings of a run.
 
+Lets a process on CPU keep the memory that it frees.
+
+XLA takes the memory of a step anew at every step. glibc gives back what is
+large as soon as it is free, and the kernel then clears it page by page when it
+is used again: up to half of a step's time (docs/performance.md).
+
+Puts batches on the local devices before they are needed.
+"""
+
+import collections
+import ctypes
+import functools
+import mmap
 import os
+import platform
+from collections.abc import Iterable
+from collections.abc import Iterator
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
+from absl import logging
 from etils import epath
 from jax.sharding import Mesh
 from jax.sharding import NamedSharding
 from jax.sharding import PartitionSpec
+
+from layernas.data.dataset import TRANSFERS
+from layernas.data.dataset import Batch
+from layernas.data.dataset import scale
 
 AXIS = 'devices'
 """Name of the pmapped axis."""
@@ -110,3 +132,115 @@ def enable_compilation_cache(directory: epath.PathLike) -> None:
     jax.config.update('jax_compilation_cache_dir', str(directory))
   jax.config.update('jax_persistent_cache_min_compile_time_secs', 0)
   jax.config.update('jax_persistent_cache_min_entry_size_bytes', -1)
+
+
+_RESERVED = 4 << 30
+"""Bytes of address space at most; none is used before it is written to."""
+
+_PART = 1 << 29
+_LARGEST = (1 << 31) - 1
+
+# Of <malloc.h> and <sys/mman.h>.
+_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD, _M_MMAP_MAX = -1, -3, -4
+_MADV_HUGEPAGE = 14
+
+
+@functools.cache
+def keep_freed_memory() -> None:
+  """Keeps freed memory for the next step, in huge pages; CPU on Linux only.
+
+  Comes before JAX looks for devices: programs run in the thread that calls them
+  from then on, whose memory glibc can keep as a whole. The process's memory
+  does not shrink any more.
+  """
+  # Without effect on other backends.
+  jax.config.update('jax_cpu_enable_async_dispatch', False)
+  if jax.default_backend() != 'cpu' or platform.libc_ver()[0] != 'glibc':
+    return
+  libc = ctypes.CDLL(None)
+  libc.malloc.restype = ctypes.c_void_p
+  libc.malloc.argtypes = [ctypes.c_size_t]
+  libc.free.argtypes = [ctypes.c_void_p]
+  libc.madvise.argtypes = [ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int]
+  libc.mallopt(_M_MMAP_THRESHOLD, _LARGEST)
+  libc.mallopt(_M_TRIM_THRESHOLD, _LARGEST)
+  libc.mallopt(_M_MMAP_MAX, 0)
+  parts = [libc.malloc(_PART) for _ in range(_reserved() // _PART)]
+  for part in filter(None, parts):
+    begin = -(-part // mmap.PAGESIZE) * mmap.PAGESIZE
+    size = (part + _PART - begin) // mmap.PAGESIZE * mmap.PAGESIZE
+    libc.madvise(begin, size, _MADV_HUGEPAGE)
+  for part in filter(None, parts):
+    libc.free(part)
+  logging.info('freed memory is kept, %d MiB in huge pages', _reserved() >> 20)
+
+
+def _reserved() -> int:
+  """At most a quarter of the machine's memory."""
+  pages = os.sysconf('SC_PHYS_PAGES') * os.sysconf('SC_PAGE_SIZE')
+  return min(_RESERVED, pages // 4)
+
+
+AHEAD = 2
+"""Batches on the devices that wait for their step: one would do if all batches
+took equally long to make."""
+
+
+def prefetch(
+    batches: Iterable[Batch], ahead: int = AHEAD
+) -> Iterator[dict[str, jax.Array]]:
+  """Gives batches split over the local devices, and already there.
+
+  Transfers run while earlier steps are computed. Pixels that come as uint8 are
+  scaled on the devices.
+
+  Args:
+    batches: of this host; their size is divisible by the local devices.
+    ahead: batches that are under way beside the one given.
+
+  Yields:
+    Arrays (devices, batch / devices, ...); images floating-point, -1..1.
+  """
+  waiting: collections.deque[dict[str, jax.Array]] = collections.deque()
+  for batch in batches:
+    waiting.append(_to_devices(batch))
+    if len(waiting) > ahead:
+      yield waiting.popleft()
+  while waiting:
+    yield waiting.popleft()
+
+
+def stand_in_batch(
+    image_size: int, transfer: str, batch_size: int
+) -> dict[str, Any]:
+  """What a step can be compiled for in place of a batch that `prefetch` gives.
+
+  Args:
+    image_size: side of the images in pixels.
+    transfer: one of `TRANSFERS`, as which they leave the host.
+    batch_size: over all devices of all hosts.
+
+  Returns:
+    Stand-ins for the arrays of a batch.
+  """
+  size = batch_size // jax.device_count()
+  # Bytes are scaled on the device.
+  pixels = np.float32 if transfer == 'uint8' else TRANSFERS[transfer]
+  return {
+      'image': stand_in((size, image_size, image_size, 3), pixels),
+      'label': stand_in((size,), np.int32),
+      'mask': stand_in((size,), np.float32),
+  }
+
+
+def _to_devices(batch: Batch) -> dict[str, jax.Array]:
+  # Laid out as pmapped steps over the axis want it: they copy nothing.
+  placed = jax.device_put(shard(batch), split_over_devices())
+  if batch['image'].dtype == np.uint8:
+    placed['image'] = _scaled(placed['image'])
+  return placed
+
+
+@jax.jit
+def _scaled(images: jax.Array) -> jax.Array:
+  return scale(images.astype(jnp.float32))

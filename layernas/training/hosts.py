@@ -5,11 +5,20 @@ batch. Process 0 decides and writes; what it decides is told to the others, and
 what all must have in common is compared. With one process nothing is sent.
 
 All processes call these functions equally often and in the same order.
+
+SIGTERM, as a preempted machine gets it: save, say so, end.
+
+A step that is under way is finished first; where a network is being compiled or
+evaluated, that is. Several processes end after the same step.
 """
 
+import contextlib
 import json
+import signal
 import sys
+import threading
 from collections.abc import Callable
+from collections.abc import Iterator
 from typing import Any
 from typing import TypeVar
 
@@ -195,3 +204,37 @@ def _difference(name: str, one: Any, another: Any) -> tuple[str, Any, Any]:
             f'{name}.{field}', one.get(field), another.get(field)
         )
   return name, one, another
+
+
+_NOTICE = threading.Event()
+_asked = 0
+
+
+@contextlib.contextmanager
+def listening() -> Iterator[None]:
+  """Notices SIGTERM inside; to be entered in the main thread.
+
+  Where several processes run, JAX's own notice of the signal is left in place:
+  it lets them agree on a step.
+  """
+  if jax.process_count() > 1:
+    yield
+    return
+  _NOTICE.clear()
+  before = signal.signal(signal.SIGTERM, lambda *_: _NOTICE.set())
+  try:
+    yield
+  finally:
+    signal.signal(signal.SIGTERM, before)
+
+
+def noticed() -> bool:
+  """Whether to save and end now.
+
+  Every process of a run calls this equally often; all get the same answer.
+  """
+  global _asked  # noqa: PLW0603
+  _asked += 1
+  if jax.process_count() > 1:
+    return multihost_utils.reached_preemption_sync_point(_asked)
+  return _NOTICE.is_set()

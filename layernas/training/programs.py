@@ -3,33 +3,74 @@
 All that is compiled for a network is made here, before its training, perhaps in
 another thread; nothing else of a training depends on the network's shape as a
 program does.
+
+Counts what XLA compiles in this process.
 """
 
 import dataclasses
 import functools
+import threading
 from collections.abc import Callable
 from typing import Any
 
 import jax
 import numpy as np
+from jax import monitoring
 
 from layernas.data.dataset import Dataset
-from layernas.models.depthwise import resolve
+from layernas.models.convolutions import resolve
 from layernas.models.initialization import variable_shapes
 from layernas.models.network import InvertedResidualNetwork
 from layernas.networks.spec import NetworkSpec
 from layernas.training.checks import DTYPES
 from layernas.training.devices import AXIS
 from layernas.training.devices import stand_in
-from layernas.training.learning_rate import learning_rate
+from layernas.training.devices import stand_in_batch
+from layernas.training.optimizer import learning_rate
 from layernas.training.optimizer import make_optimizer
 from layernas.training.optimizer import make_update
-from layernas.training.prefetch import stand_in_batch
-from layernas.training.state import TrainState
-from layernas.training.state import Variables
-from layernas.training.state import initial_state
+from layernas.training.steps import TrainState
+from layernas.training.steps import Variables
+from layernas.training.steps import initial_state
 from layernas.training.steps import make_evaluation_step
 from layernas.training.steps import make_train_step
+
+_ASKED = '/jax/core/compile/backend_compile_duration'
+_FOUND = '/jax/compilation_cache/cache_hits'
+
+_lock = threading.Lock()
+_compilations = 0
+
+
+def compilations() -> int:
+  """Programs compiled since this module was imported.
+
+  One that was found in the cache on disk does not count; one that a thread is
+  taking from there counts for that moment.
+  """
+  return _compilations
+
+
+def _asked(event: str, seconds: float, **details: Any) -> None:
+  del seconds, details
+  if event == _ASKED:
+    _add(1)
+
+
+def _found(event: str, **details: Any) -> None:
+  del details
+  if event == _FOUND:
+    _add(-1)
+
+
+def _add(number: int) -> None:
+  global _compilations  # noqa: PLW0603
+  with _lock:
+    _compilations += number
+
+
+monitoring.register_event_duration_secs_listener(_asked)
+monitoring.register_event_listener(_found)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -1,7 +1,14 @@
-"""Trains one network and evaluates it."""
+"""Trains one network and evaluates it.
+
+How fast a network trains on this process's devices.
+
+Evaluates a network once during its training and asks whether to go on.
+"""
 
 import dataclasses
 import math
+import statistics
+import time
 from collections.abc import Callable
 from collections.abc import Mapping
 from typing import Any
@@ -16,20 +23,128 @@ from layernas.data.registry import load_dataset
 from layernas.errors import Preempted
 from layernas.models.initialization import draw_variables
 from layernas.networks.spec import NetworkSpec
+from layernas.training import hosts
 from layernas.training import losses
-from layernas.training import preemption
 from layernas.training.checkpoints import TrainingCheckpoints
+from layernas.training.devices import prefetch
 from layernas.training.devices import replicate
 from layernas.training.devices import unreplicate
 from layernas.training.devices import wait_on_cpu
-from layernas.training.early_evaluation import EarlyEvaluation
-from layernas.training.early_evaluation import EarlyPoint
-from layernas.training.prefetch import prefetch
 from layernas.training.programs import Programs
 from layernas.training.programs import compile_programs
-from layernas.training.state import TrainState
-from layernas.training.state import Variables
+from layernas.training.steps import TrainState
+from layernas.training.steps import Variables
 from layernas.training.wall_time import WallTime
+
+_WARM_UP = 2
+_LEAST_STEPS = 5
+_SECONDS = 2.0
+"""Of timed steps at least, so that processes that begin together overlap."""
+
+
+def measured_rate(config: Any, programs: Programs, dataset: Dataset) -> float:
+  """Trains a network for some steps.
+
+  Args:
+    config: with a section training.
+    programs: of the network.
+    dataset: to train on.
+
+  Returns:
+    Steps a second, by the median step.
+  """
+  state = replicate(programs.state(draw_variables(programs.variables, 0)))
+  seed = replicate(np.int32(0))
+  batches = prefetch(dataset.train_batches(
+      'train', config.training.batch_size, 0
+  ))
+  seconds: list[float] = []
+  while len(seconds) < _LEAST_STEPS + _WARM_UP or sum(
+      seconds[_WARM_UP:]
+  ) < _SECONDS:
+    begun = time.monotonic()
+    state = programs.train_step(state, next(batches), seed)
+    jax.block_until_ready(state.sums)
+    seconds.append(time.monotonic() - begun)
+  return 1 / statistics.median(seconds[_WARM_UP:])
+
+
+@dataclasses.dataclass(frozen=True)
+class EarlyEvaluation:
+  """At which step, and who decides.
+
+  Attributes:
+    fraction: of a training's steps, 0 < fraction < 1.
+    hopeless: takes the accuracy of that step; whether to stop. Asked after that
+      step and after every later one: what others come to meanwhile may decide.
+      Where several processes train together, asked once.
+  """
+
+  fraction: float
+  hopeless: Callable[[float], bool]
+
+  def step(self, steps: int) -> int:
+    """The step after which the network is evaluated.
+
+    Args:
+      steps: of the whole training.
+
+    Returns:
+      At least 1 and less than `steps`; 0, which is never, where there is none.
+    """
+    return min(max(1, round(self.fraction * steps)), steps - 1)
+
+
+class EarlyPoint:
+  """The early evaluation of one training, or none.
+
+  Attributes:
+    stopped: whether the training ended there.
+  """
+
+  def __init__(
+      self, early: EarlyEvaluation | None, steps: int,
+      run: TrainingCheckpoints, accuracy: Callable[[TrainState], float],
+  ):
+    """Prepares; `ends` is called after every step.
+
+    Args:
+      early: at which step, and who decides; None evaluates nothing.
+      steps: of the whole training.
+      run: keeps the accuracy with its checkpoints.
+      accuracy: evaluates a replicated state.
+    """
+    self.stopped = False
+    self._early = early
+    self._step = early.step(steps) if early else 0
+    self._run = run
+    self._accuracy = accuracy
+    self._asked = False
+
+  def ends(self, step: int, state: TrainState) -> bool:
+    """Whether the training ends here.
+
+    Args:
+      step: that has been done.
+      state: after it, replicated; stays as it is.
+
+    Returns:
+      `stopped`.
+    """
+    if not self._early or not 0 < self._step <= step or self.stopped:
+      return self.stopped
+    if self._asked and jax.process_count() > 1:
+      return False
+    self._asked = True
+    if step == self._step and self._run.early_accuracy is None:
+      self._run.early_accuracy = self._accuracy(state)
+    if self._run.early_accuracy is not None:
+      # Each process asks its own search: all must do as the first one does.
+      self.stopped = hosts.told(
+          bool(self._early.hopeless(self._run.early_accuracy))
+      )
+    return self.stopped
+
 
 EvaluationStep = Callable[[Variables, Any], dict[str, jax.Array]]
 """(replicated variables, sharded batch) -> replicated metric sums."""
@@ -203,7 +318,7 @@ def _train(
         report(step, metrics)
     if point.ends(step, state):
       return state, {}
-    ending = preemption.noticed()
+    ending = hosts.noticed()
     if step < steps and (ending or (every and step % every == 0)):
       run.save(step, unreplicate(state))
     if step < steps and ending:

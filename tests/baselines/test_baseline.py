@@ -1,4 +1,4 @@
-"""Tests of layernas.baselines.baseline, and of what all baselines promise."""
+"""Tests of what all baselines promise."""
 
 import collections
 import random
@@ -7,12 +7,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from layernas.baselines.baseline import Baseline
-from layernas.baselines.baseline import mutate
-from layernas.baselines.baseline import uniform
-from layernas.baselines.registry import make_baseline
 from layernas.search import Budget
 from layernas.search import Search
+from layernas.study.methods.baseline import Baseline
+from layernas.study.methods.baseline import mutate
+from layernas.study.methods.baseline import uniform
+from layernas.study.methods.registry import make_baseline
 from tests.search import problems
 
 NAMES = ('random', 'evolution', 'local_search', 'reinforce')

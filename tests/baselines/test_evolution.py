@@ -1,10 +1,10 @@
-"""Tests of layernas.baselines.evolution."""
+"""Tests of layernas.study.methods.evolution."""
 
 import pytest
 
-from layernas.baselines.evolution import RegularizedEvolution
 from layernas.search import Budget
 from layernas.search import Search
+from layernas.study.methods.evolution import RegularizedEvolution
 from tests.search import problems
 
 

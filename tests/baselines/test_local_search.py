@@ -1,8 +1,8 @@
-"""Tests of layernas.baselines.local_search."""
+"""Tests of layernas.study.methods.local_search."""
 
-from layernas.baselines.local_search import LocalSearch
 from layernas.search import Budget
 from layernas.search import Search
+from layernas.study.methods.local_search import LocalSearch
 from tests.search import problems
 
 

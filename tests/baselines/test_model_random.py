@@ -1,11 +1,11 @@
-"""Tests of layernas.baselines.model_random."""
+"""Tests of layernas.study.methods.model_random."""
 
 import pytest
 
-from layernas.baselines.model_random import ModelRandom
 from layernas.search import Budget
 from layernas.search import Evaluation
 from layernas.search import Search
+from layernas.study.methods.model_random import ModelRandom
 from tests.search import problems
 
 

@@ -1,13 +1,13 @@
-"""Tests of layernas.baselines.optuna_samplers."""
+"""Tests of layernas.study.methods.optuna_samplers."""
 
 import sys
 
 import optuna
 import pytest
 
-from layernas.baselines.optuna_samplers import OptunaSampler
 from layernas.search import Budget
 from layernas.search import Search
+from layernas.study.methods.optuna_samplers import OptunaSampler
 from tests.search import problems
 
 

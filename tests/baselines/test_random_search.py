@@ -1,10 +1,10 @@
-"""Tests of layernas.baselines.random_search."""
+"""Tests of layernas.study.methods.random_search."""
 
 import collections
 
-from layernas.baselines.random_search import RandomSearch
 from layernas.search import Budget
 from layernas.search import Search
+from layernas.study.methods.random_search import RandomSearch
 from tests.search import problems
 
 

@@ -1,10 +1,10 @@
-"""Tests of layernas.baselines.registry."""
+"""Tests of layernas.study.methods.registry."""
 
 import pytest
 
-from layernas.baselines.evolution import RegularizedEvolution
-from layernas.baselines.registry import BASELINES
-from layernas.baselines.registry import make_baseline
+from layernas.study.methods.evolution import RegularizedEvolution
+from layernas.study.methods.registry import BASELINES
+from layernas.study.methods.registry import make_baseline
 from tests.search import problems
 
 

@@ -1,14 +1,14 @@
-"""Tests of layernas.baselines.reinforce."""
+"""Tests of layernas.study.methods.reinforce."""
 
 import math
 
 import numpy as np
 import pytest
 
-from layernas.baselines.reinforce import Reinforce
-from layernas.baselines.reinforce import _Policy
 from layernas.search import Budget
 from layernas.search import Search
+from layernas.study.methods.reinforce import Reinforce
+from layernas.study.methods.reinforce import _Policy
 from tests.search import problems
 
 

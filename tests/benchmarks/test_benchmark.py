@@ -1,18 +1,18 @@
-"""Tests of layernas.benchmarks.benchmark."""
+"""Tests of layernas.study.tables.benchmark."""
 
 import math
 
 import numpy as np
 import pytest
 
-from layernas.benchmarks.benchmark import HELD_OUT
-from layernas.benchmarks.benchmark import Benchmark
-from layernas.benchmarks.benchmark import TableEvaluator
-from layernas.benchmarks.packaged import load_packaged
-from layernas.benchmarks.table import BenchmarkTable
 from layernas.search import Candidate
 from layernas.search import Status
 from layernas.search import TargetInterval
+from layernas.study.tables.benchmark import HELD_OUT
+from layernas.study.tables.benchmark import Benchmark
+from layernas.study.tables.benchmark import TableEvaluator
+from layernas.study.tables.packaged import load_packaged
+from layernas.study.tables.table import BenchmarkTable
 from tests.search import problems
 
 

@@ -5,15 +5,15 @@ import sys
 
 import pytest
 
-from benchmarks import candidates_report
-from benchmarks import our_search
-from benchmarks import plain_loop
-from layernas.experiment.setup import make_space
 from layernas.models import blocks
 from layernas.models import network
 from layernas.networks.counting import count
+from layernas.runs.setup import make_space
 from layernas.search.space import parse_architecture_id
 from tests import tiny
+from tools.perf import candidates_report
+from tools.perf import our_search
+from tools.perf import plain_loop
 
 _PROGRAM = tiny.ROOT / 'benchmarks' / 'candidates.py'
 
@@ -67,9 +67,9 @@ def test_the_plain_loop_trains_the_same_network(
 
 def test_pytorch_trains_the_same_network(config, ours, monkeypatch) -> None:
   pytest.importorskip(
-      'torch', reason='requirements-benchmarks.txt is not installed'
+      'torch', reason='tools/perf/requirements.txt is not installed'
   )
-  torch_loop = pytest.importorskip('benchmarks.torch_loop')
+  torch_loop = pytest.importorskip('tools.perf.torch_loop')
   trained = []
 
   class Network(torch_loop.TorchNetwork):
@@ -96,9 +96,9 @@ def test_pytorch_trains_the_same_network(config, ours, monkeypatch) -> None:
 
 def test_pytorch_evaluates_without_padding() -> None:
   torch = pytest.importorskip(
-      'torch', reason='requirements-benchmarks.txt is not installed'
+      'torch', reason='tools/perf/requirements.txt is not installed'
   )
-  torch_loop = pytest.importorskip('benchmarks.torch_loop')
+  torch_loop = pytest.importorskip('tools.perf.torch_loop')
   batch = torch_loop.TorchBatch(
       torch.tensor([[9.0, 0.0], [0.0, 9.0], [9.0, 0.0], [9.0, 0.0]]),
       torch.tensor([0, 1, 1, 1]), torch.tensor([1.0, 1.0, 1.0, 0.0]),

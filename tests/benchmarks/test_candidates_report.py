@@ -4,9 +4,9 @@ import json
 
 import pytest
 
-from benchmarks import candidates_picture
-from benchmarks import candidates_report
 from layernas.errors import UserError
+from tools.perf import candidates_picture
+from tools.perf import candidates_report
 
 
 def _found(train, images=100, cores=2, **more):

@@ -1,4 +1,4 @@
-"""Tests of layernas.benchmarks.chain."""
+"""Tests of layernas.study.tables.synthetic."""
 
 import itertools
 import math
@@ -6,15 +6,15 @@ import math
 import numpy as np
 import pytest
 
-from layernas.benchmarks.benchmark import TableEvaluator
-from layernas.benchmarks.chain import COST
-from layernas.benchmarks.chain import REWARD
-from layernas.benchmarks.chain import Chain
-from layernas.benchmarks.chain import ChainBenchmark
 from layernas.search import Budget
 from layernas.search import Search
 from layernas.search import TargetInterval
 from layernas.search import make_schedule
+from layernas.study.tables.benchmark import TableEvaluator
+from layernas.study.tables.synthetic import COST
+from layernas.study.tables.synthetic import REWARD
+from layernas.study.tables.synthetic import Chain
+from layernas.study.tables.synthetic import ChainBenchmark
 from tests.search import problems
 
 ALL = list(itertools.product(range(3), repeat=5))

@@ -1,4 +1,4 @@
-"""Tests of layernas.benchmarks.csv_table."""
+"""Tests of layernas.study.tables.csv_table."""
 
 import gzip
 import itertools
@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from layernas.benchmarks.csv_table import Encoding
-from layernas.benchmarks.csv_table import read_csv_table
+from layernas.study.tables.csv_table import Encoding
+from layernas.study.tables.csv_table import read_csv_table
 from tests.search import problems
 
 GOOD = """arch,accuracy,flops,note

@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-from benchmarks import damage
+from tools.perf import damage
 
 
 @pytest.fixture(name='workdir')

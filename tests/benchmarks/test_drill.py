@@ -2,8 +2,8 @@
 
 import collections
 
-from benchmarks.drill import drawn
-from benchmarks.fault_drill_report import FAULTS
+from tools.perf.drill import drawn
+from tools.perf.fault_drill_report import FAULTS
 
 _ALL = tuple(FAULTS)
 

@@ -5,8 +5,8 @@ import sys
 
 import pytest
 
-from benchmarks import drilled_search
-from benchmarks.drilled_search import SearchProcess
+from tools.perf import drilled_search
+from tools.perf.drilled_search import SearchProcess
 
 
 def process(tmp_path, program):

@@ -2,7 +2,7 @@
 
 import json
 
-from benchmarks import executors_report
+from tools.perf import executors_report
 
 _OVERHEAD = {'milliseconds': {'inline': [0.01, 0.03, 0.02], 'ray': [2, 4, 9]}}
 _SPEEDUP = {

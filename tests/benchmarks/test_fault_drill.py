@@ -6,8 +6,8 @@ import sys
 
 import pytest
 
-from benchmarks.fault_drill_report import read
 from tests import tiny
+from tools.perf.fault_drill_report import read
 
 _PROGRAM = tiny.ROOT / 'benchmarks' / 'fault_drill.py'
 

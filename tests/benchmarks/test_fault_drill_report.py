@@ -4,9 +4,9 @@ import json
 
 import pytest
 
-from benchmarks.fault_drill_report import read
-from benchmarks.fault_drill_report import table
 from tests import tiny
+from tools.perf.fault_drill_report import read
+from tools.perf.fault_drill_report import table
 
 _STORED = tiny.ROOT / 'docs' / 'results' / 'fault_drill' / 'drills.jsonl'
 

@@ -8,9 +8,9 @@ import resource
 import numpy as np
 import pytest
 
-from benchmarks import faulty_search
-from benchmarks.faulty_search import Fault
-from benchmarks.faulty_search import PoisonedImages
+from tools.perf import faulty_search
+from tools.perf.faulty_search import Fault
+from tools.perf.faulty_search import PoisonedImages
 
 
 class Images:

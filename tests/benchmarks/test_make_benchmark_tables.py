@@ -1,4 +1,4 @@
-"""Tests of experiments/make_benchmark_tables.py."""
+"""Tests of tools/make_benchmark_tables.py."""
 
 import csv
 import itertools
@@ -7,8 +7,8 @@ import json
 import numpy as np
 import pytest
 
-from layernas.benchmarks import packaged
-from layernas.benchmarks.packaged import load_packaged
+from layernas.study.report_tables import packaged
+from layernas.study.tables.packaged import load_packaged
 from tests import tiny
 
 FILES = {
@@ -88,7 +88,7 @@ def test_figures_are_those_of_the_package(made, name):
   with (
       np.load(made / f'{name}.npz', allow_pickle=False) as new,
       np.load(
-          tiny.ROOT / f'layernas/benchmarks/packaged/{name}.npz',
+          tiny.ROOT / f'layernas/study/tables/packaged/{name}.npz',
           allow_pickle=False,
       ) as old,
   ):

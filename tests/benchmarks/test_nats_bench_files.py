@@ -16,8 +16,8 @@ import sys
 import nats_bench
 import pytest
 
-from layernas.benchmarks.nats_bench_files import NatsBenchFiles
 from layernas.errors import UserError
+from layernas.study.tables.nats_bench_files import NatsBenchFiles
 
 _PROGRAM = (
     pathlib.Path(__file__).parents[2] / 'experiments' / 'convert_nats_bench.py'

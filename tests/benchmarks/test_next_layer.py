@@ -1,12 +1,12 @@
 """What can be trained before a layer is complete."""
 
-from benchmarks.next_layer import NextLayer
 from layernas.search import Evaluation
 from layernas.search import Search
 from layernas.search import make_schedule
 from layernas.search.layer_pass import TableSettings
 from layernas.search.sweep import PassSettings
 from tests.search import problems
+from tools.perf.next_layer import NextLayer
 
 
 def _opened(tables, leading, name='sweep', order='forward', **settings):

@@ -2,7 +2,7 @@
 
 import pytest
 
-from benchmarks import one_by_one
+from tools.perf import one_by_one
 
 
 def test_what_the_first_step_takes_longer_comes_once() -> None:

@@ -8,10 +8,10 @@ import sys
 
 import pytest
 
-from benchmarks import drill
-from benchmarks import drilled_search
-from benchmarks import one_drill
-from benchmarks.one_drill import run_drill
+from tools.perf import drill
+from tools.perf import drilled_search
+from tools.perf import one_drill
+from tools.perf.one_drill import run_drill
 
 _STAND_IN = """
 import json, os, pathlib, signal, sys, time

@@ -1,4 +1,4 @@
-"""Tests of layernas.benchmarks.packaged, and of the figures themselves."""
+"""Tests of layernas.study.tables.packaged, and of the figures themselves."""
 
 import hashlib
 
@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from layernas.benchmarks import packaged
-from layernas.benchmarks.packaged import load_packaged
+from layernas.study.report_tables import packaged
+from layernas.study.tables.packaged import load_packaged
 from tests import tiny
 from tests.search import problems
 

@@ -6,10 +6,10 @@ from hypothesis import given
 from hypothesis import settings
 from hypothesis import strategies as st
 
-from layernas.benchmarks.packaged import load_packaged
-from layernas.networks.spaces import SPACES
+from layernas.networks.mobilenet_spaces import SPACES
 from layernas.search import TargetInterval
-from layernas.search.prefix import child_costs
+from layernas.search.cost import child_costs
+from layernas.study.tables.packaged import load_packaged
 
 TABLES = {
     'nats_tss': ('madds_c10', 'params_c10', 'ms_raspi4', 'ms_1080ti_1'),

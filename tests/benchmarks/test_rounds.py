@@ -2,7 +2,7 @@
 
 import pytest
 
-from benchmarks import rounds
+from tools.perf import rounds
 
 
 @pytest.fixture(name='step')

@@ -1,7 +1,7 @@
 """The cases of the training step's benchmark, without running them."""
 
-from benchmarks import step_cases
 from layernas.networks.counting import count
+from tools.perf import step_cases
 
 
 def test_cases_are_what_their_names_say() -> None:

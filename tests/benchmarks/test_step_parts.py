@@ -4,14 +4,14 @@ import dataclasses
 
 import pytest
 
-from benchmarks import step_parts
-from benchmarks.step_cases import Case
 from layernas.networks.counting import count
 from layernas.networks.spec import Block
 from layernas.networks.spec import Head
 from layernas.networks.spec import NetworkSpec
 from layernas.networks.spec import Stem
 from tests.training import small
+from tools.perf import step_parts
+from tools.perf.step_cases import Case
 
 _PROGRAM = """
 %inner (x: f32[]) -> f32[] {

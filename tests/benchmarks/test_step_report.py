@@ -1,7 +1,7 @@
 """Tables of the training step."""
 
-from benchmarks import step_report
-from benchmarks.step_cases import CASES
+from tools.perf import step_report
+from tools.perf.step_cases import CASES
 
 _STEP = {
     'batch': 8,

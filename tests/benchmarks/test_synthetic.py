@@ -1,4 +1,4 @@
-"""Tests of layernas.benchmarks.synthetic."""
+"""Tests of layernas.study.tables.synthetic."""
 
 import itertools
 
@@ -8,18 +8,18 @@ from hypothesis import given
 from hypothesis import settings
 from hypothesis import strategies as st
 
-from layernas.benchmarks.benchmark import Benchmark
-from layernas.benchmarks.benchmark import TableEvaluator
-from layernas.benchmarks.synthetic import with_additive_reward
-from layernas.benchmarks.synthetic import with_interacting_reward
-from layernas.benchmarks.table import BenchmarkTable
 from layernas.search import Search
 from layernas.search import TargetInterval
 from layernas.search import make_schedule
+from layernas.search.layer_pass import ORDERS
+from layernas.search.layer_pass import STARTS
 from layernas.search.layer_pass import TableSettings
-from layernas.search.start import ORDERS
-from layernas.search.start import STARTS
 from layernas.search.sweep import PassSettings
+from layernas.study.tables.benchmark import Benchmark
+from layernas.study.tables.benchmark import TableEvaluator
+from layernas.study.tables.synthetic import with_additive_reward
+from layernas.study.tables.synthetic import with_interacting_reward
+from layernas.study.tables.table import BenchmarkTable
 from tests.search import problems
 
 

@@ -1,10 +1,10 @@
-"""Tests of layernas.benchmarks.table."""
+"""Tests of layernas.study.tables.table."""
 
 import numpy as np
 import pytest
 
-from layernas.benchmarks.table import BenchmarkTable
-from layernas.benchmarks.table import unit_of
+from layernas.study.tables.table import BenchmarkTable
+from layernas.study.tables.table import unit_of
 from tests.search import problems
 
 

@@ -4,14 +4,14 @@ import numpy as np
 import pytest
 
 from layernas.networks.counting import count
+from layernas.networks.mobilenet_spaces import SPACES
 from layernas.networks.reference import REFERENCE_NETWORKS
-from layernas.networks.spaces import SPACES
 from tests.training import small
 
 torch = pytest.importorskip(
-    'torch', reason='requirements-benchmarks.txt is not installed'
+    'torch', reason='tools/perf/requirements.txt is not installed'
 )
-torch_network = pytest.importorskip('benchmarks.torch_network')
+torch_network = pytest.importorskip('tools.perf.torch_network')
 
 _NETWORKS = {
     **REFERENCE_NETWORKS, 'candidate': SPACES['cifar10_small']().base,

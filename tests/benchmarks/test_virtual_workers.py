@@ -4,9 +4,6 @@ import random
 
 import pytest
 
-from benchmarks.next_layer import NextLayer
-from benchmarks.virtual_workers import Task
-from benchmarks.virtual_workers import VirtualWorkers
 from layernas.search import Budget
 from layernas.search import Evaluation
 from layernas.search import Search
@@ -16,6 +13,9 @@ from layernas.search.layer_pass import TableSettings
 from layernas.search.model_based import GuidedSettings
 from layernas.search.sweep import PassSettings
 from tests.search import problems
+from tools.perf.next_layer import NextLayer
+from tools.perf.virtual_workers import Task
+from tools.perf.virtual_workers import VirtualWorkers
 
 # Of a layer with two options and one with three; (0, 0) and (1, 0) first.
 _TIMES = {(0, 0): 4, (1, 0): 1, (0, 1): 2, (0, 2): 3, (1, 1): 1, (1, 2): 2}

@@ -5,13 +5,13 @@ import dataclasses
 import numpy as np
 import pytest
 
-from benchmarks.workers_cases import CASES
-from benchmarks.workers_cases import Times
-from benchmarks.workers_cases import search_of
-from benchmarks.workers_cases import synthetic_rewards
-from benchmarks.workers_cases import task_of
-from benchmarks.workers_cases import with_losses
 from tests.search import problems
+from tools.perf.workers_cases import CASES
+from tools.perf.workers_cases import Times
+from tools.perf.workers_cases import search_of
+from tools.perf.workers_cases import synthetic_rewards
+from tools.perf.workers_cases import task_of
+from tools.perf.workers_cases import with_losses
 
 _SMALL = CASES['imagenet_v3_small_60m: sweep, H = 5']
 

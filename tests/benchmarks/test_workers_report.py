@@ -3,8 +3,8 @@
 import pytest
 from PIL import Image
 
-from benchmarks.workers_report import save_plot
-from benchmarks.workers_report import tables
+from tools.perf.workers_report import save_plot
+from tools.perf.workers_report import tables
 
 
 def _run(speed_up):

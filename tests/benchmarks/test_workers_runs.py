@@ -2,9 +2,9 @@
 
 import pytest
 
-from benchmarks.workers_cases import CASES
-from benchmarks.workers_cases import Times
-from benchmarks.workers_runs import case_runs
+from tools.perf.workers_cases import CASES
+from tools.perf.workers_cases import Times
+from tools.perf.workers_runs import case_runs
 
 
 @pytest.mark.parametrize(('name', 'overlaps'), [

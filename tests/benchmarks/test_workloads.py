@@ -2,11 +2,11 @@
 
 import pytest
 
-from benchmarks import workloads
 from configs import cifar10_small
 from layernas.networks.reference import mobilenet_v3_large
 from layernas.training.checks import check_training
 from layernas.training.train import training_steps
+from tools.perf import workloads
 
 
 def test_the_first_workload_is_the_config() -> None:

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from layernas.data.array_dataset import ArrayDataset
-from layernas.data.transfer import TRANSFERS
-from layernas.data.transfer import scale
+from layernas.data.dataset import TRANSFERS
+from layernas.data.dataset import scale
 
 
 def make_dataset(config, images=12, **fields):

@@ -5,12 +5,12 @@ import numpy as np
 import pytest
 from hypothesis import strategies as st
 
-from layernas.data import batch_rows
-from layernas.data.batch_rows import epoch_of
-from layernas.data.batch_rows import evaluation_rows
-from layernas.data.batch_rows import training_rows
+from layernas.data import dataset
 from layernas.data.dataset import WHOLE
 from layernas.data.dataset import HostShare
+from layernas.data.dataset import epoch_of
+from layernas.data.dataset import evaluation_rows
+from layernas.data.dataset import training_rows
 
 
 def test_epoch_of_counts_whole_batches():
@@ -28,7 +28,7 @@ def test_batches_are_the_same_in_any_order(examples, size, seed, steps):
   straight = [
       training_rows(examples, size, seed, step).tolist() for step in range(31)
   ]
-  batch_rows._order.cache_clear()
+  dataset._order.cache_clear()
   for step in steps:
     found = training_rows(examples, size, seed, step).tolist()
     assert found == straight[step]

@@ -8,11 +8,11 @@ import pytest
 
 from layernas.data.augmentation import AUGMENTATIONS
 from layernas.data.dataset import SPLITS
+from layernas.data.dataset import TRANSFERS
 from layernas.data.dataset import WHOLE
 from layernas.data.dataset import HostShare
 from layernas.data.dataset import pad_batch
-from layernas.data.transfer import TRANSFERS
-from layernas.data.transfer import scale
+from layernas.data.dataset import scale
 from layernas.errors import UserError
 
 SOURCES = ('embedded', 'folder', 'tfds', 'array_record')

@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 from hypothesis import strategies as st
 
-from layernas.data.held_out import held_out_count
-from layernas.data.held_out import held_out_mask
+from layernas.data.dataset import held_out_count
+from layernas.data.dataset import held_out_mask
 
 
 @pytest.mark.parametrize(

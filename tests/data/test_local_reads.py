@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from layernas.data.local_reads import read_locally
-from layernas.data.local_reads import read_part
+from layernas.data.streamed_dataset import read_locally
+from layernas.data.streamed_dataset import read_part
 
 
 def numbered(*chunks):

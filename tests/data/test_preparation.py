@@ -5,7 +5,7 @@ import shlex
 
 import pytest
 
-from layernas.data.preparation import how_to_prepare
+from layernas.data.tfds_images import how_to_prepare
 
 
 @pytest.fixture(name='steps')

@@ -4,10 +4,10 @@ import itertools
 
 import numpy as np
 
-from layernas.data.random_streams import AUGMENTATION
-from layernas.data.random_streams import ORDER
-from layernas.data.random_streams import random_seed
-from layernas.data.random_streams import random_stream
+from layernas.data.dataset import AUGMENTATION
+from layernas.data.dataset import ORDER
+from layernas.data.dataset import random_seed
+from layernas.data.dataset import random_stream
 
 
 def test_a_stream_depends_on_its_key_alone():

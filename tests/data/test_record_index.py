@@ -7,8 +7,8 @@ import pytest
 import tensorflow as tf
 from etils import epath
 
-from layernas.data import record_index as module
-from layernas.data.record_index import record_index
+from layernas.data import tfds_records as module
+from layernas.data.tfds_records import record_index
 from layernas.errors import UserError
 
 COUNTS = (3, 0, 5, 1)

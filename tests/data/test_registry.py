@@ -8,7 +8,7 @@ import pytest
 
 from layernas.data import registry
 from layernas.data.array_dataset import ArrayDataset
-from layernas.data.checks import check_data
+from layernas.data.registry import check_data
 from layernas.errors import UserError
 
 

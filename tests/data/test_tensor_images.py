@@ -7,8 +7,8 @@ import pytest
 from PIL import Image
 
 from layernas.data.augmentation import AUGMENTATIONS
-from layernas.data.transfer import TRANSFERS
-from layernas.data.transfer import to_transfer
+from layernas.data.dataset import TRANSFERS
+from layernas.data.dataset import to_transfer
 
 
 @pytest.fixture(scope='module', name='images')

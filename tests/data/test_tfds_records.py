@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from layernas.data import tfds_records
-from layernas.data.record_index import record_index
+from layernas.data.tfds_records import record_index
 
 
 @pytest.fixture(name='builder', params=['plain', 'array_record'])

@@ -4,8 +4,8 @@ import ml_dtypes
 import numpy as np
 import pytest
 
-from layernas.data.transfer import TRANSFERS
-from layernas.data.transfer import to_transfer
+from layernas.data.dataset import TRANSFERS
+from layernas.data.dataset import to_transfer
 
 PIXELS = np.arange(256, dtype=np.uint8)
 

@@ -2,9 +2,9 @@
 
 import pytest
 
-from layernas.executors.attempts import Attempts
-from layernas.executors.attempts import lost
+from layernas.executors.executor import Attempts
 from layernas.executors.executor import Evaluated
+from layernas.executors.executor import lost
 from layernas.search import Candidate
 from layernas.search import Evaluation
 from layernas.search import Status

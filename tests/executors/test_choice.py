@@ -4,8 +4,8 @@ import pytest
 
 from layernas.errors import UserError
 from layernas.executors import choice
-from layernas.executors.local_place import LocalPlace
-from layernas.executors.settings import ExecutorSettings
+from layernas.executors.executor import ExecutorSettings
+from layernas.executors.processes import LocalPlace
 from tests.executors import evaluators
 
 AUTO = ExecutorSettings('auto', workers=2)
@@ -14,7 +14,7 @@ AUTO = ExecutorSettings('auto', workers=2)
 @pytest.fixture(autouse=True)
 def _cpu(monkeypatch):
   monkeypatch.setattr(
-      'layernas.executors.local_place.local_devices', lambda: ('cpu', 1)
+      'layernas.executors.processes.local_devices', lambda: ('cpu', 1)
   )
 
 

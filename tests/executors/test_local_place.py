@@ -3,17 +3,17 @@
 import pytest
 
 from layernas.errors import UserError
-from layernas.executors import local_place
-from layernas.executors.settings import ExecutorSettings
+from layernas.executors import processes
+from layernas.executors.executor import ExecutorSettings
 
 
 def environments(backend, count, **fields):
   settings = ExecutorSettings('processes', **fields)
-  return local_place.environments(settings, backend, count)
+  return processes.environments(settings, backend, count)
 
 
 def test_a_worker_on_cpu_has_one_thread_unless_the_config_says(monkeypatch):
-  monkeypatch.setattr(local_place, '_cores', lambda: 3)
+  monkeypatch.setattr(processes, '_cores', lambda: 3)
   assert [one['NPROC'] for one in environments('cpu', 1)] == ['1'] * 3
   two = environments('cpu', 8, workers=2, threads=4, devices=2)
   assert [one['NPROC'] for one in two] == ['4', '4']
@@ -21,7 +21,7 @@ def test_a_worker_on_cpu_has_one_thread_unless_the_config_says(monkeypatch):
 
 
 def test_not_more_than_eight_workers_on_cpu_unasked(monkeypatch):
-  monkeypatch.setattr(local_place, '_cores', lambda: 64)
+  monkeypatch.setattr(processes, '_cores', lambda: 64)
   assert len(environments('cpu', 1)) == 8
   assert len(environments('cpu', 1, workers=20)) == 20
 
@@ -52,10 +52,10 @@ def test_what_there_is_no_room_for_is_refused(backend, count, fields):
 
 
 def test_another_process_looks_for_devices():
-  assert local_place.local_devices() == ('cpu', 1)
+  assert processes.local_devices() == ('cpu', 1)
 
 
 def test_where_jax_does_not_start_the_error_says_why(monkeypatch):
   monkeypatch.setenv('JAX_PLATFORMS', 'abacus')
   with pytest.raises(UserError, match=r'devices: .*abacus.*allowed'):
-    local_place.local_devices()
+    processes.local_devices()

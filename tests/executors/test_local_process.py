@@ -4,7 +4,7 @@ import time
 
 import pytest
 
-from layernas.executors.local_process import LocalProcess
+from layernas.executors.processes import LocalProcess
 from tests.executors import evaluators
 
 

@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from layernas.executors import messages
+from layernas.executors import connection
 from layernas.executors.executor import Evaluated
 from layernas.search import Candidate
 from layernas.search import Evaluation
@@ -24,19 +24,19 @@ _EVALUATIONS = st.builds(
 @given(_CANDIDATES, _EVALUATIONS, st.booleans())
 def test_a_line_holds_a_result(candidate, evaluation, retriable):
   evaluated = Evaluated(evaluation, {'train': 0.1}, retriable)
-  line = messages.encode(
-      'done', **messages.evaluated_to_json(candidate, evaluated)
+  line = connection.encode(
+      'done', **connection.evaluated_to_json(candidate, evaluated)
   )
   assert line.count(b'\n') == 1
-  message = messages.decode(line)
+  message = connection.decode(line)
   assert message['kind'] == 'done'
-  assert messages.evaluated_from_json(message) == evaluated
+  assert connection.evaluated_from_json(message) == evaluated
 
 
 @given(_CANDIDATES)
 def test_a_line_holds_a_candidate(candidate):
-  line = messages.encode(
-      'train', candidate=messages.candidate_to_json(candidate)
+  line = connection.encode(
+      'train', candidate=connection.candidate_to_json(candidate)
   )
-  values = messages.decode(line)['candidate']
-  assert messages.candidate_from_json(values) == candidate
+  values = connection.decode(line)['candidate']
+  assert connection.candidate_from_json(values) == candidate

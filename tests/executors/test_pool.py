@@ -10,9 +10,9 @@ import pytest
 
 from layernas.errors import Preempted
 from layernas.errors import UserError
-from layernas.executors.local_place import LocalPlace
+from layernas.executors.executor import ExecutorSettings
 from layernas.executors.pool import WorkerPool
-from layernas.executors.settings import ExecutorSettings
+from layernas.executors.processes import LocalPlace
 from layernas.search import Candidate
 from layernas.search import Search
 from layernas.search import Status
@@ -28,7 +28,7 @@ CANDIDATES = [Candidate(number, 1, (number, 1), 1, 0) for number in range(6)]
 def _cpu(monkeypatch):
   """Looking for devices would import JAX."""
   monkeypatch.setattr(
-      'layernas.executors.local_place.local_devices', lambda: ('cpu', 1)
+      'layernas.executors.processes.local_devices', lambda: ('cpu', 1)
   )
 
 

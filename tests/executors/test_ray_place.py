@@ -3,15 +3,15 @@
 import pytest
 
 from layernas.errors import UserError
+from layernas.executors.executor import ExecutorSettings
 from layernas.executors.pool import WorkerPool
-from layernas.executors.settings import ExecutorSettings
 from layernas.search import Candidate
 from tests.executors import evaluators
 from tests.executors import ray_cluster
 from tests.executors.evaluators import Heard
 
 ray = pytest.importorskip('ray')
-ray_place = pytest.importorskip('layernas.executors.ray_place')
+ray_place = pytest.importorskip('layernas.executors.ray_cluster')
 
 CANDIDATES = [Candidate(number, 1, (number, 1), 1, 0) for number in range(6)]
 REWARDS = {one.id: sum(one.architecture) / 10 for one in CANDIDATES}

@@ -4,8 +4,8 @@ import pytest
 
 from configs import default
 from layernas.errors import UserError
-from layernas.executors.settings import ExecutorSettings
-from layernas.executors.settings import executor_settings
+from layernas.executors.executor import ExecutorSettings
+from layernas.executors.executor import executor_settings
 
 
 def test_the_config_has_these_defaults():

@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-from layernas.executors import messages
+from layernas.executors import connection
 from layernas.search import Candidate
 from tests.executors import evaluators
 
@@ -25,7 +25,7 @@ def talk(*lines, timeout=30):
 
 
 def settings(**values):
-  return messages.encode(
+  return connection.encode(
       'settings', evaluator=evaluators.NAME, settings=values
   )
 
@@ -37,7 +37,7 @@ def test_it_ends_where_its_input_does():
 
 
 def test_what_is_wrong_for_all_is_told():
-  said, done = talk(messages.encode(
+  said, done = talk(connection.encode(
       'settings', evaluator='tests.executors.test_worker:refuses', settings={}
   ))
   assert [one['kind'] for one in said] == ['started', 'error']
@@ -73,11 +73,11 @@ def told(process, kind):
 
 def test_it_answers(worker):
   worker.stdin.write(
-      messages.encode('train', candidate=messages.candidate_to_json(ONE))
+      connection.encode('train', candidate=connection.candidate_to_json(ONE))
   )
   assert told(worker, 'ready')['pid'] == worker.pid
   assert told(worker, 'step')['id'] == 3
-  evaluated = messages.evaluated_from_json(told(worker, 'done'))
+  evaluated = connection.evaluated_from_json(told(worker, 'done'))
   assert evaluated.evaluation.reward == 0.5
 
 
@@ -91,7 +91,7 @@ def test_sigterm_ends_it_while_it_starts(tmp_path):
       [sys.executable, '-m', 'layernas.executors.worker'],
       stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=0,
   )
-  process.stdin.write(messages.encode(
+  process.stdin.write(connection.encode(
       'settings', evaluator='tests.executors.test_worker:starts_slowly',
       settings={'marker': str(tmp_path / 'begun')},
   ))
@@ -108,7 +108,7 @@ def raises(settings, report):
 
 
 def test_a_mistake_leaves_its_reason():
-  said, done = talk(messages.encode(
+  said, done = talk(connection.encode(
       'settings', evaluator='tests.executors.test_worker:raises', settings={}
   ))
   assert [one['kind'] for one in said] == ['started']

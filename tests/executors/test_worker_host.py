@@ -1,7 +1,7 @@
 """A process beside the host does the work."""
 
-from layernas.executors import messages
-from layernas.executors.worker_host import WorkerHost
+from layernas.executors import connection
+from layernas.executors.ray_cluster import WorkerHost
 from layernas.search import Candidate
 from tests.executors import evaluators
 
@@ -18,7 +18,7 @@ def kinds(host):
 
 def test_messages_go_through():
   host = WorkerHost('7', {'NPROC': '1'}, evaluators.NAME, {})
-  candidate = messages.candidate_to_json(Candidate(0, 1, (1,), 1, 0))
+  candidate = connection.candidate_to_json(Candidate(0, 1, (1,), 1, 0))
   host.send('train', {'candidate': candidate})
   assert kinds(host) == (['started', 'ready', 'step', 'done'], '')
   assert host.receive(0.0) == ([], '')

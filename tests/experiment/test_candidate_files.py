@@ -5,7 +5,7 @@ import pathlib
 
 import pytest
 
-from layernas.experiment.candidate_files import CandidateFiles
+from layernas.runs.evaluator import CandidateFiles
 from layernas.search import Candidate
 from layernas.search import Evaluation
 

@@ -7,13 +7,13 @@ import sys
 import pytest
 
 from layernas.errors import Preempted
-from layernas.experiment import cli
+from layernas.runs import cli
 from tests import tiny
 
 _PROGRAM = """
 from absl import flags
 from layernas.errors import UserError
-from layernas.experiment import cli
+from layernas.runs import cli
 config = cli.define_config('A config.')
 flags.DEFINE_string('mode', '', 'What to do.')
 def main():

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from layernas.experiment import compile_ahead
-from layernas.experiment.compile_ahead import CompileAhead
+from layernas.runs import compile_ahead
+from layernas.runs.compile_ahead import CompileAhead
 
 
 class _Compiler:

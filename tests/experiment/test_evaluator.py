@@ -10,13 +10,13 @@ import pytest
 
 from layernas.data.registry import load_dataset
 from layernas.errors import Preempted
-from layernas.experiment import evaluator
-from layernas.experiment.candidate_files import CandidateFiles
-from layernas.experiment.evaluator import TrainingEvaluator
+from layernas.runs import evaluator
+from layernas.runs.evaluator import CandidateFiles
+from layernas.runs.evaluator import TrainingEvaluator
 from layernas.search import Candidate
 from layernas.search import Status
 from layernas.search.early_stop import MESSAGE
-from layernas.storage_errors import StorageError
+from layernas.storage.storage_errors import StorageError
 from layernas.training.train import NonFiniteLossError
 from layernas.training.train import TrainResult
 from tests import tiny

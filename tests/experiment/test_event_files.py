@@ -4,7 +4,7 @@ import pathlib
 
 import pytest
 
-from layernas.experiment.scalars import Scalars
+from layernas.reports.tensorboard import Scalars
 from tests.experiment.test_scalars import values_of
 from tests.fake_gcs import Bucket
 

@@ -12,14 +12,14 @@ from typing import Any
 
 import pytest
 
-from benchmarks.search_outcome import without_times
 from layernas.errors import UserError
 from layernas.executors.choice import Choice
-from layernas.executors.settings import ExecutorSettings
-from layernas.experiment import execution
-from layernas.experiment.search_record import SearchRecord
+from layernas.executors.executor import ExecutorSettings
+from layernas.runs import execution
+from layernas.runs.search_record import SearchRecord
 from tests import tiny
 from tests.executors import ray_cluster
+from tools.perf.search_outcome import without_times
 
 _FLAGS = (
     f'--config={tiny.ROOT}/tests/tiny.py', '--config.executor.threads=1',

@@ -6,13 +6,13 @@ import pathlib
 import pytest
 
 from layernas.errors import UserError
-from layernas.experiment import final
-from layernas.experiment.final import read_architecture
-from layernas.experiment.final import run_final
-from layernas.experiment.final import width_scaled
 from layernas.networks.counting import count
 from layernas.networks.reference import mobilenet_v2
 from layernas.networks.reference import scale_width
+from layernas.runs import final
+from layernas.runs.final import read_architecture
+from layernas.runs.final import run_final
+from layernas.runs.final import width_scaled
 from layernas.training.train import TrainResult
 from tests import tiny
 

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from ml_collections import ConfigDict
 
-from layernas.experiment.forward_timer import ForwardTimer
-from layernas.experiment.stopwatch import Stopwatch
-from layernas.networks.signature import network_modules
+from layernas.latency.stopwatch import ForwardTimer
+from layernas.latency.stopwatch import Stopwatch
+from layernas.networks.space import network_modules
 from tests import tiny
 
 

@@ -8,12 +8,12 @@ import shutil
 import pytest
 from ml_collections import ConfigDict
 
-from benchmarks.search_outcome import without_times
-from layernas.experiment import evaluator
-from layernas.experiment.run_search import run_search
-from layernas.storage_errors import StorageError
+from layernas.runs import evaluator
+from layernas.runs.run_search import run_search
+from layernas.storage.storage_errors import StorageError
 from layernas.training.train import TrainResult
 from tests import tiny
+from tools.perf.search_outcome import without_times
 
 
 @pytest.fixture(name='trained')

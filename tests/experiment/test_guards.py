@@ -14,7 +14,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from layernas.experiment.workdir import Workdir
+from layernas.storage.workdir import Workdir
 from tests import tiny
 
 _CONFIG = '--config=tests/tiny.py'
@@ -133,7 +133,7 @@ class Programs:
     self._directory = directory
     self._context = multiprocessing.get_context('forkserver')
     self._context.set_forkserver_preload([
-        'layernas.experiment.run_search', 'layernas.experiment.final'
+        'layernas.runs.run_search', 'layernas.runs.final'
     ])
     network = tiny.space().network((0, 1, 1)).to_dict()
     self.found = directory / 'result.json'

@@ -6,12 +6,12 @@ import shutil
 
 import pytest
 
-from layernas.checkpoints import Checkpoints
 from layernas.errors import UserError
-from layernas.experiment.history import History
 from layernas.search import Candidate
 from layernas.search import Evaluation
 from layernas.search import Trial
+from layernas.storage.checkpoints import Checkpoints
+from layernas.storage.history import History
 from tests.fake_gcs import Bucket
 
 

@@ -4,7 +4,7 @@ import jax
 import pytest
 
 from layernas.data.registry import load_dataset
-from layernas.experiment import host_checks
+from layernas.runs import setup
 from tests import tiny
 
 
@@ -12,9 +12,9 @@ def test_compares_config_versions_devices_and_data(
     monkeypatch: pytest.MonkeyPatch
 ) -> None:
   compared = {}
-  monkeypatch.setattr(host_checks.hosts, 'agree', compared.__setitem__)
+  monkeypatch.setattr(setup.hosts, 'agree', compared.__setitem__)
   config = tiny.get_config()
-  host_checks.check_same_run(config, load_dataset(config.data))
+  setup.check_same_run(config, load_dataset(config.data))
   assert compared['config'] == config.to_dict()
   assert compared['versions']['jax'] == jax.__version__
   assert compared['local devices'] == jax.local_device_count()

@@ -6,8 +6,8 @@ import subprocess
 
 import pytest
 
-from benchmarks.search_outcome import without_times
 from tests import tiny
+from tools.perf.search_outcome import without_times
 
 # Moments in compiling, training, saving and between trials are all met.
 _KILLS = 20

@@ -11,9 +11,9 @@ import subprocess
 
 import pytest
 
-from benchmarks.search_outcome import without_times
-from layernas.experiment.run_search import run_search
+from layernas.runs.run_search import run_search
 from tests import tiny
+from tools.perf.search_outcome import without_times
 
 _KILLED = tiny.ROOT / 'tests' / 'experiment' / 'killed_in_save.py'
 _TEMPORARY = '.orbax-checkpoint-tmp'

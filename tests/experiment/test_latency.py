@@ -9,15 +9,15 @@ import pytest
 from ml_collections import ConfigDict
 
 from layernas.errors import UserError
-from layernas.experiment import latency
-from layernas.experiment.latency import random_architectures
-from layernas.experiment.latency import run_latency
-from layernas.experiment.setup import make_problem
-from layernas.experiment.stopwatch import Timing
+from layernas.latency import run_latency as run_latency_module
+from layernas.latency.run_latency import random_architectures
+from layernas.latency.run_latency import run_latency
+from layernas.latency.stopwatch import Timing
 from layernas.networks.latency import read_latency_table
 from layernas.networks.latency import space_modules
-from layernas.networks.signature import PlacedModule
-from layernas.networks.signature import network_modules
+from layernas.networks.space import PlacedModule
+from layernas.networks.space import network_modules
+from layernas.runs.setup import make_problem
 from tests import tiny
 from tests.fake_gcs import Bucket
 
@@ -28,7 +28,7 @@ _MODULES = [module.signature for module in space_modules(tiny.space(), 16, 10)]
 def _known_images(monkeypatch: pytest.MonkeyPatch) -> None:
   """Reads no images: only their side and the number of classes matter."""
   known = types.SimpleNamespace(image_size=16, num_classes=10)
-  monkeypatch.setattr(latency, 'load_dataset', lambda config: known)
+  monkeypatch.setattr(run_latency_module, 'load_dataset', lambda config: known)
 
 
 def _config(**changes: object) -> ConfigDict:
@@ -130,7 +130,7 @@ def test_two_devices_do_not_share_a_table(
     tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
   run_latency(_config(), tmp_path, _Timer())
-  monkeypatch.setattr(latency, '_device', lambda: {'kind': 'abacus'})
+  monkeypatch.setattr(run_latency_module, '_device', lambda: {'kind': 'abacus'})
   with pytest.raises(UserError, match=r'abacus.*is the same device'):
     run_latency(_config(), tmp_path, _Timer())
 

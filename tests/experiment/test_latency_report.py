@@ -8,13 +8,13 @@ import pytest
 from PIL import Image
 from rich.console import Console
 
-from layernas.experiment.latency_report import Point
-from layernas.experiment.latency_report import save_sums
-from layernas.experiment.latency_report import sum_errors
-from layernas.experiment.latency_report import summary_table
+from layernas.latency.run_latency import Point
+from layernas.latency.run_latency import save_sums
+from layernas.latency.run_latency import sum_errors
+from layernas.latency.run_latency import summary_table
 from layernas.networks.latency import latency_cost
 from layernas.networks.latency import read_latency_table
-from layernas.networks.spaces import cifar10_small
+from layernas.networks.mobilenet_spaces import cifar10_small
 from layernas.search.space import parse_architecture_id
 from tests import tiny
 

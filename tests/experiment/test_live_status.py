@@ -5,12 +5,12 @@ import pathlib
 
 import pytest
 
-from layernas.experiment import live_status
-from layernas.experiment.live_status import LiveStatus
-from layernas.experiment.workdir import Workdir
+from layernas.runs import status as live_status
+from layernas.runs.status import LiveStatus
 from layernas.search import Evaluation
 from layernas.search import Search
 from layernas.search.sweep import Sweep
+from layernas.storage.workdir import Workdir
 from tests.search import problems
 
 

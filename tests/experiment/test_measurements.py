@@ -5,10 +5,10 @@ import pathlib
 import pytest
 
 from layernas.errors import UserError
-from layernas.experiment.measurements import Measurements
-from layernas.experiment.stopwatch import Timing
-from layernas.experiment.workdir import Workdir
+from layernas.latency.run_latency import Measurements
+from layernas.latency.stopwatch import Timing
 from layernas.networks.latency import read_latency_table
+from layernas.storage.workdir import Workdir
 
 
 def _open(path: pathlib.Path) -> Measurements:

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from layernas.experiment.plots import pareto_front
-from layernas.experiment.plots import save_comparison
-from layernas.experiment.plots import save_pareto
+from layernas.reports.plots import pareto_front
+from layernas.reports.plots import save_comparison
+from layernas.reports.plots import save_pareto
 from tests.experiment.test_report import searched
 
 

@@ -8,8 +8,8 @@ import time
 
 import pytest
 
-from benchmarks.search_outcome import without_times
 from tests import tiny
+from tools.perf.search_outcome import without_times
 
 
 def _preempted_in_training(command: list[str], workdir: pathlib.Path) -> str:

@@ -4,13 +4,13 @@ import io
 
 from rich.console import Console
 
-from layernas.experiment.progress import SearchProgress
-from layernas.experiment.progress import comparison_table
-from layernas.experiment.progress import opening_lines
-from layernas.experiment.progress import summary_table
-from layernas.experiment.progress import trial_line
-from layernas.experiment.progress import wall_time_line
-from layernas.experiment.report import search_result
+from layernas.reports.console import SearchProgress
+from layernas.reports.console import comparison_table
+from layernas.reports.console import opening_lines
+from layernas.reports.console import summary_table
+from layernas.reports.console import trial_line
+from layernas.reports.console import wall_time_line
+from layernas.reports.result import search_result
 from tests import tiny
 from tests.experiment.test_report import searched
 

@@ -2,12 +2,12 @@
 
 import pytest
 
-from layernas.experiment.report import layer_tables
-from layernas.experiment.report import search_result
-from layernas.experiment.setup import make_problem
-from layernas.experiment.setup import make_search
 from layernas.networks.counting import count
-from layernas.networks.spec_json import spec_from_dict
+from layernas.networks.spec import spec_from_dict
+from layernas.reports.result import layer_tables
+from layernas.reports.result import search_result
+from layernas.runs.setup import make_problem
+from layernas.runs.setup import make_search
 from layernas.search import Evaluation
 from layernas.search import Search
 from layernas.search import Status

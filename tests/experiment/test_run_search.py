@@ -10,14 +10,14 @@ import pytest
 from ml_collections import ConfigDict
 from PIL import Image
 
-from benchmarks.search_outcome import without_times
 from layernas.errors import UserError
-from layernas.experiment import evaluator
-from layernas.experiment.run_search import run_search
-from layernas.training.early_evaluation import EarlyEvaluation
+from layernas.runs import evaluator
+from layernas.runs.run_search import run_search
+from layernas.training.train import EarlyEvaluation
 from layernas.training.train import NonFiniteLossError
 from layernas.training.train import TrainResult
 from tests import tiny
+from tools.perf.search_outcome import without_times
 
 
 def _config(**changes: object) -> ConfigDict:
@@ -105,8 +105,8 @@ def test_what_cannot_be_compiled_is_a_failed_trial(
 
 _COUNTING = """
 import sys
-from layernas.experiment.run_search import run_search
-from layernas.training.compilations import compilations
+from layernas.runs.run_search import run_search
+from layernas.training.programs import compilations
 from tests import tiny
 config = tiny.get_config()
 config.budget.trials = 3

@@ -6,7 +6,7 @@ import struct
 import pytest
 from tensorboardX.proto import event_pb2
 
-from layernas.experiment.scalars import Scalars
+from layernas.reports.tensorboard import Scalars
 from tests.experiment.test_report import searched
 
 

@@ -1,7 +1,7 @@
 """What executors report of candidates that still count is recorded."""
 
-from layernas.experiment.search_listener import SearchListener
-from layernas.experiment.search_record import NoRecord
+from layernas.runs.search_record import NoRecord
+from layernas.runs.search_record import SearchListener
 from layernas.search import Budget
 from layernas.search import Evaluation
 from layernas.search import Search

@@ -5,12 +5,12 @@ import pathlib
 
 import pytest
 
-from layernas.executors.settings import ExecutorSettings
-from layernas.experiment.report import search_result
-from layernas.experiment.search_record import NoRecord
-from layernas.experiment.search_record import SearchRecord
-from layernas.experiment.setup import make_problem
-from layernas.experiment.setup import make_search
+from layernas.executors.executor import ExecutorSettings
+from layernas.reports.result import search_result
+from layernas.runs.search_record import NoRecord
+from layernas.runs.search_record import SearchRecord
+from layernas.runs.setup import make_problem
+from layernas.runs.setup import make_search
 from layernas.search import Evaluation
 from tests import tiny
 

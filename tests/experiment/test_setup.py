@@ -6,10 +6,10 @@ import pathlib
 import pytest
 
 from layernas.errors import UserError
-from layernas.experiment.setup import make_problem
-from layernas.experiment.setup import make_search
-from layernas.experiment.setup import make_space
 from layernas.networks.latency import space_modules
+from layernas.runs.setup import make_problem
+from layernas.runs.setup import make_search
+from layernas.runs.setup import make_space
 from layernas.search.interleaved import Interleaved
 from tests import tiny
 

@@ -9,9 +9,9 @@ import time
 
 import pytest
 
-from benchmarks.search_outcome import without_times
 from tests import processes
 from tests import tiny
+from tools.perf.search_outcome import without_times
 
 # One bucket: a whole search of four trials.
 _SEARCH = ('--config=tests/tiny.py', '--config.search.buckets=1')

@@ -9,9 +9,9 @@ import pytest
 from etils import epath
 from rich.console import Console
 
-from layernas.experiment.status import read_status
-from layernas.experiment.status import show_status
-from layernas.experiment.workdir import Workdir
+from layernas.runs.status import read_status
+from layernas.runs.status import show_status
+from layernas.storage.workdir import Workdir
 from tests import tiny
 
 _STATUS = {

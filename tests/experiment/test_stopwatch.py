@@ -7,9 +7,9 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from layernas.experiment.stopwatch import Stopwatch
-from layernas.experiment.stopwatch import Timing
-from layernas.experiment.stopwatch import loop_passes
+from layernas.latency.stopwatch import Stopwatch
+from layernas.latency.stopwatch import Timing
+from layernas.latency.stopwatch import loop_passes
 
 
 def _clock(*durations: float):

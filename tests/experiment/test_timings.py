@@ -3,7 +3,7 @@
 import json
 import pathlib
 
-from layernas.experiment.timings import Timings
+from layernas.storage.history import Timings
 
 
 def test_lines_and_their_sum(tmp_path: pathlib.Path) -> None:

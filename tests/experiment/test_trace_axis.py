@@ -1,12 +1,12 @@
-"""Tests of layernas.experiment.trace_axis."""
+"""Tests of layernas.reports.trace_view."""
 
 from typing import Any
 
 import pytest
 
-from layernas.experiment.trace_axis import AxisView
-from layernas.experiment.trace_axis import axis_view
-from layernas.experiment.trace_words import CostFormat
+from layernas.reports.trace_view import AxisView
+from layernas.reports.trace_view import CostFormat
+from layernas.reports.trace_view import axis_view
 from tests.search import traced
 
 _COSTS = CostFormat(1, 'madds')

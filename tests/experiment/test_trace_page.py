@@ -1,4 +1,4 @@
-"""Tests of layernas.experiment.trace_page."""
+"""Tests of layernas.reports.trace_page."""
 
 import html.parser
 import json
@@ -7,12 +7,12 @@ from typing import Any
 
 import pytest
 
-from layernas.experiment.trace_page import target_words
-from layernas.experiment.trace_page import trace_page
-from layernas.experiment.trace_page import winner_options
-from layernas.experiment.trace_page import write_trace
-from layernas.experiment.trace_words import CostFormat
-from layernas.experiment.workdir import Workdir
+from layernas.reports.trace_page import target_words
+from layernas.reports.trace_page import trace_page
+from layernas.reports.trace_page import winner_options
+from layernas.reports.trace_page import write_trace
+from layernas.reports.trace_view import CostFormat
+from layernas.storage.workdir import Workdir
 from tests.search import traced
 
 

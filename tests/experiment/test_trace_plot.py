@@ -1,11 +1,11 @@
-"""Tests of layernas.experiment.trace_plot."""
+"""Tests of layernas.reports.trace_plot."""
 
 import pathlib
 
 from matplotlib.figure import Figure
 from PIL import Image
 
-from layernas.experiment import trace_plot
+from layernas.reports import trace_plot
 from tests.search import traced
 
 

@@ -1,11 +1,11 @@
-"""Tests of layernas.experiment.trace_words."""
+"""Tests of layernas.reports.trace_view."""
 
 from typing import Any
 
 import pytest
 
-from layernas.experiment import trace_words
-from layernas.experiment.trace_words import CostFormat
+from layernas.reports import trace_view
+from layernas.reports.trace_view import CostFormat
 from tests.search import traced
 
 
@@ -45,12 +45,12 @@ _VERDICTS = [
 
 @pytest.mark.parametrize(('meeting', 'words'), _VERDICTS)
 def test_verdicts(meeting: dict[str, Any], words: str) -> None:
-  assert trace_words.verdict_words(meeting) == words
+  assert trace_view.verdict_words(meeting) == words
 
 
 def test_layers_by_hand() -> None:
   [only] = traced.hand_worked()['passes']
-  assert list(map(trace_words.layer_sentence, only['layers'])) == [
+  assert list(map(trace_view.layer_sentence, only['layers'])) == [
       '1 prefix was extended by the options of layer0: 2 children. 2 evaluated.'
       ' 2 kept, in 2 of 2 buckets.',
       '2 prefixes were extended by the options of layer1: 6 children. 1 cannot'
@@ -65,13 +65,13 @@ def test_layers_by_hand() -> None:
 def test_stopped_children_are_counted() -> None:
   layer = traced.with_a_stopped_child()['passes'][0]['layers'][1]
   assert ' 3 evaluated, 2 known from earlier trials, 1 stopped. 2 kept' in (
-      trace_words.layer_sentence(layer)
+      trace_view.layer_sentence(layer)
   )
 
 
 def test_children_that_were_not_tried_are_counted() -> None:
   layer = traced.hand_worked()['passes'][0]['layers'][0]
-  sentence = trace_words.layer_sentence(layer | {'children': 5})
+  sentence = trace_view.layer_sentence(layer | {'children': 5})
   assert ' 3 were not tried. 2 evaluated.' in sentence
 
 
@@ -88,13 +88,13 @@ def test_costs(cost: float, divisor: float, text: str) -> None:
 
 def test_large_costs_are_in_millions() -> None:
   trace = traced.hand_worked()
-  assert trace_words.cost_format(trace) == CostFormat(1, 'madds')
+  assert trace_view.cost_format(trace) == CostFormat(1, 'madds')
   trace['passes'][0]['start_cost'] = 2e7
   trace['problem']['unit'] = 'MAdds'
-  assert trace_words.cost_format(trace) == CostFormat(1e6, 'M MAdds')
+  assert trace_view.cost_format(trace) == CostFormat(1e6, 'M MAdds')
 
 
 def test_rewards_and_margins() -> None:
-  assert trace_words.reward_text(93.2833333) == '93.283'
-  assert trace_words.reward_text(None) == '-'
-  assert trace_words.margin_text(93.06 - 92.94) == '0.12'
+  assert trace_view.reward_text(93.2833333) == '93.283'
+  assert trace_view.reward_text(None) == '-'
+  assert trace_view.margin_text(93.06 - 92.94) == '0.12'

@@ -7,9 +7,9 @@ import shutil
 import pytest
 
 from layernas.errors import UserError
-from layernas.experiment.workdir import Workdir
-from layernas.experiment.workdir import read_json
-from layernas.storage_errors import StorageError
+from layernas.storage.storage_errors import StorageError
+from layernas.storage.workdir import Workdir
+from layernas.storage.workdir import read_json
 from tests import tiny
 
 

@@ -8,10 +8,10 @@ import time
 
 import pytest
 
-from benchmarks.search_outcome import without_times
 from tests import tiny
 from tests.fake_gcs import Bucket
 from tests.fake_gcs import FakeGcs
+from tools.perf.search_outcome import without_times
 
 
 @pytest.fixture(scope='module', name='local')

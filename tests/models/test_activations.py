@@ -3,7 +3,7 @@
 import jax.numpy as jnp
 import pytest
 
-from layernas.models import activations
+from layernas.models import batch_norm
 from layernas.networks import spec as spec_lib
 
 
@@ -14,10 +14,10 @@ from layernas.networks import spec as spec_lib
 def test_hard_sigmoid_and_hard_swish(
     x: float, gate: float, activation: float
 ) -> None:
-  assert activations.hard_sigmoid(jnp.float32(x)) == pytest.approx(gate)
-  assert activations.hard_swish(jnp.float32(x)) == pytest.approx(activation)
+  assert batch_norm.hard_sigmoid(jnp.float32(x)) == pytest.approx(gate)
+  assert batch_norm.hard_swish(jnp.float32(x)) == pytest.approx(activation)
 
 
 def test_every_name_of_a_spec_has_its_function() -> None:
-  assert set(activations.ACTIVATIONS) == {'', *spec_lib.ACTIVATIONS}
-  assert set(activations.GATES) == set(spec_lib.GATES)
+  assert set(batch_norm.ACTIVATIONS) == {'', *spec_lib.ACTIVATIONS}
+  assert set(batch_norm.GATES) == set(spec_lib.GATES)

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from layernas.models.activations import ACTIVATIONS
+from layernas.models.batch_norm import ACTIVATIONS
 from layernas.models.batch_norm import BatchNorm
 
 _FIELDS = {'momentum': 0.7, 'epsilon': 1e-3}

@@ -1,4 +1,4 @@
-"""Tests of layernas.models.depthwise."""
+"""Tests of layernas.models.convolutions."""
 
 import functools
 import itertools
@@ -8,8 +8,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from layernas.models import depthwise
-from layernas.models.depthwise import depthwise_conv
+from layernas.models import convolutions
+from layernas.models.convolutions import depthwise_conv
 from layernas.native import library
 
 
@@ -177,11 +177,11 @@ def test_auto_is_the_fastest_that_there_is(
 ):
   monkeypatch.setattr(jax, 'default_backend', lambda: backend)
   monkeypatch.setattr(library, 'problem', lambda: problem)
-  depthwise._automatic.cache_clear()
+  convolutions._automatic.cache_clear()
   with caplog.at_level('WARNING', 'absl'):
-    assert depthwise.resolve('auto') == form
+    assert convolutions.resolve('auto') == form
     assert _primitives('auto') == _primitives(form)
-  depthwise._automatic.cache_clear()
+  convolutions._automatic.cache_clear()
   # Said once, and only where something is missing.
   assert caplog.messages == [
       'shifted depthwise convolution, not the compiled: no compiler'

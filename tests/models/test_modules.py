@@ -5,9 +5,9 @@ import numpy as np
 import pytest
 
 from layernas.models.initialization import initial_variables
-from layernas.models.modules import create_module
 from layernas.models.network import InvertedResidualNetwork
-from layernas.networks.signature import network_modules
+from layernas.models.network import create_module
+from layernas.networks.space import network_modules
 from layernas.networks.spec import Block
 from layernas.networks.spec import Head
 from layernas.networks.spec import NetworkSpec

@@ -10,14 +10,14 @@ import numpy as np
 import pytest
 
 from layernas.models.initialization import initial_variables
-from layernas.models.modules import create_module
 from layernas.models.network import InvertedResidualNetwork
+from layernas.models.network import create_module
 from layernas.networks.counting import Counts
 from layernas.networks.counting import count
+from layernas.networks.mobilenet_spaces import SPACES
 from layernas.networks.reference import REFERENCE_NETWORKS
-from layernas.networks.signature import network_modules
 from layernas.networks.space import NetworkSpace
-from layernas.networks.spaces import SPACES
+from layernas.networks.space import network_modules
 from layernas.networks.spec import Block
 from layernas.networks.spec import Head
 from layernas.networks.spec import NetworkSpec

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import strategies as st
 
 from layernas.models import blocks
-from layernas.models.activations import hard_swish
+from layernas.models.batch_norm import hard_swish
 from layernas.models.initialization import initial_variables
 from layernas.models.network import InvertedResidualNetwork
 from layernas.networks import spec as spec_lib

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from layernas.models.batch_norm import BatchNorm
-from layernas.models.depthwise import depthwise_conv
+from layernas.models.convolutions import depthwise_conv
 from layernas.models.normed_depthwise import is_fused
 from layernas.models.normed_depthwise import normed_depthwise
 

@@ -6,7 +6,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from layernas.models.pointwise import PointwiseConv
+from layernas.models.convolutions import PointwiseConv
 
 
 def _everything(model, variables, x):

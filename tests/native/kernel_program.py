@@ -12,7 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from layernas.models.batch_norm import BatchNorm
-from layernas.models.depthwise import depthwise_conv
+from layernas.models.convolutions import depthwise_conv
 from layernas.models.normed_depthwise import is_fused
 from layernas.models.normed_depthwise import normed_depthwise
 

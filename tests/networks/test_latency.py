@@ -18,8 +18,8 @@ from layernas.networks.latency import COMMAND
 from layernas.networks.latency import latency_cost
 from layernas.networks.latency import read_latency_table
 from layernas.networks.latency import space_modules
-from layernas.networks.signature import network_modules
-from layernas.networks.spaces import cifar10_small
+from layernas.networks.mobilenet_spaces import cifar10_small
+from layernas.networks.space import network_modules
 from tests import tiny
 
 _SPACE = cifar10_small()

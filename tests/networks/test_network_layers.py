@@ -1,7 +1,7 @@
-"""Tests of layernas.networks.network_layers."""
+"""Tests of layernas.networks.mobilenet_spaces."""
 
-from layernas.networks.network_layers import block_layer
-from layernas.networks.network_layers import filters_layer
+from layernas.networks.mobilenet_spaces import block_layer
+from layernas.networks.mobilenet_spaces import filters_layer
 
 
 def test_filters_layer_is_shared_by_its_blocks() -> None:

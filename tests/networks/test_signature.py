@@ -9,10 +9,10 @@ from hypothesis import given
 from hypothesis import settings
 from hypothesis import strategies as st
 
-from layernas.models.modules import create_module
-from layernas.networks.signature import network_modules
-from layernas.networks.signature import place
-from layernas.networks.spaces import cifar10_small
+from layernas.models.network import create_module
+from layernas.networks.mobilenet_spaces import cifar10_small
+from layernas.networks.space import network_modules
+from layernas.networks.space import place
 from layernas.networks.spec import Block
 from layernas.networks.spec import Head
 from layernas.networks.spec import Squeeze

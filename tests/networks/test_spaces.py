@@ -5,9 +5,9 @@ import random
 import pytest
 
 from layernas.networks.counting import count
+from layernas.networks.mobilenet_spaces import SPACES
+from layernas.networks.mobilenet_spaces import cifar10_small
 from layernas.networks.reference import REFERENCE_NETWORKS
-from layernas.networks.spaces import SPACES
-from layernas.networks.spaces import cifar10_small
 
 
 def test_every_named_network_has_a_space() -> None:

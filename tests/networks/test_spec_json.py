@@ -1,4 +1,4 @@
-"""Tests of layernas.networks.spec_json."""
+"""Tests of layernas.networks.spec."""
 
 import copy
 import json
@@ -14,7 +14,7 @@ from layernas.networks.spec import Head
 from layernas.networks.spec import NetworkSpec
 from layernas.networks.spec import Squeeze
 from layernas.networks.spec import Stem
-from layernas.networks.spec_json import spec_from_dict
+from layernas.networks.spec import spec_from_dict
 from tests.network_specs import NETWORKS
 
 _SPEC = NetworkSpec(

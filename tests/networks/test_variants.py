@@ -1,8 +1,8 @@
-"""Tests of layernas.networks.variants."""
+"""Tests of layernas.networks.reference."""
 
 import pytest
 
-from layernas.networks import variants
+from layernas.networks import reference as variants
 from layernas.networks.counting import Counts
 from layernas.networks.counting import count
 from layernas.networks.reference import REFERENCE_NETWORKS

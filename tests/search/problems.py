@@ -24,15 +24,15 @@ from layernas.search import TargetInterval
 from layernas.search import Trial
 from layernas.search import additive_cost
 from layernas.search import make_schedule
-from layernas.search.buckets import SPACINGS
+from layernas.search.interleaved import SELECTIONS
 from layernas.search.interleaved import VisitSettings
+from layernas.search.layer_pass import ORDERS
+from layernas.search.layer_pass import STARTS
 from layernas.search.layer_pass import TableSettings
 from layernas.search.schedules import LAYERWISE
-from layernas.search.selection import SELECTIONS
-from layernas.search.start import ORDERS
-from layernas.search.start import STARTS
 from layernas.search.strategy import Context
 from layernas.search.sweep import PassSettings
+from layernas.search.table import SPACINGS
 
 INTEGERS = st.integers(-20, 20)
 # Sums beyond 2**53 that floats do not hold.

@@ -1,4 +1,4 @@
-"""Tests of layernas.search.buckets."""
+"""Tests of layernas.search.table."""
 
 import collections
 import math
@@ -10,11 +10,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from layernas.errors import UserError
-from layernas.search.buckets import SPACINGS
-from layernas.search.buckets import BucketAxis
-from layernas.search.buckets import equal_count_axis
-from layernas.search.buckets import linear_axis
-from layernas.search.buckets import log_axis
+from layernas.search.table import SPACINGS
+from layernas.search.table import BucketAxis
+from layernas.search.table import equal_count_axis
+from layernas.search.table import linear_axis
+from layernas.search.table import log_axis
 
 _costs = st.lists(
     st.integers(1, 200) | st.floats(1e-6, 1e9), min_size=1, max_size=40

@@ -1,11 +1,11 @@
-"""Tests of layernas.search.decisions."""
+"""Tests of layernas.search.trace."""
 
 import json
 
-from layernas.search.decisions import Dropped
-from layernas.search.decisions import Incumbent
-from layernas.search.decisions import Meeting
-from layernas.search.decisions import Verdict
+from layernas.search.trace import Dropped
+from layernas.search.trace import Incumbent
+from layernas.search.trace import Meeting
+from layernas.search.trace import Verdict
 
 
 def test_meetings_as_json():

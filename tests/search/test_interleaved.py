@@ -10,11 +10,11 @@ from layernas.search import Evaluation
 from layernas.search import Search
 from layernas.search import Status
 from layernas.search import make_schedule
-from layernas.search.buckets import linear_axis
+from layernas.search.interleaved import SELECTIONS
 from layernas.search.interleaved import VisitSettings
 from layernas.search.layer_pass import TableSettings
-from layernas.search.selection import SELECTIONS
 from layernas.search.sweep import PassSettings
+from layernas.search.table import linear_axis
 from tests.search import problems
 
 

@@ -1,11 +1,11 @@
-"""Tests of layernas.search.kernel."""
+"""Tests of layernas.search.reward_model."""
 
 import itertools
 
 import numpy as np
 import pytest
 
-from layernas.search.kernel import Kernel
+from layernas.search.reward_model import Kernel
 
 COUNTS = (2, 4, 1, 3, 4)
 ALL = np.array(list(itertools.product(*map(range, COUNTS))))

@@ -5,10 +5,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from layernas.search.buckets import SPACINGS
 from layernas.search.layer_pass import LayerPass
 from layernas.search.layer_pass import TableSettings
 from layernas.search.strategy import Proposal
+from layernas.search.table import SPACINGS
 from layernas.search.table import Entry
 from layernas.search.trial import Candidate
 from layernas.search.trial import Evaluation

@@ -1,4 +1,4 @@
-"""Tests of layernas.search.prefix."""
+"""Tests of layernas.search.cost."""
 
 import numpy as np
 import pytest
@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from layernas.search.cost import additive_cost
-from layernas.search.prefix import child_costs
+from layernas.search.cost import child_costs
 from tests.search import problems
 
 

@@ -1,4 +1,4 @@
-"""Tests of layernas.search.recentred."""
+"""Tests of layernas.search.sweep."""
 
 from hypothesis import given
 

@@ -7,10 +7,10 @@ from layernas.search.interleaved import VisitSettings
 from layernas.search.layer_pass import TableSettings
 from layernas.search.model_based import GuidedSettings
 from layernas.search.model_guided import ModelGuided
-from layernas.search.recentred import Recentred
 from layernas.search.schedules import SCHEDULES
 from layernas.search.schedules import make_schedule
 from layernas.search.sweep import PassSettings
+from layernas.search.sweep import Recentred
 from layernas.search.sweep import Sweep
 from tests.search import problems
 

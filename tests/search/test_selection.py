@@ -1,4 +1,4 @@
-"""Tests of layernas.search.selection."""
+"""Tests of layernas.search.interleaved."""
 
 import collections
 import random
@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from layernas.search.selection import SELECTIONS
-from layernas.search.selection import SelectableEntries
+from layernas.search.interleaved import SELECTIONS
+from layernas.search.interleaved import SelectableEntries
 from layernas.search.table import Entry
 
 

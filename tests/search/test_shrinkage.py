@@ -1,10 +1,10 @@
-"""Tests of layernas.search.shrinkage."""
+"""Tests of layernas.search.finalists."""
 
 import math
 
 import pytest
 
-from layernas.search.shrinkage import shrunken_means
+from layernas.search.finalists import shrunken_means
 
 
 def test_few_repeats_are_shrunken_more():

@@ -1,4 +1,4 @@
-"""Tests of layernas.search.start."""
+"""Tests of layernas.search.layer_pass."""
 
 import random
 from collections import Counter
@@ -9,10 +9,10 @@ from hypothesis import settings
 from hypothesis import strategies as st
 
 from layernas.search.cost import table_cost
+from layernas.search.layer_pass import ORDERS
+from layernas.search.layer_pass import STARTS
+from layernas.search.layer_pass import layer_order
 from layernas.search.problem import Problem
-from layernas.search.start import ORDERS
-from layernas.search.start import STARTS
-from layernas.search.start import layer_order
 from tests.search import problems
 
 

@@ -6,8 +6,8 @@ from hypothesis import strategies as st
 
 from layernas.search import Evaluation
 from layernas.search import Status
-from layernas.search.start import ORDERS
-from layernas.search.start import STARTS
+from layernas.search.layer_pass import ORDERS
+from layernas.search.layer_pass import STARTS
 from layernas.search.sweep import PassSettings
 from tests.search import problems
 

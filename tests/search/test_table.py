@@ -4,7 +4,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from layernas.search.buckets import BucketAxis
+from layernas.search.table import BucketAxis
 from layernas.search.table import Entry
 from layernas.search.table import LayerTable
 from layernas.search.table import best_in_buckets

@@ -9,7 +9,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from layernas.baselines.random_search import RandomSearch
 from layernas.search import Evaluation
 from layernas.search import Status
 from layernas.search import make_schedule
@@ -18,6 +17,7 @@ from layernas.search.layer_pass import TableSettings
 from layernas.search.sweep import PassSettings
 from layernas.search.trace import Trace
 from layernas.search.trace import option_text
+from layernas.study.methods.random_search import RandomSearch
 from tests.search import problems
 from tests.search import traced
 

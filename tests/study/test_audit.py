@@ -8,14 +8,14 @@ from hypothesis import given
 from hypothesis import settings
 from hypothesis import strategies as st
 
-from layernas.benchmarks.benchmark import Benchmark
-from layernas.benchmarks.synthetic import with_interacting_reward
-from layernas.benchmarks.table import BenchmarkTable
 from layernas.search import TargetInterval
 from layernas.search.layer_pass import TableSettings
 from layernas.search.sweep import PassSettings
 from layernas.study.audit import audit
 from layernas.study.audit import audit_to_dict
+from layernas.study.tables.benchmark import Benchmark
+from layernas.study.tables.synthetic import with_interacting_reward
+from layernas.study.tables.table import BenchmarkTable
 from tests.benchmarks.test_synthetic import additive_table
 from tests.search import problems
 

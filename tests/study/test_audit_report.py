@@ -1,9 +1,9 @@
-"""Tests of layernas.study.audit_report."""
+"""Tests of layernas.study.run_audit."""
 
 from PIL import Image
 
-from layernas.study.audit_report import audit_markdown
-from layernas.study.audit_report import save_audit_plot
+from layernas.study.run_audit import audit_markdown
+from layernas.study.run_audit import save_audit_plot
 
 LAYERS = [
     {'length': 1, 'prefixes': 1234, 'buckets': 2, 'holds': None, 'kept': 1.0,

@@ -2,9 +2,9 @@
 
 import copy
 
-from layernas.study.document import about
-from layernas.study.document import chapters
-from layernas.study.document import picture_files
+from layernas.study.report import about
+from layernas.study.report import chapters
+from layernas.study.report import picture_files
 from tests.study import tiny_study
 
 

@@ -13,7 +13,7 @@ _PLOTS = ('matplotlib', 'scipy', 'optuna')
     ('layernas.study.run_study', _TRAINING),
     ('layernas.study.run_audit', _TRAINING),
     ('layernas.study.trace_run', _TRAINING),
-    ('layernas.study.workers', (*_TRAINING, *_PLOTS)),
+    ('layernas.study.run', (*_TRAINING, *_PLOTS)),
 ])
 def test_what_is_not_imported(module, absent):
   program = f'import sys, {module}; print(*sys.modules)'

@@ -6,7 +6,7 @@ import platform
 import numpy as np
 
 import layernas
-from layernas.study.machine import machine
+from layernas.study.summary import machine
 
 
 def test_machine_is_the_present_one() -> None:

@@ -1,10 +1,10 @@
 """The Markdown report has what the summary has."""
 
-from layernas.study import document
-from layernas.study.markdown import markdown
-from layernas.study.markdown import table_text
+from layernas.study import report
 from layernas.study.protocol import COST_RULE
-from layernas.study.tables import Table
+from layernas.study.report import markdown
+from layernas.study.report import table_text
+from layernas.study.report_tables import Table
 from tests.study import tiny_study
 
 
@@ -19,7 +19,7 @@ def test_report_has_all_facts_tables_and_pictures() -> None:
   summary = tiny_study.summary()
   text = markdown(summary)
   assert text.startswith(f'# A tiny study\n\n{COST_RULE}\n')
-  (chapter,) = document.chapters(summary)
+  (chapter,) = report.chapters(summary)
   (part,) = chapter.parts
   assert table_text(chapter.overview) in text
   for table in part.tables:

@@ -6,8 +6,8 @@ import html.parser
 import pathlib
 import re
 
-from layernas.study import document
-from layernas.study.page import page
+from layernas.study import report
+from layernas.study.report import page
 from tests.study import tiny_study
 
 
@@ -37,7 +37,7 @@ class _Checker(html.parser.HTMLParser):
 
 def _page(directory: pathlib.Path, title: str = 'A tiny study') -> str:
   summary = tiny_study.summary() | {'title': title}
-  for file in document.picture_files(summary['sections'][0]):
+  for file in report.picture_files(summary['sections'][0]):
     (directory / file).write_bytes(file.encode())
   return page(summary, directory)
 
@@ -51,7 +51,7 @@ def test_page_needs_no_other_file(tmp_path: pathlib.Path) -> None:
   assert links
   assert {link[1:] for link in links} == set(checker.ids)
   others = [r for r in checker.references if not r.startswith('#')]
-  files = document.picture_files(tiny_study.summary()['sections'][0])
+  files = report.picture_files(tiny_study.summary()['sections'][0])
   assert others == [
       'data:image/png;base64,' + base64.b64encode(file.encode()).decode()
       for file in files
@@ -61,7 +61,7 @@ def test_page_needs_no_other_file(tmp_path: pathlib.Path) -> None:
 
 def test_page_has_all_facts_and_tables(tmp_path: pathlib.Path) -> None:
   text = html.unescape(_page(tmp_path))
-  (chapter,) = document.chapters(tiny_study.summary())
+  (chapter,) = report.chapters(tiny_study.summary())
   (part,) = chapter.parts
   for table in (chapter.overview, *part.tables):
     assert f'<h4>{table.title}</h4>' in text

@@ -2,8 +2,8 @@
 
 from typing import Any
 
-from layernas.study.plot_lines import line_styles
-from layernas.study.plot_lines import lines_of
+from layernas.study.study_plots import line_styles
+from layernas.study.study_plots import lines_of
 from tests.study import tiny_study
 
 

@@ -1,11 +1,11 @@
-"""Tests of layernas.study.progress."""
+"""Tests of layernas.study.run_study."""
 
 import io
 
 from rich.console import Console
 
-from layernas.study import progress
-from layernas.study.progress import StudyProgress
+from layernas.study import run_study
+from layernas.study.run_study import StudyProgress
 
 
 def console(terminal):
@@ -14,7 +14,7 @@ def console(terminal):
 
 def test_lines_take_the_place_of_the_bar(monkeypatch):
   now = iter([100.0, 105.0, 120.0, 121.0])
-  monkeypatch.setattr(progress.time, 'monotonic', lambda: next(now))
+  monkeypatch.setattr(run_study.time, 'monotonic', lambda: next(now))
   where = console(terminal=False)
   with StudyProgress(where, finished=10, total=60) as shown:
     shown.advance(5)

@@ -5,13 +5,13 @@ from typing import Any
 
 import pytest
 
-from layernas.benchmarks.benchmark import Benchmark
 from layernas.search import Budget
 from layernas.search import TargetInterval
 from layernas.study.protocol import COST_RULE
 from layernas.study.protocol import describe_benchmark
 from layernas.study.protocol import facts
 from layernas.study.protocol import warning
+from layernas.study.tables.benchmark import Benchmark
 from tests.study import tiny_study
 
 

@@ -3,8 +3,8 @@
 import json
 import pathlib
 
-from layernas.experiment.workdir import Workdir
-from layernas.study.document import picture_files
+from layernas.storage.workdir import Workdir
+from layernas.study.report import picture_files
 from layernas.study.report import render
 from layernas.study.report import write_report
 from layernas.study.summary import to_json

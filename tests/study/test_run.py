@@ -4,15 +4,15 @@ import json
 
 import pytest
 
-from layernas.baselines.random_search import RandomSearch
-from layernas.benchmarks.benchmark import HELD_OUT
 from layernas.search import Budget
 from layernas.search import TargetInterval
 from layernas.search.strategy import Proposal
 from layernas.search.strategy import Strategy
+from layernas.study.methods.random_search import RandomSearch
 from layernas.study.run import Key
 from layernas.study.run import key_of
 from layernas.study.run import play
+from layernas.study.tables.benchmark import HELD_OUT
 from tests.benchmarks.test_benchmark import benchmark
 
 

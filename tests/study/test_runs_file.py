@@ -1,11 +1,11 @@
-"""Tests of layernas.study.runs_file."""
+"""Tests of layernas.study.run_study."""
 
 import json
 
 import pytest
 
 from layernas.study.run import Key
-from layernas.study.runs_file import RunsFile
+from layernas.study.run_study import RunsFile
 
 
 def line(method='m', seed=0):

@@ -5,11 +5,11 @@ import math
 import pytest
 
 from configs import benchmark_default
-from layernas.baselines.evolution import RegularizedEvolution
 from layernas.search import Budget
 from layernas.search import TargetInterval
 from layernas.search.finalists import Finalists
 from layernas.search.sweep import Sweep
+from layernas.study.methods.evolution import RegularizedEvolution
 from layernas.study.setup import check_study
 from layernas.study.setup import make_benchmark
 from layernas.study.setup import make_strategy

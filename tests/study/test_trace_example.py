@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from configs import trace_example
-from layernas.experiment.trace_page import trace_page
-from layernas.experiment.trace_words import margin_text
+from layernas.reports.trace_page import trace_page
+from layernas.reports.trace_view import margin_text
 from layernas.study.run import Key
 from layernas.study.setup import make_benchmark
 from layernas.study.trace_run import traced

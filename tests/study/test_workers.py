@@ -1,15 +1,15 @@
-"""Tests of layernas.study.workers; kills are in test_run_study."""
+"""Tests of layernas.study.run; kills are in test_run_study."""
 
 import json
 
 import pytest
 
-from layernas.study import workers
+from layernas.study import run
 from layernas.study.run import Key
 from layernas.study.run import play
+from layernas.study.run import play_all
 from layernas.study.setup import make_benchmark
 from layernas.study.setup import make_strategy
-from layernas.study.workers import play_all
 from tests.study.study_config import get_config
 
 
@@ -51,7 +51,7 @@ def test_nothing_to_play():
 
 
 def test_all_cores_by_default(monkeypatch):
-  monkeypatch.setattr(workers, '_CHUNK', 1)
+  monkeypatch.setattr(run, '_CHUNK', 1)
   started = []
 
   class Pool:
@@ -60,9 +60,9 @@ def test_all_cores_by_default(monkeypatch):
       raise KeyboardInterrupt
 
   monkeypatch.setattr(
-      workers.concurrent.futures, 'ProcessPoolExecutor', Pool
+      run.concurrent.futures, 'ProcessPoolExecutor', Pool
   )
-  monkeypatch.setattr(workers, '_cores', lambda: 7)
+  monkeypatch.setattr(run, '_cores', lambda: 7)
   for count, expected in ((0, 7), (3, 3)):
     with pytest.raises(KeyboardInterrupt):
       lines_of(keys(10), workers=count)

@@ -6,13 +6,13 @@ import numpy as np
 from ml_collections import ConfigDict
 
 from configs import benchmark_default
-from layernas.benchmarks.benchmark import Benchmark
-from layernas.benchmarks.table import BenchmarkTable
 from layernas.search import Budget
 from layernas.search import Layer
 from layernas.search import SearchSpace
 from layernas.search import TargetInterval
 from layernas.study.summary import summarise
+from layernas.study.tables.benchmark import Benchmark
+from layernas.study.tables.table import BenchmarkTable
 
 _TABLE = BenchmarkTable(
     'four_networks',

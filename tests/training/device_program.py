@@ -16,8 +16,8 @@ from layernas.training.devices import wait_on_cpu
 from layernas.training.optimizer import make_optimizer
 from layernas.training.optimizer import make_update
 from layernas.training.programs import create_model
-from layernas.training.state import TrainState
-from layernas.training.state import initial_state
+from layernas.training.steps import TrainState
+from layernas.training.steps import initial_state
 from layernas.training.steps import make_evaluation_step
 from layernas.training.steps import make_train_step
 from layernas.training.train import evaluate

@@ -9,7 +9,7 @@ import pytest
 
 from layernas.errors import UserError
 from layernas.training.checkpoints import TrainingCheckpoints
-from layernas.training.state import initial_state
+from layernas.training.steps import initial_state
 from layernas.training.wall_time import WallTime
 from tests.training import small
 

@@ -1,4 +1,4 @@
-"""Tests of layernas.training.compilations."""
+"""Tests of layernas.training.programs."""
 
 import subprocess
 import sys
@@ -6,7 +6,7 @@ import sys
 _PROGRAM = """
 import sys
 import jax
-from layernas.training.compilations import compilations
+from layernas.training.programs import compilations
 from layernas.training.devices import enable_compilation_cache
 enable_compilation_cache(sys.argv[1])
 step = jax.jit(lambda x: x * 3 + 1)

@@ -7,12 +7,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from layernas.training.compilations import compilations
 from layernas.training.devices import replicate
 from layernas.training.devices import shard
 from layernas.training.devices import stand_in
 from layernas.training.devices import unreplicate
 from layernas.training.devices import wait_on_cpu
+from layernas.training.programs import compilations
 
 _PROGRAM = """
 import sys

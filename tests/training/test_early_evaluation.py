@@ -1,9 +1,9 @@
-"""Tests of layernas.training.early_evaluation, and of trainings with one."""
+"""Tests of layernas.training.train, and of trainings with one."""
 
 import pytest
 
 from layernas.errors import UserError
-from layernas.training.early_evaluation import EarlyEvaluation
+from layernas.training.train import EarlyEvaluation
 from layernas.training.train import train_and_evaluate
 from layernas.training.wall_time import WallTime
 from tests.training import small

@@ -1,10 +1,10 @@
-"""Tests of layernas.training.learning_rate."""
+"""Tests of layernas.training.optimizer."""
 
 import math
 
 import pytest
 
-from layernas.training.learning_rate import learning_rate
+from layernas.training.optimizer import learning_rate
 from tests.training import small
 
 _STEPS_PER_EPOCH = 10

@@ -10,7 +10,7 @@ import pytest
 _PROGRAM = """
 import resource, sys
 import jax, jax.numpy as jnp, numpy as np
-from layernas.training.memory import keep_freed_memory
+from layernas.training.devices import keep_freed_memory
 if sys.argv[1] == 'keep':
   keep_freed_memory()
 double = jax.jit(lambda x: jnp.cumsum(x[::-1])[::-1] + x)

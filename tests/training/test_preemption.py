@@ -1,18 +1,18 @@
-"""Tests of layernas.training.preemption."""
+"""Tests of layernas.training.hosts."""
 
 import os
 import signal
 
-from layernas.training import preemption
+from layernas.training import hosts
 
 
 def test_signal_is_noticed_inside_alone():
   before = signal.getsignal(signal.SIGTERM)
-  with preemption.listening():
-    assert not preemption.noticed()
+  with hosts.listening():
+    assert not hosts.noticed()
     os.kill(os.getpid(), signal.SIGTERM)
-    assert preemption.noticed()
-    assert preemption.noticed()
+    assert hosts.noticed()
+    assert hosts.noticed()
   assert signal.getsignal(signal.SIGTERM) is before
-  with preemption.listening():
-    assert not preemption.noticed()
+  with hosts.listening():
+    assert not hosts.noticed()

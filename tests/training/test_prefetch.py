@@ -6,12 +6,12 @@ import jax
 import numpy as np
 import pytest
 
-from layernas.data.transfer import TRANSFERS
-from layernas.data.transfer import to_transfer
+from layernas.data.dataset import TRANSFERS
+from layernas.data.dataset import to_transfer
+from layernas.training.devices import AHEAD
+from layernas.training.devices import prefetch
 from layernas.training.devices import shard
-from layernas.training.prefetch import AHEAD
-from layernas.training.prefetch import prefetch
-from layernas.training.prefetch import stand_in_batch
+from layernas.training.devices import stand_in_batch
 
 
 def batches(made, transfer='float32', count=7):

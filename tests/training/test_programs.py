@@ -8,7 +8,7 @@ import pytest
 
 from layernas.models.initialization import draw_variables
 from layernas.models.initialization import initial_variables
-from layernas.training.compilations import compilations
+from layernas.training.programs import compilations
 from layernas.training.programs import compile_programs
 from layernas.training.programs import create_model
 from layernas.training.train import train_and_evaluate

@@ -1,4 +1,4 @@
-"""Tests of layernas.training.state."""
+"""Tests of layernas.training.steps."""
 
 import jax
 import numpy as np
@@ -9,8 +9,8 @@ from layernas.models.initialization import initial_variables
 from layernas.training.optimizer import OPTIMIZERS
 from layernas.training.optimizer import make_optimizer
 from layernas.training.programs import create_model
-from layernas.training.state import initial_state
-from layernas.training.state import moving_average
+from layernas.training.steps import initial_state
+from layernas.training.steps import moving_average
 from tests.training import small
 
 _VARIABLES = {

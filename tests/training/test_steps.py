@@ -14,13 +14,13 @@ from flax import jax_utils
 
 from layernas.models.initialization import initial_variables
 from layernas.training import losses
-from layernas.training.compiled_optimizer import plain_update
 from layernas.training.devices import replicate
 from layernas.training.devices import shard
 from layernas.training.optimizer import make_optimizer
 from layernas.training.optimizer import make_update
+from layernas.training.optimizer import plain_update
 from layernas.training.programs import create_model
-from layernas.training.state import initial_state
+from layernas.training.steps import initial_state
 from layernas.training.steps import make_evaluation_step
 from layernas.training.steps import make_train_step
 from tests.training import device_program

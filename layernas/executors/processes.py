@@ -1,0 +1,297 @@
+"""Room for workers on this machine: its accelerators or its cores.
+
+Worker processes on this machine.
+"""
+
+import contextlib
+import functools
+import json
+import os
+import pathlib
+import selectors
+import signal
+import subprocess
+import sys
+from collections.abc import Mapping
+from collections.abc import Sequence
+from concurrent import futures
+from typing import Any
+
+from layernas.errors import UserError
+from layernas.executors import connection
+from layernas.executors.connection import Connection
+from layernas.executors.connection import Message
+from layernas.executors.connection import Place
+from layernas.executors.executor import ExecutorSettings
+
+PROGRAM = ('-m', 'layernas.executors.worker')
+
+_LAST = 2000
+"""Bytes of a log that are looked through for a reason."""
+
+
+class LocalProcess(Connection):
+  """A worker process and the pipes to it."""
+
+  def __init__(
+      self, name: str, environment: Mapping[str, str], log: pathlib.Path,
+      evaluator: str, settings: Mapping[str, Any],
+  ):
+    """Starts it.
+
+    Args:
+      name: for people.
+      environment: variables beside those of this process.
+      log: file that what it prints is added to.
+      evaluator: module:function that makes what evaluates.
+      settings: JSON types, for that function.
+    """
+    self.name = name
+    self._log = log
+    log.parent.mkdir(parents=True, exist_ok=True)
+    with open(log, 'ab') as output:
+      self._process = subprocess.Popen(
+          [sys.executable, *PROGRAM], stdin=subprocess.PIPE,
+          stdout=subprocess.PIPE, stderr=output, bufsize=0,
+          # Not this terminal's Ctrl-C: the search ends its workers itself.
+          start_new_session=True,
+          env=os.environ | environment | {
+              # A worker imports what this process can import.
+              'PYTHONPATH': os.pathsep.join(filter(None, sys.path)),
+          },
+      )
+    os.set_blocking(self._process.stdout.fileno(), False)
+    self._part = b''
+    self._ended = ''
+    self.send('settings', evaluator=evaluator, settings=settings)
+
+  @property
+  def pid(self) -> int:
+    """Of the process."""
+    return self._process.pid
+
+  def fileno(self) -> int:
+    """That selectors watch."""
+    return self._process.stdout.fileno()
+
+  def send(self, kind: str, **values: Any) -> None:
+    """Sends a message; one to a process that is gone is lost."""
+    with contextlib.suppress(BrokenPipeError):
+      self._process.stdin.write(connection.encode(kind, **values))
+
+  def receive(self) -> Sequence[Message]:
+    """Messages that have come."""
+    while True:
+      try:
+        read = os.read(self.fileno(), 1 << 16)
+      except BlockingIOError:
+        break
+      self._part += read
+      if not read:
+        self._ended = _reason(self._process.wait(), self._log)
+        break
+    *lines, self._part = self._part.split(b'\n')
+    return list(map(connection.decode, lines))
+
+  @property
+  def ended(self) -> str:
+    """Why it has ended; '' while it lives."""
+    return self._ended
+
+  def terminate(self) -> None:
+    """Sends SIGTERM."""
+    self._process.terminate()
+
+  def kill(self) -> None:
+    """Sends SIGKILL and waits."""
+    self._process.kill()
+    self._process.wait()
+
+  def close(self, seconds: float) -> None:
+    """Waits for its end, kills it after that, and closes the pipes."""
+    try:
+      self._process.wait(seconds)
+    except subprocess.TimeoutExpired:
+      self.kill()
+    self._process.stdin.close()
+    self._process.stdout.close()
+
+
+def _reason(code: int, log: pathlib.Path) -> str:
+  """Why a process ended, in words."""
+  if code < 0:
+    cause = f'killed by {signal.Signals(-code).name}'
+    if -code == signal.SIGKILL:
+      cause += ' (perhaps for want of memory)'
+    return cause
+  with open(log, 'rb') as file:
+    file.seek(max(0, log.stat().st_size - _LAST))
+    lines = file.read().decode(errors='replace').splitlines()
+  last = next((line.strip() for line in reversed(lines) if line.strip()), '')
+  return f'ended with exit code {code}' + (f': {last}' if code and last else '')
+
+
+_MOST_ON_CPU = 8
+"""Workers on CPU where the config names no number: each has its own copy of the
+data and of XLA."""
+
+_COUNT = (
+    'import jax, json;'
+    ' print(json.dumps([jax.default_backend(), jax.local_device_count()]))'
+)
+
+_TPU_BOUNDS = {1: '1,1,1', 2: '1,2,1', 4: '2,2,1'}
+"""Chips of a process -> how they lie, as libtpu wants to hear it."""
+
+
+class LocalPlace(Place):
+  """Worker processes of this machine, each with devices of its own.
+
+  By the name inline it is one process that has what this process has. Devices
+  are looked for in the background, until it is asked what there is room for.
+  """
+
+  def __init__(
+      self, settings: ExecutorSettings, logs: pathlib.Path, evaluator: str,
+      evaluator_settings: Mapping[str, Any],
+  ):
+    """Begins to look for devices; starts no worker.
+
+    Args:
+      settings: workers, devices and threads.
+      logs: directory for what workers print.
+      evaluator: module:function that makes what evaluates.
+      evaluator_settings: JSON types, for that function.
+    """
+    self._settings = settings
+    self._logs = logs
+    self._evaluator = evaluator, evaluator_settings
+    if settings.name != 'inline':
+      pool = futures.ThreadPoolExecutor(1)
+      self._devices = pool.submit(local_devices)
+      pool.shutdown(wait=False)
+
+  @functools.cached_property
+  def _environments(self) -> list[dict[str, str]]:
+    if self._settings.name == 'inline':
+      return [_whole(self._settings)]
+    return environments(self._settings, *self._devices.result())
+
+  def wanted(self) -> int:
+    """As many as there are devices or cores for, unless the config says.
+
+    Raises:
+      UserError: there are too few devices.
+    """
+    return len(self._environments)
+
+  def start(self, index: int) -> LocalProcess:
+    """Starts a process with the devices of its place."""
+    return LocalProcess(
+        str(index), self._environments[index], self._logs / f'{index}.log',
+        *self._evaluator,
+    )
+
+  def wait(
+      self, connections: Sequence[LocalProcess], seconds: float
+  ) -> None:
+    """Waits until one has sent something or ended."""
+    with selectors.DefaultSelector() as selector:
+      for connection in connections:
+        selector.register(connection, selectors.EVENT_READ)
+      selector.select(seconds)
+
+
+def local_devices() -> tuple[str, int]:
+  """Backend and number of devices of this machine.
+
+  Another process looks: one that has looked for itself keeps the devices.
+
+  Raises:
+    UserError: JAX does not find any.
+  """
+  done = subprocess.run(
+      [sys.executable, '-c', _COUNT], capture_output=True, text=True,
+      check=False,
+  )
+  if done.returncode:
+    last = done.stderr.strip().rpartition('\n')[2]
+    raise UserError(f'devices: {last}; allowed is a machine on which JAX runs')
+  backend, count = json.loads(done.stdout.splitlines()[-1])
+  return backend, count
+
+
+def environments(
+    settings: ExecutorSettings, backend: str, count: int
+) -> list[dict[str, str]]:
+  """Variables of every worker.
+
+  Args:
+    settings: workers, devices of each, threads.
+    backend: as JAX names it.
+    count: devices of this machine.
+
+  Returns:
+    One mapping for each worker.
+
+  Raises:
+    UserError: there are too few devices.
+  """
+  if backend == 'cpu':
+    workers = settings.workers or min(_cores(), _MOST_ON_CPU)
+    return [_cpu(settings)] * workers
+  each = settings.devices
+  workers = settings.workers or count // each
+  if not 1 <= workers * each <= count:
+    raise UserError(
+        f'executor.devices: {each} for each of {max(workers, 1)} workers:'
+        f' allowed are {count} {backend} devices in all'
+    )
+  place = {'gpu': _gpu, 'tpu': _tpu}.get(backend)
+  if place is None:
+    raise UserError(
+        f'executor.name: {settings.name!r} on {backend}: allowed is inline'
+    )
+  return [place(index, each) for index in range(workers)]
+
+
+def _whole(settings: ExecutorSettings) -> dict[str, str]:
+  return {'NPROC': str(settings.threads)} if settings.threads else {}
+
+
+def _cores() -> int:
+  return len(os.sched_getaffinity(0))
+
+
+def _cpu(settings: ExecutorSettings) -> dict[str, str]:
+  return {
+      'JAX_PLATFORMS': 'cpu',
+      'JAX_NUM_CPU_DEVICES': str(settings.devices),
+      # Threads of XLA, whose number decides how sums are rounded.
+      'NPROC': str(settings.threads or 1),
+      # NumPy's, which would all wait for the same cores.
+      'OPENBLAS_NUM_THREADS': '1',
+  }
+
+
+def _gpu(index: int, each: int) -> dict[str, str]:
+  shown = os.environ.get('CUDA_VISIBLE_DEVICES')
+  names = shown.split(',') if shown else list(map(str, range(1024)))
+  return {
+      'CUDA_VISIBLE_DEVICES': ','.join(
+          names[index * each:(index + 1) * each]
+      ),
+  }
+
+
+def _tpu(index: int, each: int) -> dict[str, str]:
+  if each not in _TPU_BOUNDS:
+    raise UserError(
+        f'executor.devices: {each}: on TPU allowed are {list(_TPU_BOUNDS)}'
+    )
+  chips = range(index * each, (index + 1) * each)
+  return {
+      'TPU_VISIBLE_DEVICES': ','.join(map(str, chips)),
+      'TPU_CHIPS_PER_PROCESS_BOUNDS': _TPU_BOUNDS[each],
+      'TPU_PROCESS_BOUNDS': '1,1,1',
+  }

@@ -1,0 +1,431 @@
+"""Measures the latency table of a config's space, and what its sums are worth.
+
+Modules first, each distinct one once; then random whole networks, timed in the
+same way, which the sums of their modules are compared with.
+
+Timings in a CSV file that grows by one row at a time.
+
+How far the sum of modules is from whole networks: errors, picture, table.
+"""
+
+import contextlib
+import csv
+import dataclasses
+import io
+import itertools
+import math
+import os
+import platform
+import random
+from collections.abc import Callable
+from collections.abc import Mapping
+from collections.abc import Sequence
+from typing import Any
+
+import jax
+import matplotlib
+import numpy as np
+from etils import epath
+from matplotlib import pyplot as plt
+from ml_collections import config_dict
+from rich import box
+from rich.console import Console
+from rich.progress import BarColumn
+from rich.progress import MofNCompleteColumn
+from rich.progress import Progress
+from rich.progress import TextColumn
+from rich.progress import TimeElapsedColumn
+from rich.progress import TimeRemainingColumn
+from rich.table import Table
+from scipy import stats
+
+from layernas.data.registry import load_dataset
+from layernas.errors import UserError
+from layernas.latency.stopwatch import ForwardTimer
+from layernas.latency.stopwatch import Stopwatch
+from layernas.latency.stopwatch import Timing
+from layernas.networks.latency import KEY
+from layernas.networks.latency import VALUE
+from layernas.networks.latency import space_modules
+from layernas.networks.space import NetworkSpace
+from layernas.networks.space import PlacedModule
+from layernas.networks.space import network_modules
+from layernas.networks.spec import NetworkSpec
+from layernas.reports.console import new_console
+from layernas.reports.plots import save_picture
+from layernas.reports.result import versions
+from layernas.runs.setup import make_space
+from layernas.search.space import Architecture
+from layernas.search.space import SearchSpace
+from layernas.search.space import architecture_id
+from layernas.storage.csv_file import CsvFile
+from layernas.storage.workdir import Workdir
+from layernas.training.checks import check_training
+
+_COLUMNS = (VALUE, 'lower_quartile', 'upper_quartile', 'repeats')
+
+
+class Measurements:
+  """What was timed; what the file holds already is not timed again.
+
+  Attributes:
+    timings: by what was timed.
+  """
+
+  def __init__(self, directory: Workdir, name: str, key: str, repeats: int):
+    """Reads what was timed before.
+
+    Args:
+      directory: open.
+      name: of the file.
+      key: heading of the first column.
+      repeats: timed calls behind each timing.
+
+    Raises:
+      UserError: the file is damaged.
+    """
+    self._directory = directory
+    self._name = name
+    self._key = key
+    self._repeats = repeats
+    path = directory.path / name
+    self.timings = _read(path, key) if path.exists() else {}
+
+  def measure(self, text: str, time: Callable[[], Timing]) -> Timing:
+    """Times what is new, and writes the file.
+
+    Args:
+      text: key of what is timed.
+      time: times it.
+
+    Returns:
+      Its timing, as the file holds it.
+    """
+    if text not in self.timings:
+      values = dataclasses.astuple(time())
+      # Six digits are more than a clock is good for.
+      self.timings[text] = Timing(*(float(f'{value:.6g}') for value in values))
+      self._write()
+    return self.timings[text]
+
+  def _write(self) -> None:
+    file = io.StringIO()
+    writer = csv.writer(file, lineterminator='\n')
+    writer.writerow([self._key, *_COLUMNS])
+    for text, timing in self.timings.items():
+      writer.writerow([text, *dataclasses.astuple(timing), self._repeats])
+    self._directory.write_text(self._name, file.getvalue())
+
+
+def _read(path: epath.Path, key: str) -> dict[str, Timing]:
+  """Timings that a file holds, by the texts of its key column."""
+  file = CsvFile(path)
+  columns = [file.numbers(name, least=0) for name in _COLUMNS[:-1]]
+  return {
+      text: Timing(*values)
+      for text, *values in zip(file.keys(key), *columns, strict=True)
+  }
+
+
+matplotlib.use('Agg')
+
+
+@dataclasses.dataclass(frozen=True)
+class Point:
+  """A whole network, timed and predicted; milliseconds.
+
+  Attributes:
+    architecture: its id.
+    whole: median time of the network.
+    lower_quartile: of that time.
+    upper_quartile: of that time.
+    modules: sum of the medians of its modules.
+  """
+
+  architecture: str
+  whole: float
+  lower_quartile: float
+  upper_quartile: float
+  modules: float
+
+
+def sum_errors(points: Sequence[Point]) -> dict[str, float | None]:
+  """Errors of the sums against the whole networks.
+
+  Args:
+    points: at least two.
+
+  Returns:
+    Signed and absolute mean error and the largest absolute one, in percent of
+    the whole network; correlations over the networks, None where all times are
+    equal.
+  """
+  sums = np.array([point.modules for point in points])
+  wholes = np.array([point.whole for point in points])
+  errors = 100 * (sums - wholes) / wholes
+  varies = np.ptp(sums) > 0 and np.ptp(wholes) > 0
+  return {
+      'mean_percent': errors.mean().item(),
+      'mean_absolute_percent': np.abs(errors).mean().item(),
+      'largest_absolute_percent': np.abs(errors).max().item(),
+      'pearson': _statistic(stats.pearsonr, sums, wholes) if varies else None,
+      'spearman': _statistic(stats.spearmanr, sums, wholes) if varies else None,
+  }
+
+
+def save_sums(
+    points: Sequence[Point], errors: Mapping[str, Any], path: epath.PathLike
+) -> None:
+  """Draws the sum of modules against the whole network, with the diagonal.
+
+  Args:
+    points: one for each network; bars are the quartiles of the whole.
+    errors: as `sum_errors` returns them.
+    path: of the PNG.
+  """
+  figure, axes = plt.subplots(figsize=(5.5, 5), layout='constrained')
+  wholes = np.array([point.whole for point in points])
+  sums = np.array([point.modules for point in points])
+  # A median of few calls may stand on a quartile, never beyond it.
+  spread = np.abs([
+      wholes - [point.lower_quartile for point in points],
+      [point.upper_quartile for point in points] - wholes,
+  ])
+  axes.errorbar(
+      wholes, sums, xerr=spread, fmt='o', ms=4, lw=0.8, alpha=0.7,
+      label='networks (bars: quartiles)',
+  )
+  both = np.concatenate([wholes, sums])
+  ends = [both.min() * 0.95, both.max() * 1.05]
+  axes.plot(ends, ends, color='0.5', lw=1, label='sum = whole')
+  axes.set(xlim=ends, ylim=ends, aspect='equal')
+  axes.set_xlabel('whole network, ms')
+  axes.set_ylabel('sum of its modules, ms')
+  axes.set_title(
+      f'mean error {errors["mean_percent"]:+.1f} %, absolute'
+      f' {errors["mean_absolute_percent"]:.1f} %', fontsize=10,
+  )
+  axes.legend(loc='upper left', fontsize=8)
+  save_picture(figure, path)
+
+
+def summary_table(result: Mapping[str, Any]) -> Table:
+  """What was measured, and how far sums are from whole networks.
+
+  Args:
+    result: content of latency.json.
+
+  Returns:
+    A rich table.
+  """
+  table = Table(title='latency measured', box=box.SIMPLE, show_header=False)
+  errors, device = result['errors'], result['device']
+  rows = [
+      ('device', f'{device["kind"]} ({device["platform"]},'
+                 f' {device["cpu_cores"]} CPU cores)'),
+      ('batch', f'{result["batch_size"]}'),
+      ('modules', f'{result["modules"]}'),
+      ('whole networks', f'{len(result["points"])}'),
+      ('sum against whole, mean error', f'{errors["mean_percent"]:+.1f} %'),
+      ('mean absolute error', f'{errors["mean_absolute_percent"]:.1f} %'),
+      ('largest absolute error', f'{errors["largest_absolute_percent"]:.1f} %'),
+      ('Pearson correlation', _number(errors['pearson'])),
+      ('Spearman correlation', _number(errors['spearman'])),
+      ('empty pass of the loop', f'{1e3 * result["empty_loop"]:.2f} µs'),
+      ('empty call', f'{1e3 * result["empty_call"]:.2f} µs'),
+  ]
+  for row in rows:
+    table.add_row(*row)
+  return table
+
+
+def _statistic(correlation: Any, x: np.ndarray, y: np.ndarray) -> float | None:
+  value = float(correlation(x, y).statistic)
+  return value if math.isfinite(value) else None
+
+
+def _number(value: float | None) -> str:
+  return 'none, all times are equal' if value is None else f'{value:.3f}'
+
+
+Timer = Callable[[PlacedModule | NetworkSpec], Timing]
+"""Times a forward pass of a module or of a whole network."""
+
+_LEAST = {'batch_size': 1, 'warmup': 0, 'repeats': 1, 'networks': 2}
+
+
+def run_latency(
+    config: config_dict.ConfigDict, workdir: epath.PathLike,
+    timer: Timer | None = None,
+) -> dict[str, Any]:
+  """Measures, or goes on measuring, the space of a config.
+
+  Args:
+    config: see configs/default.py, section `latency`.
+    workdir: of this run; gets latency.csv, networks.csv, latency.json and
+      latency.png.
+    timer: instead of the present device.
+
+  Returns:
+    Content of latency.json.
+
+  Raises:
+    UserError: something in config or workdir is wrong.
+  """
+  check_training(config)
+  _check_latency(config)
+  space = make_space(config.space)
+  dataset = load_dataset(config.data)
+  shape = (dataset.image_size, dataset.num_classes)
+  modules = space_modules(space, *shape)
+  stopwatch = Stopwatch(config.latency.warmup, config.latency.repeats)
+  timer = timer or ForwardTimer(config, *shape, stopwatch)
+  directory = Workdir(workdir)
+  directory.open(config)
+  with contextlib.closing(directory):
+    _check_device(directory)
+    console = new_console()
+    timings = _measure_modules(modules, timer, directory, config, console)
+    points = _measure_networks(
+        space, shape, timings, timer, directory, config, console
+    )
+    result = _result(config, shape, len(modules), points, stopwatch)
+    directory.write_json('latency.json', result)
+    save_sums(points, result['errors'], directory.path / 'latency.png')
+    console.print(summary_table(result))
+    console.print(
+        f'results: {directory.path}/latency.csv, networks.csv, latency.json,'
+        ' latency.png'
+    )
+  return result
+
+
+def random_architectures(
+    space: SearchSpace, count: int, seed: int
+) -> list[Architecture]:
+  """Different architectures, uniformly drawn.
+
+  Args:
+    space: to draw from.
+    count: how many; a space that has no more is taken whole.
+    seed: any integer.
+
+  Returns:
+    The architectures.
+  """
+  if count >= space.size:
+    return list(itertools.product(*map(range, space.option_counts)))
+  rng = random.Random(seed)
+  drawn: dict[Architecture, None] = {}
+  while len(drawn) < count:
+    drawn[tuple(map(rng.randrange, space.option_counts))] = None
+  return list(drawn)
+
+
+def _measure_modules(
+    modules: Sequence[PlacedModule], timer: Timer, directory: Workdir,
+    config: Any, console: Console,
+) -> dict[str, Timing]:
+  table = Measurements(directory, 'latency.csv', KEY, config.latency.repeats)
+  old = sum(module.signature in table.timings for module in modules)
+  console.print(f'{len(modules)} modules, {old} measured already')
+  with _bar(console) as bar:
+    task = bar.add_task('modules', total=len(modules) - old)
+    for module in modules:
+      if module.signature not in table.timings:
+        table.measure(module.signature, lambda module=module: timer(module))
+        bar.advance(task)
+  return table.timings
+
+
+def _measure_networks(
+    space: NetworkSpace, shape: tuple[int, int], timings: dict[str, Timing],
+    timer: Timer, directory: Workdir, config: Any, console: Console,
+) -> list[Point]:
+  """Times random networks and adds up their modules."""
+  table = Measurements(
+      directory, 'networks.csv', 'architecture', config.latency.repeats
+  )
+  points = []
+  architectures = random_architectures(
+      space.search_space, config.latency.networks, config.seed
+  )
+  with _bar(console) as bar:
+    for architecture in bar.track(architectures, description='networks'):
+      network = space.network(architecture)
+      name = architecture_id(architecture)
+      whole = table.measure(name, lambda network=network: timer(network))
+      total = sum(
+          timings[module.signature].milliseconds
+          for module in network_modules(network, *shape)
+      )
+      points.append(Point(name, *dataclasses.astuple(whole), total))
+  return points
+
+
+def _result(
+    config: Any, shape: tuple[int, int], modules: int,
+    points: Sequence[Point], stopwatch: Stopwatch,
+) -> dict[str, Any]:
+  """Content of latency.json; times are milliseconds."""
+  return {
+      'device': _device(),
+      'versions': versions(),
+      'space': config.space,
+      'image_size': shape[0],
+      'num_classes': shape[1],
+      'dtype': config.model.dtype,
+      'batch_size': config.latency.batch_size,
+      'warmup': config.latency.warmup,
+      'repeats': config.latency.repeats,
+      'empty_loop': stopwatch.empty_loop().milliseconds,
+      'empty_call': stopwatch.empty_call().milliseconds,
+      'modules': modules,
+      'errors': sum_errors(points),
+      'points': [dataclasses.asdict(point) for point in points],
+  }
+
+
+def _device() -> dict[str, Any]:
+  device = jax.devices()[0]
+  return {
+      'platform': device.platform,
+      'kind': device.device_kind,
+      'machine': platform.machine(),
+      'cpu_cores': os.cpu_count(),
+      'jax': jax.__version__,
+  }
+
+
+def _check_device(directory: Workdir) -> None:
+  """Refuses to mix the timings of two devices in one table."""
+  recorded = directory.read_json('device.json')
+  if recorded not in (None, _device()):
+    raise UserError(
+        f'workdir {directory.path}: was measured on {recorded}, this is'
+        f' {_device()}; allowed is the same device, or another workdir'
+    )
+  directory.write_json('device.json', _device())
+
+
+def _check_latency(config: Any) -> None:
+  for field, least in _LEAST.items():
+    value = getattr(config.latency, field)
+    if value < least:
+      raise UserError(
+          f'latency.{field}: {value!r}: allowed is an integer >= {least}'
+      )
+
+
+def _bar(console: Console) -> Progress:
+  return Progress(
+      TextColumn('{task.description}'),
+      BarColumn(bar_width=24),
+      MofNCompleteColumn(),
+      TimeElapsedColumn(),
+      TextColumn('ETA'),
+      TimeRemainingColumn(),
+      console=console,
+      disable=not console.is_terminal,
+      speed_estimate_period=600,
+  )

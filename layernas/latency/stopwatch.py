@@ -1,0 +1,275 @@
+"""Times forward passes on the present device.
+
+A module of a small network runs for about ten microseconds. A call of a
+compiled function takes several times that, and between calls threads and
+memory cool down. So one timed call runs many passes, in a loop that is compiled
+with them. Nothing of it can be optimised away: each pass receives its input
+plus a negligible multiple of one output before, and carries the whole output
+on.
+
+Times modules and whole networks as a config runs them, inference only.
+"""
+
+import dataclasses
+import functools
+import time
+from collections.abc import Callable
+from typing import Any
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import lax
+
+from layernas.models.network import create_module
+from layernas.networks.space import IMAGE_FILTERS
+from layernas.networks.space import PlacedModule
+from layernas.networks.spec import NetworkSpec
+from layernas.networks.spec import Stem
+from layernas.training.checks import DTYPES
+from layernas.training.programs import create_model
+
+Forward = Callable[[Any, jax.Array], jax.Array]
+"""Takes variables and inputs; returns outputs."""
+
+# An accelerator may ask the host after every round of a loop whose length it
+# does not know; of an inner loop of fixed length it does not.
+_FIXED_PASSES = 10
+
+# Seconds of a timed call at least: a hundred times what a call itself costs.
+_CALL_SECONDS = 5e-3
+
+# Largest spread of an undisturbed series of calls, which is mostly below 0.03.
+_QUIET = 0.05
+
+# Series of calls at most, of which one counts.
+_SERIES = 5
+
+# Features of a small module; loops over next to nothing are compiled otherwise.
+_EMPTY_NUMBERS = 4096
+
+# Small enough to change no input, which is of the order of one.
+_NEGLIGIBLE = 1e-30
+
+
+@dataclasses.dataclass(frozen=True)
+class Timing:
+  """Milliseconds of one forward pass over the timed calls.
+
+  Attributes:
+    milliseconds: median.
+    lower_quartile: a quarter of the calls were faster.
+    upper_quartile: a quarter of the calls were slower.
+  """
+
+  milliseconds: float
+  lower_quartile: float
+  upper_quartile: float
+
+  @property
+  def spread(self) -> float:
+    """Distance of the quartiles as a share of the median."""
+    return (self.upper_quartile - self.lower_quartile) / self.milliseconds
+
+  @property
+  def is_quiet(self) -> bool:
+    """Whether nothing else seems to have run beside it."""
+    return self.spread <= _QUIET
+
+
+@dataclasses.dataclass(frozen=True)
+class Stopwatch:
+  """Times functions.
+
+  Attributes:
+    warmup: calls before the timed ones.
+    repeats: timed calls.
+    clock: tells seconds.
+  """
+
+  warmup: int
+  repeats: int
+  clock: Callable[[], float] = time.perf_counter
+
+  def passes(self, forward: Forward, variables: Any, x: jax.Array) -> Timing:
+    """Times a forward pass inside a compiled loop.
+
+    The loop is made long enough for the clock before the warm-up.
+
+    Args:
+      forward: one pass.
+      variables: that it takes.
+      x: inputs.
+
+    Returns:
+      Of one pass.
+    """
+    loop = loop_passes(forward)
+    variables = jax.device_put(variables)
+
+    def call(rounds: int) -> Any:
+      return loop(variables, x, rounds)
+
+    jax.block_until_ready(call(1))
+    rounds = self._rounds(call)
+    return self.calls(lambda: call(rounds), rounds * _FIXED_PASSES)
+
+  def calls(self, call: Callable[[], Any], passes: int = 1) -> Timing:
+    """Times calls of a function.
+
+    Another program on the machine shows in the spread: then the calls are
+    timed again, a few times at most, and the series of least spread counts.
+
+    Args:
+      call: returns arrays, for which the clock waits.
+      passes: that one call makes.
+
+    Returns:
+      Of one pass.
+    """
+    for _ in range(self.warmup):
+      jax.block_until_ready(call())
+    timings = []
+    while len(timings) < _SERIES and not any(t.is_quiet for t in timings):
+      timings.append(self._series(call, passes))
+    return min(timings, key=lambda timing: timing.spread)
+
+  def empty_loop(self) -> Timing:
+    """What the loop itself adds to every pass."""
+    return self.passes(lambda _, x: x, {}, jnp.zeros(_EMPTY_NUMBERS))
+
+  def empty_call(self) -> Timing:
+    """What a call of a compiled function takes that does next to nothing."""
+    call, x = jax.jit(lambda x: x + 1), jnp.zeros(1)
+    jax.block_until_ready(call(x))
+    return self.calls(lambda: call(x))
+
+  def _series(self, call: Callable[[], Any], passes: int) -> Timing:
+    seconds = [self._seconds(call) for _ in range(self.repeats)]
+    milliseconds = np.array(seconds) * 1e3 / passes
+    lower, median, upper = np.percentile(milliseconds, [25, 50, 75]).tolist()
+    return Timing(median, lower, upper)
+
+  def _rounds(self, call: Callable[[int], Any]) -> int:
+    """So many rounds that their call is long enough for the clock."""
+    rounds = 1
+    while self._seconds(functools.partial(call, rounds)) < _CALL_SECONDS:
+      rounds *= 2
+    return rounds
+
+  def _seconds(self, call: Callable[[], Any]) -> float:
+    begun = self.clock()
+    jax.block_until_ready(call())
+    return self.clock() - begun
+
+
+def loop_passes(forward: Forward) -> Callable[[Any, jax.Array, int], Any]:
+  """Compiles lazily a loop of forward passes that depend on each other.
+
+  Args:
+    forward: one pass.
+
+  Returns:
+    (variables, inputs, rounds) -> inputs and outputs of the last pass; a round
+    is a fixed number of passes.
+  """
+
+  def run(variables: Any, x: jax.Array, rounds: int) -> Any:
+
+    def one_pass(_: Any, carried: Any) -> Any:
+      x, _ = carried
+      out = forward(variables, x)
+      # One element links the passes at no cost; `out` has to be computed as a
+      # whole all the same, since it is carried on.
+      link = _NEGLIGIBLE * out[(0,) * out.ndim]
+      return x.at[(0,) * x.ndim].add(link.astype(x.dtype)), out
+
+    def one_round(_: Any, carried: Any) -> Any:
+      return lax.fori_loop(0, _FIXED_PASSES, one_pass, carried)
+
+    out = jax.eval_shape(forward, variables, x)
+    begin = (x, jnp.zeros(out.shape, out.dtype))
+    return lax.fori_loop(0, rounds, one_round, begin)
+
+  return jax.jit(run)
+
+
+class ForwardTimer:
+  """Times one forward pass of a module or of a network, on one device."""
+
+  def __init__(
+      self, config: Any, image_size: int, num_classes: int,
+      stopwatch: Stopwatch,
+  ):
+    """Prepares.
+
+    Args:
+      config: with sections `model` and `latency` (batch_size).
+      image_size: side of the images of whole networks.
+      num_classes: width of the classifier.
+      stopwatch: that times.
+    """
+    self._config = config
+    self._image_size = image_size
+    self._num_classes = num_classes
+    self._stopwatch = stopwatch
+
+  def __call__(self, what: PlacedModule | NetworkSpec) -> Timing:
+    """Times a module or a network."""
+    model, inputs = (
+        self._network(what) if isinstance(what, NetworkSpec)
+        else self._module(what)
+    )
+    return self._stopwatch.passes(
+        lambda variables, x: model.apply(variables, x, train=False),
+        random_variables(model, inputs),
+        inputs,
+    )
+
+  def _network(self, network: NetworkSpec) -> tuple[nn.Module, jax.Array]:
+    model = create_model(self._config, network, self._num_classes)
+    return model, self._inputs(self._image_size, IMAGE_FILTERS, jnp.float32)
+
+  def _module(self, placed: PlacedModule) -> tuple[nn.Module, jax.Array]:
+    dtype = DTYPES[self._config.model.dtype]
+    model = create_module(
+        placed.module,
+        num_classes=self._num_classes,
+        dtype=dtype,
+        batch_norm_epsilon=self._config.model.batch_norm_epsilon,
+        depthwise=self._config.model.depthwise,
+    )
+    # Images come as float32, features as the module before computes them.
+    kind = jnp.float32 if isinstance(placed.module, Stem) else dtype
+    return model, self._inputs(placed.size, placed.input_filters, kind)
+
+  def _inputs(self, size: int, filters: int, dtype: Any) -> jax.Array:
+    shape = (self._config.latency.batch_size, size, size, filters)
+    values = np.random.default_rng(0).standard_normal(shape, np.float32)
+    return jnp.asarray(values, dtype)
+
+
+def random_variables(model: nn.Module, inputs: jax.Array) -> dict[str, Any]:
+  """Variables of ordinary size: no output is denormal or infinite.
+
+  Args:
+    model: called as model(inputs, train=False).
+    inputs: what it receives.
+
+  Returns:
+    Its collections, float32 NumPy arrays; kernels are normal with deviation
+    sqrt(1 / fan in), all else is one.
+  """
+  shapes = jax.eval_shape(
+      lambda x: model.init(jax.random.key(0), x, train=False), inputs
+  )
+  rng = np.random.default_rng(0)
+
+  def draw(path: Any, leaf: Any) -> np.ndarray:
+    if path[-1].key != 'kernel':
+      return np.ones(leaf.shape, np.float32)
+    kernel = rng.standard_normal(leaf.shape, np.float32)
+    return kernel / np.float32(np.sqrt(np.prod(leaf.shape[:-1])))
+
+  return jax.tree_util.tree_map_with_path(draw, dict(shapes))

@@ -1,0 +1,115 @@
+"""Pictures of a run.
+
+Figures to PNG files.
+"""
+
+import io
+from collections.abc import Sequence
+from typing import Any
+
+import matplotlib
+import numpy as np
+from etils import epath
+from matplotlib import pyplot as plt
+from matplotlib.figure import Figure
+
+from layernas.search import Search
+
+
+def save_picture(figure: Figure, path: epath.PathLike, dpi: int = 130) -> None:
+  """Writes a figure and closes it.
+
+  Args:
+    figure: of pyplot.
+    path: of the PNG, local or on gs://.
+    dpi: pixels per inch.
+  """
+  file = io.BytesIO()
+  figure.savefig(file, format='png', dpi=dpi)
+  plt.close(figure)
+  epath.Path(path).write_bytes(file.getvalue())
+
+
+matplotlib.use('Agg')
+
+
+def save_pareto(search: Search, path: epath.PathLike) -> None:
+  """Draws every trial, reward against cost, the target and the winner.
+
+  Args:
+    search: with at least one trial.
+    path: of the PNG.
+  """
+  figure, axes = plt.subplots(figsize=(7, 4.5), layout='constrained')
+  trials = [trial for trial in search.trials if trial.ok]
+  costs = np.array([trial.candidate.cost for trial in trials])
+  rewards = np.array([trial.evaluation.reward for trial in trials])
+  scale, unit = _scale(costs, search.problem.cost.unit)
+  layers = [trial.candidate.layer for trial in trials]
+  points = axes.scatter(
+      costs / scale, rewards, c=layers, cmap='viridis', s=30, zorder=2
+  )
+  figure.colorbar(points, ax=axes, label='layer decided')
+  front = pareto_front(costs, rewards)
+  axes.plot(
+      costs[front] / scale, rewards[front], color='0.5', lw=1, zorder=1,
+      drawstyle='steps-post', label='Pareto front of the trials',
+  )
+  target = search.problem.target
+  left, right = axes.get_xlim()
+  axes.axvspan(
+      max(left, target.low / scale), min(right, target.high / scale),
+      color='tab:green', alpha=0.08, label='target interval',
+  )
+  axes.set_xlim(left, right)
+  if search.best:
+    axes.scatter(
+        search.best.candidate.cost / scale, search.best.evaluation.reward,
+        marker='*', s=260, facecolor='none', edgecolor='tab:red', lw=1.5,
+        zorder=3, label='winner',
+    )
+  axes.set_xlabel(unit)
+  axes.set_ylabel('validation accuracy')
+  axes.legend(loc='lower right', fontsize=8)
+  save_picture(figure, path)
+
+
+def pareto_front(costs: np.ndarray, rewards: np.ndarray) -> list[int]:
+  """Indices of the points that no cheaper or equal one beats, by cost."""
+  front: list[int] = []
+  for index in np.lexsort((-rewards, costs)).tolist():
+    if not front or rewards[index] > rewards[front[-1]]:
+      front.append(index)
+  return front
+
+
+def save_comparison(
+    rows: Sequence[dict[str, Any]], path: epath.PathLike
+) -> None:
+  """Draws the test accuracies of the final trainings, one row per network.
+
+  Args:
+    rows: dicts with 'name', 'accuracies' (shares) and 'madds'.
+    path: of the PNG.
+  """
+  figure, axes = plt.subplots(
+      figsize=(6, 1.2 + 0.6 * len(rows)), layout='constrained'
+  )
+  for row, values in enumerate(rows):
+    accuracies = 100 * np.array(values['accuracies'])
+    axes.plot(accuracies, [row] * len(accuracies), 'o', alpha=0.6)
+    axes.plot(accuracies.mean(), row, '|', color='black', ms=22)
+  axes.set_yticks(
+      range(len(rows)),
+      [f'{v["name"]}\n{v["madds"] / 1e6:.2f} M MAdds' for v in rows],
+  )
+  axes.set_ylim(len(rows) - 0.5, -0.5)
+  axes.set_xlabel('test accuracy, % (points: seeds, bar: mean)')
+  axes.grid(axis='x', alpha=0.3)
+  save_picture(figure, path)
+
+
+def _scale(costs: np.ndarray, unit: str) -> tuple[float, str]:
+  if costs.size and costs.max() >= 1e6:
+    return 1e6, f'million {unit}'
+  return 1.0, unit

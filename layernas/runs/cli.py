@@ -1,0 +1,193 @@
+"""Command lines whose errors are one line and exit code 2."""
+
+import importlib.util
+import os
+import re
+import signal
+import sys
+from collections.abc import Callable
+from collections.abc import Sequence
+from typing import Any
+from typing import NoReturn
+
+from absl import app
+from absl import flags
+from absl import logging
+from ml_collections import config_dict
+from ml_collections import config_flags
+
+from layernas.errors import Preempted
+from layernas.errors import UserError
+from layernas.termination import end_on_sigterm
+from layernas.termination import preempt
+
+INTERRUPTED = 130
+"""Exit code after Ctrl-C, as shells use it."""
+
+_EXAMPLE = 'configs/cifar10_small.py'
+
+
+def define_config(description: str) -> flags.FlagHolder:
+  """Defines the flag --config and overrides such as --config.seed=1.
+
+  Args:
+    description: for --help.
+
+  Returns:
+    A holder for `config_of`.
+  """
+  return config_flags.DEFINE_config_file('config', None, description)
+
+
+def config_of(holder: flags.FlagHolder) -> config_dict.ConfigDict:
+  """The config given on the command line.
+
+  Args:
+    holder: of `define_config`.
+
+  Returns:
+    A locked config.
+
+  Raises:
+    UserError: there is none or its file cannot be loaded.
+  """
+  if holder.value is None:
+    raise UserError(
+        f'flag --config: missing; allowed is a config file, e.g. {_EXAMPLE}'
+    )
+  try:
+    holder.value.to_dict()
+  except OSError as error:
+    raise UserError(
+        f'flag --config: {error.__cause__}; allowed is a config file, e.g.'
+        f' {_EXAMPLE}'
+    ) from error
+  return holder.value
+
+
+def define_hosts() -> Callable[[], None]:
+  """Defines the flags by which several processes of one run find each other.
+
+  Returns:
+    A function that joins the other processes, to be called before JAX
+    computes. It raises a UserError where the flags do not fit each other or
+    the others did not come.
+  """
+  coordinator = flags.DEFINE_string(
+      'coordinator', os.environ.get('LAYERNAS_COORDINATOR', ''),
+      'Runs one search or training on several hosts: the same command on each,'
+      ' with host:port of process 0, or auto where the platform knows (TPU'
+      ' slices, Slurm, Open MPI). Default: environment variable'
+      ' LAYERNAS_COORDINATOR, or alone.',
+  )
+  processes = flags.DEFINE_integer(
+      'process_count', None,
+      'Number of processes, with --coordinator=host:port.', lower_bound=1,
+  )
+  process = flags.DEFINE_integer(
+      'process_index', None, 'Of this process, 0 to process_count - 1.',
+      lower_bound=0,
+  )
+
+  def join() -> None:
+    count, index = processes.value, process.value
+    if not coordinator.value and (count, index) != (None, None):
+      raise UserError(
+          'flag --coordinator: missing; allowed with --process_count and'
+          ' --process_index is host:port of process 0'
+      )
+    if None not in (count, index) and index >= count:
+      raise UserError(
+          f'flag --process_index: {index}: allowed is 0 to {count - 1}'
+      )
+    # JAX is slow to import; a wrong flag is answered before.
+    from layernas.training import hosts  # noqa: PLC0415
+
+    hosts.join(coordinator.value, count, index)
+
+  return join
+
+
+def run(
+    main: Callable[..., None], resumable: bool = False, argument: str = ''
+) -> None:
+  """Parses the flags and runs a program.
+
+  Args:
+    main: reads `flags.FLAGS`; a UserError that it raises is printed in one
+      line.
+    resumable: whether the program may be ended by SIGTERM at any time, with
+      exit code 0; where it has something to save, it notices the signal itself
+      and raises Preempted.
+    argument: name of the one argument beside the flags that the program takes
+      and `main` is given; '' where it takes none.
+  """
+  if resumable:
+    end_on_sigterm()
+  # Below warnings, libraries print pages about every checkpoint.
+  logging.set_verbosity(logging.WARNING)
+  app.run(lambda argv: _guarded(main, argv, argument), flags_parser=_parse)
+
+
+def _parse(argv: Sequence[str]) -> list[str]:
+  """Parses flags; a wrong one ends the program in one line."""
+  try:
+    return flags.FLAGS(argv)
+  except (AttributeError, KeyError) as error:
+    _fail(_unknown_field(argv) or f'{type(error).__name__}: {error}')
+  except (flags.Error, UserError, ImportError, OSError, TypeError,
+          ValueError) as error:
+    # Where a config file raises, ml_collections quotes the whole traceback.
+    _fail(re.sub(r'Traceback \(.*\n(?=\S)', '', str(error), flags=re.DOTALL))
+
+
+def _unknown_field(argv: Sequence[str]) -> str:
+  """Names the first override whose field the config does not have."""
+  texts = dict(
+      match.groups() for match in
+      (re.match(r'--?([\w.]+)=(.*)', text, re.DOTALL) for text in argv) if match
+  )
+  path, _, argument = texts.pop('config', '').partition(':')
+  spec = importlib.util.spec_from_file_location('config', path)
+  module = importlib.util.module_from_spec(spec)
+  spec.loader.exec_module(module)
+  config: Any = module.get_config(argument) if argument else module.get_config()
+  for name in texts:
+    value = config
+    for field in name.split('.')[1:] if name.startswith('config.') else ():
+      if not isinstance(value, config_dict.ConfigDict) or field not in value:
+        fields = sorted(value) if hasattr(value, 'keys') else 'none below it'
+        return f'{name}: unknown config field {field!r}; allowed are {fields}'
+      value = value[field]
+  return ''
+
+
+def _guarded(
+    main: Callable[..., None], argv: Sequence[str], argument: str = ''
+) -> None:
+  expected = 2 if argument else 1
+  if len(argv) > expected:
+    one = f'{argument} and ' if argument else ''
+    only = '' if argument else ' only'
+    _fail(f'argument {argv[expected]!r}: allowed are {one}flags{only}; see'
+          ' --help')
+  if len(argv) < expected:
+    _fail(f'argument {argument}: missing; see --help')
+  try:
+    main(*argv[1:])
+    if signal.getsignal(signal.SIGTERM) is preempt:
+      # All is saved: what is left is to come to an end.
+      signal.signal(signal.SIGTERM, signal.SIG_IGN)
+  except Preempted as reason:
+    print(f'preempted: {reason}; the same command goes on from here')
+    sys.exit(0)
+  except UserError as error:
+    _fail(str(error))
+  except KeyboardInterrupt:
+    print('interrupted; the same command goes on from here', file=sys.stderr)
+    sys.exit(INTERRUPTED)
+
+
+def _fail(message: str) -> NoReturn:
+  print('error: ' + ' '.join(message.split()), file=sys.stderr)
+  sys.exit(2)

@@ -1,0 +1,328 @@
+"""Evaluates candidates by training them: where search and training meet.
+
+Files of the candidates under way: checkpoints, results, tracebacks.
+
+Where several processes of one run train together, process 0 alone reads and
+writes them and tells the others.
+"""
+
+import contextlib
+import json
+import threading
+import time
+import traceback
+from collections.abc import Callable
+from collections.abc import Mapping
+from collections.abc import Sequence
+from typing import Any
+from typing import Self
+
+import jax
+from absl import logging
+from etils import epath
+from ml_collections import config_dict
+
+from layernas.data.dataset import Dataset
+from layernas.data.registry import load_dataset
+from layernas.errors import Preempted
+from layernas.errors import UserError
+from layernas.executors.executor import Evaluated
+from layernas.executors.executor import Report
+from layernas.networks.space import NetworkSpace
+from layernas.runs.compile_ahead import CompileAhead
+from layernas.runs.setup import make_space
+from layernas.search import Candidate
+from layernas.search import Evaluation
+from layernas.search import Status
+from layernas.search import Trial
+from layernas.search.early_stop import stopped
+from layernas.search.space import Architecture
+from layernas.search.trial import trial_from_dict
+from layernas.storage.files import file_store
+from layernas.storage.storage_errors import in_one_line
+from layernas.storage.storage_errors import storage_error
+from layernas.storage.workdir import read_json
+from layernas.training import hosts
+from layernas.training.checks import check_batches
+from layernas.training.devices import enable_compilation_cache
+from layernas.training.devices import keep_freed_memory
+from layernas.training.programs import Programs
+from layernas.training.programs import compile_programs
+from layernas.training.train import EarlyEvaluation
+from layernas.training.train import NonFiniteLossError
+from layernas.training.train import measured_rate
+from layernas.training.train import train_and_evaluate
+from layernas.training.wall_time import WallTime
+
+
+class CandidateFiles:
+  """Directories `candidates` and `failures` of a workdir."""
+
+  def __init__(self, workdir: epath.PathLike):
+    """Names them.
+
+    Args:
+      workdir: of the search.
+    """
+    self._workdir = epath.Path(workdir)
+
+  def directory(self, candidate: Candidate) -> epath.Path:
+    """Where a candidate's training keeps its checkpoints."""
+    return self._workdir / 'candidates' / f'{candidate.id:06d}'
+
+  def finish(self, candidate: Candidate, evaluation: Evaluation) -> None:
+    """Keeps a result until its trial is recorded, which may be much later.
+
+    Trials are recorded in their order, and a search may be killed in between.
+    """
+    if hosts.is_first():
+      text = json.dumps(Trial(candidate, evaluation).to_dict())
+      path = self._result(candidate)
+      file_store(path).write(path, text.encode())
+
+  def finished(self, candidate: Candidate) -> Evaluation | None:
+    """The result that was kept of this very candidate, or None."""
+    record = hosts.on_first(lambda: self._read(candidate))
+    return trial_from_dict(record).evaluation if record else None
+
+  def clean(self, candidate: Candidate) -> None:
+    """Removes the files of a candidate whose trial is recorded."""
+    directory = self.directory(candidate)
+    if hosts.is_first() and directory.exists():
+      directory.rmtree()
+
+  def write_failure(self, candidate: Candidate) -> None:
+    """Writes the traceback of the exception that is being handled."""
+    if hosts.is_first():
+      path = self._workdir / 'failures' / f'{candidate.id:06d}.txt'
+      path.parent.mkdir(parents=True, exist_ok=True)
+      path.write_text(traceback.format_exc())
+
+  def _result(self, candidate: Candidate) -> epath.Path:
+    return self.directory(candidate) / 'result.json'
+
+  def _read(self, candidate: Candidate) -> dict[str, Any] | None:
+    path = self._result(candidate)
+    if not path.exists():
+      return None
+    try:
+      record = read_json(path)
+      same = trial_from_dict(record).candidate == candidate
+    except (UserError, TypeError) as error:
+      logging.warning('%s: the candidate is trained again', error)
+      return None
+    return record if same else None
+
+
+WORKER_EVALUATOR = 'layernas.runs.evaluator:worker_evaluator'
+"""Where workers find what evaluates."""
+
+_PERMANENT = (
+    ArithmeticError, AssertionError, AttributeError, LookupError,
+    NotImplementedError, TypeError, ValueError,
+)
+"""What another attempt would raise again."""
+
+_FORGET_EVERY = 10
+"""Candidates after which JAX's caches are cleared. What all networks share is
+traced again then."""
+
+
+class TrainingEvaluator:
+  """Trains each candidate on the training images, rewards validation accuracy.
+
+  A candidate that was interrupted goes on from its last checkpoint. Where
+  several processes run, each trains its share, and process 0 writes. A context:
+  on leaving it waits for the thread that compiles ahead.
+  """
+
+  def __init__(
+      self, config: Any, space: NetworkSpace, dataset: Dataset,
+      workdir: epath.PathLike, report: Report, alone: bool = False,
+  ):
+    """Prepares for any number of candidates.
+
+    Args:
+      config: with sections data, model, training and early_stop, and
+        `compile_ahead`.
+      space: turns architectures into networks.
+      dataset: to train and validate on.
+      workdir: holds checkpoints of the candidates in training.
+      report: called with every logged step.
+      alone: whether it has to notice SIGTERM itself; to be called in the main
+        thread then.
+    """
+    self._config = config
+    self._space = space
+    self._dataset = dataset
+    self._workdir = workdir
+    self._files = CandidateFiles(workdir)
+    self._report = report
+    self._alone = alone
+    self._trained = 0
+    # JAX's caches are not cleared while a network is compiled.
+    self._compiling = threading.Lock()
+    self._ahead: CompileAhead[Programs] = CompileAhead(
+        self._compile, config.compile_ahead
+    )
+
+  def prepare(self, architectures: Sequence[Architecture]) -> None:
+    """Compiles what is evaluated next while other things go on.
+
+    Args:
+      architectures: the first ones are needed first; none of them need ever be
+        evaluated.
+    """
+    self._ahead.prepare(architectures)
+
+  def __call__(
+      self, candidate: Candidate,
+      hopeless: Callable[[float], bool] = lambda reward: False,
+  ) -> Evaluated:
+    """Trains and validates; whatever goes wrong becomes the trial's status.
+
+    Args:
+      candidate: to train.
+      hopeless: takes the validation accuracy at the fraction of the steps that
+        the config names, if it names one, and says whether to stop; asked
+        again after every later step.
+
+    Returns:
+      Its result, with the early reward where there was one.
+
+    Raises:
+      UserError: the data or the disk, not the candidate, is at fault.
+      Preempted: SIGTERM came; a checkpoint or the result has been saved.
+    """
+    with in_one_line(self._workdir):
+      return self._evaluated(candidate, hopeless)
+
+  def _evaluated(
+      self, candidate: Candidate, hopeless: Callable[[float], bool]
+  ) -> Evaluated:
+    """As `__call__`, with a disk's errors as they come."""
+    known = self._files.finished(candidate)
+    if known is not None:
+      return Evaluated(known)
+    wall_time = WallTime()
+    listening = hosts.listening if self._alone else contextlib.nullcontext
+    with listening():
+      evaluation, retriable = self._evaluation(candidate, wall_time, hopeless)
+      if evaluation.status is not Status.FAILED:
+        with wall_time.spent_on('save'):
+          self._files.finish(candidate, evaluation)
+    # The signal came behind the last step: others find the result.
+    if self._alone and hosts.noticed():
+      raise Preempted('the candidate is finished')
+    self._forget()
+    return Evaluated(evaluation, wall_time.seconds(), retriable)
+
+  def _evaluation(
+      self, candidate: Candidate, wall_time: WallTime,
+      hopeless: Callable[[float], bool],
+  ) -> tuple[Evaluation, bool]:
+    """Result of a candidate, and whether another attempt may help."""
+    begun = time.monotonic()
+    # What fails behind its early point still has an early reward.
+    early_rewards: list[float] = []
+
+    def ends(accuracy: float) -> bool:
+      early_rewards.append(accuracy)
+      return hopeless(accuracy)
+
+    def failed(
+        status: Status, message: str, retriable: bool = False
+    ) -> tuple[Evaluation, bool]:
+      return Evaluation(
+          None, time.monotonic() - begun, status, message,
+          early_reward=early_rewards[-1] if early_rewards else None,
+      ), retriable
+
+    fraction = self._config.early_stop.fraction
+    try:
+      result = train_and_evaluate(
+          self._config,
+          self._space.network(candidate.architecture),
+          self._files.directory(candidate),
+          seed=candidate.seed,
+          dataset=self._dataset,
+          report=lambda *logged: self._report(candidate, *logged),
+          programs=lambda: self._ahead.programs(candidate.architecture),
+          wall_time=wall_time,
+          early=EarlyEvaluation(fraction, ends) if fraction else None,
+      )
+    except NonFiniteLossError as error:
+      return failed(Status.NAN, str(error))
+    except UserError:
+      raise
+    except Exception as error:  # One bad candidate must not end the search.
+      if storage_error(error, self._workdir):
+        raise
+      self._files.write_failure(candidate)
+      message = f'{type(error).__name__}: {error}'.splitlines()[0]
+      return failed(
+          Status.FAILED, message, not isinstance(error, _PERMANENT)
+      )
+    if result.stopped:
+      return stopped(Evaluation(
+          None, result.seconds, early_reward=result.early_accuracy
+      )), False
+    return Evaluation(
+        result.metrics['accuracy'], result.seconds, metrics=result.metrics,
+        early_reward=result.early_accuracy,
+    ), False
+
+  def measure(self) -> float:
+    """Train steps a second of the space's default network."""
+    architecture = self._space.search_space.default
+    return measured_rate(
+        self._config, self._ahead.programs(architecture), self._dataset
+    )
+
+  def __enter__(self) -> Self:
+    return self
+
+  def __exit__(self, *error: object) -> None:
+    self._ahead.__exit__(*error)
+
+  def _compile(self, architecture: Architecture) -> Programs:
+    with self._compiling:
+      return compile_programs(
+          self._config, self._space.network(architecture), self._dataset
+      )
+
+  def _forget(self) -> None:
+    """Has JAX forget the networks that it traced: it would keep them all.
+
+    Not with several processes, whose programs lie in JAX's caches.
+    """
+    self._trained += 1
+    if self._trained % _FORGET_EVERY == 0 and jax.process_count() == 1:
+      with self._compiling:
+        jax.clear_caches()
+
+
+def worker_evaluator(
+    settings: Mapping[str, Any], report: Report
+) -> TrainingEvaluator:
+  """What evaluates in a worker process.
+
+  Args:
+    settings: 'config', the fields of a run's config, and 'workdir'.
+    report: called with every logged step.
+
+  Returns:
+    An evaluator.
+
+  Raises:
+    UserError: a field does not fit the devices or data of this process.
+  """
+  keep_freed_memory()
+  config = config_dict.ConfigDict(settings['config']).lock()
+  workdir = epath.Path(settings['workdir'])
+  enable_compilation_cache(workdir / 'compilation_cache')
+  dataset = load_dataset(config.data)
+  check_batches(config, dataset, 'train')
+  return TrainingEvaluator(
+      config, make_space(config.space), dataset, workdir, report, alone=True
+  )

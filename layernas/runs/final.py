@@ -1,0 +1,281 @@
+"""Trains a found network to the end, beside a width-scaled reference."""
+
+import contextlib
+import dataclasses
+import statistics
+from typing import Any
+
+from etils import epath
+from ml_collections import config_dict
+
+from layernas.data.dataset import Dataset
+from layernas.data.registry import load_dataset
+from layernas.errors import Preempted
+from layernas.errors import UserError
+from layernas.networks.counting import count
+from layernas.networks.reference import REFERENCE_NETWORKS
+from layernas.networks.reference import scale_width
+from layernas.networks.space import check_image_size
+from layernas.networks.spec import NetworkSpec
+from layernas.networks.spec import spec_from_dict
+from layernas.reports.console import StepProgress
+from layernas.reports.console import comparison_table
+from layernas.reports.console import new_console
+from layernas.reports.plots import save_comparison
+from layernas.reports.result import versions
+from layernas.reports.tensorboard import Scalars
+from layernas.runs.setup import check_same_run
+from layernas.runs.setup import make_space
+from layernas.storage.files import file_store
+from layernas.storage.storage_errors import in_one_line
+from layernas.storage.workdir import Workdir
+from layernas.storage.workdir import read_json
+from layernas.training import hosts
+from layernas.training.checks import check_batches
+from layernas.training.checks import check_training
+from layernas.training.devices import enable_compilation_cache
+from layernas.training.devices import keep_freed_memory
+from layernas.training.train import train_and_evaluate
+from layernas.training.train import training_steps
+
+# Steps of the multiplier in the search for the reference's width.
+_WIDTH_STEP = 1e-3
+
+
+@dataclasses.dataclass(frozen=True)
+class NamedNetwork:
+  """What --architecture named.
+
+  Attributes:
+    name: 'winner', or the name of a published network.
+    network: its spec.
+    config: recorded beside it, or None.
+  """
+
+  name: str
+  network: NetworkSpec
+  config: dict[str, Any] | None
+
+
+def read_architecture(text: str) -> NamedNetwork:
+  """Reads a result.json, or takes a published network by name.
+
+  Args:
+    text: path or name.
+
+  Returns:
+    The network.
+
+  Raises:
+    UserError: there is no such file or name, it cannot be reached, or the
+      search found nothing.
+  """
+  if text in REFERENCE_NETWORKS:
+    return NamedNetwork(text, REFERENCE_NETWORKS[text], None)
+  file_store(text).check(epath.Path(text))
+  if not epath.Path(text).exists():
+    raise UserError(
+        f'flag --architecture: {text!r}: allowed are an existing result.json,'
+        f' or one of {list(REFERENCE_NETWORKS)}'
+    )
+  result = read_json(text)
+  if not isinstance(result, dict) or not result.get('winner'):
+    raise UserError(
+        f'file {text}: no winner in it; allowed is the result.json of a search'
+        ' that found a network in its target interval'
+    )
+  network = spec_from_dict(result['winner'].get('network', {}))
+  return NamedNetwork('winner', network, result.get('config'))
+
+
+def width_scaled(
+    network: NetworkSpec, madds: int, divisor: int, image_size: int,
+    num_classes: int,
+) -> NetworkSpec:
+  """The narrowest multiple of a network that has at least so many MAdds.
+
+  The multiplier is one for all filters, in steps of a thousandth.
+
+  Args:
+    network: to scale.
+    madds: that the result has at least, so that it is never at a disadvantage.
+    divisor: filters are rounded to multiples of it.
+    image_size: side in pixels.
+    num_classes: of the data set.
+
+  Returns:
+    The scaled network.
+  """
+
+  def enough(step: int) -> bool:
+    scaled = scale_width(network, step * _WIDTH_STEP, divisor)
+    return count(scaled, image_size, num_classes).madds >= madds
+
+  low, high = 1, 2
+  while not enough(high):
+    high *= 2
+  while high - low > 1:
+    middle = (low + high) // 2
+    low, high = (low, middle) if enough(middle) else (middle, high)
+  return scale_width(network, high * _WIDTH_STEP, divisor)
+
+
+def run_final(
+    config: config_dict.ConfigDict, architecture: NamedNetwork,
+    workdir: epath.PathLike,
+) -> list[dict[str, Any]]:
+  """Trains and tests; resumes where it was interrupted.
+
+  The winner of a search is trained with every seed, and so is its space's
+  default network scaled in width to the winner's MAdds, with the same recipe.
+  A published network is trained alone.
+
+  Args:
+    config: as of the search; its section `final` is the recipe.
+    architecture: what to train.
+    workdir: of this run.
+
+  Returns:
+    One row per network: name, MAdds, parameters, test accuracies by seed.
+
+  Raises:
+    UserError: something in config or workdir is wrong.
+    StorageError: its disk is full or gone.
+  """
+  keep_freed_memory()
+  dataset, networks = hosts.on_all(lambda: _prepared(config, architecture))
+  check_same_run(config, dataset)
+  recorded = {name: spec.to_dict() for name, spec in networks.items()}
+  hosts.agree('networks', recorded)
+  recipe = config.copy_and_resolve_references()
+  with recipe.unlocked():
+    recipe.training = config.final
+  directory = Workdir(workdir)
+  hosts.on_first(lambda: directory.open(config))
+  with contextlib.ExitStack() as stack:
+    stack.enter_context(in_one_line(workdir))
+    stack.callback(directory.close)
+    hosts.on_first(lambda: _keep_networks(directory, recorded))
+    stack.enter_context(hosts.listening())
+    enable_compilation_cache(directory.path / 'compilation_cache')
+    rows = [
+        _train_network(name, network, recipe, dataset, directory)
+        for name, network in networks.items()
+    ]
+    for row in rows:
+      row['mean'] = statistics.fmean(row['accuracies'])
+    if hosts.is_first():
+      _report(rows, config, directory)
+  return rows
+
+
+def _prepared(
+    config: Any, architecture: NamedNetwork
+) -> tuple[Dataset, dict[str, NetworkSpec]]:
+  """Data set and networks by name; writes nothing."""
+  check_training(config, 'final')
+  _check_reference(config.reference)
+  dataset = load_dataset(config.data)
+  check_batches(config, dataset, 'all_train', 'final')
+  shape = dataset.image_size, dataset.num_classes
+  check_image_size(architecture.network, dataset.image_size)
+  networks = {architecture.name: architecture.network}
+  if architecture.name == 'winner':
+    space = make_space(config.space)
+    default = space.network(space.search_space.default)
+    madds = count(architecture.network, *shape).madds
+    networks['width-scaled reference'] = width_scaled(
+        default, madds, config.reference.divisor, *shape
+    )
+  return dataset, networks
+
+
+def _check_reference(section: Any) -> None:
+  for field in ('seeds', 'divisor'):
+    value = getattr(section, field)
+    if value < 1:
+      raise UserError(
+          f'reference.{field}: {value}: allowed is an integer of at least one'
+      )
+
+
+def _keep_networks(directory: Workdir, networks: dict[str, Any]) -> None:
+  """Records whose trainings a workdir holds; others are refused."""
+  recorded = directory.read_json('networks.json')
+  if recorded is None:
+    directory.write_json('networks.json', networks)
+  elif recorded != networks:
+    raise UserError(
+        f'workdir {directory.path}: belongs to the training of another network'
+        ' than --architecture names; allowed is the same network, or another'
+        ' workdir'
+    )
+
+
+def _train_network(
+    name: str, network: NetworkSpec, recipe: Any, dataset: Dataset,
+    directory: Workdir,
+) -> dict[str, Any]:
+  counts = count(network, dataset.image_size, dataset.num_classes)
+  metrics = [
+      _train_seed(name, network, seed, recipe, dataset, directory)
+      for seed in range(recipe.reference.seeds)
+  ]
+  return {
+      'name': name,
+      'madds': counts.madds,
+      'params': counts.params,
+      'accuracies': [values['accuracy'] for values in metrics],
+      'metrics': metrics,
+      'network': network.to_dict(),
+  }
+
+
+def _train_seed(
+    name: str, network: NetworkSpec, seed: int, recipe: Any, dataset: Dataset,
+    directory: Workdir,
+) -> dict[str, float]:
+  """Metrics of one training, read back where it is finished."""
+  run = f'{name.replace(" ", "_")}/seed{seed}'
+  file = f'{run}/metrics.json'
+  done = hosts.on_first(lambda: directory.read_json(file))
+  if done is not None:
+    return done
+  if hosts.noticed():
+    raise Preempted(f'{run} has not begun')
+  scalars = Scalars(directory.path / 'tensorboard')
+  steps = training_steps(recipe.training, dataset.num_examples('all_train'))
+  console = new_console(quiet=not hosts.is_first())
+  with StepProgress(f'{name}, seed {seed}', steps, console) as progress:
+
+    def logged(step: int, metrics: Any) -> None:
+      progress.stepped(step, metrics)
+      if hosts.is_first():
+        scalars.write(run, step, metrics)
+
+    result = train_and_evaluate(
+        recipe, network, directory.path / run, seed=seed, dataset=dataset,
+        train_split='all_train', evaluation_split='test', report=logged,
+    )
+    progress.say(
+        f'{name}, seed {seed}: test accuracy {result.metrics["accuracy"]:.4f},'
+        f' {result.seconds:.0f} s'
+    )
+  scalars.close()
+  metrics = hosts.told(dict(result.metrics))
+  if hosts.is_first():
+    directory.write_json(file, metrics)
+  return metrics
+
+
+def _report(
+    rows: list[dict[str, Any]], config: Any, directory: Workdir
+) -> None:
+  directory.write_json(
+      'final.json',
+      {'networks': rows, 'versions': versions(), 'config': config.to_dict()},
+  )
+  save_comparison(rows, directory.path / 'final.png')
+  console = new_console()
+  console.print(comparison_table(rows))
+  console.print(f'results: {directory.path}/final.json, final.png')

@@ -1,0 +1,124 @@
+"""What all baselines share: proposals in the target interval, one at a time."""
+
+import random
+from collections.abc import Callable
+from collections.abc import Generator
+
+from layernas.errors import UserError
+from layernas.search.layer_pass import random_start
+from layernas.search.problem import Problem
+from layernas.search.space import Architecture
+from layernas.search.strategy import Proposal
+from layernas.search.strategy import Strategy
+from layernas.search.trial import Trial
+
+Evaluating = Generator[list[Proposal], None, Trial]
+"""Yields one proposal; returns its trial."""
+
+_REJECTIONS = 1000
+"""Draws in a row outside the target before a random network takes their place:
+an operator whose every result is infeasible must not stop a run."""
+
+
+class Baseline(Strategy):
+  """A strategy without layer tables.
+
+  Costs are known before training: an architecture outside the target interval
+  is rejected before it is proposed and is charged nothing. `infeasible` counts
+  the rejections.
+  """
+
+  def __init__(self) -> None:
+    """Begins with nothing rejected."""
+    self._rejected = 0
+    self._trial: Trial | None = None
+
+  def observe(self, proposal: Proposal, trial: Trial) -> None:
+    """Keeps the result for the generator that waits for it."""
+    del proposal
+    self._trial = trial
+
+  @property
+  def infeasible(self) -> int:
+    """Architectures rejected because they miss the target."""
+    return self._rejected
+
+  def bound(self, problem: Problem) -> int | None:
+    """None: it goes on until the budget is spent."""
+    del problem
+    return None
+
+  def evaluate(self, problem: Problem, architecture: Architecture
+               ) -> Evaluating:
+    """Proposes one architecture and waits for its trial."""
+    yield [Proposal(architecture, problem.cost.cost(architecture))]
+    if self._trial is None:
+      raise RuntimeError('the engine went on without telling the result')
+    return self._trial
+
+  def feasible(self, problem: Problem, architecture: Architecture) -> bool:
+    """Whether an architecture may be proposed; counts it where not."""
+    if problem.cost.cost(architecture) in problem.target:
+      return True
+    self._rejected += 1
+    return False
+
+  def draw(
+      self, problem: Problem, rng: random.Random,
+      operator: Callable[[], Architecture],
+  ) -> Architecture:
+    """First feasible result of a random operator.
+
+    Args:
+      problem: space, cost and target.
+      rng: random source.
+      operator: draws an architecture.
+
+    Returns:
+      Its first result in the target; a random network after `_REJECTIONS`.
+    """
+    for _ in range(_REJECTIONS):
+      architecture = operator()
+      if self.feasible(problem, architecture):
+        return architecture
+    return random_start(problem, rng)
+
+
+def reward_of(trial: Trial) -> float:
+  """Reward of a trial; -inf where it has none."""
+  return trial.evaluation.reward if trial.ok else float('-inf')
+
+
+def uniform(problem: Problem, rng: random.Random) -> Architecture:
+  """An architecture drawn uniformly from the whole space."""
+  return tuple(rng.randrange(n) for n in problem.space.option_counts)
+
+
+def mutate(
+    problem: Problem, architecture: Architecture, rng: random.Random
+) -> Architecture:
+  """Changes one layer, drawn uniformly, to another option.
+
+  Args:
+    problem: whose space it is.
+    architecture: to change.
+    rng: random source.
+
+  Returns:
+    Another architecture; the same one where no layer has two options.
+  """
+  counts = problem.space.option_counts
+  layers = [layer for layer, count in enumerate(counts) if count > 1]
+  if not layers:
+    return architecture
+  layer = rng.choice(layers)
+  option = rng.randrange(counts[layer] - 1)
+  option += option >= architecture[layer]
+  return architecture[:layer] + (option,) + architecture[layer + 1:]
+
+
+def check_positive(owner: str, **values: int) -> None:
+  """Raises UserError unless every value is an integer above zero."""
+  for name, value in values.items():
+    if not isinstance(value, int) or value < 1:
+      raise UserError(f'{owner}.{name}: {value!r}: allowed are integers >= 1')

@@ -1,0 +1,43 @@
+"""Regularised evolution (Real et al., arXiv 1802.01548, algorithm 1)."""
+
+from collections import deque
+
+from layernas.search.strategy import Context
+from layernas.search.strategy import Generations
+from layernas.study.methods.baseline import Baseline
+from layernas.study.methods.baseline import check_positive
+from layernas.study.methods.baseline import mutate
+from layernas.study.methods.baseline import reward_of
+from layernas.study.methods.baseline import uniform
+
+
+class RegularizedEvolution(Baseline):
+  """Mutates the best of a random sample; the oldest member dies."""
+
+  def __init__(self, population: int = 10, sample: int = 3):
+    """Makes a strategy that has not begun.
+
+    Args:
+      population: members alive; 10 in NATS-Bench's protocol.
+      sample: members drawn, with replacement, of which the best is the parent;
+        3 in NATS-Bench's protocol.
+    """
+    super().__init__()
+    check_positive('evolution', population=population, sample=sample)
+    self.population = population
+    self.sample = sample
+
+  def generations(self, context: Context) -> Generations:
+    """Yields the first members, then child after child."""
+    problem, rng = context.problem, context.rng
+    alive = deque(maxlen=self.population)
+    while True:
+      if len(alive) < self.population:
+        child = self.draw(problem, rng, lambda: uniform(problem, rng))
+      else:
+        parent = max(rng.choices(alive, k=self.sample))[1]
+        child = self.draw(
+            problem, rng, lambda parent=parent: mutate(problem, parent, rng)
+        )
+      trial = yield from self.evaluate(problem, child)
+      alive.append((reward_of(trial), child))

@@ -1,0 +1,130 @@
+"""Optuna's samplers as strategies; the algorithms are Optuna's own."""
+
+from typing import Any
+
+from layernas.errors import UserError
+from layernas.search.problem import Problem
+from layernas.search.problem import TargetInterval
+from layernas.search.space import Architecture
+from layernas.search.strategy import Context
+from layernas.search.strategy import Generations
+from layernas.study.methods.baseline import Baseline
+from layernas.study.methods.baseline import check_positive
+from layernas.study.methods.baseline import uniform
+
+SAMPLERS = ('tpe', 'nsga2')
+"""Tree-structured Parzen estimator; NSGA-II on the one objective reward."""
+
+# Suggestions in a row outside the target before a random feasible network is
+# evaluated in their place, so that a sampler cannot get stuck.
+_REJECTIONS = 20
+
+
+class OptunaSampler(Baseline):
+  """Maximises the reward over one categorical parameter per layer.
+
+  A suggestion outside the target interval is not evaluated and is charged
+  nothing; Optuna learns by how much it misses, as the violation of a
+  constraint.
+  """
+
+  def __init__(self, sampler: str = 'tpe', suggestions: int = 1000):
+    """Makes a strategy that has not begun.
+
+    Args:
+      sampler: one of `SAMPLERS`, with Optuna's default settings.
+      suggestions: it ends after so many, rejected and known ones included: the
+        time that Optuna takes for one grows with their number.
+
+    Raises:
+      UserError: unknown sampler, or Optuna is not installed.
+    """
+    super().__init__()
+    check_positive('optuna', suggestions=suggestions)
+    if sampler not in SAMPLERS:
+      raise UserError(
+          f'optuna.sampler: {sampler!r}: allowed are {list(SAMPLERS)}'
+      )
+    self.sampler = sampler
+    self.suggestions = suggestions
+    self._optuna = _import_optuna()
+
+  def generations(self, context: Context) -> Generations:
+    """Yields one suggestion after another."""
+    problem, optuna = context.problem, self._optuna
+    samplers = {
+        'tpe': optuna.samplers.TPESampler,
+        'nsga2': optuna.samplers.NSGAIISampler,
+    }
+    study = optuna.create_study(
+        direction='maximize',
+        sampler=samplers[self.sampler](seed=context.rng.getrandbits(32)),
+    )
+    names = [str(index) for index in range(len(problem.space))]
+    distributions = {
+        name: optuna.distributions.CategoricalDistribution(tuple(range(count)))
+        for name, count in zip(names, problem.space.option_counts, strict=True)
+    }
+    while len(study.get_trials(deepcopy=False)) < self.suggestions:
+      suggested, architecture = self._suggest(study, distributions, problem)
+      if suggested is None:
+        architecture = self.draw(
+            problem, context.rng, lambda: uniform(problem, context.rng)
+        )
+        suggested = _enqueued(study, distributions, architecture)
+        suggested.set_constraint('cost', 0.0)
+      trial = yield from self.evaluate(problem, architecture)
+      if trial.ok:
+        study.tell(suggested, trial.evaluation.reward)
+      else:
+        study.tell(suggested, state=optuna.trial.TrialState.FAIL)
+    return f'{self.suggestions:,} suggestions made'
+
+  def _suggest(
+      self, study: Any, distributions: dict[str, Any], problem: Problem
+  ) -> tuple[Any, Architecture]:
+    """First feasible suggestion, or (None, ()) after too many rejections."""
+    # Without a limit everything is exactly as in Optuna's own loop.
+    limited = problem.target != TargetInterval()
+    for _ in range(_REJECTIONS):
+      suggested = study.ask(distributions)
+      architecture = _architecture(suggested, distributions)
+      if limited:
+        suggested.set_constraint('cost', _violation(problem, architecture))
+      if self.feasible(problem, architecture):
+        return suggested, architecture
+      # Of what violates a constraint, samplers look at the violation alone.
+      study.tell(suggested, 0.0)
+    return None, ()
+
+
+def _violation(problem: Problem, architecture: Architecture) -> float:
+  """How far a cost is outside the target; 0 inside."""
+  cost, target = problem.cost.cost(architecture), problem.target
+  return float(max(0, cost - target.high, target.low - cost))
+
+
+def _enqueued(
+    study: Any, distributions: dict[str, Any], architecture: Architecture
+) -> Any:
+  """An Optuna trial of a given architecture."""
+  study.enqueue_trial(dict(zip(distributions, architecture, strict=True)))
+  return study.ask(distributions)
+
+
+def _architecture(
+    suggested: Any, distributions: dict[str, Any]
+) -> Architecture:
+  return tuple(suggested.params[name] for name in distributions)
+
+
+def _import_optuna() -> Any:
+  try:
+    import optuna  # noqa: PLC0415
+  except ImportError as error:
+    raise UserError(
+        'method optuna: Optuna is not installed; allowed is the package with'
+        " its extra: pip install 'layernas[optuna]'"
+    ) from error
+  optuna.logging.set_verbosity(optuna.logging.WARNING)
+  return optuna

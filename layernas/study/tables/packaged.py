@@ -1,0 +1,90 @@
+"""The benchmark tables that come with the package.
+
+Each is a NumPy archive of integers (a figure times a power of ten, so that the
+published decimals are kept) in the order of the space's option indices, and an
+entry of tables.json: its layers, columns, sources and checksum.
+"""
+
+import functools
+import hashlib
+import importlib.resources
+import io
+import json
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from layernas.errors import UserError
+from layernas.search import Layer
+from layernas.search import SearchSpace
+from layernas.study.tables.table import BenchmarkTable
+
+_DIRECTORY = importlib.resources.files('layernas.study.tables') / 'packaged'
+
+
+@functools.cache
+def descriptions() -> dict[str, dict[str, Any]]:
+  """Content of tables.json: what each table holds and where it comes from."""
+  return json.loads((_DIRECTORY / 'tables.json').read_text('utf-8'))
+
+
+@functools.cache
+def load_packaged(name: str) -> BenchmarkTable:
+  """Loads a packaged table.
+
+  Args:
+    name: a key of `descriptions()`.
+
+  Returns:
+    The table.
+
+  Raises:
+    UserError: there is no such table, or its file is damaged.
+  """
+  tables = descriptions()
+  if name not in tables:
+    raise UserError(f'table.name: {name!r}: allowed are {sorted(tables)}')
+  entry = tables[name]
+  data = (_DIRECTORY / f'{name}.npz').read_bytes()
+  if hashlib.sha256(data).hexdigest() != entry['sha256']:
+    raise UserError(
+        f'table {name!r}: {name}.npz is damaged; allowed is the file that came'
+        ' with the package: install it again'
+    )
+  space = SearchSpace(
+      Layer(layer['name'], layer['options'], layer['default'])
+      for layer in entry['layers']
+  )
+  with np.load(io.BytesIO(data), allow_pickle=False) as arrays:
+    columns = {
+        column: _decode(arrays[column], details).reshape(space.option_counts)
+        for column, details in entry['columns'].items()
+    }
+  return BenchmarkTable(name, space, columns)
+
+
+def encode(values: np.ndarray, decimals: int) -> np.ndarray:
+  """Integers that hold figures with this many decimals.
+
+  Args:
+    values: any shape.
+    decimals: at most these are kept.
+
+  Returns:
+    Flat array of the smallest integer type that holds them.
+  """
+  whole = np.rint(np.asarray(values, np.float64).ravel() * 10**decimals)
+  return whole.astype(np.result_type(*map(_smallest, (whole.min(),
+                                                      whole.max()))))
+
+
+def _smallest(value: float) -> np.dtype:
+  return np.min_scalar_type(int(value))
+
+
+def _decode(whole: np.ndarray, details: Mapping[str, Any]) -> np.ndarray:
+  """Inverse of `encode`: one rounding, as when the decimals are read."""
+  if details['decimals'] == 0:
+    return whole.astype(np.int64)
+  return whole / 10.0 ** details['decimals']

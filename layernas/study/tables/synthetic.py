@@ -1,0 +1,218 @@
+"""Synthetic rewards over the space and the costs of any table.
+
+Errors and failures of queries are fields of `benchmark.Benchmark`.
+
+A synthetic space too large to enumerate, with a known optimum.
+
+Each layer has a reward of its own, and neighbouring layers interact: a dynamic
+program over layers and costs finds the best network under a cost limit.
+"""
+
+import dataclasses
+import functools
+import math
+
+import numpy as np
+
+from layernas.errors import UserError
+from layernas.search import Architecture
+from layernas.search import Factor
+from layernas.search import FactoredCost
+from layernas.search import Layer
+from layernas.search import SearchSpace
+from layernas.search import additive_cost
+from layernas.study.tables.benchmark import Benchmark
+from layernas.study.tables.table import BenchmarkTable
+
+
+def with_additive_reward(
+    table: BenchmarkTable, seed: int, name: str = 'additive'
+) -> BenchmarkTable:
+  """Adds a reward that is a sum of one term per layer.
+
+  With additive costs the paper's assumption 4.1 then holds exactly.
+
+  Args:
+    table: whose space is taken.
+    seed: of the standard normal terms.
+    name: of the new column.
+
+  Returns:
+    The table with that column.
+  """
+  rng = np.random.default_rng(seed)
+  counts = table.space.option_counts
+  return table.with_column(name, _sum_of_layers(counts, rng))
+
+
+def with_interacting_reward(
+    table: BenchmarkTable, seed: int, strength: float = 1.0,
+    name: str = 'interacting',
+) -> BenchmarkTable:
+  """Adds a reward in which every two layers interact: the assumption fails.
+
+  Args:
+    table: whose space is taken.
+    seed: of the standard normal terms.
+    strength: standard deviation of all interactions of a network together,
+      relative to that of the terms of single layers.
+    name: of the new column.
+
+  Returns:
+    The table with that column.
+  """
+  rng = np.random.default_rng(seed)
+  counts = table.space.option_counts
+  reward = _sum_of_layers(counts, rng)
+  layers = len(counts)
+  pairs = [(i, j) for i in range(layers) for j in range(i)]
+  scale = strength * np.sqrt(layers / len(pairs)) if pairs else 0.0
+  for pair in pairs:
+    shape = [count if i in pair else 1 for i, count in enumerate(counts)]
+    reward = reward + scale * rng.standard_normal(shape)
+  return table.with_column(name, reward)
+
+
+def _sum_of_layers(
+    counts: tuple[int, ...], rng: np.random.Generator
+) -> np.ndarray:
+  reward = np.zeros(counts)
+  for layer, count in enumerate(counts):
+    shape = [1] * len(counts)
+    shape[layer] = count
+    reward = reward + rng.standard_normal(shape)
+  return reward
+
+
+REWARD = 'chain'
+COST = 'units'
+"""The two columns of a `Chain`."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Column:
+  """Figures of architectures, summed up when they are asked for."""
+
+  figures: FactoredCost
+
+  def item(self, architecture: Architecture) -> float:
+    """Figure of an architecture."""
+    return float(self.figures.cost(architecture))
+
+
+class Chain:
+  """Takes the place of a `BenchmarkTable`.
+
+  Option k of layer l, both from 0, costs (k + 1) * (1 + l % 5) units. Its own
+  reward is a standard normal term plus the share of options that are cheaper;
+  every pair of options of neighbouring layers adds a normal term.
+
+  Attributes:
+    name: for reports.
+    space: of the architectures; the dearest options are the defaults.
+    single: rewards of the layers' options, shape (layers, options).
+    pairs: of neighbours' options, shape (layers - 1, options, options).
+    units: costs, shape (layers, options).
+  """
+
+  def __init__(self, layers: int, options: int, seed: int, strength: float):
+    """Draws the rewards.
+
+    Args:
+      layers: number of layers.
+      options: of every layer.
+      seed: of the rewards.
+      strength: standard deviation of all interactions of a network together,
+        relative to that of the terms of single layers.
+
+    Raises:
+      UserError: fewer than two layers or options.
+    """
+    for name, value in (('layers', layers), ('options', options)):
+      if value < 2:
+        raise UserError(
+            f'chain_{name}: {value}: allowed are integers >= 2'
+        )
+    rng = np.random.default_rng(seed)
+    self.name = f'chain of {layers} layers with {options} options'
+    self.single = rng.standard_normal((layers, options)) + np.linspace(
+        0, 1, options
+    )
+    self.pairs = strength * math.sqrt(
+        layers / (layers - 1)
+    ) * rng.standard_normal((layers - 1, options, options))
+    self.units = np.outer(1 + np.arange(layers) % 5, 1 + np.arange(options))
+    self.space = SearchSpace(
+        Layer(f'layer{i}', tuple(range(options)), options - 1)
+        for i in range(layers)
+    )
+    terms = [Factor((i,), row) for i, row in enumerate(self.single)]
+    terms += [Factor((i, i + 1), table) for i, table in enumerate(self.pairs)]
+    self._reward = FactoredCost(REWARD, self.space, terms)
+
+  def column(self, name: str) -> Column:
+    """One of the two columns; UserError where it is neither."""
+    if name == REWARD:
+      return Column(self._reward)
+    return Column(self.cost(name))
+
+  def cost(self, name: str) -> FactoredCost:
+    """The cost model; UserError where it has another name."""
+    if name != COST:
+      raise UserError(
+          f'{self.name}: column {name!r}: allowed are {[COST, REWARD]}'
+      )
+    return additive_cost(COST, self.space, self.units, unit=COST)
+
+  def optimum(self, high: float) -> float:
+    """Largest reward of the networks that cost at most `high`; -inf if none."""
+    end = int(min(high, self.units.max(axis=1).sum())) + 1
+    best = np.full((self.units.shape[1], end), -np.inf)
+    for option, cost in enumerate(self.units[0].tolist()):
+      best[option, cost:cost + 1] = self.single[0, option]
+    for layer in range(1, len(self.units)):
+      before, best = best, np.full_like(best, -np.inf)
+      for option, cost in enumerate(self.units[layer].tolist()):
+        reached = (before + self.pairs[layer - 1][:, option, None]).max(axis=0)
+        best[option, cost:] = reached[:end - cost]
+        best[option] += self.single[layer, option]
+    return float(best.max(initial=-np.inf))
+
+  def count(self, high: float) -> int:
+    """Number of networks that cost at most `high`."""
+    ways = {0: 1}
+    for costs in self.units.tolist():
+      reached: dict[int, int] = {}
+      for cost in costs:
+        for total, number in ways.items():
+          reached[total + cost] = reached.get(total + cost, 0) + number
+      ways = reached
+    return sum(number for total, number in ways.items() if total <= high)
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class ChainBenchmark(Benchmark):
+  """A benchmark whose table is a `Chain`; its target has no lower limit."""
+
+  def __post_init__(self) -> None:
+    super().__post_init__()
+    if math.isfinite(self.target.low):
+      raise UserError(
+          f'benchmark {self.name!r}: target.low {self.target.low}: allowed is'
+          ' no lower limit on a chain'
+      )
+
+  @functools.cached_property
+  def networks(self) -> tuple[int, int]:
+    """Number of architectures, and of those in the target."""
+    return self.table.space.size, self.table.count(self.target.high)
+
+  @functools.cached_property
+  def reference(self) -> Column:
+    """The true reward."""
+    return self.table.column(REWARD)
+
+  @functools.cached_property
+  def optimum(self) -> float:
+    """Largest true reward in the target."""
+    return self.table.optimum(self.target.high)

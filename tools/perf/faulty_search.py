@@ -1,0 +1,180 @@
+"""The search program with one fault in one candidate's training.
+
+  FAULT='{...}' python tools/perf/faulty_search.py FLAGS
+
+The flags are those of experiments/search.py. The fault comes by the
+environment, so that workers have it too: JSON of a `Fault`. The product knows
+nothing of it: `train_and_evaluate` is wrapped in the process that trains, which
+is the search's own or a worker's.
+"""
+
+import dataclasses
+import json
+import os
+import pathlib
+import resource
+import runpy
+import time
+from collections.abc import Callable
+from collections.abc import Iterator
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from layernas.data.dataset import Batch
+from layernas.executors.executor import Evaluator
+from layernas.executors.executor import Report
+from layernas.runs import evaluator
+from layernas.runs import execution
+
+VARIABLE = 'FAULT'
+"""Of the environment."""
+
+_SEARCH = pathlib.Path(__file__).parent.parent / 'experiments' / 'search.py'
+_MORE = 64 << 20
+"""Bytes that a process may still take when its memory is limited."""
+_BLOCK = 1 << 20
+_FOREVER = 3600.0
+
+
+@dataclasses.dataclass(frozen=True)
+class Fault:
+  """What goes wrong, and where.
+
+  Attributes:
+    name: of `FAULTS`.
+    candidate: id of the trial.
+    step: of its training.
+    marker: file that is made when it has happened: it happens once. NaN needs
+      none, it comes again in every attempt.
+  """
+
+  name: str
+  candidate: int
+  step: int
+  marker: str = ''
+
+  def claim(self) -> bool:
+    """Whether it is still to happen; it has, from now on."""
+    try:
+      os.close(os.open(self.marker, os.O_CREAT | os.O_EXCL))
+    except FileExistsError:
+      return False
+    return True
+
+
+class PoisonedImages:
+  """A data set, one of whose training batches is NaN."""
+
+  def __init__(self, dataset: Any, number: int):
+    """Wraps a data set.
+
+    Args:
+      dataset: whose images are good.
+      number: of the batch.
+    """
+    self._dataset = dataset
+    self._number = number
+
+  def __getattr__(self, name: str) -> Any:
+    return getattr(self._dataset, name)
+
+  def train_batches(
+      self, split: str, batch_size: int, seed: int, start_step: int = 0,
+      *share: Any,
+  ) -> Iterator[Batch]:
+    """See `Dataset`."""
+    batches = self._dataset.train_batches(
+        split, batch_size, seed, start_step, *share
+    )
+    for number, batch in enumerate(batches, start_step):
+      nan = {'image': np.full_like(batch['image'], np.nan)}
+      yield {**batch, **nan} if number == self._number else batch
+
+
+def use_up_memory() -> None:
+  """Takes memory until this process gets no more.
+
+  Raises:
+    MemoryError: always; the limit is lifted again, as if others had ended.
+  """
+  pages = int(pathlib.Path('/proc/self/statm').read_text().split()[0])
+  soft, hard = resource.getrlimit(resource.RLIMIT_AS)
+  most = pages * resource.getpagesize() + _MORE
+  resource.setrlimit(resource.RLIMIT_AS, (most, hard))
+  blocks = []
+  try:
+    while True:
+      blocks.append(np.ones(_BLOCK))
+  finally:
+    resource.setrlimit(resource.RLIMIT_AS, (soft, hard))
+
+
+def _raise() -> None:
+  raise RuntimeError('a fault of the drill')
+
+
+FAULTS: Mapping[str, Callable[[], None] | None] = {
+    'nan': None,
+    'exception': _raise,
+    'hang': lambda: time.sleep(_FOREVER),
+    'memory': use_up_memory,
+}
+"""Name -> what is called at the step; NaN is in the data."""
+
+
+def faulty(fault: Fault, train: Callable[..., Any]) -> Callable[..., Any]:
+  """Has a candidate's training go wrong.
+
+  Args:
+    fault: that comes.
+    train: `train_and_evaluate`.
+
+  Returns:
+    In its place.
+  """
+
+  def wrapped(config: Any, network: Any, workdir: Any, **named: Any) -> Any:
+    if int(pathlib.Path(workdir).name) == fault.candidate:
+      named |= _with_fault(fault, **named)
+    return train(config, network, workdir, **named)
+
+  return wrapped
+
+
+def _with_fault(
+    fault: Fault, dataset: Any, report: Callable[..., None], **others: Any
+) -> dict[str, Any]:
+  """Arguments of a training that are others than without the fault."""
+  del others
+  happens = FAULTS[fault.name]
+  if happens is None:
+    return {'dataset': PoisonedImages(dataset, fault.step)}
+
+  def reported(step: int, metrics: Mapping[str, float]) -> None:
+    report(step, metrics)
+    if step >= fault.step and fault.claim():
+      happens()
+
+  return {'report': reported}
+
+
+def install() -> None:
+  """Wraps what trains in this process."""
+  fault = Fault(**json.loads(os.environ[VARIABLE]))
+  evaluator.train_and_evaluate = faulty(fault, evaluator.train_and_evaluate)
+
+
+def worker_evaluator(
+    settings: Mapping[str, Any], report: Report
+) -> Evaluator:
+  """What evaluates in a worker; see `evaluator.worker_evaluator`."""
+  install()
+  return evaluator.worker_evaluator(settings, report)
+
+
+if __name__ == '__main__':
+  install()
+  execution.WORKER_EVALUATOR = 'tools.perf.faulty_search:worker_evaluator'
+  runpy.run_path(str(_SEARCH), run_name='__main__')

@@ -1,0 +1,58 @@
+"""Times `ask` of the schedule model_guided on a space of MobileNet's size.
+
+  PYTHONPATH=. OPENBLAS_NUM_THREADS=1 python tools/perf/model_guided_ask.py
+
+Twenty layers with six options, rewards that cost nothing, 1,000 trials.
+"""
+
+import time
+
+import numpy as np
+from absl import app
+from absl import flags
+
+from layernas.search import Budget
+from layernas.search import Search
+from layernas.search import TargetInterval
+from layernas.search.model_guided import ModelGuided
+from layernas.study.tables.benchmark import TableEvaluator
+from layernas.study.tables.synthetic import COST
+from layernas.study.tables.synthetic import REWARD
+from layernas.study.tables.synthetic import Chain
+from layernas.study.tables.synthetic import ChainBenchmark
+
+_TRIALS = flags.DEFINE_integer('trials', 1000, 'Trials of the search.', 1)
+
+
+def main(argv: list[str]) -> None:
+  """Runs a search and prints what its calls took."""
+  del argv
+  benchmark = ChainBenchmark(
+      'chain', Chain(20, 6, seed=0, strength=0.5), (REWARD,), REWARD, COST,
+      TargetInterval(high=180), budget=Budget(trials=_TRIALS.value), noise=1.0,
+  )
+  search = Search(benchmark.problem, ModelGuided(), benchmark.budget)
+  evaluate = TableEvaluator(benchmark, 0)
+  asks, tells = [], []
+  while True:
+    begin = time.perf_counter()
+    candidates = search.ask()
+    asks.append(time.perf_counter() - begin)
+    if not candidates:
+      break
+    for candidate in candidates:
+      evaluation = evaluate(candidate)
+      begin = time.perf_counter()
+      search.tell(candidate.id, evaluation)
+      tells.append(time.perf_counter() - begin)
+  for name, seconds in (('ask', asks), ('tell', tells)):
+    last = seconds[-200:]
+    print(
+        f'{name}: mean {1e3 * np.mean(seconds):.1f} ms, last 200 calls mean'
+        f' {1e3 * np.mean(last):.1f}, 99th percentile'
+        f' {1e3 * np.quantile(last, 0.99):.1f}, max {1e3 * max(last):.1f} ms'
+    )
+
+
+if __name__ == '__main__':
+  app.run(main)

@@ -1,0 +1,202 @@
+"""Times what a search itself takes, and how long packaged tables load.
+
+  PYTHONPATH=. python tools/perf/search_overhead.py
+
+Ask, tell, layer tables and history are timed: evaluations cost nothing here
+(random rewards), so that all that is measured is ours. Two spaces: NATS-Bench
+topology, 130 trials a search, and a synthetic one of 40 layers with 30 options
+and H = 100, at most 120,000 trials.
+Every case runs in a process of its own, several times; medians are written.
+"""
+
+import functools
+import json
+import os
+import pathlib
+import platform
+import random
+import resource
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+
+import numpy as np
+from absl import app
+from absl import flags
+from matplotlib import pyplot as plt
+
+from layernas.search import Budget
+from layernas.search import Evaluation
+from layernas.search import Layer
+from layernas.search import Problem
+from layernas.search import Search
+from layernas.search import SearchSpace
+from layernas.search import additive_cost
+from layernas.search import make_schedule
+from layernas.search.layer_pass import TableSettings
+from layernas.search.schedules import LAYERWISE
+from layernas.search.strategy import Strategy
+from layernas.search.sweep import PassSettings
+from layernas.study.methods.registry import make_baseline
+from layernas.study.tables.packaged import descriptions
+from layernas.study.tables.packaged import load_packaged
+
+_OUTPUT = flags.DEFINE_string(
+    'output', 'docs/results/search_overhead', 'Where the results are written.'
+)
+_REPEATS = flags.DEFINE_integer('repeats', 5, 'Runs of every case.', 1)
+_CASE = flags.DEFINE_string('case', '', 'Runs one case and prints it; for us.')
+
+_LAYERS, _OPTIONS, _BUCKETS = 40, 30, 100
+_BASELINES = ('random', 'evolution', 'local_search', 'reinforce')
+_MARKS = (1_000, 2_000, 5_000, 10_000, 20_000, 50_000, 100_000)
+"""Numbers of trials at which the time so far is noted."""
+
+
+def main(argv: list[str]) -> None:
+  """Runs all cases and writes search_overhead.json and .png."""
+  del argv
+  if _CASE.value:
+    print(json.dumps(_run(_CASE.value)))
+    return
+  cases = [f'topology/{name}' for name in (*LAYERWISE, *_BASELINES)]
+  cases += [f'large/{name}' for name in ('sweep', 'interleaved')]
+  loads = {
+      name: round(statistics.median(
+          _in_own_process(f'load/{name}')['seconds']
+          for _ in range(_REPEATS.value)
+      ), 4)
+      for name in descriptions()
+  }
+  results = {}
+  for case in cases:
+    runs = [_in_own_process(case) for _ in range(_REPEATS.value)]
+    results[case] = _medians(runs)
+    print(case, json.dumps(results[case] | {'marks': '...'}))
+  output = pathlib.Path(_OUTPUT.value)
+  output.mkdir(parents=True, exist_ok=True)
+  machine = {
+      'cores': os.cpu_count(), 'system': platform.platform(),
+      'python': platform.python_version(), 'numpy': np.__version__,
+  }
+  text = json.dumps(
+      {'machine': machine, 'repeats': _REPEATS.value, 'cases': results,
+       'load_seconds': loads},
+      indent=1,
+  )
+  (output / 'search_overhead.json').write_text(text + '\n')
+  _plot(results, output / 'search_overhead.png')
+
+
+def _in_own_process(case: str) -> dict[str, float]:
+  done = subprocess.run(
+      [sys.executable, __file__, f'--case={case}'], check=True,
+      capture_output=True, text=True,
+  )
+  return json.loads(done.stdout.splitlines()[-1])
+
+
+def _run(case: str) -> dict[str, float]:
+  """Runs one case; topology's short searches many times."""
+  where, name = case.split('/')
+  if where == 'load':
+    begun = time.perf_counter()
+    load_packaged(name)
+    return {'seconds': time.perf_counter() - begun}
+  if where == 'large':
+    return _timed([_large(name)])
+  return _timed([_topology(name, seed) for seed in range(300)])
+
+
+def _timed(searches: list[Search]) -> dict[str, float]:
+  marks, trials = {}, 0
+  begun = time.perf_counter()
+  for search in searches:
+    for _ in _trials(search):
+      trials += 1
+      if len(searches) == 1 and trials in _MARKS:
+        marks[str(trials)] = time.perf_counter() - begun
+  seconds = time.perf_counter() - begun
+  return {
+      'trials': trials,
+      'seconds': seconds,
+      'microseconds_per_trial': 1e6 * seconds / trials,
+      'peak_megabytes': resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+      / 1024,
+      'marks': marks,
+  }
+
+
+def _trials(search: Search) -> Iterator[None]:
+  """Runs a search to its end, a step for every trial."""
+  rng = random.Random(search.seed)
+  while candidates := search.ask():
+    [candidate] = candidates
+    search.tell(candidate.id, Evaluation(rng.random()))
+    yield
+
+
+@functools.cache
+def _topology_problem() -> Problem:
+  """Made once, as in a process that plays many runs."""
+  return Problem(load_packaged('nats_tss').cost('madds_c10'))
+
+
+def _topology(name: str, seed: int) -> Search:
+  return Search(
+      _topology_problem(), _strategy(name), Budget(trials=130), seed
+  )
+
+
+def _large(name: str) -> Search:
+  space = SearchSpace(
+      Layer(f'layer{index}', range(_OPTIONS)) for index in range(_LAYERS)
+  )
+  costs = np.random.default_rng(0).integers(1, 10_000, (_LAYERS, _OPTIONS))
+  problem = Problem(additive_cost('madds', space, costs.tolist()))
+  return Search(problem, _strategy(name), Budget(trials=120_000))
+
+
+def _strategy(name: str) -> Strategy:
+  if name in LAYERWISE:
+    return make_schedule(name, PassSettings(TableSettings(_BUCKETS)))
+  return make_baseline(name)
+
+
+def _medians(runs: list[dict[str, float]]) -> dict[str, float]:
+  medians = {
+      name: statistics.median(run[name] for run in runs)
+      for name in runs[0] if name != 'marks'
+  }
+  rounded = {name: round(value, 2) for name, value in medians.items()}
+  return rounded | {'marks': {
+      mark: round(statistics.median(run['marks'][mark] for run in runs), 4)
+      for mark in runs[0]['marks']
+  }}
+
+
+def _plot(results: dict[str, dict[str, float]], path: pathlib.Path) -> None:
+  """Draws the time per trial over the trials between two marks."""
+  figure, axes = plt.subplots(figsize=(6, 3.6), layout='constrained')
+  for case, result in results.items():
+    if not result['marks']:
+      continue
+    trials = np.array([0, *map(int, result['marks'])])
+    seconds = np.array([0.0, *result['marks'].values()])
+    axes.plot(
+        trials[1:], 1e6 * np.diff(seconds) / np.diff(trials), 'o-',
+        label=f'{case.split("/")[1]}, {_LAYERS} layers x {_OPTIONS} options',
+    )
+  axes.set_xscale('log')
+  axes.set_ylim(0)
+  axes.set_xlabel('trials done')
+  axes.set_ylabel('microseconds per trial')
+  axes.grid(alpha=0.3)
+  axes.legend()
+  figure.savefig(path, dpi=130)
+
+
+if __name__ == '__main__':
+  app.run(main)
