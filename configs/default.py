@@ -17,6 +17,19 @@ def get_config() -> ConfigDict:
   config.space = 'cifar10_small'
   # Networks compiled while another trains; 0 = none. It changes no result.
   config.compile_ahead = 2
+  # What a candidate is rewarded with: accuracy, top5 or loss (its negative) on
+  # the validation images, or module:function of the metrics.
+  config.reward = 'accuracy'
+  # Ends the search at the first failed trial with its traceback, instead of
+  # recording the failure and going on.
+  config.raise_failures = False
+
+  # Writes a JAX profiler trace below the workdir, for TensorBoard.
+  config.profile = profile = ConfigDict()
+  # Steps of the first training that are traced; 0 = none.
+  profile.steps = 0
+  # Steps before them: the first one compiles and warms up.
+  profile.skip = 5
 
   # Where candidates are trained.
   config.executor = executor = ConfigDict()
@@ -42,8 +55,12 @@ def get_config() -> ConfigDict:
   executor.memory = 0.0
 
   config.cost = cost = ConfigDict()
-  # What groups and limits candidates: madds, params or latency.
+  # What groups and limits candidates: madds, params, latency, or
+  # module:function of your own.
   cost.metric = 'madds'
+  # Keyword arguments of a metric of your own, such as
+  # --config.cost.settings.bits=8.
+  cost.settings = ConfigDict()
   # CSV file with the milliseconds of every module, for latency; '' = none.
   cost.latency_table = ''
 
@@ -54,8 +71,12 @@ def get_config() -> ConfigDict:
   target.high = 0.0
 
   config.search = search = ConfigDict()
-  # sweep, interleaved, recentred or model_guided.
+  # sweep, interleaved, recentred or model_guided, or module:function of your
+  # own.
   search.schedule = 'sweep'
+  # Keyword arguments of a schedule of your own, such as
+  # --config.search.settings.entries=3.
+  search.settings = ConfigDict()
   # H, cost buckets per layer; 100 in the paper.
   search.buckets = 100
   # Entries kept per bucket.
@@ -108,8 +129,11 @@ def get_config() -> ConfigDict:
   budget.failures = 10
 
   config.data = data = ConfigDict()
-  # embedded, tfds or folder.
+  # embedded, tfds or folder, or module:function of your own.
   data.source = 'embedded'
+  # Keyword arguments of a loader of your own, such as
+  # --config.data.settings.classes=4.
+  data.settings = ConfigDict()
   # Of the embedded or TFDS data set.
   data.name = 'cifar10_subset'
   # Image folder, or where TFDS keeps prepared sets ('' = its default); of TFDS
@@ -182,12 +206,19 @@ def get_training() -> ConfigDict:
   training.evaluation_batch_size = 250
   # Passes over the training images.
   training.epochs = 2.0
-  # sgd (Nesterov momentum) or rmsprop (TensorFlow's).
+  # sgd (Nesterov momentum) or rmsprop (TensorFlow's), or module:function of
+  # your own.
   training.optimizer = 'sgd'
+  # Keyword arguments of an optimiser of your own, such as
+  # --config.training.optimizer_settings.b1=0.95.
+  training.optimizer_settings = ConfigDict()
   # Peak, for a batch of 256; scales with the batch.
   training.learning_rate = 0.4
-  # cosine, stepped or constant.
+  # cosine, stepped or constant, or module:function of your own.
   training.schedule = 'cosine'
+  # Keyword arguments of a schedule of your own, such as
+  # --config.training.schedule_settings.cycles=3.
+  training.schedule_settings = ConfigDict()
   # Linear warm-up.
   training.warmup_epochs = 0.5
   # Of the stepped schedule: factor and epochs between steps (MobileNetV3).

@@ -1,11 +1,13 @@
 """Command lines whose errors are one line and exit code 2."""
 
+import ast
 import importlib.util
 import os
 import re
 import signal
 import sys
 from collections.abc import Callable
+from collections.abc import Mapping
 from collections.abc import Sequence
 from typing import Any
 from typing import NoReturn
@@ -25,6 +27,10 @@ INTERRUPTED = 130
 """Exit code after Ctrl-C, as shells use it."""
 
 _EXAMPLE = 'configs/cifar10_small.py'
+
+_OPEN = re.compile(r'.*settings')
+"""Sections that take any field: what they may hold is decided by the function
+of the user's own that they are passed to (`layernas.lookup.call`)."""
 
 
 def define_config(description: str) -> flags.FlagHolder:
@@ -131,14 +137,68 @@ def run(
 
 def _parse(argv: Sequence[str]) -> list[str]:
   """Parses flags; a wrong one ends the program in one line."""
+  argv, settings = _split_settings(argv)
+  # ml_collections looks for overrides there, not in what is parsed.
+  sys.argv[:] = argv
   try:
-    return flags.FLAGS(argv)
+    rest = flags.FLAGS(argv)
+    _set(settings)
+    return rest
   except (AttributeError, KeyError) as error:
     _fail(_unknown_field(argv) or f'{type(error).__name__}: {error}')
   except (flags.Error, UserError, ImportError, OSError, TypeError,
           ValueError) as error:
     # Where a config file raises, ml_collections quotes the whole traceback.
     _fail(re.sub(r'Traceback \(.*\n(?=\S)', '', str(error), flags=re.DOTALL))
+
+
+def _split_settings(
+    argv: Sequence[str],
+) -> tuple[list[str], dict[str, str]]:
+  """Takes the overrides of open sections out of the arguments.
+
+  ml_collections knows only the fields that a config file sets.
+
+  Args:
+    argv: all arguments.
+
+  Returns:
+    The others, and text by dotted name of the field.
+  """
+  rest, settings = [], {}
+  arguments = iter(argv)
+  for argument in arguments:
+    name, equals, text = argument.partition('=')
+    path = re.fullmatch(r'--?config\.((?:\w+\.)+\w+)', name)
+    if path and _OPEN.fullmatch(path[1].rpartition('.')[0]):
+      settings[path[1]] = text if equals else next(arguments, '')
+    else:
+      rest.append(argument)
+  return rest, settings
+
+
+def _set(settings: Mapping[str, str]) -> None:
+  """Sets fields of open sections of the config."""
+  config = flags.FLAGS['config'].value if settings else None
+  for path, text in settings.items():
+    section, _, name = path.rpartition('.')
+    target = config
+    for field in section.split('.'):
+      if not isinstance(target, config_dict.ConfigDict) or field not in target:
+        raise UserError(
+            f'flag --config.{path}: unknown config field {field!r}; allowed are'
+            f' {sorted(target) if hasattr(target, "keys") else "none below it"}'
+        )
+      target = target[field]
+    try:
+      value = ast.literal_eval(text)
+    except (ValueError, SyntaxError):
+      value = text
+    try:
+      with target.unlocked():
+        target[name] = value
+    except TypeError as error:
+      raise UserError(f'flag --config.{path}: {text!r}: {error}') from error
 
 
 def _unknown_field(argv: Sequence[str]) -> str:
