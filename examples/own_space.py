@@ -9,8 +9,8 @@ Any importable function that returns a NetworkSpace will do:
 
 from layernas.networks.space import NetworkLayer
 from layernas.networks.space import NetworkSpace
-from layernas.networks.spec import Block
 from layernas.networks.spec import Head
+from layernas.networks.spec import InvertedResidual
 from layernas.networks.spec import NetworkSpec
 from layernas.networks.spec import Stem
 
@@ -20,8 +20,8 @@ def space() -> NetworkSpace:
   base = NetworkSpec(
       stem=Stem(filters=8, stride=2),
       blocks=(
-          Block(filters=8, expanded=0),  # 0: no expansion convolution.
-          Block(filters=16, expanded=32, stride=2),
+          InvertedResidual(filters=8, expanded=0),  # 0: no expansion convolution.
+          InvertedResidual(filters=16, expanded=32, stride=2),
       ),
       head=Head(filters=0),  # 0: straight to the mean pool.
   )

@@ -4,8 +4,8 @@ from hypothesis import strategies as st
 
 from layernas.networks.spec import ACTIVATIONS
 from layernas.networks.spec import GATES
-from layernas.networks.spec import Block
 from layernas.networks.spec import Head
+from layernas.networks.spec import InvertedResidual
 from layernas.networks.spec import NetworkSpec
 from layernas.networks.spec import Squeeze
 from layernas.networks.spec import Stem
@@ -25,7 +25,7 @@ SQUEEZES = st.builds(
 )
 
 BLOCKS = st.builds(
-    Block,
+    InvertedResidual,
     # Few values, so that blocks keep the width and have a residual.
     filters=st.sampled_from([4, 8, 12]),
     expanded=st.one_of(st.just(0), st.integers(1, 40)),

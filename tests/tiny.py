@@ -10,8 +10,8 @@ from ml_collections import ConfigDict
 from configs import default
 from layernas.networks.space import NetworkLayer
 from layernas.networks.space import NetworkSpace
-from layernas.networks.spec import Block
 from layernas.networks.spec import Head
+from layernas.networks.spec import InvertedResidual
 from layernas.networks.spec import NetworkSpec
 from layernas.networks.spec import Stem
 
@@ -20,7 +20,7 @@ ROOT = pathlib.Path(__file__).parent.parent
 
 def space() -> NetworkSpace:
   """Eight networks of 35,152 to 66,000 MAdds on 16-pixel images."""
-  base = NetworkSpec(Stem(8), (Block(8, 0), Block(8, 16, stride=2)), Head(0))
+  base = NetworkSpec(Stem(8), (InvertedResidual(8, 0), InvertedResidual(8, 16, stride=2)), Head(0))
   return NetworkSpace(base, (
       NetworkLayer('width', ('block0',), ({'filters': 8}, {'filters': 16}), 1),
       NetworkLayer('kernel', ('block0',), ({'kernel': 3}, {'kernel': 5})),
@@ -32,7 +32,7 @@ def space() -> NetworkSpace:
 
 def deep_space() -> NetworkSpace:
   """Networks that halve their images four times."""
-  blocks = tuple(Block(8, 16, stride=2) for _ in range(3))
+  blocks = tuple(InvertedResidual(8, 16, stride=2) for _ in range(3))
   return NetworkSpace(
       NetworkSpec(Stem(8), blocks, Head(0)),
       (NetworkLayer('kernel', ('block0',), ({'kernel': 3}, {'kernel': 5})),),

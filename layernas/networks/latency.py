@@ -1,7 +1,7 @@
 """Latency of networks as the sum of their modules' latencies, from a table.
 
-The table is a CSV file with a row per module signature (`networks.signature`):
-one that experiments/latency.py measured, or one that the user brings.
+The table is a CSV file with a row per module signature (`networks.space`): one
+that experiments/latency.py measured, or one that the user brings.
 """
 
 import os

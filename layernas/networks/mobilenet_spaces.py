@@ -1,10 +1,11 @@
-"""Search spaces around the published MobileNets; their option lists are ours.
+"""Search spaces that come with the package; their option lists are our own.
 
-As in the LayerNAS paper, the first layers decide the base filters that the
-blocks of a stage share, one layer per stage, so that shortcuts keep matching
-widths; then one layer per block decides kernel and expanded filters. Stem,
-head, depth, strides, squeeze-and-excite and activations are those of the
-reference network, which is the default architecture of its space.
+Most lie around the published MobileNets. As in the LayerNAS paper, the first
+layers decide the base filters that the blocks of a stage share, one layer per
+stage, so that shortcuts keep matching widths; then one layer per block decides
+kernel and expanded filters. Stem, head, depth, strides, squeeze-and-excite and
+activations are those of the reference network, which is the default
+architecture of its space.
 
 The paper's lists are not known. These are integers around the reference,
 multiples of 8 as the networks themselves round:
@@ -13,10 +14,6 @@ multiples of 8 as the networks themselves round:
   options: narrow lists in the early blocks, whose filters are costly, and from
   a third to the double in the last stage, where they cost few MAdds.
 - The others take a half to one and a half of every expansion, in eighths.
-
-Layers of a network space: shared base filters, kernel and expansion.
-
-Search spaces that come with the package. Their option lists are ours.
 """
 
 import dataclasses
@@ -27,8 +24,8 @@ from collections.abc import Sequence
 from layernas.networks.reference import REFERENCE_NETWORKS
 from layernas.networks.space import NetworkLayer
 from layernas.networks.space import NetworkSpace
-from layernas.networks.spec import Block
 from layernas.networks.spec import Head
+from layernas.networks.spec import InvertedResidual
 from layernas.networks.spec import NetworkSpec
 from layernas.networks.spec import Stem
 from layernas.networks.spec import round_filters
@@ -239,11 +236,11 @@ def cifar10_small() -> NetworkSpace:
   base = NetworkSpec(
       Stem(16, stride=2),
       (
-          Block(16, 48),
-          Block(24, 96, stride=2),
-          Block(24, 96),
-          Block(48, 144, stride=2),
-          Block(48, 192),
+          InvertedResidual(16, 48),
+          InvertedResidual(24, 96, stride=2),
+          InvertedResidual(24, 96),
+          InvertedResidual(48, 144, stride=2),
+          InvertedResidual(48, 192),
       ),
       Head(192),
   )

@@ -1,14 +1,15 @@
-"""Published networks, as data, their variants, and the width multiplier.
+"""Published networks as data, their variants, and the width multiplier.
 
-Variants of a network: with and without squeeze-and-excite, activations.
+All are networks of inverted residuals. A variant has squeeze-and-excite in
+every block or in none, and other activations.
 """
 
 import dataclasses
 from collections.abc import Iterator
 from typing import Any
 
-from layernas.networks.spec import Block
 from layernas.networks.spec import Head
+from layernas.networks.spec import InvertedResidual
 from layernas.networks.spec import NetworkSpec
 from layernas.networks.spec import Squeeze
 from layernas.networks.spec import Stem
@@ -82,10 +83,10 @@ def mobilenet_v2(width: float = 1.0) -> NetworkSpec:
     The network.
   """
   stem = Stem(round_filters(32 * width))
-  blocks: list[Block] = []
+  blocks: list[InvertedResidual] = []
   for expansion, base, repeats, stride in _MOBILENET_V2:
     before = blocks[-1].filters if blocks else stem.filters
-    first = Block(round_filters(base * width), 0, stride=stride)
+    first = InvertedResidual(round_filters(base * width), 0, stride=stride)
     blocks.extend(_stage(first, before, expansion, repeats))
   return NetworkSpec(
       stem, tuple(blocks), Head(round_filters(1280 * max(1.0, width)))
@@ -109,10 +110,10 @@ def mnasnet_a1() -> NetworkSpec:
   """
   stem = Stem(32, activation='relu')
   squeeze = Squeeze(of='input', divisor=1, gate='sigmoid')
-  blocks: list[Block] = []
+  blocks: list[InvertedResidual] = []
   for kernel, expansion, filters, squeezed, repeats, stride in _MNASNET_A1:
     before = blocks[-1].filters if blocks else stem.filters
-    first = Block(
+    first = InvertedResidual(
         filters, 0, kernel, stride, 'relu', squeeze if squeezed else None
     )
     blocks.extend(_stage(first, before, expansion, repeats))
@@ -134,49 +135,14 @@ def scale_width(
     The scaled network.
   """
 
-  def scaled(filters: int) -> int:
+  def scale(filters: int) -> int:
     return round_filters(filters * multiplier, divisor) if filters else 0
 
-  stem = network.stem
-  stem = dataclasses.replace(stem, filters=scaled(stem.filters))
-  blocks = tuple(
-      dataclasses.replace(
-          block, filters=scaled(block.filters), expanded=scaled(block.expanded)
-      )
-      for block in network.blocks
+  return NetworkSpec(
+      network.stem.scaled(scale),
+      tuple(block.scaled(scale) for block in network.blocks),
+      network.head.scaled(scale) if multiplier > 1 else network.head,
   )
-  head = network.head
-  if multiplier > 1:
-    head = dataclasses.replace(
-        head, filters=scaled(head.filters), hidden=scaled(head.hidden)
-    )
-  return NetworkSpec(stem, blocks, head)
-
-
-def _stage(
-    first: Block, before: int, expansion: int, repeats: int
-) -> Iterator[Block]:
-  """A block and its repetitions at stride 1, expanding their inputs."""
-  for index in range(repeats):
-    yield dataclasses.replace(
-        first,
-        expanded=before * expansion if expansion > 1 else 0,
-        stride=1 if index else first.stride,
-    )
-    before = first.filters
-
-
-def _mobilenet_v3(
-    rows: tuple[tuple[int, int, int, bool, str, int], ...], head: Head
-) -> NetworkSpec:
-  blocks = tuple(
-      Block(
-          filters, expanded, kernel, stride, activation,
-          Squeeze() if squeezed else None,
-      )
-      for kernel, expanded, filters, squeezed, activation, stride in rows
-  )
-  return NetworkSpec(Stem(16, activation='hard_swish'), blocks, head)
 
 
 def with_squeeze(
@@ -219,6 +185,32 @@ def squeezed(network: NetworkSpec) -> NetworkSpec:
 def plain(network: NetworkSpec) -> NetworkSpec:
   """A network without squeeze-and-excite, with ReLU everywhere."""
   return with_activation(with_squeeze(network, None), 'relu')
+
+
+def _stage(
+    first: InvertedResidual, before: int, expansion: int, repeats: int
+) -> Iterator[InvertedResidual]:
+  """A block and its repetitions at stride 1, expanding their inputs."""
+  for index in range(repeats):
+    yield dataclasses.replace(
+        first,
+        expanded=before * expansion if expansion > 1 else 0,
+        stride=1 if index else first.stride,
+    )
+    before = first.filters
+
+
+def _mobilenet_v3(
+    rows: tuple[tuple[int, int, int, bool, str, int], ...], head: Head
+) -> NetworkSpec:
+  blocks = tuple(
+      InvertedResidual(
+          filters, expanded, kernel, stride, activation,
+          Squeeze() if squeezed else None,
+      )
+      for kernel, expanded, filters, squeezed, activation, stride in rows
+  )
+  return NetworkSpec(Stem(16, activation='hard_swish'), blocks, head)
 
 
 def _with_blocks(network: NetworkSpec, **fields: Any) -> NetworkSpec:

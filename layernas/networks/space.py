@@ -1,16 +1,14 @@
-"""Search spaces whose architectures are MobileNet-style networks.
+"""Search spaces whose architectures are networks.
 
 A space is a base network and a list of layers; an option of a layer is a dict
 of fields that it sets in the modules which the layer targets. From that follow
 the network of an architecture and, because a module's cost depends only on the
 few layers that touch it or its input, an exact cost model with its bounds.
 
-What a module of a network does, as text: the key of latency tables.
-
-A signature holds the module's kind, the size and the filters of its input, and
-every field that changes its work. Fields without effect are left out, and the
-squeeze filters stand as the number that their rule gives: two modules have one
-signature exactly where they run the same operations.
+What a module does where a network runs it is its signature, a text: the key of
+latency tables. It holds the module's kind, the size and the filters of its
+input, and every field that changes its work. Two modules have one signature
+exactly where they run the same operations.
 """
 
 import dataclasses
@@ -24,12 +22,11 @@ from typing import Any
 import numpy as np
 
 from layernas.errors import UserError
-from layernas.networks import counting
 from layernas.networks.counting import output_size
-from layernas.networks.spec import Block
-from layernas.networks.spec import Head
+from layernas.networks.spec import IMAGE_FILTERS
+from layernas.networks.spec import Module
 from layernas.networks.spec import NetworkSpec
-from layernas.networks.spec import Stem
+from layernas.networks.spec import Place
 from layernas.networks.spec import spec_from_dict
 from layernas.search.cost import Factor
 from layernas.search.cost import FactoredCost
@@ -38,8 +35,11 @@ from layernas.search.space import Architecture
 from layernas.search.space import Layer
 from layernas.search.space import SearchSpace
 
-IMAGE_FILTERS = 3
-"""Filters of what the stem receives: the colours."""
+METRICS = {'madds': 'MAdds', 'params': 'parameters'}
+"""Counted cost metrics of a network and their units."""
+
+Price = Callable[[Module, int, int], Number]
+"""Takes a module, the filters and the side of its input; returns its cost."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -54,14 +54,13 @@ class PlacedModule:
   """
 
   signature: str
-  module: Stem | Block | Head
+  module: Module
   input_filters: int
   size: int
 
 
 def place(
-    module: Stem | Block | Head, input_filters: int, size: int,
-    num_classes: int,
+    module: Module, input_filters: int, size: int, num_classes: int
 ) -> PlacedModule:
   """A module with its signature.
 
@@ -69,19 +68,18 @@ def place(
     module: to place.
     input_filters: of what it receives.
     size: side of what it receives.
-    num_classes: width of the classifier, which the head holds.
+    num_classes: width of the network's classifier.
 
   Returns:
     The placed module.
   """
-  if isinstance(module, Stem):
-    kind, fields = 'stem', _stem_fields(module)
-  elif isinstance(module, Block):
-    kind, fields = 'block', _block_fields(module, input_filters)
-  else:
-    kind, fields = 'head', _head_fields(module, num_classes)
-  fields = {'size': size, 'input': input_filters, **fields}
-  text = ' '.join([kind, *(f'{name}={fields[name]}' for name in fields)])
+  fields = {
+      'size': size, 'input': input_filters,
+      **module.signature(Place(input_filters, size, num_classes)),
+  }
+  text = ' '.join(
+      [module.kind, *(f'{name}={value}' for name, value in fields.items())]
+  )
   return PlacedModule(text, module, input_filters, size)
 
 
@@ -98,55 +96,10 @@ def network_modules(
   Returns:
     Stem, blocks, head; a signature may occur more than once.
   """
-  placed = [place(network.stem, IMAGE_FILTERS, image_size, num_classes)]
-  size = output_size(image_size, network.stem.stride)
-  for index, block in enumerate(network.blocks):
-    filters = network.input_filters(index)
-    placed.append(place(block, filters, size, num_classes))
-    size = output_size(size, block.stride)
-  filters = network.input_filters(len(network.blocks))
-  return [*placed, place(network.head, filters, size, num_classes)]
-
-
-def _stem_fields(stem: Stem) -> Mapping[str, object]:
-  return {
-      'filters': stem.filters,
-      'kernel': stem.kernel,
-      'stride': stem.stride,
-      'activation': stem.activation,
-  }
-
-
-def _block_fields(block: Block, input_filters: int) -> Mapping[str, object]:
-  fields: dict[str, object] = {
-      'filters': block.filters,
-      'expanded': block.expanded,
-      'kernel': block.kernel,
-      'stride': block.stride,
-      'activation': block.activation,
-  }
-  if block.squeeze:
-    depthwise = block.depthwise_filters(input_filters)
-    fields |= {
-        'squeeze': block.squeeze.filters(input_filters, depthwise),
-        'gate': block.squeeze.gate,
-        'squeeze_activation': block.squeeze.activation,
-    }
-  return fields
-
-
-def _head_fields(head: Head, num_classes: int) -> Mapping[str, object]:
-  fields: dict[str, object] = {'filters': head.filters, 'hidden': head.hidden}
-  if head.filters or head.hidden:
-    fields['activation'] = head.activation
-  return fields | {'classes': num_classes}
-
-
-METRICS = {'madds': 'MAdds', 'params': 'parameters'}
-"""Counted cost metrics of a network and their units."""
-
-Price = Callable[[Stem | Block | Head, int, int], Number]
-"""Takes a module, the filters and the side of its input; returns its cost."""
+  return [
+      place(module, where.input_filters, where.size, num_classes)
+      for module, where in network.places(image_size, num_classes)
+  ]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -173,7 +126,7 @@ class NetworkLayer:
 
 
 @dataclasses.dataclass(frozen=True)
-class _Place:
+class _Site:
   """Where a module runs.
 
   Attributes:
@@ -214,7 +167,7 @@ class NetworkSpace:
         Layer(layer.name, layer.options, layer.default)
         for layer in self.layers
     )
-    self._modules = _modules_of(base)
+    self._modules = base.modules
     self._check_layers()
 
   def network(self, architecture: Architecture) -> NetworkSpec:
@@ -260,10 +213,8 @@ class NetworkSpace:
     if metric not in METRICS:
       raise UserError(f'cost.metric: {metric!r}: allowed are {list(METRICS)}')
 
-    def price(
-        module: Stem | Block | Head, input_filters: int, size: int
-    ) -> int:
-      counts = _count_module(module, input_filters, size, num_classes)
+    def price(module: Module, input_filters: int, size: int) -> int:
+      counts = module.counts(Place(input_filters, size, num_classes))
       return getattr(counts, metric)
 
     return self.priced(metric, METRICS[metric], image_size, price)
@@ -287,15 +238,13 @@ class NetworkSpace:
     """
     check_image_size(self.base, image_size)
     factors = []
-    for place in self._places(image_size):
-      prices = [price(*choice) for choice in self._choices(place)]
-      counts = [self.search_space.option_counts[i] for i in place.scope]
-      factors.append(Factor(place.scope, np.array(prices).reshape(counts)))
+    for site in self._sites(image_size):
+      prices = [price(*choice) for choice in self._choices(site)]
+      counts = [self.search_space.option_counts[i] for i in site.scope]
+      factors.append(Factor(site.scope, np.array(prices).reshape(counts)))
     return FactoredCost(name, self.search_space, factors, unit)
 
-  def modules(
-      self, image_size: int
-  ) -> Iterator[tuple[Stem | Block | Head, int, int]]:
+  def modules(self, image_size: int) -> Iterator[tuple[Module, int, int]]:
     """Every module that some network has, in forward order.
 
     Args:
@@ -308,10 +257,10 @@ class NetworkSpace:
       UserError: the images are too small for the strides.
     """
     check_image_size(self.base, image_size)
-    for place in self._places(image_size):
-      yield from self._choices(place)
+    for site in self._sites(image_size):
+      yield from self._choices(site)
 
-  def _places(self, image_size: int) -> Iterator[_Place]:
+  def _sites(self, image_size: int) -> Iterator[_Site]:
     """Where each module runs, in forward order."""
     names = list(self._modules)
     size = image_size
@@ -321,27 +270,24 @@ class NetworkSpace:
           if name in layer.targets
           or (before in layer.targets and 'filters' in layer.fields)
       )
-      yield _Place(name, before, size, scope)
-      stride = getattr(self._modules[name], 'stride', 1)
-      size = counting.output_size(size, stride)
+      yield _Site(name, before, size, scope)
+      size = output_size(size, self._modules[name].stride)
 
-  def _choices(
-      self, place: _Place
-  ) -> Iterator[tuple[Stem | Block | Head, int, int]]:
+  def _choices(self, site: _Site) -> Iterator[tuple[Module, int, int]]:
     """A module over all options of its scope, the last layer fastest."""
-    counts = [self.search_space.option_counts[i] for i in place.scope]
+    counts = [self.search_space.option_counts[i] for i in site.scope]
     architecture = list(self.search_space.default)
     for choice in itertools.product(*map(range, counts)):
-      for index, option in zip(place.scope, choice, strict=True):
+      for index, option in zip(site.scope, choice, strict=True):
         architecture[index] = option
-      module = self._module(place.name, architecture)
+      module = self._module(site.name, architecture)
       filters = (
-          self._module(place.before, architecture).filters
-          if place.before else IMAGE_FILTERS
+          self._module(site.before, architecture).filters
+          if site.before else IMAGE_FILTERS
       )
-      yield module, filters, place.size
+      yield module, filters, site.size
 
-  def _module(self, name: str, architecture: Any) -> Stem | Block | Head:
+  def _module(self, name: str, architecture: Any) -> Module:
     fields: dict[str, Any] = {}
     for layer, option in zip(self.layers, architecture, strict=True):
       if name in layer.targets:
@@ -400,20 +346,3 @@ def check_image_size(network: NetworkSpec, image_size: int) -> None:
         f'data.image_size: {image_size}: too small for the strides of the'
         f' network; allowed is at least {network.total_stride}'
     )
-
-
-def _modules_of(network: NetworkSpec) -> dict[str, Stem | Block | Head]:
-  """Modules by name in forward order."""
-  blocks = {f'block{i}': block for i, block in enumerate(network.blocks)}
-  return {'stem': network.stem, **blocks, 'head': network.head}
-
-
-def _count_module(
-    module: Stem | Block | Head, input_filters: int, image_size: int,
-    num_classes: int,
-) -> counting.Counts:
-  if isinstance(module, Stem):
-    return counting.stem_counts(module, image_size)
-  if isinstance(module, Block):
-    return counting.block_counts(module, input_filters, image_size)
-  return counting.head_counts(module, input_filters, image_size, num_classes)

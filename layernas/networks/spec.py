@@ -1,22 +1,200 @@
-"""What a MobileNet-style network is, as plain data.
+"""What a network is, as plain data.
 
-A `NetworkSpec` holds everything that decides a network's shape except the
-image size and the number of classes, which belong to the data set. The Flax
-builder (`layernas.models`) and the counter (`layernas.networks.counting`) read
-the same spec, so that what is counted is what is trained.
+A `NetworkSpec` (stem, blocks, head) holds everything that decides a network's
+shape except the image size and the number of classes, which belong to the data
+set. It is counted, priced, written to JSON and read back here, without JAX; the
+Flax builder (`layernas.models`) reads the same spec, so that what is counted is
+what is trained.
 
-Reads a `NetworkSpec` back from JSON types, checking every field.
+A block type is one class: a frozen dataclass that extends `Block`. It names its
+Flax module, which is imported when a network is built. `InvertedResidual` is
+the type that comes with the package; examples/own_block.py is one that lies
+outside of it.
 """
 
+import abc
 import dataclasses
+import math
+import typing
+from collections.abc import Callable
+from collections.abc import Iterator
 from collections.abc import Mapping
+from collections.abc import Sequence
 from typing import Any
+from typing import ClassVar
+from typing import Self
 from typing import TypeVar
 
+from layernas import lookup
 from layernas.errors import UserError
+from layernas.networks import counting
+from layernas.networks.counting import Counts
+from layernas.networks.counting import output_size
 
 ACTIVATIONS = ('relu', 'relu6', 'hard_swish', 'swish')
 GATES = ('hard_sigmoid', 'sigmoid')
+
+IMAGE_FILTERS = 3
+"""Filters of what the stem receives: the colours."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Rule:
+  """Which values a field of a spec may hold.
+
+  Attributes:
+    allowed: what an error message says after 'allowed'.
+    holds: whether a value, as JSON has it, is allowed.
+  """
+
+  allowed: str
+  holds: Callable[[Any], bool]
+
+
+def integer(least: int = 1, odd: bool = False) -> Rule:
+  """Integers from `least` on, perhaps odd ones alone."""
+  return Rule(
+      f'is an {"odd " if odd else ""}integer >= {least}',
+      lambda value: isinstance(value, int) and not isinstance(value, bool)
+      and value >= least and (value % 2 == 1 or not odd),
+  )
+
+
+def one_of(choices: Sequence[str]) -> Rule:
+  """One of some names."""
+  return Rule(f'are {list(choices)}', lambda value: value in choices)
+
+
+def _is_number(value: Any) -> bool:
+  return (
+      isinstance(value, int | float) and not isinstance(value, bool)
+      and abs(value) < math.inf
+  )
+
+
+SHARE = Rule(
+    'is a number, 0 < x <= 1', lambda value: _is_number(value) and 0 < value <= 1
+)
+"""A part of a whole."""
+
+_RULES = {
+    bool: Rule('is true or false', lambda value: isinstance(value, bool)),
+    int: integer(),
+    float: Rule('is a number', _is_number),
+    str: Rule('is a text', lambda value: isinstance(value, str)),
+}
+"""Of fields that name no rule, by their type."""
+
+
+def limited(rule: Rule, **default: Any) -> Any:
+  """A dataclass field with a rule.
+
+  Args:
+    rule: checked where a spec is read from JSON and where a space sets it.
+    **default: `default`, where the field has one.
+
+  Returns:
+    The field.
+  """
+  return dataclasses.field(metadata={'rule': rule}, **default)
+
+
+@dataclasses.dataclass(frozen=True)
+class Place:
+  """Where a network runs a module.
+
+  Attributes:
+    input_filters: filters of what the module receives.
+    size: side of what it receives, in pixels.
+    num_classes: width of the network's classifier.
+  """
+
+  input_filters: int
+  size: int
+  num_classes: int
+
+
+class Module(abc.ABC):
+  """A stem, a block or a head; a frozen dataclass.
+
+  Attributes:
+    kind: first word of the signatures; unlike that of all other types.
+    stride: by which it divides the side of what it receives.
+    filters: of its output; a head's are described there.
+  """
+
+  kind: ClassVar[str]
+  stride: int
+  filters: int
+
+  @abc.abstractmethod
+  def counts(self, place: Place) -> Counts:
+    """MAdds, parameters and buffers, exactly those of the Flax module."""
+
+  def signature(self, place: Place) -> Mapping[str, object]:
+    """What decides the module's work, beside kind and input, for latencies.
+
+    Args:
+      place: where it runs.
+
+    Returns:
+      Names to values that print without commas and quotes; here all fields.
+    """
+    del place
+    return {
+        field.name: getattr(self, field.name)
+        for field in dataclasses.fields(self)
+    }
+
+  def scaled(self, scale: Callable[[int], int]) -> Self:
+    """The module with other numbers of filters.
+
+    Args:
+      scale: takes a number of filters, returns the new one; 0 stays 0.
+
+    Returns:
+      The module; here `filters` alone is scaled.
+    """
+    return dataclasses.replace(self, filters=scale(self.filters))
+
+
+@dataclasses.dataclass(frozen=True)
+class Stem(Module):
+  """First convolution (k x k, batch norm, activation)."""
+
+  kind = 'stem'
+
+  filters: int = 32
+  kernel: int = limited(integer(odd=True), default=3)
+  stride: int = 2
+  activation: str = limited(one_of(ACTIVATIONS), default='relu6')
+
+  def counts(self, place: Place) -> Counts:
+    """See `Module`."""
+    size = output_size(place.size, self.stride)
+    return counting.normed_conv(
+        size, self.kernel**2 * place.input_filters, self.filters
+    )
+
+
+class Block(Module):
+  """What lies between stem and head; the base of all block types.
+
+  A type is a frozen dataclass with the fields `filters` and `stride` and others
+  of its own: integers (from 1 on, if no `limited` says otherwise), numbers,
+  texts, bools, and dataclasses of such, which may be None. No field is called
+  `type`: that is the key under which JSON holds the block's type.
+
+  Attributes:
+    flax_module: 'module:Class' of a `layernas.models.blocks.BlockModule`.
+  """
+
+  flax_module: ClassVar[str]
+
+  def __init_subclass__(cls, **options: Any) -> None:
+    super().__init_subclass__(**options)
+    if 'kind' not in vars(cls):
+      cls.kind = f'{cls.__module__}:{cls.__qualname__}'
 
 
 @dataclasses.dataclass(frozen=True)
@@ -31,11 +209,11 @@ class Squeeze:
     activation: between the two convolutions.
   """
 
-  ratio: float = 0.25
-  of: str = 'expanded'
+  ratio: float = limited(SHARE, default=0.25)
+  of: str = limited(one_of(('expanded', 'input')), default='expanded')
   divisor: int = 8
-  gate: str = 'hard_sigmoid'
-  activation: str = 'relu'
+  gate: str = limited(one_of(GATES), default='hard_sigmoid')
+  activation: str = limited(one_of(ACTIVATIONS), default='relu')
 
   def filters(self, input_filters: int, expanded_filters: int) -> int:
     """Squeeze filters of a block with these input and expanded filters."""
@@ -44,18 +222,8 @@ class Squeeze:
 
 
 @dataclasses.dataclass(frozen=True)
-class Stem:
-  """First convolution (k x k, batch norm, activation)."""
-
-  filters: int = 32
-  kernel: int = 3
-  stride: int = 2
-  activation: str = 'relu6'
-
-
-@dataclasses.dataclass(frozen=True)
-class Block:
-  """Inverted residual: 1x1 expansion, k x k depthwise, squeeze, 1x1 projection.
+class InvertedResidual(Block):
+  """1x1 expansion, k x k depthwise, squeeze, 1x1 projection.
 
   The input is added to the output where the stride is 1 and both have the same
   number of filters (MobileNetV2, section 3).
@@ -72,11 +240,14 @@ class Block:
     squeeze: squeeze-and-excite after the depthwise convolution, or None.
   """
 
+  kind = 'block'
+  flax_module = 'layernas.models.blocks:InvertedResidualModule'
+
   filters: int
-  expanded: int
-  kernel: int = 3
+  expanded: int = limited(integer(least=0))
+  kernel: int = limited(integer(odd=True), default=3)
   stride: int = 1
-  activation: str = 'relu6'
+  activation: str = limited(one_of(ACTIVATIONS), default='relu6')
   squeeze: Squeeze | None = None
 
   def depthwise_filters(self, input_filters: int) -> int:
@@ -87,9 +258,40 @@ class Block:
     """Whether the input is added to the output."""
     return self.stride == 1 and input_filters == self.filters
 
+  def counts(self, place: Place) -> Counts:
+    """See `Module`."""
+    filters = self.depthwise_filters(place.input_filters)
+    size = output_size(place.size, self.stride)
+    counts = counting.normed_conv(size, self.kernel**2, filters)
+    if self.expanded:
+      counts += counting.normed_conv(place.size, place.input_filters, filters)
+    if self.squeeze:
+      units = self.squeeze.filters(place.input_filters, filters)
+      counts += counting.dense(filters, units) + counting.dense(units, filters)
+    return counts + counting.normed_conv(size, filters, self.filters)
+
+  def signature(self, place: Place) -> Mapping[str, object]:
+    """See `Module`; the squeeze filters stand as the number they come to."""
+    fields = dict(super().signature(place))
+    squeeze = fields.pop('squeeze')
+    if squeeze:
+      depthwise = self.depthwise_filters(place.input_filters)
+      fields |= {
+          'squeeze': squeeze.filters(place.input_filters, depthwise),
+          'gate': squeeze.gate,
+          'squeeze_activation': squeeze.activation,
+      }
+    return fields
+
+  def scaled(self, scale: Callable[[int], int]) -> Self:
+    """See `Module`; the expanded filters are scaled, too."""
+    return dataclasses.replace(
+        self, filters=scale(self.filters), expanded=scale(self.expanded)
+    )
+
 
 @dataclasses.dataclass(frozen=True)
-class Head:
+class Head(Module):
   """1x1 convolution with batch norm, mean pool, dense layers.
 
   Attributes:
@@ -99,36 +301,103 @@ class Head:
     activation: after the convolution and after the hidden layer.
   """
 
-  filters: int = 1280
-  hidden: int = 0
-  activation: str = 'relu6'
+  kind = 'head'
+  stride: ClassVar[int] = 1
+
+  filters: int = limited(integer(least=0), default=1280)
+  hidden: int = limited(integer(least=0), default=0)
+  activation: str = limited(one_of(ACTIVATIONS), default='relu6')
+
+  def counts(self, place: Place) -> Counts:
+    """See `Module`; the classifier is part of the head."""
+    counts, width = Counts(), place.input_filters
+    if self.filters:
+      counts += counting.normed_conv(place.size, width, self.filters)
+      width = self.filters
+    if self.hidden:
+      counts += counting.dense(width, self.hidden)
+      width = self.hidden
+    return counts + counting.dense(width, place.num_classes)
+
+  def signature(self, place: Place) -> Mapping[str, object]:
+    """See `Module`; with the classes, and without a field of no effect."""
+    fields = dict(super().signature(place))
+    if not self.filters and not self.hidden:
+      del fields['activation']
+    return fields | {'classes': place.num_classes}
+
+  def scaled(self, scale: Callable[[int], int]) -> Self:
+    """See `Module`; the hidden layer is scaled, too."""
+    return dataclasses.replace(
+        self, filters=scale(self.filters), hidden=scale(self.hidden)
+    )
 
 
 @dataclasses.dataclass(frozen=True)
 class NetworkSpec:
-  """A whole network: stem, inverted residual blocks, head."""
+  """A whole network: stem, blocks, head."""
 
   stem: Stem
   blocks: tuple[Block, ...]
   head: Head
 
   @property
+  def modules(self) -> dict[str, Module]:
+    """Modules by name in forward order: 'stem', 'block0', ..., 'head'."""
+    blocks = {f'block{i}': block for i, block in enumerate(self.blocks)}
+    return {'stem': self.stem, **blocks, 'head': self.head}
+
+  @property
   def total_stride(self) -> int:
     """Product of all strides: the side of the image that maps to one pixel."""
-    stride = self.stem.stride
-    for block in self.blocks:
-      stride *= block.stride
-    return stride
+    return math.prod(module.stride for module in self.modules.values())
 
   def input_filters(self, block: int) -> int:
     """Filters that block number `block` receives."""
     return self.blocks[block - 1].filters if block else self.stem.filters
 
+  def places(
+      self, image_size: int, num_classes: int
+  ) -> Iterator[tuple[Module, Place]]:
+    """Every module and where it runs, in forward order.
+
+    Args:
+      image_size: side of the RGB images.
+      num_classes: width of the classifier.
+
+    Yields:
+      Module and place.
+    """
+    filters, size = IMAGE_FILTERS, image_size
+    for module in self.modules.values():
+      yield module, Place(filters, size, num_classes)
+      filters, size = module.filters, output_size(size, module.stride)
+
   def to_dict(self) -> dict[str, Any]:
     """A dict of JSON types that `spec_from_dict` reads back."""
-    return dataclasses.asdict(self) | {
-        'blocks': [dataclasses.asdict(block) for block in self.blocks]
+    return {
+        'stem': dataclasses.asdict(self.stem),
+        'blocks': [_block_to_dict(block) for block in self.blocks],
+        'head': dataclasses.asdict(self.head),
     }
+
+
+def count(spec: NetworkSpec, image_size: int, num_classes: int) -> Counts:
+  """Exact counts of a whole network.
+
+  Args:
+    spec: the network.
+    image_size: side of its RGB images.
+    num_classes: width of the classifier.
+
+  Returns:
+    Its counts.
+  """
+  return sum(
+      (module.counts(place)
+       for module, place in spec.places(image_size, num_classes)),
+      Counts(),
+  )
 
 
 def round_filters(filters: float, divisor: int = 8) -> int:
@@ -141,15 +410,11 @@ def round_filters(filters: float, divisor: int = 8) -> int:
   return rounded + divisor if rounded < 0.9 * filters else rounded
 
 
-_T = TypeVar('_T')
+BLOCK_TYPES: dict[str, type[Block]] = {'inverted_residual': InvertedResidual}
+"""Block types by the name that JSON gives them; others are 'module:Class'."""
 
-_CHOICES = {
-    'activation': ACTIVATIONS,
-    'gate': GATES,
-    'of': ('expanded', 'input'),
-}
-# Integer fields that may be zero ("none"); all others start at one.
-_ZERO_ALLOWED = frozenset({'expanded', 'hidden'})
+_USUAL_TYPE = 'inverted_residual'
+"""Of a block whose JSON names none; its own JSON names none, either."""
 
 
 def spec_from_dict(values: Mapping[str, Any]) -> NetworkSpec:
@@ -181,28 +446,66 @@ def spec_from_dict(values: Mapping[str, Any]) -> NetworkSpec:
   )
 
 
+def _block_to_dict(block: Block) -> dict[str, Any]:
+  cls = type(block)
+  names = {known: name for name, known in BLOCK_TYPES.items()}
+  name = names.get(cls, f'{cls.__module__}:{cls.__qualname__}')
+  fields = dataclasses.asdict(block)
+  return fields if name == _USUAL_TYPE else {**fields, 'type': name}
+
+
 def _read_block(values: Any, where: str) -> Block:
-  squeeze = values.get('squeeze') if isinstance(values, Mapping) else None
-  block = _read(Block, values, where, skip=('squeeze',))
-  if squeeze is None:
-    return block
-  return dataclasses.replace(
-      block, squeeze=_read(Squeeze, squeeze, f'{where}.squeeze')
-  )
+  name = _USUAL_TYPE
+  if isinstance(values, Mapping) and 'type' in values:
+    values = dict(values)
+    name = values.pop('type')
+  field = f'{where}.type'
+  if not isinstance(name, str):
+    raise UserError(
+        f'{field}: {name!r}: allowed are {list(BLOCK_TYPES)}, or module:Class'
+    )
+  cls = lookup.find(field, name, BLOCK_TYPES)
+  if not (
+      isinstance(cls, type) and issubclass(cls, Block)
+      and dataclasses.is_dataclass(cls)
+  ):
+    raise UserError(
+        f'{field}: {name!r}: allowed is a dataclass that extends'
+        ' layernas.networks.spec.Block'
+    )
+  return _read(cls, values, where)
 
 
-def _read(
-    cls: type[_T], values: Any, where: str, skip: tuple[str, ...] = ()
-) -> _T:
+_T = TypeVar('_T')
+
+
+def _read(cls: type[_T], values: Any, where: str) -> _T:
   """Builds a dataclass from a mapping with exactly its fields."""
-  fields = {field.name: field for field in dataclasses.fields(cls)}
-  _check_keys(values, set(fields), where)
-  read = {
-      name: _check_value(name, value, fields[name].type, where)
-      for name, value in values.items()
-      if name not in skip
-  }
-  return cls(**read)
+  fields = dataclasses.fields(cls)
+  _check_keys(values, {field.name for field in fields}, where)
+  kinds = typing.get_type_hints(cls)
+  return cls(**{
+      field.name: _read_value(
+          kinds[field.name], field.metadata.get('rule'), values[field.name],
+          f'{where}.{field.name}',
+      )
+      for field in fields
+  })
+
+
+def _read_value(kind: Any, rule: Rule | None, value: Any, where: str) -> Any:
+  """The value of a field of some type."""
+  choices = typing.get_args(kind)
+  if type(None) in choices:
+    if value is None:
+      return None
+    [kind] = (choice for choice in choices if choice is not type(None))
+  if dataclasses.is_dataclass(kind):
+    return _read(kind, value, where)
+  rule = rule or _RULES[kind]
+  if not rule.holds(value):
+    raise UserError(f'{where}: {value!r}: allowed {rule.allowed}')
+  return value
 
 
 def _check_keys(values: Any, allowed: set[str], where: str) -> None:
@@ -215,28 +518,3 @@ def _check_keys(values: Any, allowed: set[str], where: str) -> None:
         f'{where}: fields {sorted(map(str, values))}: allowed are exactly'
         f' {sorted(allowed)}'
     )
-
-
-def _check_value(name: str, value: Any, kind: Any, where: str) -> Any:
-  """Returns `value` if the field may hold it."""
-  if name in _CHOICES:
-    if value not in _CHOICES[name]:
-      raise UserError(
-          f'{where}.{name}: {value!r}: allowed are {list(_CHOICES[name])}'
-      )
-  elif kind is float:
-    if isinstance(value, bool) or not isinstance(value, int | float):
-      raise UserError(f'{where}.{name}: {value!r}: allowed is a number')
-    if not 0 < value <= 1:
-      raise UserError(f'{where}.{name}: {value!r}: allowed is 0 < x <= 1')
-  else:
-    least = 0 if name in _ZERO_ALLOWED or (
-        name == 'filters' and where == 'network.head'
-    ) else 1
-    if isinstance(value, bool) or not isinstance(value, int) or value < least:
-      raise UserError(
-          f'{where}.{name}: {value!r}: allowed is an integer >= {least}'
-      )
-    if name == 'kernel' and value % 2 == 0:
-      raise UserError(f'{where}.kernel: {value!r}: allowed is an odd integer')
-  return value

@@ -6,8 +6,8 @@ from collections import Counter
 from typing import Any
 
 import layernas
-from layernas.networks.counting import count
 from layernas.networks.space import NetworkSpace
+from layernas.networks.spec import count
 from layernas.search import Search
 from layernas.search.layer_pass import LayerPass
 from layernas.search.space import architecture_id

@@ -12,11 +12,11 @@ from layernas.data.dataset import Dataset
 from layernas.data.registry import load_dataset
 from layernas.errors import Preempted
 from layernas.errors import UserError
-from layernas.networks.counting import count
 from layernas.networks.reference import REFERENCE_NETWORKS
 from layernas.networks.reference import scale_width
 from layernas.networks.space import check_image_size
 from layernas.networks.spec import NetworkSpec
+from layernas.networks.spec import count
 from layernas.networks.spec import spec_from_dict
 from layernas.reports.console import StepProgress
 from layernas.reports.console import comparison_table

@@ -7,7 +7,7 @@ import pytest
 
 from layernas.models import blocks
 from layernas.models import network
-from layernas.networks.counting import count
+from layernas.networks.spec import count
 from layernas.runs.setup import make_space
 from layernas.search.space import parse_architecture_id
 from tests import tiny

@@ -1,6 +1,6 @@
 """The cases of the training step's benchmark, without running them."""
 
-from layernas.networks.counting import count
+from layernas.networks.spec import count
 from tools.perf import step_cases
 
 

@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from layernas.networks.counting import count
 from layernas.networks.mobilenet_spaces import SPACES
 from layernas.networks.reference import REFERENCE_NETWORKS
+from layernas.networks.spec import count
 from tests.training import small
 
 torch = pytest.importorskip(

@@ -6,9 +6,9 @@ import pathlib
 import pytest
 
 from layernas.errors import UserError
-from layernas.networks.counting import count
 from layernas.networks.reference import mobilenet_v2
 from layernas.networks.reference import scale_width
+from layernas.networks.spec import count
 from layernas.runs import final
 from layernas.runs.final import read_architecture
 from layernas.runs.final import run_final

@@ -2,7 +2,7 @@
 
 import pytest
 
-from layernas.networks.counting import count
+from layernas.networks.spec import count
 from layernas.networks.spec import spec_from_dict
 from layernas.reports.result import layer_tables
 from layernas.reports.result import search_result

@@ -9,15 +9,15 @@ import pytest
 
 from layernas.models.initialization import initial_variables
 from layernas.models.network import InvertedResidualNetwork
-from layernas.networks.spec import Block
 from layernas.networks.spec import Head
+from layernas.networks.spec import InvertedResidual
 from layernas.networks.spec import NetworkSpec
 from layernas.networks.spec import Squeeze
 from layernas.networks.spec import Stem
 
 _SPEC = NetworkSpec(
     Stem(32),
-    (Block(48, 96, 7, squeeze=Squeeze()), Block(48, 128, 5, 2)),
+    (InvertedResidual(48, 96, 7, squeeze=Squeeze()), InvertedResidual(48, 128, 5, 2)),
     Head(256, 64),
 )
 
@@ -74,7 +74,7 @@ def test_same_seed_same_values_other_seed_others():
 
 
 def test_no_two_kernels_share_numbers():
-  spec = dataclasses.replace(_SPEC, blocks=(Block(32, 64), Block(32, 64)))
+  spec = dataclasses.replace(_SPEC, blocks=(InvertedResidual(32, 64), InvertedResidual(32, 64)))
   params = _variables(spec)['params']
   assert not np.array_equal(
       params['block0']['expand']['kernel'], params['block1']['expand']['kernel']
@@ -86,7 +86,7 @@ def test_shared_leaves_of_two_networks_start_equal():
   other = dataclasses.replace(
       _SPEC,
       blocks=(
-          dataclasses.replace(first, kernel=3), second, Block(48, 96),
+          dataclasses.replace(first, kernel=3), second, InvertedResidual(48, 96),
       ),
   )
   before, after = _leaves(_variables()), _leaves(_variables(other))

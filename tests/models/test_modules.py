@@ -8,8 +8,8 @@ from layernas.models.initialization import initial_variables
 from layernas.models.network import InvertedResidualNetwork
 from layernas.models.network import create_module
 from layernas.networks.space import network_modules
-from layernas.networks.spec import Block
 from layernas.networks.spec import Head
+from layernas.networks.spec import InvertedResidual
 from layernas.networks.spec import NetworkSpec
 from layernas.networks.spec import Squeeze
 from layernas.networks.spec import Stem
@@ -17,10 +17,10 @@ from layernas.networks.spec import Stem
 _NETWORKS = [
     NetworkSpec(
         Stem(8, activation='hard_swish'),
-        (Block(8, 0), Block(8, 16, squeeze=Squeeze()), Block(12, 24, 5, 2)),
+        (InvertedResidual(8, 0), InvertedResidual(8, 16, squeeze=Squeeze()), InvertedResidual(12, 24, 5, 2)),
         Head(16, hidden=12),
     ),
-    NetworkSpec(Stem(4, stride=1), (Block(4, 8),), Head(0)),
+    NetworkSpec(Stem(4, stride=1), (InvertedResidual(4, 8),), Head(0)),
 ]
 
 

@@ -18,8 +18,8 @@ from layernas.networks.mobilenet_spaces import SPACES
 from layernas.networks.reference import REFERENCE_NETWORKS
 from layernas.networks.space import NetworkSpace
 from layernas.networks.space import network_modules
-from layernas.networks.spec import Block
 from layernas.networks.spec import Head
+from layernas.networks.spec import InvertedResidual
 from layernas.networks.spec import NetworkSpec
 from layernas.networks.spec import Stem
 from tests.models.flax_counts import flax_counts
@@ -74,7 +74,7 @@ def _random_networks(space: NetworkSpace) -> list[NetworkSpec]:
 
 
 def _module_counts(
-    module: Stem | Block | Head, size: int, filters: int
+    module: Stem | InvertedResidual | Head, size: int, filters: int
 ) -> Counts:
   model = create_module(module, num_classes=1000, depthwise='native')
   return traced_counts(model, size, filters)

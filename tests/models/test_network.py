@@ -15,8 +15,8 @@ from layernas.models.initialization import initial_variables
 from layernas.models.network import InvertedResidualNetwork
 from layernas.networks import spec as spec_lib
 from layernas.networks.counting import count
-from layernas.networks.spec import Block
 from layernas.networks.spec import Head
+from layernas.networks.spec import InvertedResidual
 from layernas.networks.spec import NetworkSpec
 from layernas.networks.spec import Squeeze
 from layernas.networks.spec import Stem
@@ -26,9 +26,9 @@ from tests.network_specs import NETWORKS
 _SPEC = NetworkSpec(
     Stem(8, activation='hard_swish'),
     (
-        Block(8, 0),
-        Block(8, 16, 5, squeeze=Squeeze()),
-        Block(12, 16, 7, 2, 'swish'),
+        InvertedResidual(8, 0),
+        InvertedResidual(8, 16, 5, squeeze=Squeeze()),
+        InvertedResidual(12, 16, 7, 2, 'swish'),
     ),
     Head(16, 12, 'hard_swish'),
 )
@@ -118,13 +118,13 @@ def test_bfloat16_keeps_float32_averages():
 @pytest.mark.parametrize(
     ('block', 'stem_stride', 'residual'),
     [
-        (Block(8, 16), 2, True),
-        (Block(8, 0), 2, True),
-        (Block(8, 16, squeeze=Squeeze()), 2, True),
-        (Block(12, 16), 2, False),
-        (Block(8, 16, stride=2), 2, False),
+        (InvertedResidual(8, 16), 2, True),
+        (InvertedResidual(8, 0), 2, True),
+        (InvertedResidual(8, 16, squeeze=Squeeze()), 2, True),
+        (InvertedResidual(12, 16), 2, False),
+        (InvertedResidual(8, 16, stride=2), 2, False),
         # One pixel in, one pixel out: the shapes alone would allow it.
-        (Block(8, 16, stride=2), 16, False),
+        (InvertedResidual(8, 16, stride=2), 16, False),
     ],
 )
 def test_input_is_added_where_filters_and_stride_allow(
@@ -171,7 +171,7 @@ def test_squeeze_scales_each_filter_by_its_gate(gate):
 
 
 def test_training_normalises_by_the_batch_and_updates_the_averages():
-  spec = NetworkSpec(Stem(4), (Block(4, 0),), Head(0))
+  spec = NetworkSpec(Stem(4), (InvertedResidual(4, 0),), Head(0))
   model = _model(spec, batch_norm_momentum=0.75, batch_norm_epsilon=0.5)
   variables = initial_variables(model, 16, 0)
   _, seen = _apply(model, variables, _images(), train=True)
@@ -198,7 +198,7 @@ def test_evaluation_normalises_by_the_averages():
 
 
 def test_dropout_is_before_the_classifier_and_only_in_training():
-  spec = NetworkSpec(Stem(4), (Block(4, 0),), Head(0, 32, 'hard_swish'))
+  spec = NetworkSpec(Stem(4), (InvertedResidual(4, 0),), Head(0, 32, 'hard_swish'))
   model = _model(spec, dropout_rate=0.5)
   variables = initial_variables(model, 16, 0)
   evaluated, _ = _apply(model, variables, _images())
@@ -222,7 +222,7 @@ def test_dropout_is_before_the_classifier_and_only_in_training():
 
 
 def test_batch_norm_averages_over_a_named_axis():
-  spec = NetworkSpec(Stem(4), (Block(4, 8, stride=2),), Head(0))
+  spec = NetworkSpec(Stem(4), (InvertedResidual(4, 8, stride=2),), Head(0))
   variables = initial_variables(_model(spec), 16, 0)
   model = _model(spec, axis_name='devices')
   images = _images(8)

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 
 from layernas.networks import counting
 from layernas.networks.counting import Counts
-from layernas.networks.spec import Block
 from layernas.networks.spec import Head
+from layernas.networks.spec import InvertedResidual
 from layernas.networks.spec import NetworkSpec
 from layernas.networks.spec import Squeeze
 from layernas.networks.spec import Stem
@@ -44,7 +44,7 @@ def test_stem():
 
 def test_block_without_expansion():
   # Depthwise 3x3 on 32 filters, projection to 16.
-  assert counting.block_counts(Block(16, 0), 32, 112) == Counts(
+  assert counting.block_counts(InvertedResidual(16, 0), 32, 112) == Counts(
       madds=112 * 112 * (9 * 32 + 32 * 16),
       params=(9 * 32 + 64) + (32 * 16 + 32),
       buffers=64 + 32,
@@ -52,7 +52,7 @@ def test_block_without_expansion():
 
 
 def test_block_with_stride_expands_at_the_input_size():
-  block = Block(24, 96, kernel=5, stride=2)
+  block = InvertedResidual(24, 96, kernel=5, stride=2)
   assert counting.block_counts(block, 16, 15) == Counts(
       madds=15 * 15 * 16 * 96 + 8 * 8 * (25 * 96 + 96 * 24),
       params=(16 * 96 + 192) + (25 * 96 + 192) + (96 * 24 + 48),
@@ -61,7 +61,7 @@ def test_block_with_stride_expands_at_the_input_size():
 
 
 def test_residual_costs_nothing():
-  block = Block(16, 64)
+  block = InvertedResidual(16, 64)
   assert block.has_residual(16)
   assert counting.block_counts(block, 16, 8) == Counts(
       madds=64 * (16 * 64 + 9 * 64 + 64 * 16),
@@ -75,8 +75,8 @@ def test_residual_costs_nothing():
     [(Squeeze(), 24), (Squeeze(of='input', divisor=1), 6)],
 )
 def test_squeeze_has_two_dense_layers_with_bias(squeeze, units):
-  plain = counting.block_counts(Block(40, 72), 24, 28)
-  squeezed = counting.block_counts(Block(40, 72, squeeze=squeeze), 24, 28)
+  plain = counting.block_counts(InvertedResidual(40, 72), 24, 28)
+  squeezed = counting.block_counts(InvertedResidual(40, 72, squeeze=squeeze), 24, 28)
   assert squeezed == plain + Counts(
       madds=2 * 72 * units, params=2 * 72 * units + units + 72, buffers=0
   )
@@ -108,7 +108,7 @@ def test_network_is_the_sum_of_its_modules(spec, image_size, num_classes):
 
 
 def test_image_size_changes_madds_alone():
-  spec = NetworkSpec(Stem(8), (Block(8, 16, squeeze=Squeeze()),), Head(16))
+  spec = NetworkSpec(Stem(8), (InvertedResidual(8, 16, squeeze=Squeeze()),), Head(16))
   small, large = counting.count(spec, 8, 10), counting.count(spec, 16, 10)
   assert (small.params, small.buffers) == (large.params, large.buffers)
   assert small.madds < large.madds

@@ -9,8 +9,8 @@ from layernas.networks.reference import PUBLISHED_NETWORKS
 from layernas.networks.reference import REFERENCE_NETWORKS
 from layernas.networks.reference import mobilenet_v2
 from layernas.networks.reference import scale_width
-from layernas.networks.spec import Block
 from layernas.networks.spec import Head
+from layernas.networks.spec import InvertedResidual
 from layernas.networks.spec import NetworkSpec
 from layernas.networks.spec import Stem
 
@@ -75,7 +75,7 @@ def test_v2_head_grows_and_does_not_shrink(width, filters):
 
 _NETWORK = NetworkSpec(
     Stem(16, 5, 1),
-    (Block(16, 0), Block(24, 72, 5, 2, 'hard_swish')),
+    (InvertedResidual(16, 0), InvertedResidual(24, 72, 5, 2, 'hard_swish')),
     Head(100, 50),
 )
 
@@ -84,7 +84,7 @@ def test_scaled_down():
   assert scale_width(_NETWORK, 0.5) == NetworkSpec(
       Stem(8, 5, 1),
       # 12 rounds up to 16, and 36 to 40.
-      (Block(8, 0), Block(16, 40, 5, 2, 'hard_swish')),
+      (InvertedResidual(8, 0), InvertedResidual(16, 40, 5, 2, 'hard_swish')),
       Head(100, 50),
   )
 
@@ -92,7 +92,7 @@ def test_scaled_down():
 def test_scaled_up():
   assert scale_width(_NETWORK, 1.5) == NetworkSpec(
       Stem(24, 5, 1),
-      (Block(24, 0), Block(40, 112, 5, 2, 'hard_swish')),
+      (InvertedResidual(24, 0), InvertedResidual(40, 112, 5, 2, 'hard_swish')),
       Head(152, 72),
   )
 
@@ -104,7 +104,7 @@ def test_scaled_to_another_divisor():
 
 
 def test_missing_head_convolution_stays_missing():
-  network = NetworkSpec(Stem(), (Block(16, 0),), Head(0, 0))
+  network = NetworkSpec(Stem(), (InvertedResidual(16, 0),), Head(0, 0))
   assert scale_width(network, 2.0).head == Head(0, 0)
 
 

@@ -13,8 +13,8 @@ from layernas.models.network import create_module
 from layernas.networks.mobilenet_spaces import cifar10_small
 from layernas.networks.space import network_modules
 from layernas.networks.space import place
-from layernas.networks.spec import Block
 from layernas.networks.spec import Head
+from layernas.networks.spec import InvertedResidual
 from layernas.networks.spec import Squeeze
 from layernas.networks.spec import Stem
 from tests.network_specs import BLOCKS
@@ -42,11 +42,11 @@ def test_texts() -> None:
   assert _signature(Stem(16, 5, 1, 'relu'), 3, 32) == (
       'stem size=32 input=3 filters=16 kernel=5 stride=1 activation=relu'
   )
-  assert _signature(Block(24, 96, 5, 2), 16, 8) == (
+  assert _signature(InvertedResidual(24, 96, 5, 2), 16, 8) == (
       'block size=8 input=16 filters=24 expanded=96 kernel=5 stride=2'
       ' activation=relu6'
   )
-  assert _signature(Block(24, 96, squeeze=Squeeze()), 16, 8) == (
+  assert _signature(InvertedResidual(24, 96, squeeze=Squeeze()), 16, 8) == (
       'block size=8 input=16 filters=24 expanded=96 kernel=3 stride=1'
       ' activation=relu6 squeeze=24 gate=hard_sigmoid squeeze_activation=relu'
   )
@@ -57,8 +57,8 @@ def test_texts() -> None:
 
 def test_rules_that_give_the_same_work_are_one_signature() -> None:
   # A quarter of 32 expanded filters is all of 8 input filters.
-  of_expanded = Block(8, 32, squeeze=Squeeze(ratio=0.25, of='expanded'))
-  of_input = Block(8, 32, squeeze=Squeeze(ratio=1.0, of='input', divisor=1))
+  of_expanded = InvertedResidual(8, 32, squeeze=Squeeze(ratio=0.25, of='expanded'))
+  of_input = InvertedResidual(8, 32, squeeze=Squeeze(ratio=1.0, of='input', divisor=1))
   assert _signature(of_expanded) == _signature(of_input)
   assert _program(of_expanded) == _program(of_input)
   # Nothing in this head is activated.
@@ -67,17 +67,17 @@ def test_rules_that_give_the_same_work_are_one_signature() -> None:
 
 
 def test_an_expansion_to_the_input_filters_is_work() -> None:
-  assert _signature(Block(8, 8)) != _signature(Block(8, 0))
-  assert _program(Block(8, 8)) != _program(Block(8, 0))
+  assert _signature(InvertedResidual(8, 8)) != _signature(InvertedResidual(8, 0))
+  assert _program(InvertedResidual(8, 8)) != _program(InvertedResidual(8, 0))
 
 
 @settings(max_examples=30)
 @given(
     block=BLOCKS, other=BLOCKS,
-    field=st.sampled_from([f.name for f in dataclasses.fields(Block)]),
+    field=st.sampled_from([f.name for f in dataclasses.fields(InvertedResidual)]),
 )
 def test_blocks_share_a_signature_exactly_for_the_same_program(
-    block: Block, other: Block, field: str
+    block: InvertedResidual, other: InvertedResidual, field: str
 ) -> None:
   changed = dataclasses.replace(block, **{field: getattr(other, field)})
   same = _signature(block) == _signature(changed)

@@ -9,16 +9,16 @@ from layernas.networks.counting import count
 from layernas.networks.space import NetworkLayer
 from layernas.networks.space import NetworkSpace
 from layernas.networks.space import check_image_size
-from layernas.networks.spec import Block
 from layernas.networks.spec import Head
+from layernas.networks.spec import InvertedResidual
 from layernas.networks.spec import NetworkSpec
 from layernas.networks.spec import Squeeze
 from layernas.networks.spec import Stem
 
 _BASE = NetworkSpec(
     Stem(8),
-    (Block(8, 0), Block(16, 24, stride=2, squeeze=Squeeze()),
-     Block(16, 40, squeeze=Squeeze(of='input', divisor=1))),
+    (InvertedResidual(8, 0), InvertedResidual(16, 24, stride=2, squeeze=Squeeze()),
+     InvertedResidual(16, 40, squeeze=Squeeze(of='input', divisor=1))),
     Head(32, hidden=16),
 )
 

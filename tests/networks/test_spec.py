@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from layernas.networks.spec import Block
 from layernas.networks.spec import Head
+from layernas.networks.spec import InvertedResidual
 from layernas.networks.spec import NetworkSpec
 from layernas.networks.spec import Squeeze
 from layernas.networks.spec import Stem
@@ -44,8 +44,8 @@ def test_rounded_filters_are_near_multiples(filters, divisor):
 
 
 def test_no_expansion_keeps_the_input_filters():
-  assert Block(16, 0).depthwise_filters(24) == 24
-  assert Block(16, 96).depthwise_filters(24) == 96
+  assert InvertedResidual(16, 0).depthwise_filters(24) == 24
+  assert InvertedResidual(16, 96).depthwise_filters(24) == 96
 
 
 @pytest.mark.parametrize(
@@ -55,7 +55,7 @@ def test_no_expansion_keeps_the_input_filters():
 def test_residual_needs_stride_one_and_equal_filters(
     stride, input_filters, expected
 ):
-  block = Block(16, 64, stride=stride)
+  block = InvertedResidual(16, 64, stride=stride)
   assert block.has_residual(input_filters) is expected
 
 
@@ -67,15 +67,15 @@ def test_squeeze_filters_of_v3_and_of_mnasnet():
 
 def test_total_stride_and_input_filters():
   spec = NetworkSpec(
-      Stem(12, stride=2), (Block(16, 0, stride=2), Block(24, 64)), Head()
+      Stem(12, stride=2), (InvertedResidual(16, 0, stride=2), InvertedResidual(24, 64)), Head()
   )
   assert spec.total_stride == 4
   assert [spec.input_filters(index) for index in range(3)] == [12, 16, 24]
 
 
 def test_specs_are_values():
-  spec = NetworkSpec(Stem(), (Block(8, 16, squeeze=Squeeze()),), Head())
-  same = NetworkSpec(Stem(), (Block(8, 16, squeeze=Squeeze()),), Head())
+  spec = NetworkSpec(Stem(), (InvertedResidual(8, 16, squeeze=Squeeze()),), Head())
+  same = NetworkSpec(Stem(), (InvertedResidual(8, 16, squeeze=Squeeze()),), Head())
   assert {spec: 1}[same] == 1
   with pytest.raises(dataclasses.FrozenInstanceError):
     spec.stem = Stem(16)

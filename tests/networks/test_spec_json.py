@@ -9,8 +9,8 @@ from hypothesis import given
 
 from layernas.errors import UserError
 from layernas.networks.reference import REFERENCE_NETWORKS
-from layernas.networks.spec import Block
 from layernas.networks.spec import Head
+from layernas.networks.spec import InvertedResidual
 from layernas.networks.spec import NetworkSpec
 from layernas.networks.spec import Squeeze
 from layernas.networks.spec import Stem
@@ -18,7 +18,7 @@ from layernas.networks.spec import spec_from_dict
 from tests.network_specs import NETWORKS
 
 _SPEC = NetworkSpec(
-    Stem(), (Block(16, 0), Block(16, 48, squeeze=Squeeze())), Head(64, 32)
+    Stem(), (InvertedResidual(16, 0), InvertedResidual(16, 48, squeeze=Squeeze())), Head(64, 32)
 )
 
 

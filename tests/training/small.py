@@ -8,12 +8,12 @@ from ml_collections import ConfigDict
 from configs import default
 from layernas.data.array_dataset import ArrayDataset
 from layernas.data.array_dataset import Images
-from layernas.networks.spec import Block
 from layernas.networks.spec import Head
+from layernas.networks.spec import InvertedResidual
 from layernas.networks.spec import NetworkSpec
 from layernas.networks.spec import Stem
 
-NETWORK = NetworkSpec(Stem(8), (Block(8, 0, stride=2),), Head(0))
+NETWORK = NetworkSpec(Stem(8), (InvertedResidual(8, 0, stride=2),), Head(0))
 OTHER_NETWORK = dataclasses.replace(NETWORK, head=Head(16))
 CLASSES = 4
 SIDE = 8

@@ -9,8 +9,8 @@ import optax
 import pytest
 
 from layernas.models.initialization import initial_variables
-from layernas.networks.spec import Block
 from layernas.networks.spec import Head
+from layernas.networks.spec import InvertedResidual
 from layernas.networks.spec import NetworkSpec
 from layernas.networks.spec import Squeeze
 from layernas.networks.spec import Stem
@@ -95,7 +95,7 @@ def test_decay_is_the_gradient_of_half_the_squared_norm(
 ])
 def test_what_decays(excludes: str, stay: tuple[str, ...]) -> None:
   network = NetworkSpec(
-      Stem(8), (Block(8, 16, squeeze=Squeeze()),), Head(16, 8)
+      Stem(8), (InvertedResidual(8, 16, squeeze=Squeeze()),), Head(16, 8)
   )
   model = create_model(small.get_config(), network, small.CLASSES)
   params = initial_variables(model, small.SIDE, seed=0)['params']

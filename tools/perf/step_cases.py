@@ -14,10 +14,10 @@ from ml_collections import ConfigDict
 from configs import cifar10_small
 from configs import default
 from layernas.models.initialization import initial_variables
-from layernas.networks.counting import count
 from layernas.networks.mobilenet_spaces import SPACES
 from layernas.networks.reference import mobilenet_v3_large
 from layernas.networks.spec import NetworkSpec
+from layernas.networks.spec import count
 from layernas.training.devices import replicate
 from layernas.training.devices import shard
 from layernas.training.optimizer import make_optimizer

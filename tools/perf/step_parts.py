@@ -4,8 +4,8 @@ import itertools
 import re
 from collections.abc import Mapping
 
-from layernas.networks.counting import count
 from layernas.networks.counting import output_size
+from layernas.networks.spec import count
 from tools.perf.step_cases import Case
 
 _PARTS = {

@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from layernas.networks.spec import Block
+from layernas.networks.spec import InvertedResidual
 from layernas.networks.spec import NetworkSpec
 from layernas.networks.spec import Squeeze
 
@@ -128,7 +128,7 @@ class TorchStep:
 
 class _InvertedResidual(nn.Module):
 
-  def __init__(self, block: Block, inputs: int, norm: dict[str, float]):
+  def __init__(self, block: InvertedResidual, inputs: int, norm: dict[str, float]):
     super().__init__()
     filters = block.depthwise_filters(inputs)
     layers = []

@@ -35,7 +35,7 @@ from absl import app
 from absl import flags
 from absl import logging
 
-from layernas.networks.counting import count
+from layernas.networks.spec import count
 from layernas.training.devices import keep_freed_memory
 from tools.perf.rounds import measure_in_turns
 from tools.perf.step_cases import CASES
