@@ -272,4 +272,4 @@ def random_variables(model: nn.Module, inputs: jax.Array) -> dict[str, Any]:
     kernel = rng.standard_normal(leaf.shape, np.float32)
     return kernel / np.float32(np.sqrt(np.prod(leaf.shape[:-1])))
 
-  return jax.tree_util.tree_map_with_path(draw, dict(shapes))
+  return jax.tree_util.tree_map_with_path(draw, nn.meta.unbox(dict(shapes)))

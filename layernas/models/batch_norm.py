@@ -3,8 +3,7 @@
 XLA's CPU backend makes many passes over the features for what takes three:
 means, output, and backward one for the sums and one for the gradient.
 Parameters and statistics are named and averaged as Flax's own BatchNorm does.
-
-Activations and gates by the names that a NetworkSpec gives them.
+Activations and gates have the names that a NetworkSpec gives them.
 """
 
 import dataclasses
@@ -17,6 +16,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from layernas.models.initialization import constant
 from layernas.native import library
 
 
@@ -48,7 +48,6 @@ GATES: dict[str, Callable[[jax.Array], jax.Array]] = {
     'hard_sigmoid': hard_sigmoid,
     'sigmoid': nn.sigmoid,
 }
-
 
 # Numbered as layernas/native/activations.h does.
 IN_KERNEL = {'': 0, 'relu': 1, 'relu6': 2, 'hard_swish': 3}
@@ -137,14 +136,12 @@ class BatchNorm(nn.Module):
       filters: of what is normalised.
     """
     shape = (filters,)
-    zeros, ones = nn.initializers.zeros_init(), nn.initializers.ones_init()
+    zeros, ones = constant(0.0, 'batch_norm'), constant(1.0, 'batch_norm')
     return Variables(
-        mean=self.variable(
-            'batch_stats', 'mean', jnp.zeros, shape, jnp.float32
-        ),
-        var=self.variable('batch_stats', 'var', jnp.ones, shape, jnp.float32),
-        scale=self.param('scale', ones, shape, jnp.float32),
-        bias=self.param('bias', zeros, shape, jnp.float32),
+        mean=self.variable('batch_stats', 'mean', zeros, None, shape),
+        var=self.variable('batch_stats', 'var', ones, None, shape),
+        scale=self.param('scale', ones, shape),
+        bias=self.param('bias', zeros, shape),
     )
 
   def in_kernel(self, x: jax.Array, activation: str) -> bool:

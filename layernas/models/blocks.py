@@ -1,4 +1,4 @@
-"""Modules that networks are made of."""
+"""Flax modules of blocks; the spec of a block type names its module."""
 
 from collections.abc import Callable
 from typing import Any
@@ -9,50 +9,34 @@ import jax.numpy as jnp
 
 from layernas.models.batch_norm import ACTIVATIONS
 from layernas.models.batch_norm import GATES
+from layernas.models.convolutions import DepthwiseConv
 from layernas.models.convolutions import PointwiseConv
-from layernas.models.convolutions import depthwise_conv
+from layernas.models.initialization import constant
+from layernas.models.initialization import dense_kernel
 from layernas.models.normed_depthwise import is_fused
 from layernas.models.normed_depthwise import normed_depthwise
 from layernas.networks.spec import Block
+from layernas.networks.spec import InvertedResidual
 from layernas.networks.spec import Squeeze
 
-# Only the shapes of `init` are used (layernas.models.initialization), and zeros
-# are traced fastest.
-NO_INIT = nn.initializers.zeros_init()
 
+class BlockModule(nn.Module):
+  """Base of the modules that blocks name; called on features alone.
 
-class DepthwiseConv(nn.Module):
-  """Depthwise convolution without bias, SAME padding.
+  Parameters and their initial values are its own affair; see
+  `layernas.models.initialization` for ours and for what decays.
 
   Attributes:
-    kernel_size: side of the kernel.
-    stride: in both directions.
+    spec: the block.
+    norm: makes a batch norm module: norm(name=...)(features, activation).
     dtype: of the computation.
-    implementation: of `depthwise_conv`.
+    depthwise: implementation of a depthwise convolution.
   """
 
-  kernel_size: int
-  stride: int
+  spec: Block
+  norm: Callable[..., nn.Module]
   dtype: Any
-  implementation: str = 'auto'
-
-  def __call__(self, x: jax.Array) -> jax.Array:
-    """Features of the same number of filters."""
-    return depthwise_conv(
-        x.astype(self.dtype), self.kernel(x.shape[-1]), self.stride,
-        self.implementation,
-    )
-
-  @nn.compact
-  def kernel(self, filters: int) -> jax.Array:
-    """The weights, in `dtype`; once in a call of the network.
-
-    Args:
-      filters: of the input.
-    """
-    side = self.kernel_size
-    kernel = self.param('kernel', NO_INIT, (side, side, 1, filters))
-    return kernel.astype(self.dtype)
+  depthwise: str = 'auto'
 
 
 class SqueezeExcite(nn.Module):
@@ -78,23 +62,16 @@ class SqueezeExcite(nn.Module):
     return x * GATES[self.spec.gate](y)
 
   def _dense(self, units: int, name: str) -> nn.Module:
-    return nn.Dense(units, dtype=self.dtype, kernel_init=NO_INIT, name=name)
+    return nn.Dense(
+        units, dtype=self.dtype, kernel_init=dense_kernel(),
+        bias_init=constant(0.0, 'bias'), name=name,
+    )
 
 
-class InvertedResidual(nn.Module):
-  """One block of a network.
+class InvertedResidualModule(BlockModule):
+  """An inverted residual; see its spec."""
 
-  Attributes:
-    spec: the block.
-    norm: makes a batch norm module.
-    dtype: of the computation.
-    depthwise: implementation of the depthwise convolution.
-  """
-
-  spec: Block
-  norm: Callable[..., nn.Module]
-  dtype: Any
-  depthwise: str = 'auto'
+  spec: InvertedResidual
 
   @nn.compact
   def __call__(self, x: jax.Array) -> jax.Array:
@@ -129,4 +106,4 @@ class InvertedResidual(nn.Module):
     return norm(conv(x), spec.activation)
 
   def _pointwise(self, filters: int, name: str) -> nn.Module:
-    return PointwiseConv(filters, self.dtype, NO_INIT, name=name)
+    return PointwiseConv(filters, self.dtype, name=name)

@@ -1,11 +1,10 @@
-"""1x1 convolution: a product over the filters, gradients too.
-
-Depthwise convolution, in the form that is fastest on the platform.
+"""Depthwise and 1x1 convolutions, in the form that is fastest here.
 
 XLA's CPU backend runs a grouped convolution tens of times slower than its
-arithmetic takes, backward most of all. There the convolution is a kernel of our
-own where it can be compiled, else it is written as shifted multiply-adds in
-both directions; on accelerators it is the native one.
+arithmetic takes, backward most of all. There a depthwise convolution is a
+kernel of our own where it can be compiled, else it is written as shifted
+multiply-adds in both directions; on accelerators it is the native one. A 1x1
+convolution is a matrix product over the filters everywhere, gradients too.
 
 The forms round differently: a search that goes on where another form is chosen
 (no compiler, another processor) trains as well, but not to the same bits.
@@ -21,6 +20,8 @@ import jax.numpy as jnp
 from absl import logging
 from jax import lax
 
+from layernas.models.initialization import conv_kernel
+from layernas.models.initialization import depthwise_kernel
 from layernas.native import library
 
 IMPLEMENTATIONS = ('auto', 'compiled', 'shifted', 'native')
@@ -273,23 +274,55 @@ def _padding(size: int, side: int, stride: int) -> tuple[int, int]:
   return total // 2, total - total // 2
 
 
+class DepthwiseConv(nn.Module):
+  """Depthwise convolution without bias, SAME padding.
+
+  Attributes:
+    kernel_size: side of the kernel.
+    stride: in both directions.
+    dtype: of the computation.
+    implementation: of `depthwise_conv`.
+  """
+
+  kernel_size: int
+  stride: int
+  dtype: Any
+  implementation: str = 'auto'
+
+  def __call__(self, x: jax.Array) -> jax.Array:
+    """Features of the same number of filters."""
+    return depthwise_conv(
+        x.astype(self.dtype), self.kernel(x.shape[-1]), self.stride,
+        self.implementation,
+    )
+
+  @nn.compact
+  def kernel(self, filters: int) -> jax.Array:
+    """The weights, in `dtype`; once in a call of the network.
+
+    Args:
+      filters: of the input.
+    """
+    side = self.kernel_size
+    kernel = self.param('kernel', depthwise_kernel(), (side, side, 1, filters))
+    return kernel.astype(self.dtype)
+
+
 class PointwiseConv(nn.Module):
   """1x1 convolution without bias.
 
   Attributes:
     filters: of the output.
     dtype: of the computation.
-    kernel_init: initial weights.
   """
 
   filters: int
   dtype: Any
-  kernel_init: nn.initializers.Initializer
 
   @nn.compact
   def __call__(self, x: jax.Array) -> jax.Array:
     shape = (x.shape[-1], self.filters)
-    kernel = self.param('kernel', self.kernel_init, shape)
+    kernel = self.param('kernel', conv_kernel(), shape)
     return pointwise_conv(x.astype(self.dtype), kernel.astype(self.dtype))
 
 

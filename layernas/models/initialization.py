@@ -1,85 +1,279 @@
-"""Initial variables, drawn on the host.
+"""Initial values and kinds of parameters, declared where they are made.
 
-Flax's own init would trace, compile and run the whole network once per
-architecture; only the shapes are needed, and NumPy fills them.
+A module makes a parameter with an initialiser of this file. Its value comes in
+a box (`Declared`), which says what it was drawn from and what kind it is: for
+weight decay. Flax takes the box off where the module uses the parameter, and
+the box survives `jax.eval_shape`. Therefore `model.init` gives proper values,
+and `Initialization` draws values of the same distribution from the shapes
+alone, on the host: to run `init` compiles a program for every architecture.
+
+Modules need not declare anything: the parameters of, say, a plain `nn.Conv` get
+the values that `model.init` gives them.
 """
 
+import dataclasses
+import math
 import zlib
+from collections.abc import Callable
+from collections.abc import Sequence
 from typing import Any
 
 import flax.linen as nn
+import flax.struct
 import jax
 import jax.numpy as jnp
 import numpy as np
+
+PARAMETER_KINDS = ('batch_norm', 'bias', 'depthwise', 'classifier')
+"""What can be left out of the weight decay; a parameter may be of two kinds."""
+
+Shape = Sequence[int]
+
+
+@dataclasses.dataclass(frozen=True)
+class Normal:
+  """Normal values around zero.
+
+  Attributes:
+    deviation: their standard deviation.
+  """
+
+  deviation: float
+
+  def __call__(self, key: jax.Array, shape: Shape) -> jax.Array:
+    """Values from a JAX key."""
+    return self.deviation * jax.random.normal(key, shape, jnp.float32)
+
+  def draw(self, key: Sequence[int], shape: Shape) -> np.ndarray:
+    """Values from the random stream on the host that `key` names."""
+    rng = np.random.Generator(np.random.Philox(np.random.SeedSequence(key)))
+    return rng.standard_normal(shape, np.float32) * np.float32(self.deviation)
+
+
+@dataclasses.dataclass(frozen=True)
+class Constant:
+  """The same value everywhere.
+
+  Attributes:
+    value: that value.
+  """
+
+  value: float
+
+  def __call__(self, key: jax.Array, shape: Shape) -> jax.Array:
+    """As `Normal` has it."""
+    del key
+    return jnp.full(shape, self.value, jnp.float32)
+
+  def draw(self, key: Sequence[int], shape: Shape) -> np.ndarray:
+    """As `Normal` has it."""
+    del key
+    return np.full(shape, self.value, np.float32)
+
+
+class Declared(flax.struct.PyTreeNode, nn.meta.AxisMetadata):
+  """A parameter or statistic, and what its module declares about it.
+
+  Attributes:
+    value: an array, or its shape.
+    initial: what it is drawn from.
+    kinds: some of `PARAMETER_KINDS`.
+  """
+
+  value: Any
+  initial: Normal | Constant = flax.struct.field(pytree_node=False)
+  kinds: frozenset[str] = flax.struct.field(pytree_node=False)
+
+  def unbox(self) -> Any:
+    """See `AxisMetadata`."""
+    return self.value
+
+  def replace_boxed(self, val: Any) -> 'Declared':
+    """See `AxisMetadata`."""
+    return self.replace(value=val)
+
+  def add_axis(self, index: int, params: dict[Any, Any]) -> 'Declared':
+    """See `AxisMetadata`; axes have no names here."""
+    del index, params
+    return self
+
+  def remove_axis(self, index: int, params: dict[Any, Any]) -> 'Declared':
+    """See `AxisMetadata`."""
+    del index, params
+    return self
+
+
+Initializer = Callable[..., Declared]
+"""Takes a key, a shape and perhaps a type, as Flax's initialisers do."""
+
+
+def declared(
+    initial: Callable[[Shape], Normal | Constant], *kinds: str
+) -> Initializer:
+  """An initialiser whose values tell how they are drawn.
+
+  Args:
+    initial: takes the shape of a parameter, returns what it is drawn from.
+    *kinds: of the parameter, some of `PARAMETER_KINDS`.
+
+  Returns:
+    The initialiser.
+  """
+
+  def initialize(
+      key: jax.Array, shape: Shape, dtype: Any = jnp.float32
+  ) -> Declared:
+    distribution = initial(shape)
+    value = distribution(key, shape).astype(dtype)
+    return Declared(value, distribution, frozenset(kinds))
+
+  return initialize
+
+
+def conv_kernel(*kinds: str) -> Initializer:
+  """Initialiser of a convolution: deviation sqrt(2 / fan out).
+
+  He et al. (2015), as MnasNet's and MobileNetV3's code use it.
+
+  Args:
+    *kinds: of the kernel.
+
+  Returns:
+    For kernels of shape (..., input filters, filters).
+  """
+  return declared(
+      lambda shape: Normal(
+          (2.0 / (math.prod(shape) // shape[-2])) ** 0.5
+      ),
+      *kinds,
+  )
+
+
+def depthwise_kernel() -> Initializer:
+  """As `conv_kernel`, for shape (k, k, 1, filters): the fan out is k * k."""
+  return declared(
+      lambda shape: Normal((2.0 / (shape[0] * shape[1])) ** 0.5), 'depthwise'
+  )
+
+
+def dense_kernel(*kinds: str) -> Initializer:
+  """Initialiser of a dense layer: deviation sqrt(1 / fan in).
+
+  LeCun et al. (1998), as Flax's default.
+
+  Args:
+    *kinds: of the kernel.
+
+  Returns:
+    For kernels of shape (inputs, outputs).
+  """
+  return declared(lambda shape: Normal((1.0 / shape[0]) ** 0.5), *kinds)
+
+
+def constant(value: float, *kinds: str) -> Initializer:
+  """Initialiser of a parameter that begins as one number.
+
+  Args:
+    value: the number.
+    *kinds: of the parameter.
+
+  Returns:
+    For any shape.
+  """
+  return declared(lambda shape: Constant(value), *kinds)
+
+
+class Initialization:
+  """How a network's variables begin; traces it once.
+
+  Attributes:
+    shapes: 'params' and 'batch_stats', trees of `jax.ShapeDtypeStruct`.
+    kinds: tree of frozensets beside 'params': some of `PARAMETER_KINDS`. Where
+      nothing is declared, what has less than two axes is a bias.
+  """
+
+  def __init__(self, model: nn.Module, image_size: int):
+    """Compiles nothing, unless there are parameters that declare nothing.
+
+    Args:
+      model: called as model(images, train=False).
+      image_size: side of the images.
+    """
+    images = jax.ShapeDtypeStruct((1, image_size, image_size, 3), jnp.float32)
+    boxed = dict(jax.eval_shape(
+        lambda images: model.init(jax.random.key(0), images, train=False),
+        images,
+    ))
+    self.shapes = nn.meta.unbox(boxed)
+    self.kinds = nn.meta.unbox(
+        jax.tree.map(_kinds, boxed['params'], is_leaf=_is_box)
+    )
+    leaves, self._structure = jax.tree_util.tree_flatten_with_path(
+        boxed, is_leaf=_is_box
+    )
+    self._leaves = [
+        (jax.tree_util.keystr(path, simple=True, separator='/'), leaf)
+        for path, leaf in leaves
+    ]
+    self._others = None
+    if not all(_is_box(leaf) for _, leaf in self._leaves):
+      self._others = _undeclared(model, images).lower(np.uint32(0)).compile()
+
+  def draw(self, seed: int) -> dict[str, Any]:
+    """Initial values.
+
+    Every leaf has a random stream of its own, keyed by seed and path: a layer
+    that two networks share starts from the same numbers in both.
+
+    Args:
+      seed: any integer >= 0.
+
+    Returns:
+      Tree of NumPy arrays, as `shapes` has them.
+    """
+    others = iter(
+        self._others(np.uint32(seed % 2**32)) if self._others else ()
+    )
+    return nn.meta.unbox(jax.tree.unflatten(self._structure, [
+        _draw(leaf, [seed, zlib.crc32(name.encode())])
+        if _is_box(leaf) else np.asarray(next(others))
+        for name, leaf in self._leaves
+    ]))
 
 
 def initial_variables(
     model: nn.Module, image_size: int, seed: int
 ) -> dict[str, Any]:
-  """Variables before training; see `variable_shapes` and `draw_variables`."""
-  return draw_variables(variable_shapes(model, image_size), seed)
+  """Variables before training; see `Initialization`."""
+  return Initialization(model, image_size).draw(seed)
 
 
-def variable_shapes(model: nn.Module, image_size: int) -> dict[str, Any]:
-  """Shapes of a network's variables; traces it, compiles nothing.
+def _undeclared(model: nn.Module, images: jax.ShapeDtypeStruct) -> Any:
+  """Compiles lazily: seed -> what `init` gives the leaves without a box.
 
-  Args:
-    model: called as model(images, train=False).
-    image_size: side of the images.
-
-  Returns:
-    'params' and 'batch_stats', trees of `jax.ShapeDtypeStruct`.
+  XLA leaves out what that does not need: the layers themselves.
   """
-  images = jax.ShapeDtypeStruct((1, image_size, image_size, 3), jnp.float32)
-  return dict(jax.eval_shape(
-      lambda images: model.init(jax.random.key(0), images, train=False), images
-  ))
+
+  def init(seed: jax.Array) -> list[jax.Array]:
+    variables = model.init(
+        jax.random.key(seed), jnp.zeros(images.shape), train=False
+    )
+    leaves = jax.tree.leaves(dict(variables), is_leaf=_is_box)
+    return [leaf for leaf in leaves if not _is_box(leaf)]
+
+  return jax.jit(init)
 
 
-def draw_variables(shapes: dict[str, Any], seed: int) -> dict[str, Any]:
-  """Fills shapes with initial values.
-
-  Every leaf has a random stream of its own, keyed by seed and name: a layer
-  that two networks share starts from the same numbers in both.
-
-  Args:
-    shapes: as of `variable_shapes`.
-    seed: any integer >= 0.
-
-  Returns:
-    The same tree of float32 NumPy arrays.
-  """
-  return jax.tree_util.tree_map_with_path(
-      lambda path, leaf: _draw(
-          [entry.key for entry in path], leaf.shape, seed
-      ),
-      shapes,
-  )
+def _is_box(leaf: Any) -> bool:
+  return isinstance(leaf, Declared)
 
 
-def _draw(path: list[str], shape: tuple[int, ...], seed: int) -> np.ndarray:
-  """Initial value of one leaf."""
-  if path[-1] in ('scale', 'var'):
-    return np.ones(shape, np.float32)
-  if path[-1] in ('bias', 'mean'):
-    return np.zeros(shape, np.float32)
-  key = [seed, zlib.crc32('/'.join(path).encode())]
-  rng = np.random.Generator(np.random.Philox(np.random.SeedSequence(key)))
-  return rng.standard_normal(shape, np.float32) * np.float32(
-      _deviation(path[-2], shape)
-  )
+def _draw(leaf: Declared, key: Sequence[int]) -> np.ndarray:
+  values = leaf.initial.draw(key, leaf.value.shape)
+  return values.astype(leaf.value.dtype, copy=False)
 
 
-def _deviation(module: str, shape: tuple[int, ...]) -> float:
-  """Standard deviation of a kernel.
-
-  Convolutions: sqrt(2 / fan out) (He et al., 2015, as MnasNet's and
-  MobileNetV3's code use it; a depthwise kernel's fan out is k * k). Dense
-  layers with a bias: sqrt(1 / fan in) (LeCun, as Flax's default).
-  """
-  if module in ('classifier', 'hidden', 'reduce', 'gate'):
-    return (1.0 / shape[0]) ** 0.5
-  fan_out = shape[-1] if len(shape) == 2 else shape[0] * shape[1] * (
-      1 if module == 'depthwise' else shape[-1]
-  )
-  return (2.0 / fan_out) ** 0.5
+def _kinds(leaf: Any) -> frozenset[str]:
+  if _is_box(leaf):
+    return leaf.kinds
+  return frozenset() if len(leaf.shape) > 1 else frozenset({'bias'})

@@ -1,7 +1,4 @@
-"""The one network builder: Flax modules from a NetworkSpec.
-
-Stem, block or head alone, computing what it computes inside a network.
-"""
+"""Flax modules from specs: of a whole network, or of one part of it alone."""
 
 import functools
 from collections.abc import Callable
@@ -11,20 +8,23 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
+from layernas import lookup
 from layernas.models.batch_norm import ACTIVATIONS
 from layernas.models.batch_norm import BatchNorm
-from layernas.models.blocks import NO_INIT
-from layernas.models.blocks import InvertedResidual
 from layernas.models.convolutions import PointwiseConv
 from layernas.models.convolutions import resolve
+from layernas.models.initialization import constant
+from layernas.models.initialization import conv_kernel
+from layernas.models.initialization import dense_kernel
 from layernas.networks.spec import Block
 from layernas.networks.spec import Head
+from layernas.networks.spec import Module
 from layernas.networks.spec import NetworkSpec
 from layernas.networks.spec import Stem
 
 
-class InvertedResidualNetwork(nn.Module):
-  """A MobileNet-style network.
+class Network(nn.Module):
+  """A network of a spec.
 
   Attributes:
     spec: its shape.
@@ -63,13 +63,12 @@ class InvertedResidualNetwork(nn.Module):
     norm = self._norm(train)
     x = self._stem(images.astype(self.dtype), norm)
     for index, block in enumerate(self.spec.blocks):
-      x = InvertedResidual(
-          block, norm, self.dtype, self.depthwise, name=f'block{index}'
-      )(x)
+      x = self._block(block, norm, f'block{index}')(x)
     x = self._head(x, norm)
     x = nn.Dropout(self.dropout_rate, deterministic=not train)(x)
     return nn.Dense(
-        self.num_classes, kernel_init=NO_INIT, name='classifier'
+        self.num_classes, kernel_init=dense_kernel('classifier'),
+        bias_init=constant(0.0, 'classifier', 'bias'), name='classifier',
     )(x.astype(jnp.float32))
 
   def _norm(self, train: bool) -> Callable[..., nn.Module]:
@@ -88,44 +87,49 @@ class InvertedResidualNetwork(nn.Module):
     stem = self.spec.stem
     x = nn.Conv(
         stem.filters, (stem.kernel, stem.kernel), (stem.stride, stem.stride),
-        use_bias=False, dtype=self.dtype, kernel_init=NO_INIT, name='stem',
+        use_bias=False, dtype=self.dtype, kernel_init=conv_kernel(),
+        name='stem',
     )(x)
     return norm(name='stem_norm')(x, stem.activation)
+
+  @nn.nowrap
+  def _block(self, block: Block, norm: Any, name: str) -> nn.Module:
+    make = lookup.find(f'{block.kind}.flax_module', block.flax_module, {})
+    return make(block, norm, self.dtype, self.depthwise, name=name)
 
   def _head(self, x: jax.Array, norm: Any) -> jax.Array:
     head = self.spec.head
     if head.filters:
-      x = PointwiseConv(head.filters, self.dtype, NO_INIT, name='head')(x)
+      x = PointwiseConv(head.filters, self.dtype, name='head')(x)
       x = norm(name='head_norm')(x, head.activation)
     x = jnp.mean(x, axis=(1, 2))
     if head.hidden:
       x = ACTIVATIONS[head.activation](nn.Dense(
-          head.hidden, dtype=self.dtype, kernel_init=NO_INIT, name='hidden'
+          head.hidden, dtype=self.dtype, kernel_init=dense_kernel(),
+          bias_init=constant(0.0, 'bias'), name='hidden',
       )(x))
     return x
 
 
-def create_module(
-    module: Stem | Block | Head, **settings: Any
-) -> InvertedResidualNetwork:
+def create_module(module: Module, **settings: Any) -> Network:
   """Flax module of one part of a network.
 
   Args:
-    module: the part.
-    **settings: attributes of `InvertedResidualNetwork` other than `spec`.
+    module: the part: stem, block or head.
+    **settings: attributes of `Network` other than `spec`.
 
   Returns:
     A module that is called as a whole network is, on what the part receives;
     a block's variables are named 'block0'.
   """
-  if isinstance(module, Stem):
+  if module.kind == 'stem':
     return _StemAlone(NetworkSpec(module, (), Head()), **settings)
-  if isinstance(module, Block):
-    return _BlockAlone(NetworkSpec(Stem(), (module,), Head()), **settings)
-  return _HeadAlone(NetworkSpec(Stem(), (), module), **settings)
+  if module.kind == 'head':
+    return _HeadAlone(NetworkSpec(Stem(), (), module), **settings)
+  return _BlockAlone(NetworkSpec(Stem(), (module,), Head()), **settings)
 
 
-class _StemAlone(InvertedResidualNetwork):
+class _StemAlone(Network):
   """The stem; receives images."""
 
   @nn.compact
@@ -133,18 +137,16 @@ class _StemAlone(InvertedResidualNetwork):
     return self._stem(images.astype(self.dtype), self._norm(train))
 
 
-class _BlockAlone(InvertedResidualNetwork):
+class _BlockAlone(Network):
   """The only block; receives features."""
 
   @nn.compact
   def __call__(self, x: jax.Array, train: bool) -> jax.Array:
     [block] = self.spec.blocks
-    return InvertedResidual(
-        block, self._norm(train), self.dtype, self.depthwise, name='block0'
-    )(x)
+    return self._block(block, self._norm(train), 'block0')(x)
 
 
-class _HeadAlone(InvertedResidualNetwork):
+class _HeadAlone(Network):
   """A network whose stem passes on what it receives: features."""
 
   def _stem(self, x: jax.Array, norm: Any) -> jax.Array:

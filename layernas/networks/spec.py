@@ -73,7 +73,8 @@ def _is_number(value: Any) -> bool:
 
 
 SHARE = Rule(
-    'is a number, 0 < x <= 1', lambda value: _is_number(value) and 0 < value <= 1
+    'is a number, 0 < x <= 1',
+    lambda value: _is_number(value) and 0 < value <= 1,
 )
 """A part of a whole."""
 

@@ -9,9 +9,9 @@ import jax.numpy as jnp
 from layernas.data.dataset import Dataset
 from layernas.errors import UserError
 from layernas.models.convolutions import IMPLEMENTATIONS
+from layernas.models.initialization import PARAMETER_KINDS
 from layernas.native import library
 from layernas.training.optimizer import OPTIMIZERS
-from layernas.training.optimizer import PARAMETER_KINDS
 from layernas.training.optimizer import SCHEDULES
 from layernas.training.optimizer import excluded_kinds
 

@@ -88,14 +88,15 @@ class CompiledUpdate:
 
   Attributes:
     schedule: step to learning rate.
-    decays: (params) -> tree of weight decays, zeros for what is left out.
+    decays: weight decay of every leaf of the parameters, 0 for what is left
+      out.
     momentum: Nesterov's for SGD; after the learning rate for RMSProp.
     square_decay: of RMSProp.
     epsilon: of RMSProp.
   """
 
   schedule: optax.Schedule
-  decays: Any
+  decays: tuple[float, ...]
   momentum: float
   square_decay: float
   epsilon: float
@@ -125,7 +126,7 @@ class CompiledUpdate:
         + [jax.ShapeDtypeStruct(leaf.shape, jnp.float32) for leaf in leaves],
         jnp.asarray(self.schedule(count), jnp.float32),
         *jax.tree.leaves(gradient), *leaves,
-        decays=np.array(jax.tree.leaves(self.decays(params)), np.float32),
+        decays=np.array(self.decays, np.float32),
         momentum=np.float32(self.momentum),
         square_decay=np.float32(self.square_decay),
         epsilon=np.float32(self.epsilon),
@@ -143,12 +144,9 @@ class CompiledUpdate:
 
 OPTIMIZERS = ('sgd', 'rmsprop')
 
-PARAMETER_KINDS = ('batch_norm', 'bias', 'depthwise', 'classifier')
-"""What can be left out of the weight decay; a parameter may be of two kinds."""
-
 
 def make_optimizer(
-    config: Any, schedule: optax.Schedule
+    config: Any, schedule: optax.Schedule, kinds: Any
 ) -> optax.GradientTransformation:
   """SGD or RMSProp; the decay is the gradient of half the squared norm.
 
@@ -156,15 +154,14 @@ def make_optimizer(
     config: training section: `optimizer`, `momentum`, `rms_decay`,
       `rms_epsilon`, `weight_decay`, `weight_decay_excludes`.
     schedule: step to learning rate.
+    kinds: of the parameters, see `models.initialization.Initialization`.
 
   Returns:
     The gradient transformation.
   """
   decay = optax.add_decayed_weights(
       config.weight_decay,
-      mask=functools.partial(
-          decayed, excludes=excluded_kinds(config.weight_decay_excludes)
-      ),
+      mask=decayed(kinds, excluded_kinds(config.weight_decay_excludes)),
   )
   if config.optimizer == 'sgd':
     step = optax.sgd(schedule, momentum=config.momentum, nesterov=True)
@@ -179,30 +176,28 @@ def make_optimizer(
 
 
 def make_update(
-    config: Any, schedule: optax.Schedule, compiled: bool
+    config: Any, schedule: optax.Schedule, kinds: Any, compiled: bool
 ) -> Callable[[Any, optax.OptState, Any], Updated]:
   """The step of `make_optimizer`'s optimiser, its state included.
 
   Args:
     config: as there.
     schedule: step to learning rate.
+    kinds: of the parameters, as there.
     compiled: as one kernel.
 
   Returns:
     (gradient, state, params) -> see `Updated`.
   """
   if not compiled:
-    return functools.partial(plain_update, make_optimizer(config, schedule))
-  excludes = excluded_kinds(config.weight_decay_excludes)
-
-  def decays(params: Any) -> Any:
-    return jax.tree.map(
-        lambda included: config.weight_decay * included,
-        decayed(params, excludes),
+    return functools.partial(
+        plain_update, make_optimizer(config, schedule, kinds)
     )
-
+  included = decayed(kinds, excluded_kinds(config.weight_decay_excludes))
   return CompiledUpdate(
-      schedule, decays, config.momentum, config.rms_decay, config.rms_epsilon
+      schedule,
+      tuple(config.weight_decay * leaf for leaf in jax.tree.leaves(included)),
+      config.momentum, config.rms_decay, config.rms_epsilon,
   )
 
 
@@ -211,25 +206,14 @@ def excluded_kinds(text: str) -> frozenset[str]:
   return frozenset(filter(None, (kind.strip() for kind in text.split(','))))
 
 
-def decayed(params: Any, excludes: frozenset[str]) -> Any:
+def decayed(kinds: Any, excludes: frozenset[str]) -> Any:
   """Which parameters decay.
 
   Args:
-    params: of a network, named as `layernas.models` names them.
-    excludes: some of `PARAMETER_KINDS`.
+    kinds: tree of frozensets: the kinds of every parameter.
+    excludes: some of `models.initialization.PARAMETER_KINDS`.
 
   Returns:
     Tree of bools.
   """
-  return jax.tree_util.tree_map_with_path(
-      lambda path, _: not excludes & _kinds([key.key for key in path]), params
-  )
-
-
-def _kinds(path: list[str]) -> set[str]:
-  """The kinds of a parameter; none for most kernels."""
-  *modules, name = path
-  module = modules[-1] if modules else ''
-  if name == 'scale' or module.endswith('norm'):
-    return {'batch_norm'}
-  return ({module} & {'depthwise', 'classifier'}) | ({name} & {'bias'})
+  return jax.tree.map(lambda of_one: not excludes & of_one, kinds)

@@ -19,8 +19,8 @@ from jax import monitoring
 
 from layernas.data.dataset import Dataset
 from layernas.models.convolutions import resolve
-from layernas.models.initialization import variable_shapes
-from layernas.models.network import InvertedResidualNetwork
+from layernas.models.initialization import Initialization
+from layernas.models.network import Network
 from layernas.networks.spec import NetworkSpec
 from layernas.training.checks import DTYPES
 from layernas.training.devices import AXIS
@@ -78,26 +78,25 @@ class Programs:
   """A network's steps; calling them compiles nothing.
 
   Attributes:
-    variables: shapes of its 'params' and 'batch_stats'.
-    state: makes of variables the state before the first step, on the host.
+    initial_state: makes of a seed the state before the first step, on the
+      host.
     train_step: (replicated state, sharded batch, replicated seed)
       -> state.
     evaluation_step: (replicated variables, sharded batch) -> metric
       sums.
   """
 
-  variables: Variables
-  state: Callable[[Variables], TrainState]
+  initial_state: Callable[[int], TrainState]
   train_step: Callable[..., TrainState]
   evaluation_step: Callable[..., dict[str, jax.Array]]
 
 
 def create_model(
     config: Any, network: NetworkSpec, num_classes: int
-) -> InvertedResidualNetwork:
+) -> Network:
   """Flax module of a network with the config's `model` section."""
   drops = config.training.epochs >= config.model.dropout_from_epochs
-  return InvertedResidualNetwork(
+  return Network(
       spec=network,
       num_classes=num_classes,
       dtype=DTYPES[config.model.dtype],
@@ -129,23 +128,23 @@ def compile_programs(
   model = create_model(config, network, dataset.num_classes)
   epoch = dataset.num_examples(split) // training.batch_size
   schedule = learning_rate(training, epoch)
+  initialization = Initialization(model, dataset.image_size)
+  kinds = initialization.kinds
   update = make_update(
-      training, schedule, resolve(config.model.depthwise) == 'compiled'
+      training, schedule, kinds, resolve(config.model.depthwise) == 'compiled'
   )
-  variables = variable_shapes(model, dataset.image_size)
   fresh = functools.partial(
-      initial_state, optimizer=make_optimizer(training, schedule),
+      initial_state, optimizer=make_optimizer(training, schedule, kinds),
       ema=training.ema_decay > 0,
   )
-  state = _stand_in_state(variables, fresh)
+  state = _stand_in_state(initialization.shapes, fresh)
   shape = dataset.image_size, config.data.transfer
   train_step = make_train_step(
       model, update, training, training.log_every_steps
   )
   evaluation_step = make_evaluation_step(model)
   return Programs(
-      variables,
-      fresh,
+      lambda seed: fresh(initialization.draw(seed)),
       _compiled(
           train_step, state, stand_in_batch(*shape, training.batch_size),
           stand_in((), np.int32),

@@ -21,7 +21,6 @@ from layernas.data.dataset import Dataset
 from layernas.data.dataset import HostShare
 from layernas.data.registry import load_dataset
 from layernas.errors import Preempted
-from layernas.models.initialization import draw_variables
 from layernas.networks.spec import NetworkSpec
 from layernas.training import hosts
 from layernas.training import losses
@@ -53,7 +52,7 @@ def measured_rate(config: Any, programs: Programs, dataset: Dataset) -> float:
   Returns:
     Steps a second, by the median step.
   """
-  state = replicate(programs.state(draw_variables(programs.variables, 0)))
+  state = replicate(programs.initial_state(0))
   seed = replicate(np.int32(0))
   batches = prefetch(dataset.train_batches(
       'train', config.training.batch_size, 0
@@ -237,7 +236,7 @@ def train_and_evaluate(
       early, steps, run, lambda state: evaluated(state)['accuracy']
   )
   with run:
-    state = made.state(draw_variables(made.variables, seed))
+    state = made.initial_state(seed)
     state = run.restore(state)
     batches = prefetch(dataset.train_batches(
         train_split, training.batch_size, seed, int(state.step), _this_host()

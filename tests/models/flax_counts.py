@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 from jax.extend.core import jaxprs_in_params
 
-from layernas.models.network import InvertedResidualNetwork
+from layernas.models.network import Network
 from layernas.networks.counting import Counts
 from layernas.networks.spec import NetworkSpec
 
@@ -18,7 +18,7 @@ def flax_counts(
 ) -> Counts:
   """Counts of a whole network, see `traced_counts`."""
   return traced_counts(
-      InvertedResidualNetwork(spec, num_classes, depthwise='native'),
+      Network(spec, num_classes, depthwise='native'),
       image_size, 3,
   )
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from layernas.models.initialization import initial_variables
-from layernas.models.network import InvertedResidualNetwork
+from layernas.models.network import Network
 from layernas.networks.spec import Head
 from layernas.networks.spec import InvertedResidual
 from layernas.networks.spec import NetworkSpec
@@ -23,7 +23,7 @@ _SPEC = NetworkSpec(
 
 
 def _variables(spec=_SPEC, seed=0, num_classes=100):
-  model = InvertedResidualNetwork(spec, num_classes)
+  model = Network(spec, num_classes)
   return initial_variables(model, 16, seed)
 
 
@@ -36,7 +36,7 @@ def _leaves(variables):
 
 
 def test_shapes_are_those_of_flax():
-  model = InvertedResidualNetwork(_SPEC, 100)
+  model = Network(_SPEC, 100)
   shapes = jax.eval_shape(
       lambda: model.init(
           jax.random.key(0), np.zeros((1, 16, 16, 3), np.float32), train=False

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from layernas.models.initialization import initial_variables
-from layernas.models.network import InvertedResidualNetwork
+from layernas.models.network import Network
 from layernas.models.network import create_module
 from layernas.networks.space import network_modules
 from layernas.networks.spec import Head
@@ -49,7 +49,7 @@ def test_modules_in_a_row_are_the_network(
     network: NetworkSpec, epsilon: float
 ) -> None:
   settings = {'num_classes': 5, 'batch_norm_epsilon': epsilon}
-  whole = InvertedResidualNetwork(network, **settings)
+  whole = Network(network, **settings)
   variables = initial_variables(whole, 9, seed=1)
   images = np.random.default_rng(0).standard_normal((2, 9, 9, 3), np.float32)
   placed = network_modules(network, 9, 5)

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from layernas.models.initialization import initial_variables
-from layernas.models.network import InvertedResidualNetwork
+from layernas.models.network import Network
 from layernas.models.network import create_module
 from layernas.networks.counting import Counts
 from layernas.networks.counting import count
@@ -124,5 +124,5 @@ def test_bfloat16_gives_about_the_logits_of_float32(name: str) -> None:
   assert 0 < np.abs(rounded - exact).max() < 0.1 * np.abs(exact).max()
 
 
-def _model(network: Any, dtype: Any) -> InvertedResidualNetwork:
-  return InvertedResidualNetwork(network, 1000, dtype=dtype)
+def _model(network: Any, dtype: Any) -> Network:
+  return Network(network, 1000, dtype=dtype)

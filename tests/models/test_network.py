@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from layernas.models import blocks
 from layernas.models.batch_norm import hard_swish
 from layernas.models.initialization import initial_variables
-from layernas.models.network import InvertedResidualNetwork
+from layernas.models.network import Network
 from layernas.networks import spec as spec_lib
 from layernas.networks.counting import count
 from layernas.networks.spec import Head
@@ -43,7 +43,7 @@ def test_counter_is_flax(spec, image_size, num_classes):
 
 
 def _model(spec=_SPEC, **fields):
-  return InvertedResidualNetwork(spec, num_classes=10, **fields)
+  return Network(spec, num_classes=10, **fields)
 
 
 def _apply(model, variables, images, train=False, **rngs):

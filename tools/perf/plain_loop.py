@@ -1,12 +1,11 @@
 """Networks one after the other, as the loop of Flax's ImageNet example.
 
 For each: build the module, init under jit, pmap the train step and the
-evaluation step, grouped convolutions for the depthwise ones, Flax's own for the
-1x1 ones, no kernels of ours, a checkpoint at the end. It is to run without a
-compilation cache: JAX_ENABLE_COMPILATION_CACHE=false.
+evaluation step, grouped convolutions for the depthwise ones, no kernels of
+ours, a checkpoint at the end. It is to run without a compilation cache:
+JAX_ENABLE_COMPILATION_CACHE=false.
 """
 
-import contextlib
 import functools
 import itertools
 import tempfile
@@ -15,7 +14,6 @@ from collections.abc import Iterator
 from collections.abc import Mapping
 from collections.abc import Sequence
 from typing import Any
-from unittest import mock
 
 import flax.linen as nn
 import jax
@@ -24,8 +22,7 @@ import orbax.checkpoint as ocp
 from flax import jax_utils
 from ml_collections import ConfigDict
 
-from layernas.models import blocks
-from layernas.models import network as network_module
+from layernas.models.initialization import Initialization
 from layernas.training.devices import shard
 from layernas.training.devices import wait_on_cpu
 from layernas.training.optimizer import learning_rate
@@ -60,32 +57,13 @@ def measure(
   config = config.copy_and_resolve_references().unlock()
   config.model.depthwise = 'native'
   before = compilations()
-  with _flax_modules():
-    found = train_one_by_one(config, candidates, timed_steps, _train)
+  found = train_one_by_one(config, candidates, timed_steps, _train)
   return {
       'naive_steps': timed_steps,
       'compilations': compilations() - before,
       'candidates': found,
       'machine': jax_machine(),
   }
-
-
-@contextlib.contextmanager
-def _flax_modules() -> Iterator[None]:
-  """1x1 convolutions and initial weights as Flax users write them."""
-  with contextlib.ExitStack() as stack:
-    for module in (blocks, network_module):
-      stack.enter_context(mock.patch.multiple(
-          module, NO_INIT=nn.initializers.lecun_normal(),
-          PointwiseConv=_pointwise,
-      ))
-    yield
-
-
-def _pointwise(filters: int, dtype: Any, init: Any, name: str) -> nn.Module:
-  return nn.Conv(
-      filters, (1, 1), use_bias=False, dtype=dtype, kernel_init=init, name=name
-  )
 
 
 def _train(job: Job) -> tuple[dict[str, float], list[float]]:
@@ -95,19 +73,20 @@ def _train(job: Job) -> tuple[dict[str, float], list[float]]:
   schedule = learning_rate(
       training, dataset.num_examples('train') // training.batch_size
   )
-  optimizer = make_optimizer(training, schedule)
+  kinds = Initialization(model, dataset.image_size).kinds
+  optimizer = make_optimizer(training, schedule, kinds)
   first, batches = _peek(_to_devices(
       dataset.train_batches('train', training.batch_size, job.seed)
   ))
   with clock.spent_on('compile'):
     image = jnp.zeros((1, dataset.image_size, dataset.image_size, 3))
-    variables = _compiled(
+    variables = nn.meta.unbox(_compiled(
         jax.jit(functools.partial(model.init, train=False)), traced,
         jax.random.key(job.seed), image,
-    )(jax.random.key(job.seed), image)
+    )(jax.random.key(job.seed), image))
     state = jax_utils.replicate(_fresh(variables, optimizer))
     seed = jax_utils.replicate(jnp.int32(job.seed))
-    update = make_update(training, schedule, compiled=False)
+    update = make_update(training, schedule, kinds, compiled=False)
     train_step = _compiled(
         make_train_step(model, update, training, training.log_every_steps),
         traced, state, first, seed,

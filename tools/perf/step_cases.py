@@ -13,7 +13,7 @@ from ml_collections import ConfigDict
 
 from configs import cifar10_small
 from configs import default
-from layernas.models.initialization import initial_variables
+from layernas.models.initialization import Initialization
 from layernas.networks.mobilenet_spaces import SPACES
 from layernas.networks.reference import mobilenet_v3_large
 from layernas.networks.spec import NetworkSpec
@@ -111,11 +111,13 @@ class OurStep:
     config.model.depthwise = depthwise
     training = config.training
     model = create_model(config, case.network, case.classes)
+    initialization = Initialization(model, case.image_size)
+    kinds = initialization.kinds
     state = initial_state(
-        initial_variables(model, case.image_size, seed=0),
-        make_optimizer(training, _rate), ema=False,
+        initialization.draw(seed=0), make_optimizer(training, _rate, kinds),
+        ema=False,
     )
-    update = make_update(training, _rate, compiled=depthwise == 'auto')
+    update = make_update(training, _rate, kinds, depthwise == 'auto')
     step = make_train_step(model, update, training, log_every=25)
     self._arguments = (
         jax.device_put(shard(case.data())), replicate(np.int32(0))

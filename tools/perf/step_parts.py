@@ -18,7 +18,7 @@ _PARTS = {
 """Submodules of a network; what belongs to none is optimiser, loss and sums."""
 
 # What a submodule's name follows in the path of an operation.
-_PARENT = re.compile(r'block\d+|.*InvertedResidualNetwork.*')
+_PARENT = re.compile(r'block\d+|(.*\()?Network\)*')
 
 _PASSES = 14
 """Times that our step reads or writes every number that a batch norm receives.

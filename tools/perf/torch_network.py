@@ -128,7 +128,9 @@ class TorchStep:
 
 class _InvertedResidual(nn.Module):
 
-  def __init__(self, block: InvertedResidual, inputs: int, norm: dict[str, float]):
+  def __init__(
+      self, block: InvertedResidual, inputs: int, norm: dict[str, float]
+  ):
     super().__init__()
     filters = block.depthwise_filters(inputs)
     layers = []
