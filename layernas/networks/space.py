@@ -27,7 +27,7 @@ from layernas.networks.spec import IMAGE_FILTERS
 from layernas.networks.spec import Module
 from layernas.networks.spec import NetworkSpec
 from layernas.networks.spec import Place
-from layernas.networks.spec import spec_from_dict
+from layernas.networks.spec import check_module
 from layernas.search.cost import Factor
 from layernas.search.cost import FactoredCost
 from layernas.search.cost import Number
@@ -326,16 +326,18 @@ class NetworkSpace:
         )
 
   def _check_options(self) -> None:
+    for name, module in self._modules.items():
+      check_module(module, f'network.{name}')
     default = self.search_space.default
     for index, layer in enumerate(self.layers):
-      for option in range(len(layer.options)):
+      for option, fields in enumerate(layer.options):
         changed = default[:index] + (option,) + default[index + 1:]
         try:
-          spec_from_dict(self.network(changed).to_dict())
+          for target in layer.targets:
+            check_module(self._module(target, changed), f'network.{target}')
         except UserError as error:
           raise UserError(
-              f'layer {layer.name!r}: option {dict(layer.options[option])}:'
-              f' {error}'
+              f'layer {layer.name!r}: option {dict(fields)}: {error}'
           ) from error
 
 

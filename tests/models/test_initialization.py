@@ -1,62 +1,88 @@
-"""Tests of layernas.models.initialization."""
+"""Initial values and kinds of parameters, as their modules declare them."""
 
 import dataclasses
+import functools
+import hashlib
+import itertools
 import math
 
+import flax.linen as nn
 import jax
 import numpy as np
 import pytest
 
+from layernas.models.blocks import BlockModule
+from layernas.models.initialization import PARAMETER_KINDS
+from layernas.models.initialization import Initialization
 from layernas.models.initialization import initial_variables
 from layernas.models.network import Network
+from layernas.networks.counting import Counts
+from layernas.networks.reference import REFERENCE_NETWORKS
+from layernas.networks.reference import mobilenet_v3_small
+from layernas.networks.spec import Block
 from layernas.networks.spec import Head
 from layernas.networks.spec import InvertedResidual
 from layernas.networks.spec import NetworkSpec
+from layernas.networks.spec import Place
 from layernas.networks.spec import Squeeze
 from layernas.networks.spec import Stem
 
 _SPEC = NetworkSpec(
     Stem(32),
-    (InvertedResidual(48, 96, 7, squeeze=Squeeze()), InvertedResidual(48, 128, 5, 2)),
+    (
+        InvertedResidual(48, 96, 7, squeeze=Squeeze()),
+        InvertedResidual(48, 128, 5, 2),
+    ),
     Head(256, 64),
 )
 
 
-def _variables(spec=_SPEC, seed=0, num_classes=100):
-  model = Network(spec, num_classes)
-  return initial_variables(model, 16, seed)
+def _variables(spec=_SPEC, seed=0):
+  return initial_variables(Network(spec, 100), 16, seed)
 
 
-def _leaves(variables):
+def _leaves(tree):
   """Leaves by names such as 'params/block0/expand/kernel'."""
   return {
       jax.tree_util.keystr(path, simple=True, separator='/'): leaf
-      for path, leaf in jax.tree_util.tree_leaves_with_path(variables)
-  }
-
-
-def test_shapes_are_those_of_flax():
-  model = Network(_SPEC, 100)
-  shapes = jax.eval_shape(
-      lambda: model.init(
-          jax.random.key(0), np.zeros((1, 16, 16, 3), np.float32), train=False
+      for path, leaf in jax.tree_util.tree_leaves_with_path(
+          tree, is_leaf=lambda leaf: isinstance(leaf, frozenset)
       )
-  )
-  got, wanted = _leaves(_variables()), _leaves(shapes)
-  assert {name: leaf.shape for name, leaf in got.items()} == {
-      name: leaf.shape for name, leaf in wanted.items()
   }
 
 
-def test_leaves_are_float32_on_the_host():
-  variables = _variables()
-  assert set(variables) == {'params', 'batch_stats'}
-  for leaf in _leaves(variables).values():
+def _init(model, side):
+  """What Flax's own init gives."""
+  images = np.zeros((1, side, side, 3), np.float32)
+  init = jax.jit(lambda key: model.init(key, images, train=False))
+  # Compiling takes longest; without optimisation it is shorter.
+  key = jax.random.key(0, impl='unsafe_rbg')
+  compiled = init.lower(key).compile(
+      compiler_options={'xla_backend_optimization_level': 0}
+  )
+  return jax.tree.map(np.asarray, compiled(key))
+
+
+@pytest.fixture(name='boxed', scope='module')
+def _boxed():
+  return _init(Network(_SPEC, 100), 16)
+
+
+def test_leaves_are_those_of_flax_on_the_host() -> None:
+  images = np.zeros((1, 16, 16, 3), np.float32)
+  init = functools.partial(Network(_SPEC, 100).init, train=False)
+  shapes = nn.meta.unbox(jax.eval_shape(init, jax.random.key(0), images))
+  drawn = _variables()
+  assert jax.tree.structure(drawn) == jax.tree.structure(shapes)
+  for leaf, shape in zip(
+      jax.tree.leaves(drawn), jax.tree.leaves(shapes), strict=True
+  ):
     assert isinstance(leaf, np.ndarray)
-    assert leaf.dtype == np.float32
+    assert leaf.dtype == shape.dtype == np.float32
+    assert leaf.shape == shape.shape
 
 
-def test_network_is_neither_run_nor_compiled(caplog):
+def test_network_is_neither_run_nor_compiled(caplog) -> None:
   with jax.log_compiles():
     _variables()
   assert 'XLA compilation' not in caplog.text
@@ -65,51 +91,54 @@ def test_network_is_neither_run_nor_compiled(caplog):
   assert 'XLA compilation' in caplog.text  # what the first half looks for
 
 
-def test_same_seed_same_values_other_seed_others():
-  first, again, other = _variables(), _variables(), _variables(seed=1)
-  for name, leaf in _leaves(first).items():
-    assert np.array_equal(leaf, _leaves(again)[name])
-    if name.endswith('kernel'):
-      assert not np.array_equal(leaf, _leaves(other)[name])
+# First digits of SHA-256 of names and values, as of version 1: a search that is
+# resumed, or repeated years later, starts from the same weights.
+@pytest.mark.parametrize(('name', 'seed', 'digest'), [
+    ('mobilenet_v3_small', 0, '5d646fe23e15637b'), ('mobilenet_v3_small', 3, 'b1a95b62b3154951'),
+    ('mnasnet_a1', 0, 'b931e1fa52cbefea'),
+])
+def test_drawn_values_stay_the_same(name, seed, digest) -> None:
+  model = Network(REFERENCE_NETWORKS[name], 1000)
+  sha = hashlib.sha256()
+  for path, leaf in _leaves(initial_variables(model, 32, seed)).items():
+    sha.update(path.encode() + leaf.tobytes())
+  assert sha.hexdigest().startswith(digest)
 
 
-def test_no_two_kernels_share_numbers():
-  spec = dataclasses.replace(_SPEC, blocks=(InvertedResidual(32, 64), InvertedResidual(32, 64)))
-  params = _variables(spec)['params']
-  assert not np.array_equal(
-      params['block0']['expand']['kernel'], params['block1']['expand']['kernel']
-  )
-
-
-def test_shared_leaves_of_two_networks_start_equal():
+def test_every_leaf_has_a_stream_of_its_own_by_seed_and_path() -> None:
   first, second = _SPEC.blocks
-  other = dataclasses.replace(
-      _SPEC,
-      blocks=(
-          dataclasses.replace(first, kernel=3), second, InvertedResidual(48, 96),
-      ),
-  )
-  before, after = _leaves(_variables()), _leaves(_variables(other))
+  spec = dataclasses.replace(_SPEC, blocks=(
+      dataclasses.replace(first, kernel=3), second, InvertedResidual(48, 96),
+      InvertedResidual(48, 96),
+  ))
+  values, others = _leaves(_variables()), _leaves(_variables(spec))
   shared = {
-      name for name in before
-      if name in after and before[name].shape == after[name].shape
+      name for name in values
+      if name in others and values[name].shape == others[name].shape
   }
-  assert set(before) - shared == {'params/block0/depthwise/kernel'}
+  assert set(values) - shared == {'params/block0/depthwise/kernel'}
   for name in shared:
-    assert np.array_equal(before[name], after[name])
+    assert np.array_equal(values[name], others[name])
+  assert not np.array_equal(
+      others['params/block2/expand/kernel'],
+      others['params/block3/expand/kernel'],
+  )
+  for name, leaf in _leaves(_variables(seed=1)).items():
+    assert np.array_equal(leaf, values[name]) != name.endswith('kernel')
 
 
 @pytest.mark.parametrize(
     ('leaf', 'value'),
     [('scale', 1.0), ('bias', 0.0), ('mean', 0.0), ('var', 1.0)],
 )
-def test_constants(leaf, value):
-  found = [
-      values for name, values in _leaves(_variables()).items()
-      if name.rsplit('/', 1)[1] == leaf
-  ]
-  assert found
-  assert all((values == value).all() for values in found)
+def test_constants(leaf: str, value: float, boxed) -> None:
+  for variables in (_variables(), nn.meta.unbox(boxed)):
+    found = [
+        values for name, values in _leaves(variables).items()
+        if name.rsplit('/', 1)[1] == leaf
+    ]
+    assert found
+    assert all((values == value).all() for values in found)
 
 
 # By hand: sqrt(2 / fan out) of convolutions, where a depthwise filter's fan out
@@ -130,16 +159,122 @@ _DEVIATIONS = {
 }
 
 
-def test_every_kernel_has_a_deviation():
-  assert {f'params/{name}/kernel' for name in _DEVIATIONS} == {
-      name for name in _leaves(_variables()) if name.endswith('kernel')
-  }
-
-
-@pytest.mark.parametrize(('name', 'deviation'), _DEVIATIONS.items())
-def test_deviation(name, deviation):
-  kernel = _leaves(_variables())[f'params/{name}/kernel']
+def _assert_normal(kernel, deviation: float) -> None:
   # Five standard errors of an estimate from so many normal draws.
   bound = 5 / math.sqrt(2 * kernel.size)
   assert np.std(kernel) == pytest.approx(deviation, rel=bound)
   assert abs(np.mean(kernel)) < 5 * deviation / math.sqrt(kernel.size)
+
+
+def test_deviations_of_kernels() -> None:
+  kernels = {
+      name: leaf for name, leaf in _leaves(_variables()).items()
+      if name.endswith('kernel')
+  }
+  assert set(kernels) == {f'params/{name}/kernel' for name in _DEVIATIONS}
+  for name, deviation in _DEVIATIONS.items():
+    _assert_normal(kernels[f'params/{name}/kernel'], deviation)
+
+
+def test_init_has_the_distribution_of_the_drawing() -> None:
+  model = Network(mobilenet_v3_small(), 10)
+  drawn = _leaves(initial_variables(model, 32, 0))
+  given = _leaves(nn.meta.unbox(_init(model, 32)))
+  assert set(drawn) == set(given)
+  for name, leaf in drawn.items():
+    if name.endswith('kernel'):
+      # Both estimate the deviation, each with its error.
+      deviation = np.std(leaf) + np.std(given[name])
+      for kernel in (leaf, given[name]):
+        bound = 5 / math.sqrt(kernel.size)
+        assert np.std(kernel) == pytest.approx(deviation / 2, rel=bound)
+        assert abs(np.mean(kernel)) < 5 * deviation / math.sqrt(kernel.size)
+    else:
+      np.testing.assert_array_equal(leaf, given[name])
+
+
+def test_boxed_and_plain_variables_compute_the_same(boxed) -> None:
+  plain = nn.meta.unbox(boxed)
+  assert jax.tree.structure(boxed) != jax.tree.structure(plain)
+  apply = functools.partial(
+      Network(_SPEC, 100).apply, train=True, mutable=['batch_stats']
+  )
+  images = np.zeros((2, 16, 16, 3), np.float32)
+  programs = [
+      str(jax.make_jaxpr(apply)(variables, images))
+      for variables in (boxed, plain)
+  ]
+  assert programs[0] == programs[1]
+  _, updated = jax.eval_shape(apply, boxed, images)
+  _, expected = jax.eval_shape(apply, plain, images)
+  assert nn.meta.unbox(updated) == expected
+
+
+def _kinds_by_name(path: str) -> set[str]:
+  """What the names of the package's own modules tell."""
+  *_, module, name = path.split('/')
+  if module.endswith('norm'):
+    return {'batch_norm'}
+  return ({module} & {'depthwise', 'classifier'}) | ({name} & {'bias'})
+
+
+@pytest.mark.parametrize('name', REFERENCE_NETWORKS)
+def test_kinds_of_parameters(name: str) -> None:
+  kinds = _leaves(
+      Initialization(Network(REFERENCE_NETWORKS[name], 10), 32).kinds
+  )
+  assert kinds == {
+      path: _kinds_by_name(f'/{path}') for path in kinds
+  }
+  assert set(itertools.chain(*kinds.values())) == set(PARAMETER_KINDS)
+
+
+@dataclasses.dataclass(frozen=True)
+class PlainBlock(Block):
+  """Of Flax's own layers."""
+
+  flax_module = f'{__name__}:PlainBlockModule'
+  filters: int
+  stride: int = 1
+
+  def counts(self, place: Place) -> Counts:
+    raise NotImplementedError
+
+
+class PlainBlockModule(BlockModule):
+  """Declares nothing; its bias is normal, its kernel 3 throughout."""
+
+  @nn.compact
+  def __call__(self, x: jax.Array) -> jax.Array:
+    x = nn.Conv(
+        self.spec.filters, (3, 3), name='conv',
+        kernel_init=nn.initializers.constant(3.0),
+        bias_init=nn.initializers.normal(2.0),
+    )(x)
+    return nn.BatchNorm(use_running_average=True, name='own_norm')(x)
+
+
+def test_parameters_without_declaration_come_from_init() -> None:
+  blocks = (PlainBlock(1000), InvertedResidual(8, 0))
+  model = Network(NetworkSpec(Stem(4), blocks, Head(0)), 10)
+  initialization = Initialization(model, 8)
+  drawn = [initialization.draw(seed) for seed in (0, 0, 1, 2**40)]
+  first, again, other, _ = (
+      variables['params']['block0'] for variables in drawn
+  )
+  jax.tree.map(np.testing.assert_array_equal, drawn[0], drawn[1])
+  assert isinstance(first['conv']['bias'], np.ndarray)
+  assert (first['conv']['kernel'] == 3.0).all()
+  _assert_normal(first['conv']['bias'], 2.0)
+  assert not np.array_equal(first['conv']['bias'], other['conv']['bias'])
+  # What is declared is drawn as ever.
+  spec = NetworkSpec(Stem(4), (InvertedResidual(8, 0),), Head(0))
+  np.testing.assert_array_equal(
+      drawn[0]['params']['stem']['kernel'],
+      initial_variables(Network(spec, 10), 8, 0)['params']['stem']['kernel'],
+  )
+  # Shapes alone tell what decays.
+  assert initialization.kinds['block0'] == {
+      'conv': {'kernel': set(), 'bias': {'bias'}},
+      'own_norm': {'scale': {'bias'}, 'bias': {'bias'}},
+  }

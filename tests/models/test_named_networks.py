@@ -13,7 +13,6 @@ from layernas.models.initialization import initial_variables
 from layernas.models.network import Network
 from layernas.models.network import create_module
 from layernas.networks.counting import Counts
-from layernas.networks.counting import count
 from layernas.networks.mobilenet_spaces import SPACES
 from layernas.networks.reference import REFERENCE_NETWORKS
 from layernas.networks.space import NetworkSpace
@@ -22,6 +21,7 @@ from layernas.networks.spec import Head
 from layernas.networks.spec import InvertedResidual
 from layernas.networks.spec import NetworkSpec
 from layernas.networks.spec import Stem
+from layernas.networks.spec import count
 from tests.models.flax_counts import flax_counts
 from tests.models.flax_counts import traced_counts
 

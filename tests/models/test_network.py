@@ -14,12 +14,12 @@ from layernas.models.batch_norm import hard_swish
 from layernas.models.initialization import initial_variables
 from layernas.models.network import Network
 from layernas.networks import spec as spec_lib
-from layernas.networks.counting import count
 from layernas.networks.spec import Head
 from layernas.networks.spec import InvertedResidual
 from layernas.networks.spec import NetworkSpec
 from layernas.networks.spec import Squeeze
 from layernas.networks.spec import Stem
+from layernas.networks.spec import count
 from tests.models.flax_counts import flax_counts
 from tests.network_specs import NETWORKS
 

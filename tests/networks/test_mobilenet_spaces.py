@@ -1,6 +1,8 @@
-"""Tests of layernas.networks.mobilenet_spaces."""
+"""The spaces that come with the package."""
 
+import functools
 import math
+import random
 
 import numpy as np
 import pytest
@@ -8,12 +10,19 @@ from hypothesis import given
 from hypothesis import settings
 from hypothesis import strategies as st
 
+from layernas.networks.mobilenet_spaces import SPACES
 from layernas.networks.mobilenet_spaces import STAGES
 from layernas.networks.mobilenet_spaces import Stage
+from layernas.networks.mobilenet_spaces import block_layer
+from layernas.networks.mobilenet_spaces import cifar10_small
+from layernas.networks.mobilenet_spaces import filters_layer
 from layernas.networks.mobilenet_spaces import mobilenet_space
 from layernas.networks.mobilenet_spaces import stagewise_space
+from layernas.networks.reference import REFERENCE_NETWORKS
 from layernas.networks.reference import mobilenet_v2
 from layernas.networks.reference import mobilenet_v3_small
+from layernas.networks.spec import count
+from layernas.search.cost import FactoredCost
 
 # Networks: options of the stages, of the block without expansion (kernels) and
 # of the others (kernels times lists); sum of options; smallest and largest
@@ -33,10 +42,15 @@ _SIZES = {
         3**3 * 5**4 * 3 * 27**16, 464, 276_426_808, 1_158_792_936
     ),
 }
-_MODELS = [
-    mobilenet_space(name).cost(metric, 224, 1000)
-    for name in STAGES for metric in ('madds', 'params')
-]
+
+
+def test_shared_filters_and_block_layers() -> None:
+  layer = filters_layer('stage', (3, 4), (8, 16, 24), 16)
+  assert layer.targets == ('block3', 'block4')
+  assert layer.options[layer.default] == {'filters': 16}
+  layer = block_layer(2, ((3, 24), (5, 48)), (5, 48))
+  assert layer.targets == ('block2',)
+  assert layer.options[layer.default] == {'kernel': 5, 'expanded': 48}
 
 
 @pytest.mark.parametrize('name', _SIZES)
@@ -113,11 +127,19 @@ def test_shortcuts_strides_and_squeezes_stay(name: str) -> None:
         assert block.has_residual(network.input_filters(index))
 
 
-@settings(max_examples=300)
+@functools.cache
+def _cost(name: str, metric: str) -> FactoredCost:
+  return mobilenet_space(name).cost(metric, 224, 1000)
+
+
+@settings(max_examples=50)
 @given(data=st.data())
 def test_no_completion_leaves_the_interval(data) -> None:
   """And the smallest and the largest options reach its ends."""
-  cost = data.draw(st.sampled_from(_MODELS))
+  cost = _cost(
+      data.draw(st.sampled_from(sorted(STAGES))),
+      data.draw(st.sampled_from(['madds', 'params'])),
+  )
   counts = cost.space.option_counts
   decided = data.draw(st.lists(
       st.sampled_from(range(len(counts))), unique=True
@@ -183,3 +205,37 @@ def test_stages_must_be_those_of_the_network() -> None:
     stagewise_space(mobilenet_v3_small(), stages[:-1])
   with pytest.raises((ValueError, IndexError)):
     stagewise_space(mobilenet_v2(), stages)
+
+
+def test_every_named_network_has_a_space() -> None:
+  assert set(SPACES) == {'cifar10_small', *REFERENCE_NETWORKS}
+
+
+@pytest.mark.parametrize('name', SPACES)
+def test_default_is_the_base(name: str) -> None:
+  space = SPACES[name]()
+  assert space.network(space.search_space.default) == space.base
+  assert space.base == REFERENCE_NETWORKS.get(name, space.base)
+
+
+@pytest.mark.parametrize('metric', ['madds', 'params'])
+@pytest.mark.parametrize('name', SPACES)
+def test_cost_is_the_count_of_the_network(name: str, metric: str) -> None:
+  space = SPACES[name]()
+  cost = space.cost(metric, 224, 1000)
+  rng = random.Random(0)
+  for _ in range(10):
+    architecture = tuple(map(rng.randrange, space.search_space.option_counts))
+    counts = count(space.network(architecture), 224, 1000)
+    assert cost.cost(architecture) == getattr(counts, metric)
+
+
+def test_cifar10_small() -> None:
+  space = cifar10_small()
+  # Shared filters first, then the blocks.
+  names = [layer.name for layer in space.layers]
+  assert names == ['stage1', 'stage2', 'stage3', 'block0', 'block1', 'block3',
+                   'block4']
+  cost = space.cost('madds', 32, 10)
+  assert cost.cost(space.search_space.default) == 2_385_024
+  assert cost.interval(space.search_space.default, ()) == (1_073_664, 3_171_456)

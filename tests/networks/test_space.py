@@ -1,19 +1,25 @@
-"""Network spaces: networks, exact costs, bounds and wrong layers."""
+"""Network spaces: networks, costs, bounds, signatures, wrong layers."""
 
 import itertools
+import re
 
 import pytest
+from hypothesis import given
+from hypothesis import settings
 
 from layernas.errors import UserError
-from layernas.networks.counting import count
 from layernas.networks.space import NetworkLayer
 from layernas.networks.space import NetworkSpace
 from layernas.networks.space import check_image_size
+from layernas.networks.space import network_modules
+from layernas.networks.space import place
 from layernas.networks.spec import Head
 from layernas.networks.spec import InvertedResidual
 from layernas.networks.spec import NetworkSpec
 from layernas.networks.spec import Squeeze
 from layernas.networks.spec import Stem
+from layernas.networks.spec import count
+from tests.network_specs import NETWORKS
 
 _BASE = NetworkSpec(
     Stem(8),
@@ -135,3 +141,47 @@ def test_own_prices_are_added_up() -> None:
   assert (cost.name, cost.unit) == ('kernels', 'taps')
   with pytest.raises(UserError, match='at least 4'):
     _space().priced('kernels', 'taps', 3, lambda *module: 0)
+
+
+def _signature(module, filters: int = 8, size: int = 5, classes: int = 3):
+  return place(module, filters, size, classes).signature
+
+
+def test_texts() -> None:
+  assert _signature(Stem(16, 5, 1, 'relu'), 3, 32) == (
+      'stem size=32 input=3 filters=16 kernel=5 stride=1 activation=relu'
+  )
+  assert _signature(InvertedResidual(24, 96, 5, 2), 16, 8) == (
+      'block size=8 input=16 filters=24 expanded=96 kernel=5 stride=2'
+      ' activation=relu6'
+  )
+  assert _signature(InvertedResidual(24, 96, squeeze=Squeeze()), 16, 8) == (
+      'block size=8 input=16 filters=24 expanded=96 kernel=3 stride=1'
+      ' activation=relu6 squeeze=24 gate=hard_sigmoid squeeze_activation=relu'
+  )
+  assert _signature(Head(64, 32, 'swish'), 24, 2, 10) == (
+      'head size=2 input=24 filters=64 hidden=32 activation=swish classes=10'
+  )
+
+
+def test_every_field_of_stem_and_head_counts() -> None:
+  stem, head = Stem(8), Head(16, 8)
+  stems = [stem, Stem(4), Stem(8, kernel=5), Stem(8, stride=1),
+           Stem(8, activation='swish')]
+  heads = [head, Head(8, 8), Head(16, 4), Head(16, 8, 'swish')]
+  for modules in (stems, heads):
+    assert len({_signature(module) for module in modules}) == len(modules)
+  assert len({
+      _signature(head), _signature(head, filters=4), _signature(head, size=4),
+      _signature(head, classes=4),
+  }) == 4
+
+
+@settings(max_examples=30)
+@given(network=NETWORKS)
+def test_texts_stand_in_a_csv_file_as_they_are(network) -> None:
+  modules = network_modules(network, 30, 10)
+  assert len(modules) == len(network.blocks) + 2
+  for module in modules:
+    assert not re.search(r'[,"\n]', module.signature)
+    assert module.signature == module.signature.strip()
