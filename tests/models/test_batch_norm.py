@@ -9,7 +9,11 @@ import numpy as np
 import pytest
 
 from layernas.models.batch_norm import ACTIVATIONS
+from layernas.models.batch_norm import GATES
 from layernas.models.batch_norm import BatchNorm
+from layernas.models.batch_norm import hard_sigmoid
+from layernas.models.batch_norm import hard_swish
+from layernas.networks import spec as spec_lib
 
 _FIELDS = {'momentum': 0.7, 'epsilon': 1e-3}
 
@@ -75,12 +79,16 @@ def _assert_close(got, wanted, tolerance=1e-5):
     assert np.abs(ours - theirs).max() <= tolerance * np.abs(theirs).max()
 
 
-@pytest.mark.parametrize('activation', ACTIVATIONS)
-@pytest.mark.parametrize('train', [True, False])
-@pytest.mark.parametrize('compiled', [True, False])
+_SHAPES = [(8, 7, 7, 24), (1, 3, 2, 5), (64, 16, 16, 9), (2, 2, 2, 1000)]
+
+
 @pytest.mark.parametrize(
-    'shape', [(8, 7, 7, 24), (1, 3, 2, 5), (64, 16, 16, 9), (2, 2, 2, 1000)]
+    ('train', 'compiled'), [(True, True), (True, False), (False, False)]
 )
+@pytest.mark.parametrize(('shape', 'activation'), [
+    *((_SHAPES[0], activation) for activation in ACTIVATIONS),
+    *((shape, 'hard_swish') for shape in _SHAPES[1:]),
+])
 def test_is_flax_and_the_activation(shape, compiled, train, activation):
   x, variables = _inputs(shape), _variables(shape[-1])
   got = jax.jit(functools.partial(
@@ -133,7 +141,25 @@ def test_variables_are_named_as_flax_names_them(compiled):
   shape = jax.ShapeDtypeStruct((2, 3, 3, 6), jnp.float32)
 
   def init(model):
-    return jax.eval_shape(lambda x: model.init(jax.random.key(0), x), shape)
+    return nn.meta.unbox(
+        jax.eval_shape(lambda x: model.init(jax.random.key(0), x), shape)
+    )
 
   ours = init(BatchNorm(False, compiled=compiled, axis_name='d', **_FIELDS))
   assert ours == init(nn.BatchNorm(False, axis_name='d', **_FIELDS))
+
+
+@pytest.mark.parametrize(('x', 'gate', 'activation'), [
+    (-4.0, 0.0, 0.0), (-3.0, 0.0, 0.0), (0.0, 0.5, 0.0),
+    (1.5, 0.75, 1.125), (3.0, 1.0, 3.0), (9.0, 1.0, 9.0),
+])
+def test_hard_sigmoid_and_hard_swish(
+    x: float, gate: float, activation: float
+) -> None:
+  assert hard_sigmoid(jnp.float32(x)) == pytest.approx(gate)
+  assert hard_swish(jnp.float32(x)) == pytest.approx(activation)
+
+
+def test_every_name_of_a_spec_has_its_function() -> None:
+  assert set(ACTIVATIONS) == {'', *spec_lib.ACTIVATIONS}
+  assert set(GATES) == set(spec_lib.GATES)

@@ -259,7 +259,7 @@ def test_parameters_without_declaration_come_from_init() -> None:
   model = Network(NetworkSpec(Stem(4), blocks, Head(0)), 10)
   initialization = Initialization(model, 8)
   drawn = [initialization.draw(seed) for seed in (0, 0, 1, 2**40)]
-  first, again, other, _ = (
+  first, _, other, _ = (
       variables['params']['block0'] for variables in drawn
   )
   jax.tree.map(np.testing.assert_array_equal, drawn[0], drawn[1])

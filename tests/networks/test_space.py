@@ -23,8 +23,11 @@ from tests.network_specs import NETWORKS
 
 _BASE = NetworkSpec(
     Stem(8),
-    (InvertedResidual(8, 0), InvertedResidual(16, 24, stride=2, squeeze=Squeeze()),
-     InvertedResidual(16, 40, squeeze=Squeeze(of='input', divisor=1))),
+    (
+        InvertedResidual(8, 0),
+        InvertedResidual(16, 24, stride=2, squeeze=Squeeze()),
+        InvertedResidual(16, 40, squeeze=Squeeze(of='input', divisor=1)),
+    ),
     Head(32, hidden=16),
 )
 

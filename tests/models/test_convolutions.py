@@ -1,14 +1,16 @@
-"""Tests of layernas.models.convolutions."""
+"""Every form of a convolution computes what defines it, with gradients."""
 
 import functools
 import itertools
 
+import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
 from layernas.models import convolutions
+from layernas.models.convolutions import PointwiseConv
 from layernas.models.convolutions import depthwise_conv
 from layernas.native import library
 
@@ -72,32 +74,40 @@ def test_is_the_defining_sum(kernel, stride, implementation):
   )
 
 
-# Batches that are and are not multiples of 8; sides below the kernel's.
-@pytest.mark.parametrize(
-    ('batch', 'height', 'width'), [(16, 8, 8), (6, 9, 12), (5, 4, 3)]
-)
-@pytest.mark.parametrize('stride', [1, 2])
-@pytest.mark.parametrize('kernel', [3, 5, 7])
-def test_shifted_is_native(kernel, stride, batch, height, width):
-  inputs, weights = _arrays(batch, height, width, 5, kernel)
-  got = _outputs_and_gradients(inputs, weights, stride, 'shifted')
+def _assert_is_native(implementation, shape, kernel, stride):
+  inputs, weights = _arrays(*shape, kernel)
+  got = _outputs_and_gradients(inputs, weights, stride, implementation)
   wanted = _outputs_and_gradients(inputs, weights, stride, 'native')
   for ours, theirs in zip(got, wanted, strict=True):
     _assert_close(ours, theirs, 1e-5)
+
+
+# Batches that are and are not multiples of 8; sides below the kernel's. A
+# kernel below the stride skips pixels, which then have no gradient.
+@pytest.mark.parametrize(('kernel', 'stride', 'shape'), [
+    (3, 1, (16, 8, 8, 5)), (3, 2, (6, 9, 12, 5)), (5, 1, (5, 4, 3, 5)),
+    (5, 2, (16, 8, 8, 5)), (7, 1, (6, 9, 12, 5)), (7, 2, (5, 4, 3, 5)),
+    (1, 1, (3, 9, 9, 2)), (1, 2, (3, 12, 12, 2)), (3, 4, (3, 9, 9, 2)),
+    (1, 2, (3, 1, 1, 2)), (3, 4, (3, 2, 2, 2)),
+])
+def test_shifted_is_native(kernel, stride, shape):
+  _assert_is_native('shifted', shape, kernel, stride)
 
 
 # Filters: vectors of eight, a part of one, some and a part.
-@pytest.mark.parametrize(('batch', 'height', 'width', 'filters'), [
-    (16, 8, 8, 16), (3, 9, 12, 21), (1, 4, 3, 3), (1, 33, 17, 8), (35, 2, 1, 9),
+_SHAPES = [
+    (16, 8, 8, 16), (3, 9, 12, 21), (1, 4, 3, 3), (1, 33, 17, 8), (35, 2, 1, 9)
+]
+
+
+@pytest.mark.parametrize(('kernel', 'stride', 'shape'), [
+    *((kernel, stride, shape) for kernel in (3, 5, 7) for stride in (1, 2)
+      for shape in _SHAPES[:2]),
+    *((3, 2, shape) for shape in _SHAPES[2:]),
+    *((7, 1, shape) for shape in _SHAPES[2:]),
 ])
-@pytest.mark.parametrize('stride', [1, 2])
-@pytest.mark.parametrize('kernel', [3, 5, 7])
-def test_compiled_is_native(kernel, stride, batch, height, width, filters):
-  inputs, weights = _arrays(batch, height, width, filters, kernel)
-  got = _outputs_and_gradients(inputs, weights, stride, 'compiled')
-  wanted = _outputs_and_gradients(inputs, weights, stride, 'native')
-  for ours, theirs in zip(got, wanted, strict=True):
-    _assert_close(ours, theirs, 1e-5)
+def test_compiled_is_native(kernel, stride, shape):
+  _assert_is_native('compiled', shape, kernel, stride)
 
 
 @pytest.mark.parametrize(('kernel', 'stride', 'dtype'), [
@@ -126,20 +136,7 @@ def test_compiled_under_vmap_of_inputs_and_of_kernels():
       np.testing.assert_array_equal(ours[index], theirs)
 
 
-# A kernel below the stride skips pixels, which then have no gradient.
-@pytest.mark.parametrize(('kernel', 'stride'), [(1, 1), (1, 2), (3, 4)])
-@pytest.mark.parametrize('size', [1, 2, 9, 12])
-def test_shifted_is_native_at_the_edges_of_what_is_allowed(
-    kernel, stride, size
-):
-  inputs, weights = _arrays(3, size, size, 2, kernel)
-  got = _outputs_and_gradients(inputs, weights, stride, 'shifted')
-  wanted = _outputs_and_gradients(inputs, weights, stride, 'native')
-  for ours, theirs in zip(got, wanted, strict=True):
-    _assert_close(ours, theirs, 1e-5)
-
-
-@pytest.mark.parametrize(('kernel', 'stride'), [(3, 1), (7, 2)])
+@pytest.mark.parametrize(('kernel', 'stride'), [(3, 1), (5, 2)])
 def test_bfloat16_sums_in_float32(kernel, stride):
   inputs, weights = _arrays(8, 8, 8, 4, kernel, jnp.bfloat16)
   got = _outputs_and_gradients(inputs, weights, stride, 'shifted')
@@ -199,3 +196,35 @@ def test_implementation_can_be_forced():
 def test_unknown_implementation():
   with pytest.raises(ValueError, match=r"'fast': allowed are \('auto'"):
     depthwise_conv(*_arrays(1, 4, 4, 2, 3), implementation='fast')
+
+
+def _everything(model, variables, x):
+  """Outputs, and gradients of kernel and features."""
+
+  def scalar(variables, x):
+    y = model.apply(variables, x)
+    weights = jnp.cos(jnp.arange(y.size)).reshape(y.shape)
+    return jnp.sum(y * weights.astype(y.dtype)), y
+
+  return jax.grad(scalar, (0, 1), has_aux=True)(variables, x)
+
+
+# Rounded to bfloat16 in both; sums may round in another order.
+@pytest.mark.parametrize(
+    ('dtype', 'tolerance'), [(jnp.float32, 1e-5), (jnp.bfloat16, 2**-6)]
+)
+@pytest.mark.parametrize('shape', [(4, 5, 3, 7), (1, 1, 1, 2), (2, 9)])
+def test_is_a_dense_layer(shape, dtype, tolerance):
+  rng = np.random.default_rng(0)
+  draw = lambda *shape: rng.standard_normal(shape, np.float32)  # noqa: E731
+  variables = {'params': {'kernel': draw(shape[-1], 6)}}
+  x = jnp.asarray(draw(*shape))
+  got = _everything(PointwiseConv(6, dtype), variables, x)
+  wanted = _everything(
+      nn.Dense(6, use_bias=False, dtype=dtype), variables, x
+  )
+  assert jax.tree.structure(got) == jax.tree.structure(wanted)
+  for leaves in zip(jax.tree.leaves(got), jax.tree.leaves(wanted), strict=True):
+    assert leaves[0].dtype == leaves[1].dtype
+    ours, theirs = (np.asarray(leaf, np.float64) for leaf in leaves)
+    assert np.abs(ours - theirs).max() <= tolerance * np.abs(theirs).max()
