@@ -20,7 +20,8 @@ ROOT = pathlib.Path(__file__).parent.parent
 
 def space() -> NetworkSpace:
   """Eight networks of 35,152 to 66,000 MAdds on 16-pixel images."""
-  base = NetworkSpec(Stem(8), (InvertedResidual(8, 0), InvertedResidual(8, 16, stride=2)), Head(0))
+  blocks = InvertedResidual(8, 0), InvertedResidual(8, 16, stride=2)
+  base = NetworkSpec(Stem(8), blocks, Head(0))
   return NetworkSpace(base, (
       NetworkLayer('width', ('block0',), ({'filters': 8}, {'filters': 16}), 1),
       NetworkLayer('kernel', ('block0',), ({'kernel': 3}, {'kernel': 5})),

@@ -188,8 +188,7 @@ class Initialization:
 
   Attributes:
     shapes: 'params' and 'batch_stats', trees of `jax.ShapeDtypeStruct`.
-    kinds: tree of frozensets beside 'params': some of `PARAMETER_KINDS`. Where
-      nothing is declared, what has less than two axes is a bias.
+    kinds: those of 'params', see `parameter_kinds`.
   """
 
   def __init__(self, model: nn.Module, image_size: int):
@@ -205,9 +204,7 @@ class Initialization:
         images,
     ))
     self.shapes = nn.meta.unbox(boxed)
-    self.kinds = nn.meta.unbox(
-        jax.tree.map(_kinds, boxed['params'], is_leaf=_is_box)
-    )
+    self.kinds = parameter_kinds(boxed['params'])
     leaves, self._structure = jax.tree_util.tree_flatten_with_path(
         boxed, is_leaf=_is_box
     )
@@ -239,6 +236,19 @@ class Initialization:
         if _is_box(leaf) else np.asarray(next(others))
         for name, leaf in self._leaves
     ]))
+
+
+def parameter_kinds(params: Any) -> Any:
+  """The kinds of parameters.
+
+  Args:
+    params: tree of parameters or their shapes, with boxes where something is
+      declared; elsewhere what has less than two axes is a bias.
+
+  Returns:
+    Tree of frozensets, some of `PARAMETER_KINDS` each.
+  """
+  return nn.meta.unbox(jax.tree.map(_kinds, params, is_leaf=_is_box))
 
 
 def initial_variables(
@@ -276,4 +286,4 @@ def _draw(leaf: Declared, key: Sequence[int]) -> np.ndarray:
 def _kinds(leaf: Any) -> frozenset[str]:
   if _is_box(leaf):
     return leaf.kinds
-  return frozenset() if len(leaf.shape) > 1 else frozenset({'bias'})
+  return frozenset() if np.ndim(leaf) > 1 else frozenset({'bias'})

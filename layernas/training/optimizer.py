@@ -15,6 +15,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
+from layernas.models.initialization import parameter_kinds
 from layernas.native import library
 from layernas.training.losses import non_finite
 
@@ -88,15 +89,14 @@ class CompiledUpdate:
 
   Attributes:
     schedule: step to learning rate.
-    decays: weight decay of every leaf of the parameters, 0 for what is left
-      out.
+    decays: (params) -> tree of weight decays, zeros for what is left out.
     momentum: Nesterov's for SGD; after the learning rate for RMSProp.
     square_decay: of RMSProp.
     epsilon: of RMSProp.
   """
 
   schedule: optax.Schedule
-  decays: tuple[float, ...]
+  decays: Any
   momentum: float
   square_decay: float
   epsilon: float
@@ -126,7 +126,7 @@ class CompiledUpdate:
         + [jax.ShapeDtypeStruct(leaf.shape, jnp.float32) for leaf in leaves],
         jnp.asarray(self.schedule(count), jnp.float32),
         *jax.tree.leaves(gradient), *leaves,
-        decays=np.array(self.decays, np.float32),
+        decays=np.array(jax.tree.leaves(self.decays(params)), np.float32),
         momentum=np.float32(self.momentum),
         square_decay=np.float32(self.square_decay),
         epsilon=np.float32(self.epsilon),
@@ -146,7 +146,7 @@ OPTIMIZERS = ('sgd', 'rmsprop')
 
 
 def make_optimizer(
-    config: Any, schedule: optax.Schedule, kinds: Any
+    config: Any, schedule: optax.Schedule, kinds: Any = None
 ) -> optax.GradientTransformation:
   """SGD or RMSProp; the decay is the gradient of half the squared norm.
 
@@ -154,14 +154,18 @@ def make_optimizer(
     config: training section: `optimizer`, `momentum`, `rms_decay`,
       `rms_epsilon`, `weight_decay`, `weight_decay_excludes`.
     schedule: step to learning rate.
-    kinds: of the parameters, see `models.initialization.Initialization`.
+    kinds: of the parameters, as `Initialization` has them; None where nothing
+      is declared.
 
   Returns:
     The gradient transformation.
   """
   decay = optax.add_decayed_weights(
       config.weight_decay,
-      mask=decayed(kinds, excluded_kinds(config.weight_decay_excludes)),
+      mask=functools.partial(
+          decayed, excludes=excluded_kinds(config.weight_decay_excludes),
+          kinds=kinds,
+      ),
   )
   if config.optimizer == 'sgd':
     step = optax.sgd(schedule, momentum=config.momentum, nesterov=True)
@@ -176,15 +180,15 @@ def make_optimizer(
 
 
 def make_update(
-    config: Any, schedule: optax.Schedule, kinds: Any, compiled: bool
+    config: Any, schedule: optax.Schedule, compiled: bool, kinds: Any = None
 ) -> Callable[[Any, optax.OptState, Any], Updated]:
   """The step of `make_optimizer`'s optimiser, its state included.
 
   Args:
     config: as there.
     schedule: step to learning rate.
-    kinds: of the parameters, as there.
     compiled: as one kernel.
+    kinds: of the parameters, as there.
 
   Returns:
     (gradient, state, params) -> see `Updated`.
@@ -193,11 +197,16 @@ def make_update(
     return functools.partial(
         plain_update, make_optimizer(config, schedule, kinds)
     )
-  included = decayed(kinds, excluded_kinds(config.weight_decay_excludes))
+  excludes = excluded_kinds(config.weight_decay_excludes)
+
+  def decays(params: Any) -> Any:
+    return jax.tree.map(
+        lambda included: config.weight_decay * included,
+        decayed(params, excludes, kinds),
+    )
+
   return CompiledUpdate(
-      schedule,
-      tuple(config.weight_decay * leaf for leaf in jax.tree.leaves(included)),
-      config.momentum, config.rms_decay, config.rms_epsilon,
+      schedule, decays, config.momentum, config.rms_decay, config.rms_epsilon
   )
 
 
@@ -206,14 +215,18 @@ def excluded_kinds(text: str) -> frozenset[str]:
   return frozenset(filter(None, (kind.strip() for kind in text.split(','))))
 
 
-def decayed(kinds: Any, excludes: frozenset[str]) -> Any:
+def decayed(params: Any, excludes: frozenset[str], kinds: Any = None) -> Any:
   """Which parameters decay.
 
   Args:
-    kinds: tree of frozensets: the kinds of every parameter.
+    params: tree of parameters.
     excludes: some of `models.initialization.PARAMETER_KINDS`.
+    kinds: tree of frozensets: the kinds of each; None where nothing is
+      declared.
 
   Returns:
     Tree of bools.
   """
+  if kinds is None:
+    kinds = parameter_kinds(params)
   return jax.tree.map(lambda of_one: not excludes & of_one, kinds)

@@ -131,7 +131,7 @@ def compile_programs(
   initialization = Initialization(model, dataset.image_size)
   kinds = initialization.kinds
   update = make_update(
-      training, schedule, kinds, resolve(config.model.depthwise) == 'compiled'
+      training, schedule, resolve(config.model.depthwise) == 'compiled', kinds
   )
   fresh = functools.partial(
       initial_state, optimizer=make_optimizer(training, schedule, kinds),

@@ -36,7 +36,8 @@ def test_operations_find_their_part() -> None:
 
 def test_features_and_floors() -> None:
   """Stem 4x4x8; block: expanded 4x4x16, depthwise 2x2x16, 2x2x12; head."""
-  network = NetworkSpec(Stem(8), (InvertedResidual(12, 16, stride=2),), Head(20))
+  block = InvertedResidual(12, 16, stride=2)
+  network = NetworkSpec(Stem(8), (block,), Head(20))
   network = dataclasses.replace(
       network, stem=dataclasses.replace(network.stem, stride=2)
   )

@@ -8,7 +8,7 @@ import numpy as np
 import optax
 import pytest
 
-from layernas.models.initialization import initial_variables
+from layernas.models.initialization import Initialization
 from layernas.networks.spec import Head
 from layernas.networks.spec import InvertedResidual
 from layernas.networks.spec import NetworkSpec
@@ -98,10 +98,11 @@ def test_what_decays(excludes: str, stay: tuple[str, ...]) -> None:
       Stem(8), (InvertedResidual(8, 16, squeeze=Squeeze()),), Head(16, 8)
   )
   model = create_model(small.get_config(), network, small.CLASSES)
-  params = initial_variables(model, small.SIDE, seed=0)['params']
-  leaves = jax.tree_util.tree_leaves_with_path(
-      decayed(params, excluded_kinds(excludes))
-  )
+  initialization = Initialization(model, small.SIDE)
+  leaves = jax.tree_util.tree_leaves_with_path(decayed(
+      initialization.shapes['params'], excluded_kinds(excludes),
+      initialization.kinds,
+  ))
   names = [
       ('/'.join(key.key for key in path), decays) for path, decays in leaves
   ]
@@ -111,10 +112,10 @@ def test_what_decays(excludes: str, stay: tuple[str, ...]) -> None:
     assert decays == expected, name
 
 
-def test_biases_of_batch_norm_are_batch_norms() -> None:
-  params = {'stem_norm': {'bias': 0, 'scale': 0}, 'hidden': {'bias': 0}}
+def test_undeclared_parameters_are_kernels_or_biases() -> None:
+  params = {'kernel': np.ones((2, 3)), 'norm': {'scale': np.ones(3)}}
   assert decayed(params, frozenset({'bias'})) == {
-      'stem_norm': {'bias': True, 'scale': True}, 'hidden': {'bias': False}
+      'kernel': True, 'norm': {'scale': False}
   }
 
 

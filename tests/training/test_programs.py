@@ -6,7 +6,6 @@ import jax
 import numpy as np
 import pytest
 
-from layernas.models.initialization import draw_variables
 from layernas.models.initialization import initial_variables
 from layernas.training.programs import compilations
 from layernas.training.programs import compile_programs
@@ -81,16 +80,14 @@ def test_compiled_in_another_thread(tmp_path) -> None:
   assert compilations() == before
 
 
-def test_shapes_are_those_of_the_variables() -> None:
+def test_the_state_begins_with_the_variables_of_the_seed() -> None:
   config = _config()
   programs = compile_programs(config, small.NETWORK, _dataset(config))
-  drawn = draw_variables(programs.variables, 3)
   model = create_model(config, small.NETWORK, small.CLASSES)
   jax.tree.map(
-      np.testing.assert_array_equal, drawn,
+      np.testing.assert_array_equal, programs.initial_state(3).variables,
       initial_variables(model, small.SIDE, 3),
   )
-  assert programs.state(drawn).variables is drawn
 
 
 def test_the_model_section_makes_the_model() -> None:

@@ -86,7 +86,7 @@ def _train(job: Job) -> tuple[dict[str, float], list[float]]:
     )(jax.random.key(job.seed), image))
     state = jax_utils.replicate(_fresh(variables, optimizer))
     seed = jax_utils.replicate(jnp.int32(job.seed))
-    update = make_update(training, schedule, kinds, compiled=False)
+    update = make_update(training, schedule, False, kinds)
     train_step = _compiled(
         make_train_step(model, update, training, training.log_every_steps),
         traced, state, first, seed,

@@ -117,7 +117,7 @@ class OurStep:
         initialization.draw(seed=0), make_optimizer(training, _rate, kinds),
         ema=False,
     )
-    update = make_update(training, _rate, kinds, depthwise == 'auto')
+    update = make_update(training, _rate, depthwise == 'auto', kinds)
     step = make_train_step(model, update, training, log_every=25)
     self._arguments = (
         jax.device_put(shard(case.data())), replicate(np.int32(0))
