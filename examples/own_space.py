@@ -20,9 +20,8 @@ def space() -> NetworkSpace:
   base = NetworkSpec(
       stem=Stem(filters=8, stride=2),
       blocks=(
-          # 0: no expansion convolution.
-          InvertedResidual(filters=8, expanded=0),
-          InvertedResidual(filters=16, expanded=32, stride=2),
+          InvertedResidual(8, expanded=0),  # 0: no expansion convolution.
+          InvertedResidual(16, expanded=32, stride=2),
       ),
       head=Head(filters=0),  # 0: straight to the mean pool.
   )

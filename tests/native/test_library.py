@@ -45,7 +45,11 @@ def _fast_compiler(tmp_path, monkeypatch):
   monkeypatch.setenv('CXX', compiler)
 
 
-def test_is_built_once_and_kept(cache, fast_compiler):
+def test_is_built_once_and_kept(cache, monkeypatch, tmp_path):
+  # Writes its last argument: what -o names.
+  monkeypatch.setenv('CXX', _fake_compiler(
+      tmp_path / 'cc', 'for last; do :; done\necho built > "$last"\n'
+  ))
   built = library.build()
   assert [built] == list(cache.iterdir())
   before = built.stat().st_mtime_ns
@@ -98,6 +102,7 @@ def test_default_cache_follows_xdg(monkeypatch, tmp_path):
   assert library.cache_directory() == tmp_path / 'layernas'
 
 
+@pytest.mark.long
 def test_processes_that_start_at_once_share_one_library_and_its_bits(
     cache, fast_compiler
 ):
@@ -107,6 +112,7 @@ def test_processes_that_start_at_once_share_one_library_and_its_bits(
   assert len(list(cache.iterdir())) == 1
 
 
+@pytest.mark.long
 def test_bits_do_not_depend_on_the_number_of_threads_or_on_the_cache(tmp_path):
   """NPROC sets XLA's threads; the second and third process compile nothing."""
   cache = {'JAX_COMPILATION_CACHE_DIR': str(tmp_path)}
@@ -118,6 +124,7 @@ def test_bits_do_not_depend_on_the_number_of_threads_or_on_the_cache(tmp_path):
   assert len(list(tmp_path.glob('*-cache'))) == 1
 
 
+@pytest.mark.long
 def test_devices_share_the_threads():
   """More devices than threads, which all call kernels at once."""
   one, four = (_printed(_start(devices)) for devices in ('1', '4'))
