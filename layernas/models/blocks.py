@@ -23,8 +23,8 @@ from layernas.networks.spec import Squeeze
 class BlockModule(nn.Module):
   """Base of the modules that blocks name; called on features alone.
 
-  Parameters and their initial values are its own affair; see
-  `layernas.models.initialization` for ours and for what decays.
+  A parameter may be of an initialiser of `layernas.models.initialization`,
+  which tells its kind, or of any other.
 
   Attributes:
     spec: the block.

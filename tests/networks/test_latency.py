@@ -1,7 +1,6 @@
 """Latency tables, and the cost model that adds them up."""
 
 import functools
-import gzip
 import itertools
 import operator
 import pathlib
@@ -34,55 +33,26 @@ def _table(seed: int) -> dict[str, float]:
   return {module.signature: rng.random() for module in _MODULES}
 
 
-def _write(path: pathlib.Path, text: str) -> pathlib.Path:
-  path.write_text(text)
-  return path
-
-
 def test_reads_a_table(tmp_path: pathlib.Path) -> None:
-  path = _write(tmp_path / 'a.csv', (
-      '\ufeffnote,milliseconds,signature\nx,1.5,block a=1 \n\n,2e-3,"head"\n'
-  ))
+  path = tmp_path / 'a.csv'
+  path.write_text('note,milliseconds,signature\nx,1.5,block a=1\n,2e-3,head\n')
   assert read_latency_table(path) == {'block a=1': 1.5, 'head': 0.002}
 
 
-def test_reads_a_compressed_table(tmp_path: pathlib.Path) -> None:
-  path = tmp_path / 'a.csv.gz'
-  with gzip.open(path, 'wt') as file:
-    file.write('signature,milliseconds\nstem,0\n')
-  assert read_latency_table(path) == {'stem': 0.0}
-
-
+# All else that may be wrong with a file: tests/storage.
 @pytest.mark.parametrize(('text', 'line', 'column', 'part'), [
-    ('', 1, 'signature', '0 times'),
     ('signature,ms\na,1\n', 1, 'milliseconds', '0 times'),
-    ('signature,milliseconds,milliseconds\n', 1, 'milliseconds', '2 times'),
-    ('signature,milliseconds\na,1\nb,\n', 3, 'milliseconds', "''"),
-    ('signature,milliseconds\n ,1\n', 2, 'signature', 'empty'),
-    ('signature,milliseconds\na,fast\n', 2, 'milliseconds', "'fast'"),
-    ('signature,milliseconds\na,nan\n', 2, 'milliseconds', "'nan'"),
-    ('signature,milliseconds\na,inf\n', 2, 'milliseconds', "'inf'"),
-    ('signature,milliseconds\n\na,-1\n', 3, 'milliseconds', "'-1'"),
-    ('signature,milliseconds\na,1\nb,1\na,1\n', 4, 'signature', 'line 2'),
+    ('milliseconds\n1\n', 1, 'signature', '0 times'),
+    ('signature,milliseconds\na,1\nb,-1\n', 3, 'milliseconds', "'-1'"),
+    ('signature,milliseconds\na,1\na,1\n', 3, 'signature', 'line 2'),
 ])
 def test_wrong_cells_are_named(
     text: str, line: int, column: str, part: str, tmp_path: pathlib.Path
 ) -> None:
-  path = _write(tmp_path / 'a.csv', text)
-  with pytest.raises(UserError) as error:
-    read_latency_table(path)
-  message = str(error.value)
-  assert f'file {path}, line {line}, column {column!r}' in message
-  assert part in message
-  assert 'allowed' in message
-
-
-@pytest.mark.parametrize('name', ['missing.csv', 'damaged.gz', 'bytes.csv'])
-def test_unreadable_files_are_named(name: str, tmp_path: pathlib.Path) -> None:
-  (tmp_path / 'damaged.gz').write_bytes(b'\x1f\x8bsignature')
-  (tmp_path / 'bytes.csv').write_bytes(b'\xff\xfe\xff')
-  with pytest.raises(UserError, match=f'{name}: .*allowed is a readable CSV'):
-    read_latency_table(tmp_path / name)
+  (tmp_path / 'a.csv').write_text(text)
+  with pytest.raises(UserError, match=part) as error:
+    read_latency_table(tmp_path / 'a.csv')
+  assert f'a.csv, line {line}, column {column!r}' in str(error.value)
 
 
 def test_modules_of_a_space_are_those_of_all_its_networks() -> None:
@@ -94,6 +64,7 @@ def test_modules_of_a_space_are_those_of_all_its_networks() -> None:
   assert len(_MODULES) == len(every) == 79
 
 
+@settings(max_examples=20)
 @given(architecture=_ARCHITECTURES, seed=st.integers(0, 99))
 def test_cost_is_the_sum_over_the_modules(
     architecture: tuple[int, ...], seed: int
@@ -106,7 +77,7 @@ def test_cost_is_the_sum_over_the_modules(
   assert (cost.name, cost.unit) == ('latency', 'ms')
 
 
-@settings(max_examples=50)
+@settings(max_examples=20)
 @given(
     architecture=_ARCHITECTURES, decided=st.sets(st.integers(0, 6)),
     seed=st.integers(0, 99),

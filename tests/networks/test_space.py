@@ -1,5 +1,6 @@
 """Network spaces: networks, costs, bounds, signatures, wrong layers."""
 
+import dataclasses
 import itertools
 import re
 
@@ -99,6 +100,20 @@ def test_wrong_layers(layer: NetworkLayer, part: str) -> None:
     NetworkSpace(_BASE, (layer,))
   assert "'x'" in str(error.value)
   assert 'allowed' in str(error.value)
+
+
+def test_blocks_of_the_base_are_checked() -> None:
+  @dataclasses.dataclass(frozen=True)
+  class LocalBlock(InvertedResidual):
+    """Nobody else can import it."""
+
+  layer = NetworkLayer('stem', ('stem',), ({'filters': 8},))
+  for block, part in [
+      (InvertedResidual(8, 8, kernel=2), 'network.block0.kernel: 2: .* odd'),
+      (LocalBlock(8, 8), 'network.block0.type: .*LocalBlock'),
+  ]:
+    with pytest.raises(UserError, match=part):
+      NetworkSpace(NetworkSpec(Stem(8), (block,), Head(0)), (layer,))
 
 
 def test_one_layer_per_field() -> None:
