@@ -18,8 +18,8 @@ from layernas.search.problem import Problem
 from layernas.search.space import Architecture
 from layernas.search.strategy import Context
 from layernas.search.strategy import Generations
-from layernas.search.strategy import Proposal
 from layernas.search.strategy import Strategy
+from layernas.search.trial import Proposal
 from layernas.search.trial import Trial
 
 

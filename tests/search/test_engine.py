@@ -14,9 +14,9 @@ from layernas.search import Status
 from layernas.search import Trial
 from layernas.search import make_schedule
 from layernas.search.layer_pass import TableSettings
-from layernas.search.strategy import Proposal
 from layernas.search.strategy import Strategy
 from layernas.search.sweep import PassSettings
+from layernas.search.trial import Proposal
 from layernas.search.trial import trial_from_dict
 from tests.search import problems
 

@@ -7,11 +7,11 @@ from hypothesis import strategies as st
 
 from layernas.search.layer_pass import LayerPass
 from layernas.search.layer_pass import TableSettings
-from layernas.search.strategy import Proposal
 from layernas.search.table import SPACINGS
 from layernas.search.table import Entry
 from layernas.search.trial import Candidate
 from layernas.search.trial import Evaluation
+from layernas.search.trial import Proposal
 from layernas.search.trial import Status
 from layernas.search.trial import Trial
 from tests.search import problems

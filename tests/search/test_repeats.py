@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from layernas.search import Budget
 from layernas.search import Search
-from layernas.search.strategy import Proposal
+from layernas.search.trial import Proposal
 from tests.search import problems
 from tests.search.test_engine import Listed
 from tests.search.test_engine import rewarding

@@ -6,8 +6,8 @@ import pytest
 
 from layernas.search import Budget
 from layernas.search import TargetInterval
-from layernas.search.strategy import Proposal
 from layernas.search.strategy import Strategy
+from layernas.search.trial import Proposal
 from layernas.study.methods.random_search import RandomSearch
 from layernas.study.run import Key
 from layernas.study.run import key_of
