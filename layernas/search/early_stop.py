@@ -16,7 +16,7 @@ from layernas.search.trial import Evaluation
 from layernas.search.trial import Status
 
 MESSAGE = 'early on worse than the holders of its bucket'
-"""Of every stopped trial: whoever noticed it, and when, leaves no trace."""
+"""Of every stopped trial: who noticed it, and when, leaves no trace."""
 
 
 @dataclasses.dataclass(frozen=True)

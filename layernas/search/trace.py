@@ -1,9 +1,9 @@
 """Decision trace: how a layerwise search came to its winner.
 
 A trace is a function of the search's history, as its tables are: recorded from
-the beginning or from a replay, it is the same.
-
-What became of the children of a layer: the parts of a decision trace.
+the beginning or from a replay, it is the same. Its parts say what became of
+the children of each layer: dropped, since no completion reaches the target, or
+met in the bucket of their cost, where they were kept, displaced or lost.
 """
 
 import dataclasses

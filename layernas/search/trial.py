@@ -148,8 +148,7 @@ def trial_from_dict(values: Mapping[str, Any]) -> Trial:
   """Inverse of `Trial.to_dict`.
 
   Args:
-    values: as written by `to_dict`; records of before early rewards lack
-      'early_reward'.
+    values: as written by `to_dict`; old records lack 'early_reward'.
 
   Returns:
     The trial.
