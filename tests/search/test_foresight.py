@@ -8,7 +8,6 @@ from hypothesis import strategies as st
 from layernas.search import Budget
 from layernas.search import Evaluation
 from layernas.search import Search
-from layernas.search import make_schedule
 from layernas.search.foresight import Foresight
 from layernas.search.foresight import foreseen
 from layernas.search.model_guided import ModelGuided
@@ -70,7 +69,7 @@ def test_certain_ones_come_alone_and_in_order():
 
 
 def test_one_of_several_is_not_expected_to_be_the_best():
-  # One bucket: whoever is best is extended.
+  # One bucket: the best one is extended.
   problem = problems.make_problem([[1, 1], [1, 1, 1]])
 
   def afresh():
@@ -95,21 +94,6 @@ def test_models_are_not_fitted_to_what_may_be():
     raise AssertionError('made a search')
 
   assert foreseen(search, fail, 3) == []
-
-
-def test_nothing_is_foreseen_behind_a_budget():
-  problem = problems.make_problem([[1, 1], [1, 1, 1]])
-  budget = Budget(trials=2)
-
-  def afresh():
-    return Search(problem, make_schedule('sweep'), budget)
-
-  search = afresh()
-  [first] = search.ask()
-  assert foreseen(search, afresh, 9) == [(1, 0)]
-  search.tell(first.id, Evaluation(0.5))
-  search.ask()
-  assert foreseen(search, afresh, 9) == []
 
 
 @given(

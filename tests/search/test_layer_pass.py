@@ -1,13 +1,19 @@
-"""Tests of layernas.search.layer_pass."""
+"""One pass: its start, its order, its tables and their children."""
+
+import random
+from collections import Counter
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from layernas.search.cost import table_cost
+from layernas.search.layer_pass import STARTS
 from layernas.search.layer_pass import LayerPass
 from layernas.search.layer_pass import TableSettings
-from layernas.search.table import SPACINGS
+from layernas.search.layer_pass import layer_order
+from layernas.search.problem import Problem
 from layernas.search.table import Entry
 from layernas.search.trial import Candidate
 from layernas.search.trial import Evaluation
@@ -27,13 +33,6 @@ def result(proposal, reward, trial=0, status=Status.OK):
       trial, proposal.layer, proposal.architecture, proposal.cost, 0
   )
   return Trial(candidate, Evaluation(reward, 1.0, status))
-
-
-def test_a_pass_begins_with_its_start_alone():
-  problem = problems.make_problem([[1, 2], [3, 4]])
-  layer_pass = open_pass(problem, (1, 0), start=(1, 1))
-  assert layer_pass.tables[0].entries() == [Entry((1, 1), 6)]
-  assert len(layer_pass.tables) == 1
 
 
 def test_children_take_every_option_and_leave_the_rest_at_the_start():
@@ -144,17 +143,78 @@ def test_tables_follow_the_settings():
   np.testing.assert_allclose(layer_pass.tables[1].axis.edges, [10])
 
 
-def test_the_settings_of_the_paper_are_the_defaults():
-  assert TableSettings() == TableSettings(100, 1, 'linear')
+def start(name, problem, seed=0):
+  return STARTS[name](problem, random.Random(seed))
 
 
-@pytest.mark.parametrize('field', ['buckets', 'keep'])
-@pytest.mark.parametrize('value', [0, -2])
-def test_numbers_are_at_least_one(field, value):
-  with problems.refuses(f'search.{field}', str(value), '>= 1'):
-    TableSettings(**{field: value})
+@given(st.data())
+def test_smallest_and_largest_starts_of_additive_costs(data):
+  numbers = data.draw(st.sampled_from([problems.PRICES, problems.FLOATS]))
+  space = data.draw(problems.spaces())
+  problem = Problem(data.draw(problems.additive_costs(space, numbers)))
+  costs = [problem.cost.cost(a) for a in problems.architectures(space)]
+  assert problem.cost.cost(start('smallest', problem)) == min(costs)
+  assert problem.cost.cost(start('largest', problem)) == max(costs)
 
 
-def test_spacings_have_names():
-  with problems.refuses('search.spacing', "'cubic'", *map(repr, SPACINGS)):
-    TableSettings(spacing='cubic')
+@given(problems.problems(), problems.SEEDS)
+def test_random_starts_lie_in_the_target(problem, seed):
+  drawn = start('random', problem, seed)
+  problem.space.check(drawn)
+  assert problem.cost.cost(drawn) in problem.target
+  assert start('random', problem, seed) == drawn
+
+
+def test_random_starts_are_uniform_over_the_feasible_networks():
+  """Costs 0 to 6: ten of the 27 networks cost at most 2."""
+  problem = problems.make_problem([[0, 1, 2]] * 3, high=2)
+  rng = random.Random(0)
+  drawn = Counter(STARTS['random'](problem, rng) for _ in range(1000))
+  assert len(drawn) == 10
+  # Binomial with mean 100 and standard deviation 9.5.
+  assert all(60 < count < 140 for count in drawn.values())
+
+
+def test_random_starts_are_found_where_feasible_networks_are_rare():
+  """One network in 3**12 costs 24, twelve more cost 23."""
+  problem = problems.make_problem([[0, 1, 2]] * 12, low=23)
+  found = {start('random', problem, seed) for seed in range(10)}
+  assert {sum(one) for one in found} <= {23, 24}
+  assert len(found) > 1
+
+
+def test_no_random_start_in_a_gap_between_costs():
+  problem = problems.make_problem([[0, 1000]], low=400, high=600)
+  with problems.refuses('target interval', '[400, 600]', '2,000 draws'):
+    start('random', problem)
+
+
+@pytest.mark.parametrize(
+    ('name', 'number', 'order'),
+    [
+        ('forward', 0, (0, 1, 2)),
+        ('forward', 1, (0, 1, 2)),
+        ('backward', 0, (2, 1, 0)),
+        ('backward', 1, (2, 1, 0)),
+        ('alternating', 0, (0, 1, 2)),
+        ('alternating', 1, (2, 1, 0)),
+        ('alternating', 2, (0, 1, 2)),
+    ],
+)
+def test_orders(name, number, order):
+  assert layer_order(name, 3, number, random.Random(0)) == order
+
+
+def test_random_orders_differ_by_the_random_source_alone():
+  orders = [layer_order('random', 9, 0, random.Random(i)) for i in range(9)]
+  assert len(set(orders)) == 9
+  assert orders[3] == layer_order('random', 9, 5, random.Random(3))
+
+
+def test_smallest_and_largest_look_at_the_layers_to_come():
+  """Both options of the first layer have one end of the interval in common."""
+  space = problems.make_space(2, 2)
+  dear = Problem(table_cost('madds', space, [[0, 0], [0, 5]]))
+  assert start('largest', dear) == (1, 1)
+  cheap = Problem(table_cost('madds', space, [[5, 5], [5, 0]]))
+  assert start('smallest', cheap) == (1, 1)
