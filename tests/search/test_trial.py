@@ -35,8 +35,8 @@ _evaluations = st.builds(
     reward=st.none() | st.floats(),
     seconds=st.floats(0, 1e9),
     status=st.sampled_from(Status),
-    message=st.text(),
-    metrics=st.dictionaries(st.text(), _finite, max_size=3),
+    message=st.text('a\n"é', max_size=5),
+    metrics=st.dictionaries(st.sampled_from(['a', 'b']), _finite),
     early_reward=st.none() | st.floats(),
 )
 _trial = Trial(Candidate(3, 1, (0, 2), 17, 99), Evaluation(0.5, 2.0))

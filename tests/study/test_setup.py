@@ -103,8 +103,8 @@ def test_strategies():
   method = benchmark_default.method
   sweep = make_strategy(method('layernas', buckets=7, keep=2, order='backward'))
   assert isinstance(sweep, Sweep)
-  assert sweep.settings.tables.buckets == 7
-  assert sweep.settings.order == 'backward'
+  assert sweep.buckets == 7
+  assert sweep.order == 'backward'
   evolution = make_strategy(method('evolution', population=4))
   assert isinstance(evolution, RegularizedEvolution)
   assert evolution.population == 4
@@ -112,7 +112,6 @@ def test_strategies():
 
 @pytest.mark.parametrize(('kind', 'settings', 'parts'), [
     ('bohb', {}, ("kind: 'bohb'", 'layernas', 'evolution')),
-    ('evolution', {'size': 3}, ("'size'", 'RegularizedEvolution')),
     ('layernas', {'buckets': 0}, ('search.buckets: 0',)),
 ])
 def test_wrong_methods_are_named(kind, settings, parts):

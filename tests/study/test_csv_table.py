@@ -1,4 +1,4 @@
-"""Tests of layernas.study.tables.csv_table."""
+"""Benchmarks read from any CSV."""
 
 import gzip
 import itertools

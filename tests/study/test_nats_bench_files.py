@@ -20,7 +20,7 @@ from layernas.errors import UserError
 from layernas.study.tables.nats_bench_files import NatsBenchFiles
 
 _PROGRAM = (
-    pathlib.Path(__file__).parents[2] / 'experiments' / 'convert_nats_bench.py'
+    pathlib.Path(__file__).parents[2] / 'tools' / 'convert_nats_bench.py'
 )
 
 _ARCHITECTURES = {

@@ -1,4 +1,4 @@
-"""Tests of layernas.study.tables.benchmark."""
+"""A benchmark: signal, report, limits, noise and failures."""
 
 import math
 
