@@ -107,24 +107,6 @@ def test_the_answer_depends_on_no_timing(
 
 
 @given(
-    problems.problems(), problems.SCHEDULE_MAKERS, problems.SEEDS, MARGINS
-)
-def test_failures_in_a_row_depend_on_no_early_stop(
-    problem, make_schedule, seed, margin
-):
-  results, budget = EarlyResults(seed, failing=0.5), Budget(failures=2)
-  trained, stopping = (
-      search_of(problem, make_schedule, seed, margin, budget=budget)
-      for _ in range(2)
-  )
-  problems.run(trained, results)
-  problems.run(
-      stopping, evaluate_with(stopping, results, random.Random(seed), 1.0)
-  )
-  assert problems.state(stopping) == problems.state(trained)
-
-
-@given(
     problems.problems(), problems.SCHEDULE_MAKERS, problems.SEEDS, MARGINS,
     st.data(),
 )
@@ -257,17 +239,6 @@ def test_stopped_candidates_are_no_failures():
       'ok', 'failed', 'stopped', 'failed', 'stopped', 'stopped',
   ]
   assert search.stop_reason == 'every layer decided'
-
-
-def test_a_failure_behind_a_hopeless_early_point_is_a_stop():
-  """Had another worker been faster, it would have been stopped."""
-  search = one_bucket()
-  search.ask(2)
-  search.tell(0, Evaluation(9.0, early_reward=5.0))
-  search.tell(
-      1, Evaluation(None, status=Status.NAN, message='nan', early_reward=1.0)
-  )
-  assert search.trials[1].evaluation.message == MESSAGE
 
 
 def test_repeats_are_never_stopped():

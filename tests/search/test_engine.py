@@ -125,29 +125,10 @@ def test_a_duplicate_in_flight_is_answered_when_the_first_is_told():
   assert search.reused == 2
 
 
-def test_generations_of_known_architectures_are_passed_through():
-  search = listed_search([(0,)], [(0,)], [], [(0,), (0,)], [(1,)])
-  problems.run(search, rewarding(1.0, 1.0))
-  assert len(search.trials) == 2
-  assert search.reused == 3
-  assert search.stop_reason == 'list at its end'
-
-
 def test_the_incumbent_of_a_generation_knows_all_results_before():
   search = listed_search([(2,), (0,)], [(3,), (1,)], high=2)
   problems.run(search, rewarding(1.0, 3.0, 2.0, 9.0))
   assert search.strategy.incumbents == [(2,), (1,)]
-
-
-def test_results_are_observed_in_the_order_of_the_proposals():
-  search = listed_search([(3,), (1,), (2,)])
-  asked = search.ask(3)
-  for candidate in reversed(asked):
-    assert search.trials == []
-    search.tell(candidate.id, Evaluation(1.0, seconds=2.5))
-  assert search.strategy.observed == [((3,), 0), ((1,), 1), ((2,), 2)]
-  assert [trial.candidate for trial in search.trials] == asked
-  assert search.seconds == 7.5
 
 
 @pytest.mark.parametrize('batch', [1, 9])
@@ -192,27 +173,12 @@ def test_upcoming_ends_with_the_budget_in_trials():
   assert search.ask() == search.upcoming(9) == []
 
 
-def test_upcoming_has_what_is_not_reused():
-  problem = problems.make_problem([[0, 1]])
-  search = Search(problem, Listed([(0,), (0,), (1,)]), reuse=False)
-  search.ask()
-  assert search.upcoming(9) == [(0,), (1,)]
-
-
 @pytest.mark.parametrize('trial_id', [-1, 1, 7])
 def test_only_what_was_asked_is_told(trial_id):
   search = listed_search([(0,), (1,)])
   search.ask()
   with pytest.raises(ValueError, match=f'trial {trial_id} does not wait'):
     search.tell(trial_id, Evaluation(1.0))
-
-
-def test_nothing_is_told_twice():
-  search = listed_search([(0,), (1,)])
-  search.ask(2)
-  search.tell(0, Evaluation(1.0))
-  with pytest.raises(ValueError, match='trial 0 does not wait'):
-    search.tell(0, Evaluation(2.0))
 
 
 # Failures.
@@ -228,20 +194,6 @@ def test_a_failure_is_never_the_best_and_the_search_goes_on():
   assert search.stop_reason == 'list at its end'
 
 
-def test_a_reused_failure_stays_one():
-  problem = problems.make_problem([[1, 2], [1, 2]])
-  search = problems.sweep_of(problem)
-  evaluated = []
-
-  def evaluate(candidate):
-    evaluated.append(candidate.architecture)
-    failed = candidate.architecture == (1, 0)
-    return Evaluation(1.0, status=Status.FAILED if failed else Status.OK)
-
-  problems.run(search, evaluate)
-  assert evaluated == [(0, 0), (1, 0), (0, 1)]
-
-
 # Budgets.
 
 
@@ -253,13 +205,6 @@ def test_no_more_trials_than_the_budget_allows(batch):
       search.tell(candidate.id, Evaluation(1.0))
   assert len(search.trials) == 3
   assert search.stop_reason == 'budget of 3 trials spent'
-
-
-def test_the_budget_of_seconds_counts_what_is_told():
-  search = listed_search([(0,), (1,), (2,), (3,)], seconds=1.5)
-  problems.run(search, rewarding(1.0, 1.0, 1.0, 1.0))
-  assert len(search.trials) == 2
-  assert search.stop_reason == 'budget of 1.5 seconds spent'
 
 
 def test_failures_in_a_row_end_a_search():
@@ -297,14 +242,6 @@ def test_the_first_failure_in_a_row_is_named():
     status = Status.FAILED if message else Status.OK
     search.tell(candidate.id, Evaluation(1.0, 1.0, status, message))
   assert search.stop_reason == '2 trials in a row failed, the first: no memory'
-
-
-def test_a_search_is_not_finished_while_results_are_missing():
-  search = listed_search([(0,)])
-  assert not search.finished
-  search.ask()
-  assert search.ask() == []
-  assert not search.finished
 
 
 @pytest.mark.parametrize(
@@ -389,12 +326,6 @@ def test_the_history_of_another_search_is_refused(other, part):
     search.replay(foreign.trials)
 
 
-def test_a_history_with_a_gap_is_refused():
-  trials = problems.run(small_search(), problems.RandomResults()).trials
-  with problems.refuses('history: trial 2'):
-    small_search().replay([trials[0], trials[2]])
-
-
 def test_a_history_with_other_rewards_leads_to_other_candidates():
   """Rewards are not checked, but what follows from them is."""
   search = small_search(buckets=1)
@@ -439,13 +370,6 @@ def test_every_proposal_is_a_trial_where_nothing_is_reused():
   assert search.strategy.observed == [
       ((1,), 0), ((2,), 1), ((1,), 2), ((1,), 3)
   ]
-
-
-def test_repeats_are_charged_to_the_budget():
-  search = search_of([(1,)] * 9, reuse=False, trials=3)
-  problems.run(search, rewarding(0, 1, 2, 3))
-  assert len(search.trials) == 3
-  assert search.stop_reason == 'budget of 3 trials spent'
 
 
 @pytest.mark.parametrize(('limit', 'trials', 'reused', 'reason'), [

@@ -96,19 +96,6 @@ def test_the_inner_strategy_hears_of_no_repeat():
   assert search.strategy.inner.observed == [((i,), i) for i in range(20)]
 
 
-def test_only_networks_in_the_target_are_repeated():
-  search = problems.run(each_option(high=5, trials=25), Noisy({5: 0.5}))
-  assert set(asked(search)[20:]) <= set(range(6))
-  assert search.best.candidate.cost <= 5
-
-
-def test_a_generation_may_be_cut_at_the_beginning_of_the_share():
-  search = each_option(Listed([(i,) for i in range(OPTIONS)]), trials=25)
-  problems.run(search, Noisy({19: 0.5}))
-  assert asked(search)[:20] == list(range(20))
-  assert asked(search)[20] == 19
-
-
 def test_a_resumed_search_asks_the_same():
   noise = {i: math.sin(i) * 9 for i in range(OPTIONS)}
   whole = problems.run(each_option(trials=35), Noisy(noise))

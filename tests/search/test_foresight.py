@@ -14,10 +14,6 @@ from layernas.search.model_guided import ModelGuided
 from tests.search import problems
 
 
-def _architectures(candidates):
-  return [candidate.architecture for candidate in candidates]
-
-
 @given(
     problems.problems(), problems.SCHEDULE_MAKERS, problems.SEEDS,
     st.none() | st.integers(1, 30), st.integers(0, 4),
@@ -66,22 +62,6 @@ def test_certain_ones_come_alone_and_in_order():
   search.ask()
   assert foreseen(search, lambda: None, 5) == [(1, 0), (2, 0)]
   assert foreseen(search, lambda: None, 1) == [(1, 0)]
-
-
-def test_one_of_several_is_not_expected_to_be_the_best():
-  # One bucket: the best one is extended.
-  problem = problems.make_problem([[1, 1], [1, 1, 1]])
-
-  def afresh():
-    return problems.sweep_of(problem, buckets=1)
-
-  search = afresh()
-  [first] = search.ask()
-  search.tell(first.id, Evaluation(-7.0))
-  assert _architectures(search.ask()) == [(1, 0)]
-  assert foreseen(search, afresh, 9) == [(0, 1)]
-  search.tell(1, Evaluation(0.5))
-  assert _architectures(search.ask()) == [(1, 1)]
 
 
 def test_models_are_not_fitted_to_what_may_be():

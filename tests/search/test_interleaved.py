@@ -22,10 +22,6 @@ def interleaved(problem, seed=0, **settings):
   return problems.sweep_of(problem, seed, 'interleaved', **settings)
 
 
-def layers_of(search):
-  return [trial.candidate.layer for trial in search.trials]
-
-
 def test_full_networks_appear_after_one_round():
   problem = problems.make_problem([[1, 2, 3]] * 4)
   generations = problems.drive(
@@ -74,15 +70,6 @@ def test_it_ends_when_every_entry_has_tried_every_option(problem, visit, seed):
       assert {child.architecture for child in family} <= tried
 
 
-def test_an_order_is_visited_in_a_ring():
-  problem = problems.make_problem([[1, 2, 3]] * 3, default=2)
-  search = problems.run(
-      interleaved(problem, options=3, order='backward'),
-      problems.RandomResults(), 7,
-  )
-  assert list(dict.fromkeys(layers_of(search))) == [3, 2, 1]
-
-
 @given(problems.problems(), problems.SEEDS)
 def test_axes_over_all_children_where_these_are_few(problem, seed):
   """Then they do not depend on the seed."""
@@ -118,21 +105,6 @@ def test_axes_over_samples_where_children_are_many():
     assert 0 < table.axis.edges[0] < table.axis.edges[-1] < 9 * 12
     edges.add(table.axis.edges)
   assert len(edges) == 3
-
-
-def test_there_is_no_bound():
-  """A better entry gets children of its own after its forerunner had some.
-
-  With one bucket H * keep * sum|S_l| would be 12.
-  """
-  problem = problems.make_problem([[1, 2, 3]] * 4)
-  most = 0
-  for seed in range(10):
-    search = interleaved(problem, seed, buckets=1)
-    assert search.bound is None
-    problems.run(search, problems.RandomResults(seed))
-    most = max(most, len(search.trials))
-  assert most > 12
 
 
 def entry(number, reward=0.0):

@@ -90,26 +90,6 @@ def test_what_is_dropped_has_no_completion_in_the_target(data):
       )
 
 
-@given(st.data())
-def test_with_additive_costs_what_is_kept_can_come_into_the_target(data):
-  """Where the target has one end: between two ends there may be a gap."""
-  space = data.draw(problems.spaces())
-  cost = data.draw(problems.additive_costs(space))
-  every = [cost.cost(a) for a in problems.architectures(space)]
-  high = data.draw(st.sampled_from(every))
-  problem = problems.Problem(cost, problems.TargetInterval(high=high))
-  layer_pass = open_pass(problem, range(len(space)))
-  prefixes = [space.default]
-  for length in range(1, len(space) + 1):
-    families = layer_pass.children(prefixes, length)
-    prefixes = [child.architecture for family in families for child in family]
-    for prefix in prefixes:
-      assert any(
-          problem.cost.cost(completion) in problem.target for completion in
-          problems.completions(space, prefix, range(length))
-      )
-
-
 def test_children_are_placed_in_the_table_of_their_length():
   problem = problems.make_problem([[1, 2], [10, 20]])
   layer_pass = open_pass(problem, (0, 1), buckets=2)
@@ -122,25 +102,6 @@ def test_children_are_placed_in_the_table_of_their_length():
       (0, [Entry((0, 0), 11, 0.5, 7)])
   ]
   assert layer_pass.tables[2].axis.edges == (16.5,)
-
-
-@pytest.mark.parametrize('status', [Status.FAILED, Status.NAN])
-def test_a_child_without_a_reward_has_no_place(status):
-  problem = problems.make_problem([[1, 2]])
-  layer_pass = open_pass(problem, (0,))
-  layer_pass.open_table(np.array([1, 2]))
-  child = Proposal((1,), 2, 1, 1)
-  layer_pass.place(child, result(child, None, status=status))
-  assert len(layer_pass.tables[1]) == 0
-
-
-def test_tables_follow_the_settings():
-  layer_pass = open_pass(
-      problems.make_problem([[1, 2]]), (0,), buckets=2, keep=3, spacing='log'
-  )
-  layer_pass.open_table(np.array([1, 100]))
-  assert layer_pass.tables[1].keep == 3
-  np.testing.assert_allclose(layer_pass.tables[1].axis.edges, [10])
 
 
 def start(name, problem, seed=0):
@@ -203,12 +164,6 @@ def test_no_random_start_in_a_gap_between_costs():
 )
 def test_orders(name, number, order):
   assert layer_order(name, 3, number, random.Random(0)) == order
-
-
-def test_random_orders_differ_by_the_random_source_alone():
-  orders = [layer_order('random', 9, 0, random.Random(i)) for i in range(9)]
-  assert len(set(orders)) == 9
-  assert orders[3] == layer_order('random', 9, 5, random.Random(3))
 
 
 def test_smallest_and_largest_look_at_the_layers_to_come():

@@ -131,12 +131,6 @@ def test_what_is_repeated_looked_good():
   assert np.mean([first[one] for one in again]) > np.mean(list(first.values()))
 
 
-def test_only_networks_in_the_target_are_repeated():
-  search = problems.run(search_of(40, high=7), noisy)
-  assert all(trial.candidate.cost <= 7 for trial in search.trials)
-  assert repeated(search)
-
-
 def test_rewards_without_noise_are_not_repeated_for_long():
   search = problems.run(search_of(75), total)
   assert len(repeated(search)) <= search.strategy.batch
@@ -224,14 +218,6 @@ def test_it_finds_the_optimum_of_a_small_space():
   assert all(trial.candidate.cost <= 9 for trial in search.trials)
   assert search.incumbent.evaluation.reward == 16
   assert search.best is search.incumbent
-
-
-def test_it_ends_when_every_network_was_trained():
-  search = problems.run(guided_search(trials=1000, high=5), weighted)
-  assert len({t.candidate.architecture for t in search.trials}) == 5
-  # Two repeats give their rewards again: there is no noise.
-  assert len(search.trials) <= 10
-  assert search.stop_reason
 
 
 def test_a_resumed_search_asks_the_same():

@@ -98,13 +98,13 @@ def test_errors_do_not_grow_from_fit_to_fit():
   """Many steps with repeats and little noise."""
   rng = np.random.default_rng(1)
   counts = (3,) * 8
-  chosen = rng.integers(0, 3, (400, 8))
-  chosen[300:] = chosen[:100]
-  rewards = chosen.sum(axis=1) + 0.1 * rng.standard_normal(400)
+  chosen = rng.integers(0, 3, (200, 8))
+  chosen[150:] = chosen[:50]
+  rewards = chosen.sum(axis=1) + 0.1 * rng.standard_normal(200)
   stepwise, fresh = RewardModel(counts), RewardModel(counts)
   for model in (stepwise, fresh):
-    model.fit(chosen[:380], rewards[:380])
-  for count in range(380, 401, 2):
+    model.fit(chosen[:190], rewards[:190])
+  for count in range(190, 201):
     stepwise.fit(chosen[:count], rewards[:count])
   fresh.fit(chosen[::-1], rewards[::-1])
   assert stepwise.variances == fresh.variances

@@ -140,24 +140,6 @@ def test_the_bound_is_reached_but_for_the_first_layer():
   assert asked == search.strategy.bound(problem) - 2 * 3
 
 
-def test_undecided_layers_stand_at_the_start():
-  problem = problems.make_problem([[1, 2], [1, 2]])
-  search = problems.sweep_of(problem, start='largest')
-  first = {search.ask()[0].architecture, search.ask()[0].architecture}
-  assert first == {(0, 1), (1, 1)}
-
-
-def test_the_default_child_is_not_trained_again():
-  problem = problems.make_problem([[1, 2], [1, 2]])
-  search = problems.run(
-      problems.sweep_of(problem), problems.RandomResults()
-  )
-  assert [trial.candidate.architecture for trial in search.trials] == [
-      (0, 0), (1, 0), (0, 1), (1, 1),
-  ]
-  assert search.reused == 2
-
-
 def test_a_layer_without_a_success_ends_the_sweep():
   problem = problems.make_problem([[1, 2], [1, 2]])
   search = problems.run(
@@ -183,12 +165,6 @@ def test_log_spacing_of_a_free_network():
   search = problems.sweep_of(problems.make_problem([[0, 1]]), spacing='log')
   with problems.refuses('search.spacing', "'log'", '0'):
     search.ask()
-
-
-def test_bounds_of_the_paper():
-  """MobileNetV3-Small: 1.2e5 trials with H = 100 and 1,200 options."""
-  problem = problems.make_problem([list(range(60))] * 20)
-  assert problems.sweep_of(problem).bound == 120_000
 
 
 def recentred(problem, **settings):
@@ -281,15 +257,3 @@ def test_passes_start_from_ever_better_networks(problem, settings, seed):
   assert improved == sorted(set(improved))
   assert len(later) - len(improved) <= 1
   assert all(problem.cost.cost(one) in problem.target for one in later)
-
-
-@given(problems.problems(), problems.PASS_SETTINGS, problems.SEEDS)
-def test_the_first_pass_is_a_sweep(problem, settings, seed):
-  sweep, search = (
-      problems.run(
-          problems.sweep_of(problem, seed, name, **settings),
-          problems.RandomResults(seed),
-      )
-      for name in ('sweep', 'recentred')
-  )
-  assert search.trials[:len(sweep.trials)] == sweep.trials

@@ -15,7 +15,6 @@ from layernas.search import make_schedule
 from layernas.search.finalists import Finalists
 from layernas.search.trace import Trace
 from layernas.search.trace import option_text
-from layernas.study.methods.random_search import RandomSearch
 from tests.search import problems
 from tests.search import traced
 
@@ -285,11 +284,6 @@ def test_passes_lead_to_the_start_of_the_next():
   assert passes[-1]['layers'][-1]['path'] == '-'.join(
       map(str, search.best.candidate.architecture)
   )
-
-
-def test_only_layer_tables_can_be_traced():
-  with problems.refuses('decision trace', 'RandomSearch'):
-    Trace(problems.make_problem([[1, 2]]), RandomSearch())
 
 
 def test_modelled_layer_tables_are_not_traced():

@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from PIL import Image
 
 from configs import audit as audit_config
 from layernas.search import TargetInterval
@@ -16,7 +15,6 @@ from layernas.study.audit import audit
 from layernas.study.audit import audit_to_dict
 from layernas.study.run_audit import audit_markdown
 from layernas.study.run_audit import run_audit
-from layernas.study.run_audit import save_audit_plot
 from layernas.study.tables.benchmark import Benchmark
 from layernas.study.tables.synthetic import with_interacting_reward
 from layernas.study.tables.table import BenchmarkTable
@@ -64,13 +62,6 @@ def test_a_table_by_hand():
   assert summary['top_dropped'] == 0.5
   assert summary['correlation'] == pytest.approx(-1.0)
   assert summary['layers'][0]['prefixes'] == 2
-
-
-def test_two_buckets_keep_both():
-  made = two_layers([[5.0, 6.0], [3.0, 9.0]], [[1, 2], [2, 3]], 3)
-  first, second = audit(made, Sweep(buckets=2))
-  assert (first.buckets, first.kept, first.optimum_kept) == (2, 1.0, True)
-  assert (second.holds, second.kept) == (1.0, 1.0)
 
 
 def test_prefixes_that_cannot_reach_the_target_do_not_count():
@@ -178,12 +169,6 @@ def test_tables():
   assert '| 1 | 1,234 | 2 | - | 100 % | dropped | 25 % | -0.50 |' in text
   assert '| 2 | 4 | 3 | 67 % | 50 % | kept | 0 % | - |' in text
   assert 'the 7 best networks' in text
-
-
-def test_picture(tmp_path):
-  save_audit_plot(RESULT, tmp_path / 'audit.png')
-  with Image.open(tmp_path / 'audit.png') as image:
-    assert min(image.size) > 200
 
 
 def config(**changes):

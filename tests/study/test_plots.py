@@ -70,16 +70,3 @@ def test_a_study_without_answers_still_has_pictures(
     method['curve'] = None
   save(summary, section, tmp_path / 'none.png')
   assert min(_pixels(tmp_path / 'none.png').shape[:2]) > 200
-
-
-@_DRAW
-def test_where_all_found_the_optimum_there_is_a_picture(
-    save, tmp_path: pathlib.Path
-) -> None:
-  summary = tiny_study.summary()
-  section = summary['sections'][0]
-  flat = {'start': 0, 'mean': [80_000, 0, 0, 0, 0]}
-  for method in section['methods'].values():
-    method['curve'] = flat | {'low': flat['mean'], 'high': flat['mean']}
-  save(summary, section, tmp_path / 'flat.png')
-  assert _pixels(tmp_path / 'flat.png').std() > 5

@@ -12,7 +12,6 @@ from layernas.search.strategy import Strategy
 from layernas.search.trial import Proposal
 from layernas.study import run
 from layernas.study import run_study
-from layernas.study.methods.random_search import RandomSearch
 from layernas.study.run import Key
 from layernas.study.run import key_of
 from layernas.study.run import play
@@ -90,15 +89,6 @@ def test_answer_is_judged_by_the_training_that_no_query_gave():
   assert record['reported'] == 3.1
 
 
-def test_failures_are_counted_and_charged():
-  made = benchmark(
-      seconds='time', failing=0.5, budget=Budget(trials=40)
-  )
-  record = play(Key('b', 'every_query', 'm', 0), made, RandomSearch())
-  assert 8 < record['failed'] < 32
-  assert record['trials'] == 40
-
-
 def lines_of(keys, **changes):
   config = get_config().copy_and_resolve_references()
   config.unlock()
@@ -168,17 +158,6 @@ def test_runs_are_there_when_read_again(tmp_path):
   }
   assert runs.keys == expected
   assert RunsFile(tmp_path / 'runs.jsonl').keys == expected
-
-
-def test_sorted_by_key_whatever_the_order_of_arrival(tmp_path):
-  runs = RunsFile(tmp_path / 'runs.jsonl')
-  runs.append([line(seed=10), line(seed=9), line('l', 3)])
-  records = runs.sort()
-  assert [(r['method'], r['seed']) for r in records] == [
-      ('l', 3), ('m', 9), ('m', 10)
-  ]
-  text = (tmp_path / 'runs.jsonl').read_text()
-  assert text == '\n'.join([line('l', 3), line(seed=9), line(seed=10), ''])
 
 
 @pytest.mark.parametrize('damage', [

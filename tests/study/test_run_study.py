@@ -9,6 +9,7 @@ import pytest
 
 from configs import benchmark_default
 from layernas.errors import UserError
+from layernas.study import report
 from layernas.study.run import Key
 from layernas.study.run_study import keys_of
 from layernas.study.run_study import run_study
@@ -16,6 +17,12 @@ from tests import tiny
 from tests.search import problems
 
 CONFIG = tiny.ROOT / 'tests' / 'study' / 'study_config.py'
+
+
+@pytest.fixture(autouse=True)
+def _no_pictures(monkeypatch):
+  """Drawing takes longer than a small study; test_report draws."""
+  monkeypatch.setattr(report, 'render', lambda summary, directory: None)
 
 
 def config(**changes):

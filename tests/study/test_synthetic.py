@@ -63,22 +63,6 @@ def test_unlimited_buckets_find_the_optimum_where_the_assumption_holds(
   assert search.best.evaluation.reward == benchmark.optimum
 
 
-def test_interactions_break_the_assumption():
-  """The same search misses the optimum of some interacting tables."""
-  missed = 0
-  for seed in range(20):
-    table = with_interacting_reward(additive_table((3,) * 5, seed), seed)
-    costs = table.column('flops')
-    benchmark = Benchmark(
-        'b', table, ('interacting',), 'interacting', 'flops',
-        TargetInterval(high=int(np.median(costs))),
-    )
-    search = problems.sweep_of(benchmark.problem, buckets=3)
-    problems.run(search, TableEvaluator(benchmark, seed))
-    missed += search.best.evaluation.reward < benchmark.optimum
-  assert missed >= 5
-
-
 def test_additive_reward_has_no_interaction():
   table = with_additive_reward(additive_table((2, 3, 2), 1), 7, 'r')
   reward = table.column('r')
@@ -115,22 +99,10 @@ def test_the_optimum_is_that_of_an_enumeration(high):
   assert chain.count(high) == len(inside)
 
 
-def test_figures_of_an_architecture():
-  chain = Chain(5, 3, seed=1, strength=0.7)
-  one = (0, 2, 1, 0, 2)
-  assert chain.column(REWARD).item(one) == pytest.approx(by_hand(chain, one))
-  assert chain.column(COST).item(one) == 1 + 2 * 3 + 3 * 2 + 4 + 5 * 3
-
-
 def test_strength_is_that_of_all_interactions_together():
   chain = Chain(400, 5, seed=0, strength=0.5)
   together = np.sqrt((chain.pairs**2).mean(axis=(1, 2)).sum())
   assert together == pytest.approx(0.5 * math.sqrt(400), rel=0.05)
-
-
-def test_without_reachable_networks():
-  assert Chain(5, 3, seed=0, strength=0.0).optimum(14) == -math.inf
-  assert Chain(5, 3, seed=0, strength=0.0).count(14) == 0
 
 
 def test_a_search_of_1e15_networks():

@@ -11,8 +11,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from layernas.networks.mobilenet_spaces import SPACES
-from layernas.search import TargetInterval
-from layernas.search.cost import child_costs
 from layernas.study.tables import packaged
 from layernas.study.tables.packaged import load_packaged
 from layernas.study.tables.table import BenchmarkTable
@@ -78,15 +76,6 @@ def test_every_archive_is_described_and_its_checksum_holds():
     assert hashlib.sha256(data).hexdigest() == entry['sha256']
 
 
-def test_every_source_is_named_beside_them():
-  text = (DIRECTORY / 'README.md').read_text()
-  for name, entry in packaged.descriptions().items():
-    assert f'`{name}`' in text
-    for file, digest in entry['csv_sha256'].items():
-      assert file in text
-      assert digest[:16] in text
-
-
 def test_damage_is_noticed(tmp_path, monkeypatch):
   for path in DIRECTORY.iterdir():
     (tmp_path / path.name).write_bytes(path.read_bytes())
@@ -131,76 +120,6 @@ def test_maxima_are_the_published_ones():
   best = np.unravel_index(mean.argmax(), mean.shape)
   assert ''.join(str(option + 1) for option in best) == '2344241'
   assert round(mean.max(), 2) == 91.71
-
-
-def test_best_12_epoch_network_of_topology():
-  """Its test accuracies as published for the signal's optimum."""
-  table = load_packaged('nats_tss')
-  reported = []
-  for dataset in DATASETS:
-    best = table.column(f'val12_{dataset}').argmax()
-    reported.append(round(table.column(f'test200_{dataset}').flat[best], 2))
-  assert reported == [94.37, 72.28, 46.48]
-
-
-@pytest.mark.parametrize('dataset', DATASETS)
-def test_topology_madds_follow_from_the_cells(dataset):
-  """27*16*r^2 + 5 cells a stage + two reduction blocks + classifier."""
-  side, classes = DATASETS[dataset]
-  table = load_packaged('nats_tss')
-  expected = 27 * 16 * side**2 + 64 * classes + classes
-  convolutions = np.array([0, 0, 1, 9, 0])
-  for stage in range(3):
-    filters, at = 16 * 2**stage, side // 2**stage
-    for edge in np.ix_(*[convolutions] * 6):
-      expected = expected + 5 * edge * filters**2 * at**2
-    if stage:
-      expected = expected + _reduction(filters // 2, filters, at)
-  np.testing.assert_array_equal(table.column(f'madds_{dataset}'), expected)
-
-
-@pytest.mark.parametrize('dataset', DATASETS)
-def test_size_madds_follow_from_the_widths(dataset):
-  side, classes = DATASETS[dataset]
-  table = load_packaged('nats_sss')
-  widths = np.ix_(*[np.arange(8, 65, 8)] * 5)
-  c1, c2, c3, c4, c5 = widths
-  half, quarter = side // 2, side // 4
-  expected = (
-      27 * c1 * side**2 + _cells(c1, c1, side) + _reduction(c1, c2, half)
-      + _cells(c2, c3, half) + _reduction(c3, c4, quarter)
-      + _cells(c4, c5, quarter) + c5 * classes + classes
-  )
-  np.testing.assert_array_equal(table.column(f'madds_{dataset}'), expected)
-
-
-def _reduction(before, after, side):
-  return side**2 * (9 * before * after + 9 * after**2 + before * after)
-
-
-def _cells(before, after, side):
-  return side**2 * (
-      18 * before * after + 27 * after**2 + (before != after) * before * after
-  )
-
-
-def test_macro_costs_are_additive_and_channel_costs_are_not():
-  assert _is_additive(load_packaged('nas_bench_macro').column('madds'))
-  assert _is_additive(load_packaged('nas_bench_macro').column('params'))
-  assert not _is_additive(load_packaged('channel_bench_macro').column('madds'))
-
-
-def _is_additive(costs):
-  """Whether costs are a sum of one term per axis."""
-  origin = (0,) * costs.ndim
-  total = costs[origin]
-  for axis in range(costs.ndim):
-    index = list(origin)
-    index[axis] = slice(None)
-    shape = [1] * costs.ndim
-    shape[axis] = -1
-    total = total + (costs[tuple(index)] - costs[origin]).reshape(shape)
-  return (total == costs).all()
 
 
 def test_27_latencies():
@@ -283,6 +202,7 @@ def made(tmp_path_factory):
   return output
 
 
+@pytest.mark.long
 def test_descriptions_are_those_of_the_package(made):
   described = json.loads((made / 'tables.json').read_text())
   for name, entry in packaged.descriptions().items():
@@ -290,6 +210,7 @@ def test_descriptions_are_those_of_the_package(made):
     assert described[name]['columns'] == entry['columns']
 
 
+@pytest.mark.long
 @pytest.mark.parametrize('name', list(FILES))
 def test_figures_are_those_of_the_package(made, name):
   with (
@@ -314,49 +235,11 @@ def test_missing_csv_is_named(tmp_path):
   assert 'nats_tss.csv.gz' in done.stderr
 
 
-TABLES = {
-    'nats_tss': ('madds_c10', 'params_c10', 'ms_raspi4', 'ms_1080ti_1'),
-    'nats_sss': ('madds_c10', 'params_in16'),
-    'nas_bench_macro': ('madds', 'params'),
-    'channel_bench_macro': ('madds', 'params'),
-}
 # The others have 1e20 networks and more; see tests/networks.
 ENUMERABLE = [
     name for name, space in SPACES.items()
     if space().search_space.size < 10_000
 ]
-CASES = [(name, column) for name, columns in TABLES.items() for column in
-         columns]
-
-
-@pytest.mark.parametrize(('name', 'column'), CASES)
-@given(data=st.data())
-def test_enumerated_tables(name, column, data):
-  """Additive or not: the interval is exactly that of the completions."""
-  table = load_packaged(name)
-  values, cost = table.column(column), table.cost(column)
-  layers = values.ndim
-  order = data.draw(st.permutations(range(layers)))
-  length = data.draw(st.integers(1, layers))
-  prefix = [data.draw(st.integers(0, n - 1)) for n in values.shape]
-  priced = child_costs(
-      cost, np.array([prefix]), order[:length - 1], order[length - 1]
-  )
-  bounds = sorted(data.draw(st.tuples(*[st.sampled_from(
-      np.quantile(values, np.linspace(0, 1, 21)).tolist())] * 2)))
-  kept = TargetInterval(*bounds).meets(priced.low[0], priced.high[0])
-  for option in range(values.shape[order[length - 1]]):
-    prefix[order[length - 1]] = option
-    index = [slice(None)] * layers
-    for layer in order[:length]:
-      index[layer] = prefix[layer]
-    completions = values[tuple(index)]
-    feasible = (completions >= bounds[0]) & (completions <= bounds[1])
-    assert kept[option] or not feasible.any()
-    assert priced.low[0, option] == completions.min()
-    assert priced.high[0, option] == completions.max()
-
-
 @pytest.mark.parametrize('name', ENUMERABLE)
 @pytest.mark.parametrize('metric', ['madds', 'params'])
 def test_network_spaces(name, metric):
