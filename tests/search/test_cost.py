@@ -106,20 +106,6 @@ def test_integer_costs_stay_exact_integers():
   assert cost.interval((0, 0), ()) == (10, 2**54 + 4)
 
 
-def test_a_product_of_widths_by_hand():
-  """Two layers of a network: 3 * w0 + w0 * w1 with widths 2, 4 and 1, 5."""
-  space = problems.make_space(2, 2)
-  cost = FactoredCost(
-      'params', space,
-      [Factor((0,), [6, 12]), Factor((0, 1), [[2, 10], [4, 20]])],
-  )
-  assert [cost.cost(a) for a in problems.architectures(space)] == [
-      8, 16, 16, 32,
-  ]
-  assert cost.interval((0, 1), {0}) == (8, 16)
-  assert cost.interval((0, 1), {1}) == (16, 32)
-
-
 def test_the_tables_of_a_cost_are_its_own():
   table = np.array([1, 2])
   cost = additive_cost('c', problems.make_space(2), [table])

@@ -142,15 +142,6 @@ def test_reused_results_do_not_wait_for_the_next_ask(batch):
   assert search.reused == 1
 
 
-def test_no_more_is_asked_than_wanted_or_there():
-  search = listed_search([(0,), (1,), (2,)])
-  assert search.ask(0) == []
-  assert ids(search.ask(2)) == [0, 1]
-  assert ids(search.ask(2)) == [2]
-  assert search.ask() == []
-  assert search.stop_reason == ''
-
-
 def test_upcoming_is_what_the_next_asks_hand_out():
   search = listed_search([(0,), (1,), (0,), (2,), (2,)], [(3,)])
   assert search.upcoming(9) == []

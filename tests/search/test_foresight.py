@@ -56,14 +56,6 @@ def test_what_comes_after_a_worse_result_is_foreseen(
   assert expected == 'the end'
 
 
-def test_certain_ones_come_alone_and_in_order():
-  problem = problems.make_problem([[1, 2, 3], [1, 2]])
-  search = problems.sweep_of(problem)
-  search.ask()
-  assert foreseen(search, lambda: None, 5) == [(1, 0), (2, 0)]
-  assert foreseen(search, lambda: None, 1) == [(1, 0)]
-
-
 def test_models_are_not_fitted_to_what_may_be():
   problem = problems.make_problem([[1, 2, 3], [1, 2]])
   search = Search(problem, ModelGuided())

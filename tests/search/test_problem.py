@@ -17,6 +17,8 @@ from layernas.search.space import parse_architecture_id
 from tests.search import problems
 from tests.search.problems import make_space
 
+_small = st.integers(-5, 5)
+
 
 def test_what_a_space_says_of_itself():
   space = SearchSpace(
@@ -74,9 +76,6 @@ def test_ids_are_read_back(options):
 def test_other_texts_are_no_ids(text):
   with problems.refuses(repr(text), '0-3-1'):
     parse_architecture_id(text)
-
-
-_small = st.integers(-5, 5)
 
 
 def _cost(unit=''):

@@ -24,6 +24,23 @@ from tests.study.test_synthetic import additive_table
 
 UNLIMITED = {'buckets': 10**6, 'spacing': 'equal_count'}
 
+LAYERS = [
+    {'length': 1, 'prefixes': 1234, 'buckets': 2, 'holds': None, 'kept': 1.0,
+     'optimum_kept': False, 'top_dropped': 0.25, 'correlation': -0.5},
+    {'length': 2, 'prefixes': 4, 'buckets': 3, 'holds': 2 / 3, 'kept': 0.5,
+     'optimum_kept': True, 'top_dropped': 0.0, 'correlation': None},
+]
+RESULT = {
+    'config': {'start': 'default', 'order': 'forward', 'spacing': 'linear',
+               'top': 7},
+    'audits': [
+        {'benchmark': name, 'buckets': 10, 'layers': LAYERS, 'holds': 2 / 3,
+         'kept': 0.75, 'optimum_dropped': 1.0, 'top_dropped': 0.25,
+         'correlation': -0.5}
+        for name in ('first', 'second')
+    ],
+}
+
 
 def two_layers(reward, cost, high):
   table = BenchmarkTable('two', problems.make_space(2, 2), {
@@ -142,24 +159,6 @@ def test_shares_agree_with_counting_one_by_one(seed, order, buckets, default):
 
 def _with(architecture, layer, option):
   return architecture[:layer] + (option,) + architecture[layer + 1:]
-
-
-LAYERS = [
-    {'length': 1, 'prefixes': 1234, 'buckets': 2, 'holds': None, 'kept': 1.0,
-     'optimum_kept': False, 'top_dropped': 0.25, 'correlation': -0.5},
-    {'length': 2, 'prefixes': 4, 'buckets': 3, 'holds': 2 / 3, 'kept': 0.5,
-     'optimum_kept': True, 'top_dropped': 0.0, 'correlation': None},
-]
-RESULT = {
-    'config': {'start': 'default', 'order': 'forward', 'spacing': 'linear',
-               'top': 7},
-    'audits': [
-        {'benchmark': name, 'buckets': 10, 'layers': LAYERS, 'holds': 2 / 3,
-         'kept': 0.75, 'optimum_dropped': 1.0, 'top_dropped': 0.25,
-         'correlation': -0.5}
-        for name in ('first', 'second')
-    ],
-}
 
 
 def test_tables():

@@ -14,6 +14,8 @@ from layernas.study.study_plots import save_curves
 from layernas.study.study_plots import save_regret
 from tests.study import tiny_study
 
+_DRAW = pytest.mark.parametrize('save', [save_bands, save_curves, save_regret])
+
 
 def test_lines_come_by_final_mean_with_their_times() -> None:
   summary = tiny_study.summary()
@@ -37,9 +39,6 @@ def test_baselines_are_dashed_and_the_compared_method_black() -> None:
   styles = _styles({'ours': 'layernas', 'a': 'layernas', 'b': 'random'}, 'ours')
   assert styles['ours']['color'] == '#000000'
   assert (styles['a']['ls'], styles['b']['ls']) == ('-', '--')
-
-
-_DRAW = pytest.mark.parametrize('save', [save_bands, save_curves, save_regret])
 
 
 def _pixels(path: pathlib.Path) -> np.ndarray:

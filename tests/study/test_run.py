@@ -24,6 +24,8 @@ from layernas.study.tables.benchmark import HELD_OUT
 from tests.study.study_config import get_config
 from tests.study.test_benchmark import benchmark
 
+ORDER = ((0, 1), (0, 0), (0, 1), (1, 0), (1, 1))
+
 
 class Listed(Strategy):
   """Proposes given architectures one by one."""
@@ -40,9 +42,6 @@ class Listed(Strategy):
 
   def observe(self, proposal, trial):
     pass
-
-
-ORDER = ((0, 1), (0, 0), (0, 1), (1, 0), (1, 1))
 
 
 def test_record_of_every_query():

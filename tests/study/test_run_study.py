@@ -18,6 +18,9 @@ from tests.search import problems
 
 CONFIG = tiny.ROOT / 'tests' / 'study' / 'study_config.py'
 
+# So many that the signal comes long before the end.
+FLAGS = ('--config.seeds=300', '--config.workers=2')
+
 
 @pytest.fixture(autouse=True)
 def _no_pictures(monkeypatch):
@@ -129,10 +132,6 @@ def wait_for_runs(path: pathlib.Path, count: int, process) -> None:
     assert process.poll() is None, process.stderr.read()
     time.sleep(0.05)
   raise AssertionError('the study did not get on')
-
-
-# So many that the signal comes long before the end.
-FLAGS = ('--config.seeds=300', '--config.workers=2')
 
 
 @pytest.fixture(scope='module')

@@ -20,6 +20,9 @@ from layernas.study.statistics import mean
 from layernas.study.statistics import pooled_deviation
 from tests.study import tiny_study
 
+_GRID = [0.0, 25.0, 50.0, 75.0, 100.0]
+_RANDOM = [r for r in tiny_study.records() if r['method'] == 'random']
+
 
 def test_description_of_a_sample() -> None:
   assert describe([1.0, 2.0, 3.0, 4.0, 10.0]) == {
@@ -86,10 +89,6 @@ def test_holm_on_a_textbook_family() -> None:
   assert holm([0.01, 0.04, 0.03, 0.005]) == pytest.approx(
       [0.03, 0.06, 0.06, 0.02]
   )
-
-
-_GRID = [0.0, 25.0, 50.0, 75.0, 100.0]
-_RANDOM = [r for r in tiny_study.records() if r['method'] == 'random']
 
 
 def test_grid_of_few_trials_has_whole_numbers_once() -> None:

@@ -25,6 +25,8 @@ from layernas.study.tables.synthetic import with_interacting_reward
 from layernas.study.tables.table import BenchmarkTable
 from tests.search import problems
 
+ALL = list(itertools.product(range(3), repeat=5))
+
 
 def additive_table(counts, seed, prices=20):
   """A table with additive integer costs and an additive reward."""
@@ -78,9 +80,6 @@ def test_strength_scales_the_interactions(strength):
   mixed = with_interacting_reward(base, 9, strength).column('interacting')
   layers = np.sqrt(6)
   assert np.std(mixed - plain) == pytest.approx(strength * layers, rel=0.35)
-
-
-ALL = list(itertools.product(range(3), repeat=5))
 
 
 def by_hand(chain, architecture):

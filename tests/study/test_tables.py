@@ -18,6 +18,20 @@ from layernas.study.tables.table import unit_of
 from tests import tiny
 from tests.search import problems
 
+DIRECTORY = tiny.ROOT / 'layernas' / 'study' / 'tables' / 'packaged'
+DATASETS = {'c10': (32, 10), 'c100': (32, 100), 'in16': (16, 120)}
+FILES = {
+    'nats_tss': 'nats_tss.csv.gz',
+    'nats_sss': 'nats_sss_c10.csv.gz',
+    'nas_bench_macro': 'nas_bench_macro_c10.csv.gz',
+    'channel_bench_macro': 'channel_bench_macro_mobilenet_c10.csv.gz',
+}
+# The others have 1e20 networks and more; see tests/networks.
+ENUMERABLE = [
+    name for name, space in SPACES.items()
+    if space().search_space.size < 10_000
+]
+
 
 def table():
   space = problems.make_space(2, 3)
@@ -46,10 +60,6 @@ def test_unknown_column_is_named_with_those_there_are():
 ])
 def test_units(column, unit):
   assert unit_of(column) == unit
-
-
-DIRECTORY = tiny.ROOT / 'layernas' / 'study' / 'tables' / 'packaged'
-DATASETS = {'c10': (32, 10), 'c100': (32, 100), 'in16': (16, 120)}
 
 
 @pytest.mark.parametrize(('name', 'counts', 'default'), [
@@ -135,14 +145,6 @@ def test_27_latencies():
   assert table.column('ms_1080ti_1')[first] == 10.754371
   assert table.column('ms_raspi4')[first] == 10.481977
   assert table.column('val12_in16')[first] == 18.466667
-
-
-FILES = {
-    'nats_tss': 'nats_tss.csv.gz',
-    'nats_sss': 'nats_sss_c10.csv.gz',
-    'nas_bench_macro': 'nas_bench_macro_c10.csv.gz',
-    'channel_bench_macro': 'channel_bench_macro_mobilenet_c10.csv.gz',
-}
 
 
 def text_of(name, options):
@@ -235,11 +237,6 @@ def test_missing_csv_is_named(tmp_path):
   assert 'nats_tss.csv.gz' in done.stderr
 
 
-# The others have 1e20 networks and more; see tests/networks.
-ENUMERABLE = [
-    name for name, space in SPACES.items()
-    if space().search_space.size < 10_000
-]
 @pytest.mark.parametrize('name', ENUMERABLE)
 @pytest.mark.parametrize('metric', ['madds', 'params'])
 def test_network_spaces(name, metric):
