@@ -83,3 +83,39 @@ def call(
         f' of {function.__module__}:{function.__qualname__}, {takes}'
     ) from error
   return function(*arguments, **settings)
+
+
+def settings_of(
+    field: str, name: str, registered: Registry, settings: Mapping[str, Any],
+    fields: Mapping[str, Any],
+) -> dict[str, Any]:
+  """Keyword arguments that a config has for what it names.
+
+  What the package itself offers has fields of its own in the config, and takes
+  those with the names of its arguments. A function of the user's own has the
+  settings section, whose keys are up to it.
+
+  Args:
+    field: of the config that holds the name, such as 'search.schedule'; its
+      section has the field 'settings'.
+    name: a key of `registered`, or 'module:function'.
+    registered: what the package itself offers.
+    settings: content of the settings section.
+    fields: of the config, by the names of the arguments that they are for.
+
+  Returns:
+    What to pass to `call`.
+
+  Raises:
+    UserError: there is no such name, or it is registered and there are
+      settings.
+  """
+  if name not in registered:
+    return dict(settings)
+  if settings:
+    raise UserError(
+        f'{field.rpartition(".")[0]}.settings: {dict(settings)}: allowed are'
+        f' none with {field} {name!r}, whose settings are fields of their own'
+    )
+  parameters = inspect.signature(find(field, name, registered)).parameters
+  return {key: fields[key] for key in parameters if key in fields}

@@ -11,7 +11,6 @@ from layernas.networks.spec import count
 from layernas.search import Search
 from layernas.search.layer_pass import LayerPass
 from layernas.search.space import architecture_id
-from layernas.search.sweep import Layerwise
 
 _PACKAGES = ('jax', 'jaxlib', 'flax', 'optax', 'orbax-checkpoint', 'numpy')
 
@@ -70,10 +69,8 @@ def layer_tables(search: Search) -> list[dict[str, Any]]:
 
   Empty where the schedule has no layer tables of trained networks.
   """
-  proposer = search.strategy.proposer
-  if not isinstance(proposer, Layerwise):
-    return []
-  return [_pass_tables(one, search) for one in proposer.passes]
+  passes = search.strategy.proposer.passes or ()
+  return [_pass_tables(one, search) for one in passes]
 
 
 def _pass_tables(layer_pass: LayerPass, search: Search) -> dict[str, Any]:

@@ -34,7 +34,6 @@ from layernas.runs.setup import make_space
 from layernas.search import Search
 from layernas.search import Trial
 from layernas.search.foresight import Foresight
-from layernas.search.sweep import Layerwise
 from layernas.search.trace import Trace
 from layernas.search.trial import trial_from_dict
 from layernas.storage.storage_errors import in_one_line
@@ -119,7 +118,7 @@ def _prepared(config: config_dict.ConfigDict) -> tuple[Any, ...]:
       config, space, dataset.image_size, dataset.num_classes
   )
   search = make_search(config, problem)
-  traced = isinstance(search.strategy.proposer, Layerwise)
+  traced = search.strategy.proposer.passes is not None
   trace = Trace(problem, search.strategy) if traced else None
   return space, dataset, search, trace
 

@@ -1,24 +1,23 @@
 """From a config to the objects of a search; checks every field on the way.
 
-Checks that the processes of one run do the same.
+Where several processes run a search together, it also checks that all of them
+have the same in hand.
 """
 
-import importlib
 import math
 from typing import Any
 
 import jax
 
+from layernas import lookup
 from layernas.data.dataset import SPLITS
 from layernas.data.dataset import Dataset
 from layernas.errors import UserError
-from layernas.networks import latency
+from layernas.networks.costs import configured_cost
 from layernas.networks.mobilenet_spaces import SPACES
-from layernas.networks.space import METRICS
 from layernas.networks.space import NetworkSpace
 from layernas.reports.result import versions
 from layernas.search import Budget
-from layernas.search import FactoredCost
 from layernas.search import Problem
 from layernas.search import Search
 from layernas.search import TargetInterval
@@ -51,7 +50,7 @@ def make_space(name: str) -> NetworkSpace:
   """A network space by name.
 
   Args:
-    name: a key of `networks.spaces.SPACES`, or 'module:function' of a function
+    name: a key of `mobilenet_spaces.SPACES`, or 'module:function' of a function
       without arguments that returns a NetworkSpace.
 
   Returns:
@@ -60,20 +59,7 @@ def make_space(name: str) -> NetworkSpace:
   Raises:
     UserError: there is no such space.
   """
-  if name in SPACES:
-    return SPACES[name]()
-  module, colon, function = name.partition(':')
-  if not colon:
-    raise UserError(
-        f'space: {name!r}: allowed are {list(SPACES)}, or module:function'
-    )
-  try:
-    space = getattr(importlib.import_module(module), function)()
-  except (ImportError, AttributeError, ValueError) as error:
-    raise UserError(
-        f'space: {name!r}: {error}; allowed is module:function of a function'
-        ' that returns a NetworkSpace'
-    ) from error
+  space = lookup.call(lookup.find('space', name, SPACES), 'space', {})
   if not isinstance(space, NetworkSpace):
     raise UserError(
         f'space: {name!r} gave a {type(space).__name__}: allowed is a'
@@ -88,8 +74,7 @@ def make_problem(
   """Cost model and target interval.
 
   Args:
-    config: with sections `cost` (metric, latency_table) and `target` (low,
-      high; 0 = none).
+    config: with sections `cost` and `target` (low, high; 0 = none).
     space: of the networks.
     image_size: side in pixels.
     num_classes: of the data set.
@@ -100,7 +85,7 @@ def make_problem(
   Raises:
     UserError: no network reaches the target, or a field is wrong.
   """
-  cost = _make_cost(config.cost, space, image_size, num_classes)
+  cost = configured_cost(config.cost, space, image_size, num_classes)
   low = config.target.low or -math.inf
   high = config.target.high or math.inf
   return Problem(cost, TargetInterval(low, high))
@@ -133,21 +118,3 @@ def make_search(config: Any, problem: Problem) -> Search:
       problem, schedule, limits, config.seed, early_stop=early_stop
   )
 
-
-def _make_cost(
-    section: Any, space: NetworkSpace, image_size: int, num_classes: int
-) -> FactoredCost:
-  """Cost model that the section `cost` of the config names."""
-  allowed = [*METRICS, latency.METRIC]
-  if section.metric not in allowed:
-    raise UserError(f'cost.metric: {section.metric!r}: allowed are {allowed}')
-  if section.metric != latency.METRIC:
-    return space.cost(section.metric, image_size, num_classes)
-  path = section.latency_table
-  if not path:
-    raise UserError(
-        "cost.latency_table: '': with cost.metric 'latency', allowed is a CSV"
-        f' file, such as {latency.COMMAND} writes'
-    )
-  table = latency.read_latency_table(path)
-  return latency.latency_cost(space, table, image_size, num_classes, path)

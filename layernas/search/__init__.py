@@ -1,7 +1,7 @@
 """The search half: spaces, costs, layer tables, schedules, ask and tell.
 
 Pure Python and NumPy. It never trains anything: `Search.ask` hands out
-candidates, whoever calls it evaluates them, `Search.tell` takes the result.
+candidates, its caller evaluates them, and `Search.tell` takes the results.
 """
 
 from layernas.search.budget import Budget

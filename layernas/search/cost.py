@@ -7,7 +7,8 @@ over all layers. Bounds over undecided layers are taken factor by factor: they
 are always sound, and exact where one completion minimises (maximises) every
 factor at once, as for costs that grow with every width and kernel.
 
-Costs and reachable intervals of all children of a layer at once.
+`FactoredCost` prices one architecture or one prefix; `child_costs` prices all
+children of a layer at once, with the same figures to the last bit.
 """
 
 import dataclasses

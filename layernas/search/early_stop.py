@@ -12,12 +12,11 @@ from typing import Any
 
 from layernas.errors import UserError
 from layernas.search.strategy import Strategy
-from layernas.search.sweep import Layerwise
 from layernas.search.trial import Evaluation
 from layernas.search.trial import Status
 
 MESSAGE = 'early on worse than the holders of its bucket'
-"""Of every stopped trial: whoever noticed it, and when, leaves no trace."""
+"""Of every stopped trial: who noticed it, and when, leaves no trace."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -89,10 +88,10 @@ def configured_early_stop(section: Any, strategy: Strategy) -> EarlyStop | None:
   settings = EarlyStop(section.margin)
   if not section.fraction:
     return None
-  if not isinstance(strategy.proposer, Layerwise):
+  if strategy.proposer.passes is None:
     raise UserError(
         f'early_stop.fraction: {section.fraction!r}: allowed is 0 where no'
-        ' layer table holds trained networks; above 0 with search.schedule'
-        " 'sweep', 'interleaved' or 'recentred'"
+        ' layer table holds trained networks; above 0 with a layerwise'
+        " search.schedule, such as 'sweep'"
     )
   return settings

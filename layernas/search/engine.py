@@ -16,10 +16,10 @@ from layernas.search.early_stop import stopped
 from layernas.search.problem import Problem
 from layernas.search.space import Architecture
 from layernas.search.strategy import Context
-from layernas.search.strategy import Proposal
 from layernas.search.strategy import Strategy
 from layernas.search.trial import Candidate
 from layernas.search.trial import Evaluation
+from layernas.search.trial import Proposal
 from layernas.search.trial import Trial
 from layernas.search.trial import trial_seed
 

@@ -5,8 +5,6 @@ Around any strategy: when the budget comes to its last share, the networks with
 the best rewards are evaluated again, the better half of them more often
 (sequential halving), and the best mean answers, shrunken towards what the
 better half of the search's networks are worth.
-
-Worths of networks from few noisy rewards each.
 """
 
 import math
@@ -18,41 +16,9 @@ from layernas.search.problem import Problem
 from layernas.search.space import Architecture
 from layernas.search.strategy import Context
 from layernas.search.strategy import Generations
-from layernas.search.strategy import Proposal
 from layernas.search.strategy import Strategy
+from layernas.search.trial import Proposal
 from layernas.search.trial import Trial
-
-
-def shrunken_means(
-    rewards: list[list[float]], population: list[float]
-) -> list[float]:
-  """Posterior means of networks under normal worths and normal errors.
-
-  Args:
-    rewards: of each network, one or more; of one at least two.
-    population: first rewards of all networks; their better half gives the
-      prior, for the lower tail of rewards is long.
-
-  Returns:
-    A mean for each network.
-  """
-  error = _pooled_variance(rewards)
-  half = sorted(population)[len(population) // 2:]
-  middle = statistics.fmean(half)
-  worth = max(statistics.pvariance(half) - error, 0.1 * error, 1e-12)
-  return [
-      middle + worth / (worth + error / len(each))
-      * (statistics.fmean(each) - middle)
-      for each in rewards
-  ]
-
-
-def _pooled_variance(rewards: list[list[float]]) -> float:
-  repeated = [each for each in rewards if len(each) > 1]
-  return sum(
-      statistics.variance(each) * (len(each) - 1) for each in repeated
-  ) / sum(len(each) - 1 for each in repeated)
-
 
 Rounds = Generator[list[Proposal], None, bool]
 """Yields repeats; returns whether they told anything new."""
@@ -239,3 +205,34 @@ def finalists_of(repeats: int) -> int:
   while (count + 1) * math.ceil(math.log2(count + 1)) <= repeats:
     count += 1
   return min(count, repeats)
+
+
+def shrunken_means(
+    rewards: list[list[float]], population: list[float]
+) -> list[float]:
+  """Posterior means of networks under normal worths and normal errors.
+
+  Args:
+    rewards: of each network, one or more; of one at least two.
+    population: first rewards of all networks; their better half gives the
+      prior, for the lower tail of rewards is long.
+
+  Returns:
+    A mean for each network.
+  """
+  error = _pooled_variance(rewards)
+  half = sorted(population)[len(population) // 2:]
+  middle = statistics.fmean(half)
+  worth = max(statistics.pvariance(half) - error, 0.1 * error, 1e-12)
+  return [
+      middle + worth / (worth + error / len(each))
+      * (statistics.fmean(each) - middle)
+      for each in rewards
+  ]
+
+
+def _pooled_variance(rewards: list[list[float]]) -> float:
+  repeated = [each for each in rewards if len(each) > 1]
+  return sum(
+      statistics.variance(each) * (len(each) - 1) for each in repeated
+  ) / sum(len(each) - 1 for each in repeated)

@@ -11,7 +11,6 @@ from collections.abc import Callable
 
 from layernas.search.engine import Search
 from layernas.search.space import Architecture
-from layernas.search.sweep import Layerwise
 from layernas.search.trial import Evaluation
 
 
@@ -31,7 +30,7 @@ def foreseen(
     Those that are certain; where there are none, the likeliest one, if any.
   """
   certain = search.upcoming(count)
-  layerwise = isinstance(search.strategy.proposer, Layerwise)
+  layerwise = search.strategy.proposer.passes is not None
   if certain or count < 1 or not layerwise or not search.waiting:
     return certain
   other = afresh()

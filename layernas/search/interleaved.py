@@ -3,8 +3,6 @@
 Follows the pseudo-code of the paper's algorithm 1 as far as it is known; how
 many entries and options a visit takes, how entries are selected and where the
 cost axes come from are our choices.
-
-Entries of a layer table from which a visit selects.
 """
 
 import dataclasses
@@ -17,14 +15,12 @@ import numpy as np
 from layernas.errors import UserError
 from layernas.search.cost import child_costs
 from layernas.search.layer_pass import LayerPass
-from layernas.search.problem import Problem
 from layernas.search.space import Architecture
 from layernas.search.strategy import Context
 from layernas.search.strategy import Generations
-from layernas.search.strategy import Proposal
 from layernas.search.sweep import Layerwise
-from layernas.search.sweep import PassSettings
 from layernas.search.table import Entry
+from layernas.search.trial import Proposal
 from layernas.search.trial import Trial
 
 SELECTIONS = ('uniform', 'best')
@@ -32,7 +28,7 @@ SELECTIONS = ('uniform', 'best')
 
 
 class SelectableEntries:
-  """Entries that may still have an untried option.
+  """Entries of a layer table that may still have an untried option.
 
   They are added, removed and drawn at random in constant time, however many
   there are.
@@ -82,13 +78,18 @@ class SelectableEntries:
     )
 
 
-@dataclasses.dataclass(frozen=True)
-class VisitSettings:
-  """What one visit of a layer does.
+@dataclasses.dataclass(eq=False)
+class Interleaved(Layerwise):
+  """An anytime search: full networks appear after one round of the ring.
+
+  The trials of a visit are one generation: more entries or options per visit
+  let more workers run at once, and every decision then waits for all of them.
+  There is no bound: an entry may have been extended before a better one takes
+  its place.
 
   Attributes:
-    entries: R, entries selected.
-    options: T, untried options tried of each.
+    entries: R, entries that a visit selects.
+    options: T, untried options that it tries of each.
     select: one of `SELECTIONS`.
     axis_samples: a layer's children are not known beforehand; its cost axis is
       cut over about this many random ones (over all where there are fewer).
@@ -100,6 +101,7 @@ class VisitSettings:
   axis_samples: int = 2000
 
   def __post_init__(self) -> None:
+    super().__post_init__()
     for name in ('entries', 'options', 'axis_samples'):
       if getattr(self, name) < 1:
         raise UserError(
@@ -111,27 +113,6 @@ class VisitSettings:
           f'search.visit.select: {self.select!r}: allowed are'
           f' {list(SELECTIONS)}'
       )
-
-
-class Interleaved(Layerwise):
-  """An anytime search: full networks appear after one round of the ring.
-
-  The trials of a visit are one generation: more entries or options per visit
-  let more workers run at once, and every decision then waits for all of them.
-  """
-
-  def __init__(
-      self, settings: PassSettings = PassSettings(),
-      visit: VisitSettings = VisitSettings(),
-  ):
-    """Makes a schedule that has not begun.
-
-    Args:
-      settings: of its only pass.
-      visit: of each visit.
-    """
-    super().__init__(settings)
-    self.visit = visit
     self._selectable: list[SelectableEntries] = []
     self._untried: dict[tuple[int, Architecture], list[Proposal]] = {}
 
@@ -160,16 +141,11 @@ class Interleaved(Layerwise):
     if displaced:
       self._forget(proposal.length, displaced)
 
-  def bound(self, problem: Problem) -> int | None:
-    """None: an entry may have been extended before a better one replaces it."""
-    del problem
-    return None
-
   def _open_tables(self, layer_pass: LayerPass, context: Context) -> None:
     rng = np.random.default_rng(context.rng.getrandbits(64))
     for length in range(1, len(layer_pass.order) + 1):
       layer_pass.open_table(
-          _sample_costs(layer_pass, length, self.visit.axis_samples, rng)
+          _sample_costs(layer_pass, length, self.axis_samples, rng)
       )
     self._selectable = [SelectableEntries() for _ in layer_pass.order]
     [root] = layer_pass.tables[0].entries()
@@ -181,7 +157,7 @@ class Interleaved(Layerwise):
     proposals = []
     for entry in self._select(layer_pass, length, context):
       untried = self._untried[length, entry.architecture]
-      count = min(self.visit.options, len(untried))
+      count = min(self.options, len(untried))
       for index in sorted(
           context.rng.sample(range(len(untried)), count), reverse=True
       ):
@@ -200,9 +176,7 @@ class Interleaved(Layerwise):
     """
     selectable = self._selectable[length]
     while True:
-      entries = selectable.select(
-          self.visit.entries, self.visit.select, context.rng
-      )
+      entries = selectable.select(self.entries, self.select, context.rng)
       barren = [
           entry for entry in entries
           if not self._untried_children(layer_pass, length, entry)

@@ -1,6 +1,10 @@
-"""One pass over all layers: its layer tables and the children of each layer.
+"""One pass over all layers: where it starts, its order and its layer tables.
 
-Where the undecided layers stand, and in which order layers are decided.
+A pass decides the layers one by one in some order. Layers that are not yet
+decided stand at the options of a start network, so that every prefix is a
+complete network, which has a cost and can be trained. The table of each length
+keeps the best prefixes of each bucket of costs; their children are the
+prefixes of the next length.
 """
 
 import dataclasses
@@ -17,11 +21,11 @@ from layernas.search.cost import Number
 from layernas.search.cost import child_costs
 from layernas.search.problem import Problem
 from layernas.search.space import Architecture
-from layernas.search.strategy import Proposal
 from layernas.search.table import SPACINGS
 from layernas.search.table import BucketAxis
 from layernas.search.table import Entry
 from layernas.search.table import LayerTable
+from layernas.search.trial import Proposal
 from layernas.search.trial import Trial
 
 # Draws before a random network is built layer by layer instead; where fewer
@@ -137,7 +141,7 @@ class TableSettings:
   Attributes:
     buckets: H, buckets per layer; 100 in the paper.
     keep: entries per bucket; our choice.
-    spacing: how the cost axis is cut, a key of `buckets.SPACINGS`; our choice.
+    spacing: how the cost axis is cut, a key of `table.SPACINGS`; our choice.
   """
 
   buckets: int = 100
@@ -157,7 +161,7 @@ class TableSettings:
 
 
 class PassObserver(Protocol):
-  """Whoever wants to know how the tables of a pass came about."""
+  """What is told how the tables of a pass come about."""
 
   def priced(
       self, layer_pass: 'LayerPass', prefixes: Sequence[Architecture],

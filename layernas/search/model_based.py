@@ -16,13 +16,12 @@ import numpy as np
 
 from layernas.errors import UserError
 from layernas.search.layer_pass import random_start
-from layernas.search.problem import Problem
 from layernas.search.reward_model import RewardModel
 from layernas.search.space import Architecture
 from layernas.search.strategy import Context
 from layernas.search.strategy import Generations
-from layernas.search.strategy import Proposal
 from layernas.search.strategy import Strategy
+from layernas.search.trial import Proposal
 from layernas.search.trial import Trial
 
 # Candidates with the best means of which the deviations are looked at.
@@ -39,9 +38,13 @@ _RANDOM = 5
 _TELLING = 2
 
 
-@dataclasses.dataclass(frozen=True)
-class GuidedSettings:
-  """What is trained between two fits of the model.
+@dataclasses.dataclass(eq=False)
+class ModelBased(Strategy):
+  """Trains a design, then batches of the candidates that look best.
+
+  What it proposes is a function of settings, seed and results on one machine;
+  another build of the linear algebra may round otherwise and propose otherwise.
+  It goes on until the budget is spent.
 
   Attributes:
     design: networks trained before the first fit: the default network and
@@ -53,6 +56,8 @@ class GuidedSettings:
       second by the second, and after the last value comes the first again.
     trainings: of one network at most; 1 repeats none.
   """
+
+  repeats = True
 
   design: int = 20
   batch: int = 5
@@ -66,27 +71,12 @@ class GuidedSettings:
             f'search.guided.{name}: {getattr(self, name)}: allowed are'
             ' integers >= 1'
         )
+    self.optimism = tuple(self.optimism)
     if not self.optimism or not all(value >= 0 for value in self.optimism):
       raise UserError(
           f'search.guided.optimism: {self.optimism}: allowed are numbers >= 0,'
           ' one at least'
       )
-
-
-class ModelBased(Strategy):
-  """Trains a design, then batches of the candidates that look best.
-
-  What it proposes is a function of settings, seed and results on one machine;
-  another build of the linear algebra may round otherwise and propose otherwise.
-  """
-
-  def __init__(self, guided: GuidedSettings = GuidedSettings()):
-    """Makes a strategy that has not begun.
-
-    Args:
-      guided: of the rounds.
-    """
-    self.guided = guided
     self._trials: list[Trial] = []
     self._trainings: Counter[Architecture] = Counter()
     self._rewards: dict[Architecture, float] = {}
@@ -121,7 +111,7 @@ class ModelBased(Strategy):
         batch = self._pick(self.candidates(
             context, self._model, self._best.candidate.architecture
         ))
-      batch += self._random(context, self.guided.batch - len(batch))
+      batch += self._random(context, self.batch - len(batch))
       if not batch:
         return 'no network was found that has not been trained'
       yield batch
@@ -137,16 +127,9 @@ class ModelBased(Strategy):
     left = self._context.remaining()
     ends = left.trials < 1 or left.seconds <= 0
     # Of less than the design the variances would not be learned well.
-    full = self._fitted and (
-        len(self._trials) >= self._fitted + self.guided.batch
-    )
+    full = self._fitted and len(self._trials) >= self._fitted + self.batch
     if ends or full:
       self._fit()
-
-  def bound(self, problem: Problem) -> int | None:
-    """None: it goes on until the budget is spent."""
-    del problem
-    return None
 
   def answer(self, incumbent: Trial | None) -> Trial | None:
     """The trained network in the target that the model expects most of."""
@@ -180,10 +163,10 @@ class ModelBased(Strategy):
     if not pool:
       return []
     means, deviations = self._model.mean_and_deviation(np.array(pool))
-    optimism = self.guided.optimism
     picked: list[int] = []
-    for place in range(min(self.guided.batch, len(pool))):
-      worth = means + optimism[place % len(optimism)] * deviations
+    for place in range(min(self.batch, len(pool))):
+      optimism = self.optimism[place % len(self.optimism)]
+      worth = means + optimism * deviations
       worth[picked] = -np.inf
       picked.append(int(np.argmax(worth)))
     return self._propose([pool[i] for i in picked])
@@ -194,12 +177,12 @@ class ModelBased(Strategy):
       return []
     return [
         one for one in self._ranked
-        if self._trainings[one] < self.guided.trainings
+        if self._trainings[one] < self.trainings
     ]
 
   def _design(self, context: Context) -> list[Proposal]:
     """Single changes of the default network, and random networks."""
-    problem, count = context.problem, self.guided.design
+    problem, count = context.problem, self.design
     default = problem.space.default
     changes = [default] + [
         default[:layer] + (option,) + default[layer + 1:]

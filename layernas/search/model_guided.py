@@ -7,13 +7,14 @@ network in the target. What the tables met that looks best is trained, the model
 fitted again, and so on.
 """
 
+import dataclasses
+
 import numpy as np
 
 from layernas.search.cost import child_costs
 from layernas.search.layer_pass import TableSettings
 from layernas.search.layer_pass import layer_order
 from layernas.search.layer_pass import random_start
-from layernas.search.model_based import GuidedSettings
 from layernas.search.model_based import ModelBased
 from layernas.search.problem import Problem
 from layernas.search.reward_model import RewardModel
@@ -23,26 +24,25 @@ from layernas.search.table import SPACINGS
 from layernas.search.table import best_in_buckets
 
 
+@dataclasses.dataclass(eq=False)
 class ModelGuided(ModelBased):
   """Trains what passes over model-filled layer tables meet.
 
   Attributes:
-    tables: settings of the tables of every pass.
+    buckets: H, buckets per layer of every pass.
+    keep: entries per bucket.
+    spacing: how the cost axis is cut, a key of `table.SPACINGS`.
     evaluations: rewards that the passes asked the model for.
   """
 
-  def __init__(
-      self, tables: TableSettings = TableSettings(buckets=10, keep=2),
-      guided: GuidedSettings = GuidedSettings(),
-  ):
-    """Makes a schedule that has not begun.
+  buckets: int = TableSettings.buckets
+  keep: int = TableSettings.keep
+  spacing: str = TableSettings.spacing
 
-    Args:
-      tables: of every pass.
-      guided: of the rounds.
-    """
-    super().__init__(guided)
-    self.tables = tables
+  def __post_init__(self) -> None:
+    super().__post_init__()
+    # Checks them.
+    TableSettings(self.buckets, self.keep, self.spacing)
     self.evaluations = 0
     self._infeasible = 0
     self._passes = 0
@@ -54,9 +54,7 @@ class ModelGuided(ModelBased):
 
   def pass_bound(self, problem: Problem) -> int:
     """Largest number of model evaluations of a pass: H * keep * sum |S_l|."""
-    return self.tables.buckets * self.tables.keep * sum(
-        problem.space.option_counts
-    )
+    return self.buckets * self.keep * sum(problem.space.option_counts)
 
   def candidates(
       self, context: Context, model: RewardModel, best: Architecture
@@ -108,8 +106,6 @@ class ModelGuided(ModelBased):
           map(tuple, children[inside].tolist()), means[inside].tolist(),
           strict=True,
       ))
-      axis = SPACINGS[self.tables.spacing](costs, self.tables.buckets)
-      prefixes = children[
-          best_in_buckets(axis, self.tables.keep, costs, means)
-      ]
+      axis = SPACINGS[self.spacing](costs, self.buckets)
+      prefixes = children[best_in_buckets(axis, self.keep, costs, means)]
     return met

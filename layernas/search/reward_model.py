@@ -5,7 +5,8 @@ pairs of layers and a rest in which all layers interact. How much each of them
 explains, and the noise, are learned from the trials by marginal likelihood:
 the model is additive where the reward is.
 
-How alike two architectures are: in single layers, pairs and all layers.
+`Kernel` says how alike two architectures are, `RewardModel` what follows from
+that for rewards.
 """
 
 import statistics
@@ -18,6 +19,19 @@ PARTS = 3
 
 # Agreement of two options that differ, in the part of all layers together.
 _DIFFERENT = 0.5
+
+# Trials that the four variances are learned from at most, evenly spaced: a
+# likelihood takes the third power of their number.
+_LEARNING = 200
+
+# Logarithms of the variances where learning begins.
+_START = np.log([1.0, 0.3, 0.1, 0.1])
+
+# Limits of the logarithms of the variances, relative to a constant's of 1.
+_LOW, _HIGH = -9.0, 4.0
+
+# Added to the noise, so that equal architectures never make it singular.
+_JITTER = 1e-6
 
 
 class Kernel:
@@ -130,20 +144,6 @@ class Kernel:
   def _agreements(self, first: np.ndarray, second: np.ndarray) -> np.ndarray:
     scale = np.repeat(self._strides, self._counts).astype(np.float32)
     return ((first * scale) @ second.T).astype(np.intp)
-
-
-# Trials that the four variances are learned from at most, evenly spaced: a
-# likelihood takes the third power of their number.
-_LEARNING = 200
-
-# Logarithms of the variances where learning begins.
-_START = np.log([1.0, 0.3, 0.1, 0.1])
-
-# Limits of the logarithms of the variances, relative to a constant's of 1.
-_LOW, _HIGH = -9.0, 4.0
-
-# Added to the noise, so that equal architectures never make it singular.
-_JITTER = 1e-6
 
 
 class RewardModel:

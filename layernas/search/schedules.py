@@ -1,55 +1,74 @@
-"""Schedules by name."""
+"""Schedules by name: the registered ones, and any `module:function`.
 
+A schedule is made by a callable that takes its settings as keyword arguments
+and returns a `Strategy`, which most are themselves. The settings of a
+registered one are fields of the config section `search` (those of `visit` and
+`guided` too); a schedule of your own is given `search.settings`.
+"""
+
+from collections.abc import Mapping
 from typing import Any
 
+from layernas import lookup
 from layernas.errors import UserError
 from layernas.search.finalists import Finalists
-from layernas.search.interleaved import Interleaved
-from layernas.search.interleaved import VisitSettings
-from layernas.search.layer_pass import TableSettings
-from layernas.search.model_based import GuidedSettings
-from layernas.search.model_based import ModelBased
-from layernas.search.model_guided import ModelGuided
 from layernas.search.strategy import Strategy
-from layernas.search.sweep import PassSettings
-from layernas.search.sweep import Recentred
-from layernas.search.sweep import Sweep
 
-LAYERWISE = ('sweep', 'interleaved', 'recentred')
-"""Schedules whose layer tables hold trained networks."""
+SCHEDULES: lookup.Registry = {
+    'sweep': 'layernas.search.sweep:Sweep',
+    'interleaved': 'layernas.search.interleaved:Interleaved',
+    'recentred': 'layernas.search.sweep:Recentred',
+    'model_guided': 'layernas.search.model_guided:ModelGuided',
+}
+"""Registered schedules, imported when they are needed."""
 
-SCHEDULES = (*LAYERWISE, 'model_guided')
 
-
-def make_schedule(
-    name: str = 'sweep', settings: PassSettings = PassSettings(),
-    visit: VisitSettings = VisitSettings(),
-    guided: GuidedSettings = GuidedSettings(),
-) -> Strategy:
+def make_schedule(name: str = 'sweep', **settings: Any) -> Strategy:
   """Makes a schedule.
 
   Args:
-    name: one of `SCHEDULES`.
-    settings: of its passes.
-    visit: of the visits of `interleaved`; the others have none.
-    guided: of the rounds of `model_guided`, which takes of `settings` the
-      tables only.
+    name: a key of `SCHEDULES`, or 'module:function'.
+    **settings: of that schedule, such as `buckets=10, keep=2` of a sweep; its
+      class says which it has.
 
   Returns:
     A schedule that has not begun.
 
   Raises:
-    UserError: there is no such schedule.
+    UserError: there is no such schedule or setting.
   """
-  if name == 'sweep':
-    return Sweep(settings)
-  if name == 'recentred':
-    return Recentred(settings)
-  if name == 'interleaved':
-    return Interleaved(settings, visit)
-  if name == 'model_guided':
-    return ModelGuided(settings.tables, guided)
-  raise UserError(f'search.schedule: {name!r}: allowed are {list(SCHEDULES)}')
+  return named_strategy(
+      'search.schedule', name, SCHEDULES, 'search.settings', settings
+  )
+
+
+def named_strategy(
+    field: str, name: str, registered: lookup.Registry, settings_field: str,
+    settings: Mapping[str, Any],
+) -> Strategy:
+  """Makes a strategy by name.
+
+  Args:
+    field: of the config that names it, for errors.
+    name: a key of `registered`, or 'module:function'.
+    registered: names and callables.
+    settings_field: of the config that holds the settings, for errors.
+    settings: keyword arguments of the callable.
+
+  Returns:
+    A strategy that has not begun.
+
+  Raises:
+    UserError: there is no such strategy or setting.
+  """
+  function = lookup.find(field, name, registered)
+  strategy = lookup.call(function, settings_field, settings)
+  if not isinstance(strategy, Strategy):
+    raise UserError(
+        f'{field}: {name!r} gave a {type(strategy).__name__}: allowed is a'
+        ' layernas.search.strategy.Strategy'
+    )
+  return strategy
 
 
 def with_finalists(strategy: Strategy, share: float) -> Strategy:
@@ -65,7 +84,7 @@ def with_finalists(strategy: Strategy, share: float) -> Strategy:
   Raises:
     UserError: the share is wrong, or the strategy repeats by itself.
   """
-  if share and isinstance(strategy, ModelBased):
+  if share and strategy.repeats:
     raise UserError(
         f'search.finalists: {share}: allowed is 0 where a reward model decides'
         ' on repeats (search.guided.trainings)'
@@ -77,7 +96,8 @@ def configured_schedule(search: Any) -> Strategy:
   """Makes the schedule that a config section describes.
 
   Args:
-    search: with the fields of the section `search` in configs/default.py.
+    search: a ConfigDict with the fields of the section `search` in
+      configs/default.py.
 
   Returns:
     A schedule that has not begun.
@@ -85,15 +105,9 @@ def configured_schedule(search: Any) -> Strategy:
   Raises:
     UserError: names the field, its value and what is allowed.
   """
-  tables = TableSettings(search.buckets, search.keep, search.spacing)
-  visit = VisitSettings(
-      search.visit.entries, search.visit.options, search.visit.select,
-      search.visit.axis_samples,
+  settings = lookup.settings_of(
+      'search.schedule', search.schedule, SCHEDULES, search.settings,
+      {**search, **search.visit, **search.guided},
   )
-  settings = PassSettings(tables, search.start, search.order)
-  guided = GuidedSettings(
-      search.guided.design, search.guided.batch,
-      tuple(search.guided.optimism), search.guided.trainings,
-  )
-  schedule = make_schedule(search.schedule, settings, visit, guided)
+  schedule = make_schedule(search.schedule, **settings)
   return with_finalists(schedule, search.finalists)

@@ -5,37 +5,17 @@ import dataclasses
 import random
 from collections.abc import Callable
 from collections.abc import Generator
+from collections.abc import Sequence
 
 from layernas.search.budget import Remaining
-from layernas.search.cost import Number
+from layernas.search.layer_pass import LayerPass
+from layernas.search.layer_pass import PassObserver
 from layernas.search.problem import Problem
-from layernas.search.space import Architecture
+from layernas.search.trial import Proposal
 from layernas.search.trial import Trial
 
-Generations = Generator[list['Proposal'], None, str]
+Generations = Generator[list[Proposal], None, str]
 """Yields lists of proposals; returns in words why nothing is left."""
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class Proposal:
-  """An architecture that a strategy wants to know the reward of.
-
-  Attributes:
-    architecture: option indices.
-    cost: its cost.
-    length: number of decided layers, which names the layer table that it is
-      meant for; 0 where there are no tables.
-    layer: number of the layer decided last, 1..L; 0 where none.
-    repeat: a further evaluation, with a seed of its own, of an architecture
-      that is perhaps known; else the earlier trial answers where trials are
-      reused.
-  """
-
-  architecture: Architecture
-  cost: Number
-  length: int = 0
-  layer: int = 0
-  repeat: bool = False
 
 
 @dataclasses.dataclass(frozen=True)
@@ -63,7 +43,18 @@ class Strategy(abc.ABC):
   strategy is resumed at its next generation only when `observe` has been
   called for each of them, in the order in which they were proposed: nothing
   that it decides depends on the order in which results arrive.
+
+  Attributes:
+    repeats: whether it decides by itself which networks to train again.
+    passes: its layer passes so far, of which the last one is under way; None
+      where it has no layer tables of trained networks.
+    observer: told of all children of the passes opened from now on, or None;
+      only of a strategy with passes.
   """
+
+  repeats: bool = False
+  passes: Sequence[LayerPass] | None = None
+  observer: PassObserver | None = None
 
   @abc.abstractmethod
   def generations(self, context: Context) -> Generations:
@@ -88,9 +79,9 @@ class Strategy(abc.ABC):
     return None
 
   @property
-  @abc.abstractmethod
   def infeasible(self) -> int:
     """How many proposals were dropped because they miss the target."""
+    return 0
 
   @property
   def proposer(self) -> 'Strategy':
@@ -109,6 +100,14 @@ class Strategy(abc.ABC):
     """
     return incumbent
 
-  @abc.abstractmethod
   def bound(self, problem: Problem) -> int | None:
-    """Largest number of trials that it can ask for; None where unlimited."""
+    """Largest number of trials that it can ask for.
+
+    Args:
+      problem: space, cost and target.
+
+    Returns:
+      The number; None where it is not known beforehand, or unlimited.
+    """
+    del problem
+    return None

@@ -1,6 +1,8 @@
-"""Schedule `sweep`: each layer once, all children of its table's entries.
+"""Schedules that decide layer by layer: `sweep`, and `recentred` (ours).
 
-Schedule `recentred` (ours): sweeps, each from the incumbent's options.
+A sweep visits each layer once and evaluates all children of the entries in its
+table: the paper's method. The recentred schedule repeats it: each further sweep
+starts from the options of the best network so far.
 """
 
 import dataclasses
@@ -11,58 +13,46 @@ from layernas.errors import UserError
 from layernas.search.layer_pass import ORDERS
 from layernas.search.layer_pass import STARTS
 from layernas.search.layer_pass import LayerPass
-from layernas.search.layer_pass import PassObserver
 from layernas.search.layer_pass import TableSettings
 from layernas.search.layer_pass import layer_order
 from layernas.search.problem import Problem
+from layernas.search.space import Architecture
 from layernas.search.strategy import Context
 from layernas.search.strategy import Generations
-from layernas.search.strategy import Proposal
 from layernas.search.strategy import Strategy
+from layernas.search.trial import Proposal
 from layernas.search.trial import Trial
 
 
-@dataclasses.dataclass(frozen=True)
-class PassSettings:
-  """How passes begin.
-
-  Attributes:
-    tables: size and shape of the layer tables.
-    start: key of `start.STARTS`, the network of the undecided layers.
-    order: one of `start.ORDERS`.
-  """
-
-  tables: TableSettings = TableSettings()
-  start: str = 'default'
-  order: str = 'forward'
-
-  def __post_init__(self) -> None:
-    if self.start not in STARTS:
-      raise UserError(f'search.start: {self.start!r}: allowed are'
-                      f' {list(STARTS)}')
-    if self.order not in ORDERS:
-      raise UserError(f'search.order: {self.order!r}: allowed are'
-                      f' {list(ORDERS)}')
-
-
+@dataclasses.dataclass(eq=False)
 class Layerwise(Strategy):
   """What all layerwise schedules share: passes with layer tables.
 
   Attributes:
-    settings: of the passes.
+    buckets: H, buckets per layer; 100 in the paper.
+    keep: entries per bucket.
+    spacing: how the cost axis is cut, a key of `table.SPACINGS`.
+    start: key of `layer_pass.STARTS`, the network of the undecided layers.
+    order: one of `layer_pass.ORDERS`.
+    tables: buckets, keep and spacing.
     passes: the pass under way is the last one.
-    observer: told of all children of the passes opened from now on, or None.
   """
 
-  def __init__(self, settings: PassSettings = PassSettings()):
-    """Makes a schedule that has not begun.
+  buckets: int = TableSettings.buckets
+  keep: int = TableSettings.keep
+  spacing: str = TableSettings.spacing
+  start: str = 'default'
+  order: str = 'forward'
 
-    Args:
-      settings: of its passes.
-    """
-    self.settings = settings
+  def __post_init__(self) -> None:
+    self.tables = TableSettings(self.buckets, self.keep, self.spacing)
+    for name, allowed in (('start', STARTS), ('order', ORDERS)):
+      if getattr(self, name) not in allowed:
+        raise UserError(
+            f'search.{name}: {getattr(self, name)!r}: allowed are'
+            f' {list(allowed)}'
+        )
     self.passes: list[LayerPass] = []
-    self.observer: PassObserver | None = None
 
   def observe(self, proposal: Proposal, trial: Trial) -> None:
     """Offers the child to the layer table that it was made for."""
@@ -81,21 +71,15 @@ class Layerwise(Strategy):
 
   def first_pass(self, context: Context) -> LayerPass:
     """Opens a pass as the settings say."""
-    start = STARTS[self.settings.start](context.problem, context.rng)
+    start = STARTS[self.start](context.problem, context.rng)
     return self.next_pass(context, start)
 
-  def next_pass(
-      self, context: Context, start: tuple[int, ...]
-  ) -> LayerPass:
+  def next_pass(self, context: Context, start: Architecture) -> LayerPass:
     """Opens a pass from a given network."""
     layers = len(context.problem.space)
-    order = layer_order(
-        self.settings.order, layers, len(self.passes), context.rng
-    )
+    order = layer_order(self.order, layers, len(self.passes), context.rng)
     self.passes.append(
-        LayerPass(
-            context.problem, order, start, self.settings.tables, self.observer
-        )
+        LayerPass(context.problem, order, start, self.tables, self.observer)
     )
     return self.passes[-1]
 
@@ -134,8 +118,7 @@ class Sweep(Layerwise):
 
   def bound(self, problem: Problem) -> int | None:
     """H * keep * sum of option counts."""
-    tables = self.settings.tables
-    return tables.buckets * tables.keep * sum(problem.space.option_counts)
+    return self.buckets * self.keep * sum(problem.space.option_counts)
 
 
 class Recentred(Layerwise):
@@ -143,7 +126,7 @@ class Recentred(Layerwise):
 
   Cost axes and reachable intervals are computed anew for every pass. It ends
   when two passes in a row (one in each direction, where the order alternates)
-  leave the incumbent as it was.
+  leave the incumbent as it was; how many there will be is not known beforehand.
   """
 
   def generations(self, context: Context) -> Generations:
@@ -161,8 +144,3 @@ class Recentred(Layerwise):
         return 'two passes in a row found nothing better'
       start = best
       yield from sweep_pass(self.next_pass(context, start))
-
-  def bound(self, problem: Problem) -> int | None:
-    """None: the number of passes is not known beforehand."""
-    del problem
-    return None

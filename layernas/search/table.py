@@ -1,6 +1,7 @@
-"""Layer tables: the best prefixes of one length, per bucket.
+"""Layer tables: the best prefixes of one length, per bucket of costs.
 
-Buckets: how the cost axis of a layer is cut into groups.
+A `BucketAxis` cuts the costs of a layer's children into buckets, in one of the
+ways of `SPACINGS`; a `LayerTable` keeps the best prefixes of each bucket.
 """
 
 import bisect

@@ -1,9 +1,9 @@
 """Decision trace: how a layerwise search came to its winner.
 
 A trace is a function of the search's history, as its tables are: recorded from
-the beginning or from a replay, it is the same.
-
-What became of the children of a layer: the parts of a decision trace.
+the beginning or from a replay, it is the same. Its parts say what became of
+the children of each layer: dropped, since no completion reaches the target, or
+met in the bucket of their cost, where they were kept, displaced or lost.
 """
 
 import dataclasses
@@ -22,10 +22,9 @@ from layernas.search.layer_pass import LayerPass
 from layernas.search.problem import Problem
 from layernas.search.space import Architecture
 from layernas.search.space import architecture_id
-from layernas.search.strategy import Proposal
 from layernas.search.strategy import Strategy
-from layernas.search.sweep import Layerwise
 from layernas.search.table import Entry
+from layernas.search.trial import Proposal
 from layernas.search.trial import Trial
 
 
@@ -215,10 +214,10 @@ class Trace:
       ValueError: it has begun.
     """
     proposer = strategy.proposer
-    if not isinstance(proposer, Layerwise):
+    if proposer.passes is None:
       raise UserError(
           f'decision trace: {type(proposer).__name__} has no layer tables of'
-          ' trained networks; allowed are sweep, interleaved and recentred'
+          ' trained networks; allowed are layerwise schedules, such as sweep'
           ' (method kind layernas)'
       )
     if proposer.passes:

@@ -1,4 +1,4 @@
-"""What goes out to an evaluator and what comes back."""
+"""What is proposed, what goes out to an evaluator, and what comes back."""
 
 import dataclasses
 import enum
@@ -24,6 +24,28 @@ class Status(enum.StrEnum):
   FAILED = 'failed'
   NAN = 'nan'
   STOPPED = 'stopped'
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Proposal:
+  """An architecture that a strategy wants to know the reward of.
+
+  Attributes:
+    architecture: option indices.
+    cost: its cost.
+    length: number of decided layers, which names the layer table that it is
+      meant for; 0 where there are no tables.
+    layer: number of the layer decided last, 1..L; 0 where none.
+    repeat: a further evaluation, with a seed of its own, of an architecture
+      that is perhaps known; else the earlier trial answers where trials are
+      reused.
+  """
+
+  architecture: Architecture
+  cost: Number
+  length: int = 0
+  layer: int = 0
+  repeat: bool = False
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -126,8 +148,7 @@ def trial_from_dict(values: Mapping[str, Any]) -> Trial:
   """Inverse of `Trial.to_dict`.
 
   Args:
-    values: as written by `to_dict`; records of before early rewards lack
-      'early_reward'.
+    values: as written by `to_dict`; old records lack 'early_reward'.
 
   Returns:
     The trial.

@@ -13,7 +13,6 @@ import scipy.stats
 
 from layernas.search import Search
 from layernas.search.layer_pass import LayerPass
-from layernas.search.sweep import PassSettings
 from layernas.search.sweep import Sweep
 from layernas.search.table import SPACINGS
 from layernas.search.table import BucketAxis
@@ -66,13 +65,13 @@ class _Prefixes:
 
 
 def audit(
-    benchmark: Benchmark, settings: PassSettings, top: int = 100, seed: int = 0
+    benchmark: Benchmark, sweep: Sweep, top: int = 100, seed: int = 0
 ) -> list[LayerAudit]:
   """Counts, for every prefix length, where the assumption holds.
 
   Args:
     benchmark: its signal (the mean of several trainings), without errors.
-    settings: start, order and layer tables of the search that is audited.
+    sweep: the search that is audited; it has not begun.
     top: number of best networks in the target whose prefixes are followed.
     seed: of the search, where start or order are random.
 
@@ -80,15 +79,15 @@ def audit(
     One entry per length 1..L.
   """
   known = _without_errors(benchmark)
-  layer_pass = _search(known, settings, seed)
+  layer_pass = _search(known, sweep, seed)
   reward = known.table.column('audited')
   best = _best_networks(reward, known.feasible, top)
   audits = []
   before: np.ndarray | None = None
   for length in range(1, reward.ndim + 1):
     prefixes = _prefixes(known, reward, layer_pass, length)
-    cut = SPACINGS[settings.tables.spacing](
-        prefixes.cost[prefixes.feasible], settings.tables.buckets
+    cut = SPACINGS[sweep.spacing](
+        prefixes.cost[prefixes.feasible], sweep.buckets
     )
     is_best = _best_of_buckets(prefixes, cut)
     undecided = layer_pass.order[length:]
@@ -145,17 +144,14 @@ def _without_errors(benchmark: Benchmark) -> Benchmark:
   )
 
 
-def _search(
-    benchmark: Benchmark, settings: PassSettings, seed: int
-) -> LayerPass:
+def _search(benchmark: Benchmark, sweep: Sweep, seed: int) -> LayerPass:
   """Runs a sweep to its end; returns its layer tables."""
-  schedule = Sweep(settings)
-  search = Search(benchmark.problem, schedule, seed=seed)
+  search = Search(benchmark.problem, sweep, seed=seed)
   evaluate = TableEvaluator(benchmark, seed)
   while candidates := search.ask():
     for candidate in candidates:
       search.tell(candidate.id, evaluate(candidate))
-  return schedule.passes[-1]
+  return sweep.passes[-1]
 
 
 def _prefixes(

@@ -1,10 +1,7 @@
 """Report of a study: summary.json, and the pages made of it alone.
 
-A study's report as Markdown.
-
-A study's report as one HTML page that needs no other file.
-
-What a study's report says and in which order, for every kind of page.
+`chapters` says what a report shows and in which order; `markdown` and `page`
+write it, as Markdown and as one HTML page that needs no other file.
 """
 
 import base64
@@ -91,6 +88,43 @@ class Chapter:
   rule: str
   overview: Table
   parts: tuple[Part, ...]
+
+
+def write_report(
+    config: Any, benchmarks: Mapping[str, Benchmark],
+    records: Sequence[Mapping[str, Any]], directory: Workdir,
+) -> dict[str, Any]:
+  """Writes summary.json and all that `render` makes of it.
+
+  Args:
+    config: of the study.
+    benchmarks: by name.
+    records: of all runs, see `run.play`.
+    directory: to write into.
+
+  Returns:
+    Content of summary.json.
+  """
+  summary = summarise(config, benchmarks, records)
+  directory.write_text('summary.json', to_json(summary))
+  render(summary, directory.path)
+  return summary
+
+
+def render(summary: Mapping[str, Any], directory: epath.PathLike) -> None:
+  """Writes the pictures, report.md and report.html of a study.
+
+  Args:
+    summary: content of its summary.json; nothing else is read.
+    directory: exists; to write into.
+  """
+  workdir = Workdir(directory)
+  for section in summary['sections']:
+    draw = (save_curves, save_regret, save_bands)
+    for save, file in zip(draw, picture_files(section), strict=True):
+      save(summary, section, workdir.path / file)
+  workdir.write_text('report.md', markdown(summary))
+  workdir.write_text('report.html', page(summary, workdir.path))
 
 
 def chapters(summary: Mapping[str, Any]) -> list[Chapter]:
@@ -251,40 +285,3 @@ def data_uri(path: epath.PathLike) -> str:
   """A PNG file as the address of an image."""
   code = base64.b64encode(epath.Path(path).read_bytes()).decode('ascii')
   return f'data:image/png;base64,{code}'
-
-
-def write_report(
-    config: Any, benchmarks: Mapping[str, Benchmark],
-    records: Sequence[Mapping[str, Any]], directory: Workdir,
-) -> dict[str, Any]:
-  """Writes summary.json and all that `render` makes of it.
-
-  Args:
-    config: of the study.
-    benchmarks: by name.
-    records: of all runs, see `run.play`.
-    directory: to write into.
-
-  Returns:
-    Content of summary.json.
-  """
-  summary = summarise(config, benchmarks, records)
-  directory.write_text('summary.json', to_json(summary))
-  render(summary, directory.path)
-  return summary
-
-
-def render(summary: Mapping[str, Any], directory: epath.PathLike) -> None:
-  """Writes the pictures, report.md and report.html of a study.
-
-  Args:
-    summary: content of its summary.json; nothing else is read.
-    directory: exists; to write into.
-  """
-  workdir = Workdir(directory)
-  for section in summary['sections']:
-    draw = (save_curves, save_regret, save_bands)
-    for save, file in zip(draw, picture_files(section), strict=True):
-      save(summary, section, workdir.path / file)
-  workdir.write_text('report.md', markdown(summary))
-  workdir.write_text('report.html', page(summary, workdir.path))

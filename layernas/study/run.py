@@ -1,6 +1,7 @@
-"""One run: a method with a seed on a benchmark, under one accounting.
+"""Runs of a study: a method with a seed on a benchmark, under one accounting.
 
-Plays runs on all cores; what a run gives does not depend on how many.
+`play` does one run, `play_all` many of them on all cores; what a run gives does
+not depend on how many there are.
 """
 
 import concurrent.futures
@@ -27,6 +28,15 @@ from layernas.study.setup import make_benchmark
 from layernas.study.setup import make_strategy
 from layernas.study.tables.benchmark import Benchmark
 from layernas.study.tables.benchmark import TableEvaluator
+
+# Runs handed to a worker at once: fewer messages, and little is lost by a kill.
+_CHUNK = 20
+
+# What workers' NumPy reads when it is loaded.
+_THREADS = ('OPENBLAS_NUM_THREADS', 'MKL_NUM_THREADS', 'OMP_NUM_THREADS')
+
+# Of this process, a worker of `play_all`.
+_CONFIG: dict[str, Any] = {}
 
 
 @dataclasses.dataclass(frozen=True, order=True)
@@ -126,13 +136,6 @@ def _answer(best: Trial | None) -> dict[str, Any] | None:
   }
 
 
-# Runs handed to a worker at once: fewer messages, and little is lost by a kill.
-_CHUNK = 20
-
-# What workers' NumPy reads when it is loaded.
-_THREADS = ('OPENBLAS_NUM_THREADS', 'MKL_NUM_THREADS', 'OMP_NUM_THREADS')
-
-
 def play_all(
     config: ConfigDict, keys: Sequence[Key]
 ) -> Iterator[list[str]]:
@@ -173,9 +176,6 @@ def _cores() -> int:
   return len(os.sched_getaffinity(0)) if (
       hasattr(os, 'sched_getaffinity')
   ) else os.cpu_count() or 1
-
-
-_CONFIG: dict[str, Any] = {}
 
 
 def _begin_worker(config: dict[str, Any], parent: int) -> None:

@@ -1,7 +1,4 @@
-"""Audits the benchmarks of a config and writes what was found.
-
-An audit as Markdown and as a picture.
-"""
+"""Audits the benchmarks of a config; writes JSON, Markdown and a picture."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -15,8 +12,7 @@ from rich.progress import track
 from layernas.errors import UserError
 from layernas.reports.console import new_console
 from layernas.reports.plots import save_picture
-from layernas.search.layer_pass import TableSettings
-from layernas.search.sweep import PassSettings
+from layernas.search.sweep import Sweep
 from layernas.storage.workdir import Workdir
 from layernas.study.audit import audit
 from layernas.study.audit import audit_to_dict
@@ -157,13 +153,8 @@ def run_audit(config: ConfigDict, workdir: epath.PathLike) -> dict[str, Any]:
         f'top {config.top}, {len(config.benchmarks)} benchmarks,'
         f' {len(config.buckets)} buckets: allowed are at least one of each'
     )
-  settings = [
-      PassSettings(
-          TableSettings(buckets, spacing=config.spacing), config.start,
-          config.order,
-      )
-      for buckets in config.buckets
-  ]
+  for buckets in config.buckets:
+    _sweep(config, buckets)  # Checks the fields.
   benchmarks = {
       name: make_benchmark(name, section)
       for name, section in config.benchmarks.items()
@@ -175,12 +166,13 @@ def run_audit(config: ConfigDict, workdir: epath.PathLike) -> dict[str, Any]:
     result = {
         'config': config.to_dict(),
         'audits': [
-            {'benchmark': name, 'buckets': one.tables.buckets}
-            | audit_to_dict(audit(benchmark, one, config.top))
+            {'benchmark': name, 'buckets': buckets} | audit_to_dict(
+                audit(benchmark, _sweep(config, buckets), config.top)
+            )
             for name, benchmark in track(
                 benchmarks.items(), 'auditing', console=new_console()
             )
-            for one in settings
+            for buckets in config.buckets
         ],
     }
     directory.write_json('audit.json', result)
@@ -190,3 +182,9 @@ def run_audit(config: ConfigDict, workdir: epath.PathLike) -> dict[str, Any]:
     directory.close()
   print(f'audit: {directory.path}/audit.md, audit.json, audit.png')
   return result
+
+
+def _sweep(config: ConfigDict, buckets: int) -> Sweep:
+  return Sweep(
+      buckets, spacing=config.spacing, start=config.start, order=config.order
+  )

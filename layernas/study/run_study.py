@@ -1,8 +1,7 @@
 """Runs a study: methods x benchmarks x accountings x seeds, then reports.
 
-What a person sees while a study runs.
-
-The finished runs of a study: a JSON line each, in any order.
+Every finished run is a line of runs.jsonl at once, in any order: a study that
+was killed goes on with the runs that are missing.
 """
 
 import json
@@ -41,51 +40,8 @@ from layernas.study.setup import make_benchmark
 _INTERVAL = 15
 
 
-class StudyProgress:
-  """A bar of finished runs with ETA; a context.
-
-  Without a terminal a line now and then takes the bar's place.
-  """
-
-  def __init__(self, console: Console, finished: int, total: int):
-    """Prepares.
-
-    Args:
-      console: to print on.
-      finished: runs done before.
-      total: runs in all.
-    """
-    self._console = console
-    self._finished = self._before = finished
-    self._total = total
-    self._begun = self._printed = time.monotonic()
-    self._bar = Progress(
-        TextColumn('runs'), BarColumn(bar_width=30), MofNCompleteColumn(),
-        TimeElapsedColumn(), TextColumn('ETA'), TimeRemainingColumn(),
-        console=console, disable=not console.is_terminal,
-    )
-    self._task = self._bar.add_task('runs', total=total, completed=finished)
-
-  def __enter__(self) -> Self:
-    self._bar.start()
-    return self
-
-  def __exit__(self, *error: object) -> None:
-    self._bar.stop()
-
-  def advance(self, runs: int) -> None:
-    """Shows that some more runs have finished."""
-    self._finished += runs
-    self._bar.update(self._task, completed=self._finished)
-    now = time.monotonic()
-    if self._console.is_terminal or now < self._printed + _INTERVAL:
-      return
-    self._printed = now
-    rate = (now - self._begun) / (self._finished - self._before)
-    left = rate * (self._total - self._finished)
-    self._console.print(
-        f'{self._finished:,} of {self._total:,} runs, about {left:.0f} s left'
-    )
+# They change which runs there are or how they are shown, not what a run gives.
+_FREE_FIELDS = ('workers', 'seeds', 'curve_points', 'compared', 'title')
 
 
 class RunsFile:
@@ -163,8 +119,51 @@ def _read(line: str) -> dict[str, Any] | None:
     return None
 
 
-# They change which runs there are or how they are shown, not what a run gives.
-_FREE_FIELDS = ('workers', 'seeds', 'curve_points', 'compared', 'title')
+class StudyProgress:
+  """A bar of finished runs with ETA; a context.
+
+  Without a terminal a line now and then takes the bar's place.
+  """
+
+  def __init__(self, console: Console, finished: int, total: int):
+    """Prepares.
+
+    Args:
+      console: to print on.
+      finished: runs done before.
+      total: runs in all.
+    """
+    self._console = console
+    self._finished = self._before = finished
+    self._total = total
+    self._begun = self._printed = time.monotonic()
+    self._bar = Progress(
+        TextColumn('runs'), BarColumn(bar_width=30), MofNCompleteColumn(),
+        TimeElapsedColumn(), TextColumn('ETA'), TimeRemainingColumn(),
+        console=console, disable=not console.is_terminal,
+    )
+    self._task = self._bar.add_task('runs', total=total, completed=finished)
+
+  def __enter__(self) -> Self:
+    self._bar.start()
+    return self
+
+  def __exit__(self, *error: object) -> None:
+    self._bar.stop()
+
+  def advance(self, runs: int) -> None:
+    """Shows that some more runs have finished."""
+    self._finished += runs
+    self._bar.update(self._task, completed=self._finished)
+    now = time.monotonic()
+    if self._console.is_terminal or now < self._printed + _INTERVAL:
+      return
+    self._printed = now
+    rate = (now - self._begun) / (self._finished - self._before)
+    left = rate * (self._total - self._finished)
+    self._console.print(
+        f'{self._finished:,} of {self._total:,} runs, about {left:.0f} s left'
+    )
 
 
 def keys_of(config: ConfigDict) -> list[Key]:

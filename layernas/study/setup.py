@@ -6,11 +6,9 @@ from typing import Any
 from layernas.errors import UserError
 from layernas.search import Budget
 from layernas.search import TargetInterval
-from layernas.search.schedules import configured_schedule
 from layernas.search.schedules import with_finalists
 from layernas.search.strategy import Strategy
-from layernas.study.methods.registry import BASELINES
-from layernas.study.methods.registry import make_baseline
+from layernas.study.methods.registry import make_method
 from layernas.study.tables.benchmark import Benchmark
 from layernas.study.tables.csv_table import Encoding
 from layernas.study.tables.csv_table import read_csv_table
@@ -84,23 +82,8 @@ def make_strategy(section: Any) -> Strategy:
   Raises:
     UserError: there is no such kind, or a setting is wrong.
   """
-  return with_finalists(_make_proposer(section), section.finalists)
-
-
-def _make_proposer(section: Any) -> Strategy:
-  if section.kind == 'layernas':
-    return configured_schedule(section.settings)
-  if section.kind not in BASELINES:
-    raise UserError(
-        f'kind: {section.kind!r}: allowed are {["layernas", *BASELINES]}'
-    )
-  try:
-    return make_baseline(section.kind, **section.settings)
-  except TypeError as error:
-    raise UserError(
-        f'settings {dict(section.settings)}: {error}; allowed are the arguments'
-        f' of {BASELINES[section.kind].__name__}'
-    ) from error
+  method = make_method(section.kind, **section.settings)
+  return with_finalists(method, section.finalists)
 
 
 def check_study(config: Any) -> None:

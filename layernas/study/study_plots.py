@@ -1,7 +1,4 @@
-"""Pictures of a study: best-so-far curves and regret against the clock.
-
-The curves of a study's methods and how they are drawn in every picture.
-"""
+"""Pictures of a study: best-so-far curves and regret against the clock."""
 
 import dataclasses
 import math
@@ -21,6 +18,8 @@ from matplotlib.ticker import NullFormatter
 from layernas.reports.plots import save_picture
 from layernas.study.curves import unpack
 
+matplotlib.use('Agg')
+
 _SETTLED = 0.1
 """Share of the clock after which all means are inside the pictures."""
 
@@ -34,6 +33,14 @@ _COLORS = (
 # One for each round through the colours: LayerNAS's and the baselines'.
 _OURS = ('-', '-.', (0, (5, 1, 1, 1, 1, 1)))
 _OTHERS = ('--', ':', (0, (1, 4)))
+
+_DECADES = 2.5
+"""Of regret that are shown, below the largest settled one."""
+
+_COLUMNS = 3
+"""Of small pictures side by side."""
+
+Section = Mapping[str, Any]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -113,17 +120,6 @@ def line_styles(summary: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
         'color': '#000000', 'ls': '-', 'lw': 2.4, 'zorder': 3
     }
   return styles
-
-
-matplotlib.use('Agg')
-
-_DECADES = 2.5
-"""Of regret that are shown, below the largest settled one."""
-
-_COLUMNS = 3
-"""Of small pictures side by side."""
-
-Section = Mapping[str, Any]
 
 
 def save_curves(

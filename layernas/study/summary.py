@@ -1,9 +1,4 @@
-"""All that a study's report shows, as JSON types: no runs, only statistics.
-
-Where a study ran.
-
-
-"""
+"""All that a study's report shows, as JSON types: no runs, only statistics."""
 
 import importlib.metadata
 import json
@@ -27,35 +22,6 @@ from layernas.study.statistics import mean
 from layernas.study.tables.benchmark import Benchmark
 
 _PACKAGES = ('numpy', 'scipy', 'optuna')
-
-
-def machine() -> dict[str, Any]:
-  """Cores, platform and versions of the present machine.
-
-  Returns:
-    JSON types; a package that is not installed is left out.
-  """
-  return {
-      'cores': os.cpu_count(),
-      'platform': f'{platform.system()} {platform.machine()}',
-      'python': platform.python_version(),
-      'layernas': layernas.__version__,
-      **_versions(),
-  }
-
-
-def _versions() -> dict[str, str]:
-  versions = {}
-  for name in _PACKAGES:
-    try:
-      versions[name] = importlib.metadata.version(name)
-    except importlib.metadata.PackageNotFoundError:
-      continue
-  return versions
-
-
-# Columns of a run's curve, see `run.play`.
-
 
 _DIGITS = 6
 """Significant digits of every statistic."""
@@ -232,3 +198,28 @@ def _rounded(value: Any) -> Any:
   if isinstance(value, list):
     return [_rounded(each) for each in value]
   return float(f'{value:.{_DIGITS}g}') if isinstance(value, float) else value
+
+
+def machine() -> dict[str, Any]:
+  """Cores, platform and versions of the present machine.
+
+  Returns:
+    JSON types; a package that is not installed is left out.
+  """
+  return {
+      'cores': os.cpu_count(),
+      'platform': f'{platform.system()} {platform.machine()}',
+      'python': platform.python_version(),
+      'layernas': layernas.__version__,
+      **_versions(),
+  }
+
+
+def _versions() -> dict[str, str]:
+  versions = {}
+  for name in _PACKAGES:
+    try:
+      versions[name] = importlib.metadata.version(name)
+    except importlib.metadata.PackageNotFoundError:
+      continue
+  return versions

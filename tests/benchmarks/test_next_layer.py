@@ -3,17 +3,13 @@
 from layernas.search import Evaluation
 from layernas.search import Search
 from layernas.search import make_schedule
-from layernas.search.layer_pass import TableSettings
-from layernas.search.sweep import PassSettings
 from tests.search import problems
 from tools.perf.next_layer import NextLayer
 
 
 def _opened(tables, leading, name='sweep', order='forward', **settings):
-  settings = PassSettings(TableSettings(**settings), order=order)
-  search = Search(
-      problems.make_problem(tables), make_schedule(name, settings)
-  )
+  schedule = make_schedule(name, order=order, **settings)
+  search = Search(problems.make_problem(tables), schedule)
   ahead = NextLayer(search, leading)
   asked = search.ask(100)
   ahead.opened()

@@ -8,10 +8,6 @@ from layernas.search import Budget
 from layernas.search import Evaluation
 from layernas.search import Search
 from layernas.search import make_schedule
-from layernas.search.interleaved import VisitSettings
-from layernas.search.layer_pass import TableSettings
-from layernas.search.model_based import GuidedSettings
-from layernas.search.sweep import PassSettings
 from tests.search import problems
 from tools.perf.next_layer import NextLayer
 from tools.perf.virtual_workers import Task
@@ -23,10 +19,8 @@ _FIRST = {(0, 0): 2, (1, 0): 1}
 
 
 def _search(*tables, buckets=100):
-  settings = PassSettings(TableSettings(buckets))
-  return Search(
-      problems.make_problem(tables), make_schedule('sweep', settings)
-  )
+  schedule = make_schedule('sweep', buckets=buckets)
+  return Search(problems.make_problem(tables), schedule)
 
 
 def _two_layers(buckets=100):
@@ -147,10 +141,11 @@ def test_trainings_ahead_that_the_budget_refuses_are_for_nothing():
 
 
 def _schedule(name):
-  return make_schedule(
-      name, PassSettings(TableSettings(buckets=3)), VisitSettings(2, 2),
-      GuidedSettings(design=4, batch=3),
-  )
+  settings = {
+      'interleaved': {'entries': 2, 'options': 2},
+      'model_guided': {'design': 4, 'batch': 3},
+  }
+  return make_schedule(name, buckets=3, **settings.get(name, {}))
 
 
 def _random_search(name, seed):

@@ -95,4 +95,4 @@ def test_cases_are_what_they_are_called(name):
   )
   if 'H = ' in case.label:
     buckets = int(case.label.partition('H = ')[2].partition(',')[0])
-    assert search.strategy.settings.tables.buckets == buckets
+    assert search.strategy.buckets == buckets

@@ -25,13 +25,9 @@ from layernas.search import Trial
 from layernas.search import additive_cost
 from layernas.search import make_schedule
 from layernas.search.interleaved import SELECTIONS
-from layernas.search.interleaved import VisitSettings
 from layernas.search.layer_pass import ORDERS
 from layernas.search.layer_pass import STARTS
-from layernas.search.layer_pass import TableSettings
-from layernas.search.schedules import LAYERWISE
 from layernas.search.strategy import Context
-from layernas.search.sweep import PassSettings
 from layernas.search.table import SPACINGS
 
 INTEGERS = st.integers(-20, 20)
@@ -138,23 +134,30 @@ def problems(draw, costs=additive_costs, **sizes):
   return Problem(cost, draw(targets(cost)))
 
 
-TABLE_SETTINGS = st.builds(
-    TableSettings, st.integers(1, 6), st.integers(1, 3), st.sampled_from(
-        list(SPACINGS)
-    )
-)
-PASS_SETTINGS = st.builds(
-    PassSettings, TABLE_SETTINGS, st.sampled_from(list(STARTS)),
-    st.sampled_from(ORDERS),
-)
-VISIT_SETTINGS = st.builds(
-    VisitSettings, st.integers(1, 3), st.integers(1, 3),
-    st.sampled_from(SELECTIONS), st.integers(1, 40),
-)
-# Functions, since a schedule serves one search only.
+PASS_SETTINGS = st.fixed_dictionaries({
+    'buckets': st.integers(1, 6),
+    'keep': st.integers(1, 3),
+    'spacing': st.sampled_from(list(SPACINGS)),
+    'start': st.sampled_from(list(STARTS)),
+    'order': st.sampled_from(ORDERS),
+})
+VISIT_SETTINGS = st.fixed_dictionaries({
+    'entries': st.integers(1, 3),
+    'options': st.integers(1, 3),
+    'select': st.sampled_from(SELECTIONS),
+    'axis_samples': st.integers(1, 40),
+})
+
+
+def _maker(name, passes, visits):
+  """A function, since a schedule serves one search only."""
+  settings = passes | (visits if name == 'interleaved' else {})
+  return lambda: make_schedule(name, **settings)
+
+
 SCHEDULE_MAKERS = st.builds(
-    lambda *settings: lambda: make_schedule(*settings),
-    st.sampled_from(LAYERWISE), PASS_SETTINGS, VISIT_SETTINGS,
+    _maker, st.sampled_from(['sweep', 'interleaved', 'recentred']),
+    PASS_SETTINGS, VISIT_SETTINGS,
 )
 
 
@@ -251,13 +254,8 @@ def state(search):
 
 
 def sweep_of(problem, seed=0, name='sweep', **settings):
-  """A search with a schedule that needs no visits."""
-  tables_of = TableSettings(
-      settings.pop('buckets', 100), settings.pop('keep', 1),
-      settings.pop('spacing', 'linear'),
-  )
-  schedule = make_schedule(name, PassSettings(tables_of, **settings))
-  return Search(problem, schedule, seed=seed)
+  """A search with a schedule by name."""
+  return Search(problem, make_schedule(name, **settings), seed=seed)
 
 
 @contextlib.contextmanager

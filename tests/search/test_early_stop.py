@@ -19,9 +19,7 @@ from layernas.search.early_stop import EarlyStop
 from layernas.search.early_stop import configured_early_stop
 from layernas.search.early_stop import stopped
 from layernas.search.finalists import Finalists
-from layernas.search.layer_pass import TableSettings
 from layernas.search.model_guided import ModelGuided
-from layernas.search.sweep import PassSettings
 from layernas.search.trial import trial_from_dict
 from tests.search import problems
 
@@ -109,24 +107,6 @@ def test_the_answer_depends_on_no_timing(
 
 
 @given(
-    problems.problems(), problems.SCHEDULE_MAKERS, problems.SEEDS, MARGINS
-)
-def test_failures_in_a_row_depend_on_no_early_stop(
-    problem, make_schedule, seed, margin
-):
-  results, budget = EarlyResults(seed, failing=0.5), Budget(failures=2)
-  trained, stopping = (
-      search_of(problem, make_schedule, seed, margin, budget=budget)
-      for _ in range(2)
-  )
-  problems.run(trained, results)
-  problems.run(
-      stopping, evaluate_with(stopping, results, random.Random(seed), 1.0)
-  )
-  assert problems.state(stopping) == problems.state(trained)
-
-
-@given(
     problems.problems(), problems.SCHEDULE_MAKERS, problems.SEEDS, MARGINS,
     st.data(),
 )
@@ -184,7 +164,7 @@ def test_where_early_rewards_are_right_nothing_is_lost(
 
 def one_bucket(options=4, keep=1, margin=0.5, high=math.inf, **settings):
   problem = problems.make_problem([[2] * options], high=high)
-  schedule = make_schedule('sweep', PassSettings(TableSettings(1, keep)))
+  schedule = make_schedule('sweep', buckets=1, keep=keep)
   return Search(
       problem, schedule, early_stop=EarlyStop(margin), **settings
   )
@@ -237,7 +217,7 @@ def test_a_candidate_in_the_target_must_not_beat_the_incumbent_either():
   """Its bucket is held by a network that is too dear."""
   # The first network costs 9; the second layer may make it cheaper.
   problem = problems.make_problem([[9, 2, 2], [0, -5]], high=8)
-  schedule = make_schedule('sweep', PassSettings(TableSettings(1)))
+  schedule = make_schedule('sweep', buckets=1)
   search = Search(problem, schedule, early_stop=EarlyStop())
   search.ask(3)
   search.tell(0, Evaluation(9.0, early_reward=9.0))
@@ -261,33 +241,8 @@ def test_stopped_candidates_are_no_failures():
   assert search.stop_reason == 'every layer decided'
 
 
-def test_a_failure_behind_a_hopeless_early_point_is_a_stop():
-  """Had another worker been faster, it would have been stopped."""
-  search = one_bucket()
-  search.ask(2)
-  search.tell(0, Evaluation(9.0, early_reward=5.0))
-  search.tell(
-      1, Evaluation(None, status=Status.NAN, message='nan', early_reward=1.0)
-  )
-  assert search.trials[1].evaluation.message == MESSAGE
-
-
-def test_what_was_told_as_stopped_stays_so():
-  search = one_bucket()
-  search.ask(2)
-  search.tell(0, stopped(Evaluation(None, early_reward=3.0)))
-  assert statuses(search) == ['stopped']
-
-
-def test_without_settings_nobody_is_hopeless():
-  search = Search(problems.make_problem([[2, 2]]), make_schedule('sweep'))
-  search.ask(2)
-  search.tell(0, Evaluation(9.0, early_reward=5.0))
-  assert not search.hopeless(1, 0.0)
-
-
 def test_repeats_are_never_stopped():
-  sweep = make_schedule('sweep', PassSettings(TableSettings(1)))
+  sweep = make_schedule('sweep', buckets=1)
   search = Search(
       problems.make_problem([[2] * 4]), Finalists(sweep, 0.5),
       early_stop=EarlyStop(),

@@ -1,4 +1,4 @@
-"""Tests of layernas.search.engine."""
+"""Ask and tell: order of results, repeats, budgets, replay."""
 
 import math
 import random
@@ -13,10 +13,8 @@ from layernas.search import Search
 from layernas.search import Status
 from layernas.search import Trial
 from layernas.search import make_schedule
-from layernas.search.layer_pass import TableSettings
-from layernas.search.strategy import Proposal
 from layernas.search.strategy import Strategy
-from layernas.search.sweep import PassSettings
+from layernas.search.trial import Proposal
 from layernas.search.trial import trial_from_dict
 from tests.search import problems
 
@@ -91,38 +89,24 @@ def test_batches_and_order_of_results_do_not_matter(
 
 
 @given(problems.problems(), problems.SCHEDULE_MAKERS, problems.SEEDS)
-def test_equal_architectures_are_evaluated_once(problem, make_schedule, seed):
+def test_what_a_finished_search_holds(problem, make_schedule, seed):
+  """Each network once, the first of the best, and no failure in a table."""
   search = Search(problem, make_schedule(), seed=seed)
-  problems.run(search, problems.RandomResults(seed, failing=0.1))
-  seen = [trial.candidate.architecture for trial in search.trials]
+  problems.run(search, problems.RandomResults(seed, failing=0.2))
+  trials = search.trials
+  seen = [trial.candidate.architecture for trial in trials]
   assert len(seen) == len(set(seen)) <= problem.space.size
-  assert ids(trial.candidate for trial in search.trials) == list(
-      range(len(seen))
-  )
-
-
-@given(problems.problems(), problems.SCHEDULE_MAKERS, problems.SEEDS)
-def test_the_best_is_the_first_of_the_best_in_the_target(
-    problem, make_schedule, seed
-):
-  search = Search(problem, make_schedule(), seed=seed)
-  problems.run(search, problems.RandomResults(seed, failing=0.3))
+  assert ids(trial.candidate for trial in trials) == list(range(len(seen)))
   inside = [
-      trial for trial in search.trials
+      trial for trial in trials
       if trial.ok and trial.candidate.cost in problem.target
   ]
   best = max(inside, key=lambda trial: trial.evaluation.reward, default=None)
   assert search.best is best
-
-
-@given(problems.problems(), problems.SCHEDULE_MAKERS, problems.SEEDS)
-def test_failed_trials_are_in_no_table(problem, make_schedule, seed):
-  search = Search(problem, make_schedule(), seed=seed)
-  problems.run(search, problems.RandomResults(seed, failing=0.3))
   for layer_pass in search.strategy.passes:
     for table in layer_pass.tables[1:]:
       for entry in table.entries():
-        trial = search.trials[entry.trial]
+        trial = trials[entry.trial]
         assert trial.ok
         assert trial.candidate.architecture == entry.architecture
         assert trial.evaluation.reward == entry.reward
@@ -141,29 +125,10 @@ def test_a_duplicate_in_flight_is_answered_when_the_first_is_told():
   assert search.reused == 2
 
 
-def test_generations_of_known_architectures_are_passed_through():
-  search = listed_search([(0,)], [(0,)], [], [(0,), (0,)], [(1,)])
-  problems.run(search, rewarding(1.0, 1.0))
-  assert len(search.trials) == 2
-  assert search.reused == 3
-  assert search.stop_reason == 'list at its end'
-
-
 def test_the_incumbent_of_a_generation_knows_all_results_before():
   search = listed_search([(2,), (0,)], [(3,), (1,)], high=2)
   problems.run(search, rewarding(1.0, 3.0, 2.0, 9.0))
   assert search.strategy.incumbents == [(2,), (1,)]
-
-
-def test_results_are_observed_in_the_order_of_the_proposals():
-  search = listed_search([(3,), (1,), (2,)])
-  asked = search.ask(3)
-  for candidate in reversed(asked):
-    assert search.trials == []
-    search.tell(candidate.id, Evaluation(1.0, seconds=2.5))
-  assert search.strategy.observed == [((3,), 0), ((1,), 1), ((2,), 2)]
-  assert [trial.candidate for trial in search.trials] == asked
-  assert search.seconds == 7.5
 
 
 @pytest.mark.parametrize('batch', [1, 9])
@@ -175,15 +140,6 @@ def test_reused_results_do_not_wait_for_the_next_ask(batch):
       search.tell(candidate.id, Evaluation(1.0, seconds=1.0))
   assert search.strategy.observed == [((0,), 0), ((1,), 1), ((0,), 0)]
   assert search.reused == 1
-
-
-def test_no_more_is_asked_than_wanted_or_there():
-  search = listed_search([(0,), (1,), (2,)])
-  assert search.ask(0) == []
-  assert ids(search.ask(2)) == [0, 1]
-  assert ids(search.ask(2)) == [2]
-  assert search.ask() == []
-  assert search.stop_reason == ''
 
 
 def test_upcoming_is_what_the_next_asks_hand_out():
@@ -208,27 +164,12 @@ def test_upcoming_ends_with_the_budget_in_trials():
   assert search.ask() == search.upcoming(9) == []
 
 
-def test_upcoming_has_what_is_not_reused():
-  problem = problems.make_problem([[0, 1]])
-  search = Search(problem, Listed([(0,), (0,), (1,)]), reuse=False)
-  search.ask()
-  assert search.upcoming(9) == [(0,), (1,)]
-
-
 @pytest.mark.parametrize('trial_id', [-1, 1, 7])
 def test_only_what_was_asked_is_told(trial_id):
   search = listed_search([(0,), (1,)])
   search.ask()
   with pytest.raises(ValueError, match=f'trial {trial_id} does not wait'):
     search.tell(trial_id, Evaluation(1.0))
-
-
-def test_nothing_is_told_twice():
-  search = listed_search([(0,), (1,)])
-  search.ask(2)
-  search.tell(0, Evaluation(1.0))
-  with pytest.raises(ValueError, match='trial 0 does not wait'):
-    search.tell(0, Evaluation(2.0))
 
 
 # Failures.
@@ -244,31 +185,6 @@ def test_a_failure_is_never_the_best_and_the_search_goes_on():
   assert search.stop_reason == 'list at its end'
 
 
-def test_a_reused_failure_stays_one():
-  problem = problems.make_problem([[1, 2], [1, 2]])
-  search = problems.sweep_of(problem)
-  evaluated = []
-
-  def evaluate(candidate):
-    evaluated.append(candidate.architecture)
-    failed = candidate.architecture == (1, 0)
-    return Evaluation(1.0, status=Status.FAILED if failed else Status.OK)
-
-  problems.run(search, evaluate)
-  assert evaluated == [(0, 0), (1, 0), (0, 1)]
-
-
-def test_ties_keep_the_older_best():
-  search = problems.run(listed_search([(2,), (1,)]), rewarding(0, 5.0, 5.0))
-  assert search.best.candidate.architecture == (2,)
-
-
-def test_the_best_network_lies_in_the_target():
-  search = listed_search([(0,), (1,), (2,)], high=1)
-  problems.run(search, rewarding(1.0, 2.0, 9.0))
-  assert search.best.candidate.architecture == (1,)
-
-
 # Budgets.
 
 
@@ -280,21 +196,6 @@ def test_no_more_trials_than_the_budget_allows(batch):
       search.tell(candidate.id, Evaluation(1.0))
   assert len(search.trials) == 3
   assert search.stop_reason == 'budget of 3 trials spent'
-
-
-def test_the_budget_of_trials_is_spent_when_they_are_asked():
-  search = listed_search([(0,), (1,), (2,)], trials=2)
-  search.ask(2)
-  assert search.ask() == []
-  assert search.stop_reason == 'budget of 2 trials spent'
-  assert not search.finished
-
-
-def test_the_budget_of_seconds_counts_what_is_told():
-  search = listed_search([(0,), (1,), (2,), (3,)], seconds=1.5)
-  problems.run(search, rewarding(1.0, 1.0, 1.0, 1.0))
-  assert len(search.trials) == 2
-  assert search.stop_reason == 'budget of 1.5 seconds spent'
 
 
 def test_failures_in_a_row_end_a_search():
@@ -334,21 +235,6 @@ def test_the_first_failure_in_a_row_is_named():
   assert search.stop_reason == '2 trials in a row failed, the first: no memory'
 
 
-def test_a_search_that_ended_stays_so():
-  search = problems.run(listed_search([(0,)]), rewarding(1.0))
-  assert search.finished
-  assert search.ask(5) == []
-  assert search.stop_reason == 'list at its end'
-
-
-def test_a_search_is_not_finished_while_results_are_missing():
-  search = listed_search([(0,)])
-  assert not search.finished
-  search.ask()
-  assert search.ask() == []
-  assert not search.finished
-
-
 @pytest.mark.parametrize(
     ('trials', 'bound'), [(math.inf, 5), (5, 5), (4, 4), (9, 5)]
 )
@@ -372,9 +258,11 @@ def test_a_bound_that_nothing_sets():
 def test_a_replayed_search_goes_on_as_if_never_stopped(
     problem, make_schedule, seed, data
 ):
+  """Whatever its budget was, with and without repeats."""
   results = problems.RandomResults(seed, failing=0.1)
+  budget, reuse = Budget(trials=40), data.draw(st.booleans())
   whole, resumed = (
-      Search(problem, make_schedule(), seed=seed) for _ in range(2)
+      Search(problem, make_schedule(), budget, seed, reuse) for _ in range(2)
   )
   problems.run(whole, results)
   length = data.draw(st.integers(0, len(whole.trials)))
@@ -404,20 +292,6 @@ def test_replaying_a_stopped_search_gives_its_state(
   assert problems.state(replayed) == problems.state(stopped)
 
 
-@given(problems.problems(), problems.SCHEDULE_MAKERS, problems.SEEDS)
-def test_a_larger_budget_goes_on(problem, make_schedule, seed):
-  results = problems.RandomResults(seed, failing=0.1)
-  short, long, whole = (
-      Search(problem, make_schedule(), Budget(trials), seed)
-      for trials in (3, 6, 6)
-  )
-  problems.run(short, results)
-  long.replay(short.trials)
-  problems.run(long, results)
-  problems.run(whole, results)
-  assert problems.state(long) == problems.state(whole)
-
-
 def small_search(seed=0, prices=(1, 2, 3), **settings):
   problem = problems.make_problem([prices, prices])
   return problems.sweep_of(problem, seed=seed, **settings)
@@ -443,12 +317,6 @@ def test_the_history_of_another_search_is_refused(other, part):
     search.replay(foreign.trials)
 
 
-def test_a_history_with_a_gap_is_refused():
-  trials = problems.run(small_search(), problems.RandomResults()).trials
-  with problems.refuses('history: trial 2'):
-    small_search().replay([trials[0], trials[2]])
-
-
 def test_a_history_with_other_rewards_leads_to_other_candidates():
   """Rewards are not checked, but what follows from them is."""
   search = small_search(buckets=1)
@@ -464,23 +332,100 @@ def test_a_history_with_other_rewards_leads_to_other_candidates():
 # Seeds.
 
 
-def test_trials_have_seeds_of_their_own():
-  seeds = []
-  for seed in range(20):
-    search = problems.run(small_search(seed=seed), problems.RandomResults())
-    seeds += [trial.candidate.seed for trial in search.trials]
-  assert len(seeds) == len(set(seeds)) == 20 * 9
-  assert all(0 <= seed < 2**31 for seed in seeds)
-  assert max(seeds) > 2**30
-  assert {seed % 2 for seed in seeds} == {0, 1}
-
-
 def test_the_seed_of_a_search_decides_its_random_choices():
   problem = problems.make_problem([list(range(5))] * 4)
-  settings = PassSettings(TableSettings(1), start='random', order='random')
   firsts = [
-      Search(problem, make_schedule('sweep', settings), seed=seed).ask()
+      problems.sweep_of(
+          problem, seed, buckets=1, start='random', order='random'
+      ).ask()
       for seed in (0, 1, 2, 3, 0)
   ]
   assert firsts[0] == firsts[-1]
   assert len({first[0].architecture for first in firsts}) == 4
+
+
+def search_of(*listed, reuse, **budget):
+  problem = problems.make_problem([[0, 1, 2, 3]])
+  return Search(problem, Listed(*listed), Budget(**budget), reuse=reuse)
+
+
+def test_every_proposal_is_a_trial_where_nothing_is_reused():
+  search = search_of([(1,), (2,)], [(1,), (1,)], reuse=False)
+  problems.run(search, rewarding(0, 1, 2, 3))
+  assert [t.candidate.architecture for t in search.trials] == [
+      (1,), (2,), (1,), (1,)
+  ]
+  assert [t.candidate.id for t in search.trials] == [0, 1, 2, 3]
+  assert len({t.candidate.seed for t in search.trials}) == 4
+  assert search.reused == 0
+  assert search.strategy.observed == [
+      ((1,), 0), ((2,), 1), ((1,), 2), ((1,), 3)
+  ]
+
+
+@pytest.mark.parametrize(('limit', 'trials', 'reused', 'reason'), [
+    (1, 2, 2, '1 proposals in a row were known'),
+    (2, 2, 3, '2 proposals in a row were known'),
+    (3, 3, 4, 'list at its end'),
+])
+def test_known_proposals_in_a_row_end_a_search(limit, trials, reused, reason):
+  listed = [(0,), (0,), (1,), (1,), (1,), (1,), (2,)]
+  search = search_of(listed, reuse=True, reused=limit)
+  problems.run(search, rewarding(0, 1, 2, 3))
+  assert len(search.trials) == trials
+  assert search.reused == reused
+  assert search.finished
+  assert search.stop_reason == reason
+
+
+class Repeating(Listed):
+  """Asks for its last generation as repeats; notes the remaining budget."""
+
+  def generations(self, context):
+    self.left = []
+    for architectures in self.listed:
+      self.left.append(context.remaining())
+      repeat = architectures is self.listed[-1]
+      yield [
+          Proposal(one, context.problem.cost.cost(one), repeat=repeat)
+          for one in architectures
+      ]
+    return 'list at its end'
+
+
+def test_a_repeat_is_a_trial_though_trials_are_reused():
+  problem = problems.make_problem([[0, 1, 2, 3]])
+  strategy = Repeating([(1,), (2,)], [(1,)], [(1,), (3,), (1,)])
+  search = Search(problem, strategy, Budget(trials=9, seconds=7.5))
+  problems.run(search, rewarding(0, 1, 2, 3))
+  asked = [t.candidate.architecture for t in search.trials]
+  assert asked == [(1,), (2,), (1,), (3,), (1,)]
+  assert len({t.candidate.seed for t in search.trials}) == 5
+  assert search.reused == 1
+  assert [left.trials for left in strategy.left] == [9, 7, 7]
+  assert [left.seconds for left in strategy.left] == [7.5, 5.5, 5.5]
+  again = Search(
+      problem, Repeating(*strategy.listed), Budget(trials=9, seconds=7.5)
+  )
+  again.replay(search.trials)
+  assert again.trials == search.trials
+
+
+class Distrustful(Listed):
+  """Answers with the trial that it observed last."""
+
+  def observe(self, proposal, trial):
+    super().observe(proposal, trial)
+    self.last = trial
+
+  def answer(self, incumbent):
+    return incumbent and self.last
+
+
+def test_a_strategy_may_answer_by_a_rule_of_its_own():
+  problem = problems.make_problem([[0, 1, 2, 3]])
+  search = Search(problem, Distrustful([(3,), (1,)]))
+  assert search.best is None
+  problems.run(search, rewarding(0, 1, 2, 3))
+  assert search.incumbent.candidate.architecture == (3,)
+  assert search.best.candidate.architecture == (1,)

@@ -1,4 +1,4 @@
-"""Tests of layernas.search.finalists."""
+"""Repeats of finalists, and their shrunken means."""
 
 import math
 
@@ -10,6 +10,7 @@ from layernas.search import Search
 from layernas.search import make_schedule
 from layernas.search.finalists import Finalists
 from layernas.search.finalists import finalists_of
+from layernas.search.finalists import shrunken_means
 from layernas.search.model_guided import ModelGuided
 from layernas.search.schedules import with_finalists
 from tests.search import problems
@@ -95,19 +96,6 @@ def test_the_inner_strategy_hears_of_no_repeat():
   assert search.strategy.inner.observed == [((i,), i) for i in range(20)]
 
 
-def test_only_networks_in_the_target_are_repeated():
-  search = problems.run(each_option(high=5, trials=25), Noisy({5: 0.5}))
-  assert set(asked(search)[20:]) <= set(range(6))
-  assert search.best.candidate.cost <= 5
-
-
-def test_a_generation_may_be_cut_at_the_beginning_of_the_share():
-  search = each_option(Listed([(i,) for i in range(OPTIONS)]), trials=25)
-  problems.run(search, Noisy({19: 0.5}))
-  assert asked(search)[:20] == list(range(20))
-  assert asked(search)[20] == 19
-
-
 def test_a_resumed_search_asks_the_same():
   noise = {i: math.sin(i) * 9 for i in range(OPTIONS)}
   whole = problems.run(each_option(trials=35), Noisy(noise))
@@ -152,6 +140,18 @@ def test_a_model_decides_on_repeats_itself():
     with_finalists(ModelGuided(), 0.2)
 
 
-def test_no_share_wraps_nothing():
-  strategy = ModelGuided()
-  assert with_finalists(strategy, 0.0) is strategy
+def test_few_repeats_are_shrunken_more():
+  """By hand: errors have variance 2, worths 5 - 2 = 3 around a mean of 4."""
+  population = [-9.0, -9.0, 4 - math.sqrt(5), 4 + math.sqrt(5)]
+  means = shrunken_means([[7.0, 9.0], [9.0]], population)
+  assert means == pytest.approx([4 + 3 / 4 * 4, 4 + 3 / 5 * 5])
+
+
+def test_without_errors_means_stay_as_they_are():
+  means = shrunken_means([[3.0, 3.0], [5.0, 5.0]], [1.0, 3.0, 5.0, 2.0])
+  assert means == pytest.approx([3.0, 5.0])
+
+
+def test_where_all_is_error_all_are_nearly_equal():
+  means = shrunken_means([[0.0, 10.0], [4.0, 8.0]], [5.0, 5.0, 5.0, 5.0])
+  assert means == pytest.approx([5.0, 5.0], abs=0.2)

@@ -8,15 +8,10 @@ from hypothesis import strategies as st
 from layernas.search import Budget
 from layernas.search import Evaluation
 from layernas.search import Search
-from layernas.search import make_schedule
 from layernas.search.foresight import Foresight
 from layernas.search.foresight import foreseen
 from layernas.search.model_guided import ModelGuided
 from tests.search import problems
-
-
-def _architectures(candidates):
-  return [candidate.architecture for candidate in candidates]
 
 
 @given(
@@ -61,30 +56,6 @@ def test_what_comes_after_a_worse_result_is_foreseen(
   assert expected == 'the end'
 
 
-def test_certain_ones_come_alone_and_in_order():
-  problem = problems.make_problem([[1, 2, 3], [1, 2]])
-  search = problems.sweep_of(problem)
-  search.ask()
-  assert foreseen(search, lambda: None, 5) == [(1, 0), (2, 0)]
-  assert foreseen(search, lambda: None, 1) == [(1, 0)]
-
-
-def test_one_of_several_is_not_expected_to_be_the_best():
-  # One bucket: whoever is best is extended.
-  problem = problems.make_problem([[1, 1], [1, 1, 1]])
-
-  def afresh():
-    return problems.sweep_of(problem, buckets=1)
-
-  search = afresh()
-  [first] = search.ask()
-  search.tell(first.id, Evaluation(-7.0))
-  assert _architectures(search.ask()) == [(1, 0)]
-  assert foreseen(search, afresh, 9) == [(0, 1)]
-  search.tell(1, Evaluation(0.5))
-  assert _architectures(search.ask()) == [(1, 1)]
-
-
 def test_models_are_not_fitted_to_what_may_be():
   problem = problems.make_problem([[1, 2, 3], [1, 2]])
   search = Search(problem, ModelGuided())
@@ -95,21 +66,6 @@ def test_models_are_not_fitted_to_what_may_be():
     raise AssertionError('made a search')
 
   assert foreseen(search, fail, 3) == []
-
-
-def test_nothing_is_foreseen_behind_a_budget():
-  problem = problems.make_problem([[1, 1], [1, 1, 1]])
-  budget = Budget(trials=2)
-
-  def afresh():
-    return Search(problem, make_schedule('sweep'), budget)
-
-  search = afresh()
-  [first] = search.ask()
-  assert foreseen(search, afresh, 9) == [(1, 0)]
-  search.tell(first.id, Evaluation(0.5))
-  search.ask()
-  assert foreseen(search, afresh, 9) == []
 
 
 @given(

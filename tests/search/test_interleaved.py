@@ -1,34 +1,25 @@
-"""Tests of layernas.search.interleaved."""
+"""The schedule interleaved, and the entries that it selects."""
 
+import collections
 import itertools
+import random
 
 import numpy as np
 import pytest
 from hypothesis import given
+from hypothesis import strategies as st
 
 from layernas.search import Evaluation
-from layernas.search import Search
-from layernas.search import Status
 from layernas.search import make_schedule
 from layernas.search.interleaved import SELECTIONS
-from layernas.search.interleaved import VisitSettings
-from layernas.search.layer_pass import TableSettings
-from layernas.search.sweep import PassSettings
+from layernas.search.interleaved import SelectableEntries
+from layernas.search.table import Entry
 from layernas.search.table import linear_axis
 from tests.search import problems
 
 
-def interleaved(problem, visit=None, seed=0, buckets=100, **settings):
-  schedule = make_schedule(
-      'interleaved',
-      PassSettings(TableSettings(buckets), **settings),
-      VisitSettings(**(visit or {})),
-  )
-  return Search(problem, schedule, seed=seed)
-
-
-def layers_of(search):
-  return [trial.candidate.layer for trial in search.trials]
+def interleaved(problem, seed=0, **settings):
+  return problems.sweep_of(problem, seed, 'interleaved', **settings)
 
 
 def test_full_networks_appear_after_one_round():
@@ -49,9 +40,7 @@ def test_full_networks_appear_after_one_round():
 def test_a_visit_tries_options_of_entries(entries, options, sizes):
   """The children of a layer all differ in cost and are kept."""
   problem = problems.make_problem([[0, 10, 20], [1, 2, 3, 4]])
-  schedule = make_schedule(
-      'interleaved', visit=VisitSettings(entries, options)
-  )
+  schedule = make_schedule('interleaved', entries=entries, options=options)
   first, second = itertools.islice(
       problems.drive(problem, schedule, problems.RandomResults()), 2
   )
@@ -62,27 +51,15 @@ def test_a_visit_tries_options_of_entries(entries, options, sizes):
 
 def test_the_best_entry_is_selected_first():
   problem = problems.make_problem([[0, 10, 20], [1, 2]])
-  search = interleaved(problem, {'options': 3, 'select': 'best'})
+  search = interleaved(problem, options=3, select='best')
   for one in search.ask(3):
     search.tell(one.id, Evaluation([-3.0, -1.0, -2.0][one.architecture[0]]))
   assert {one.architecture[0] for one in search.ask(3)} == {1}
 
 
-def test_entries_are_selected_at_random_else():
-  problem = problems.make_problem([[0, 10, 20], [1, 2, 3]], default=2)
-  selected = set()
-  for seed in range(20):
-    search = interleaved(problem, {'options': 3}, seed)
-    for one in search.ask(3):
-      search.tell(one.id, Evaluation(float(one.architecture[0])))
-    selected |= {one.architecture[0] for one in search.ask(3)}
-  assert selected == {0, 1, 2}
-
-
 @given(problems.problems(), problems.VISIT_SETTINGS, problems.SEEDS)
 def test_it_ends_when_every_entry_has_tried_every_option(problem, visit, seed):
-  schedule = make_schedule('interleaved', PassSettings(TableSettings(4)), visit)
-  search = Search(problem, schedule, seed=seed)
+  search = interleaved(problem, seed, buckets=4, **visit)
   problems.run(search, problems.RandomResults(seed, failing=0.1))
   assert search.stop_reason == 'no layer has an entry with an untried option'
   tried = {trial.candidate.architecture for trial in search.trials}
@@ -93,31 +70,13 @@ def test_it_ends_when_every_entry_has_tried_every_option(problem, visit, seed):
       assert {child.architecture for child in family} <= tried
 
 
-def test_a_layer_without_entries_is_passed_over():
-  problem = problems.make_problem([[1, 2, 3], [1, 2]])
-  search = problems.run(
-      interleaved(problem), lambda one: Evaluation(None, status=Status.FAILED)
-  )
-  assert layers_of(search) == [1, 1, 1]
-  assert search.stop_reason == 'no layer has an entry with an untried option'
-
-
-def test_an_order_is_visited_in_a_ring():
-  problem = problems.make_problem([[1, 2, 3]] * 3, default=2)
-  search = problems.run(
-      interleaved(problem, {'options': 3}, order='backward'),
-      problems.RandomResults(), 7,
-  )
-  assert list(dict.fromkeys(layers_of(search))) == [3, 2, 1]
-
-
 @given(problems.problems(), problems.SEEDS)
 def test_axes_over_all_children_where_these_are_few(problem, seed):
   """Then they do not depend on the seed."""
   axes = []
   for visit_seed in (seed, seed + 1):
     search = interleaved(
-        problem, {'axis_samples': problem.space.size}, visit_seed, buckets=5
+        problem, visit_seed, buckets=5, axis_samples=problem.space.size
     )
     search.ask()
     [layer_pass] = search.strategy.passes
@@ -139,7 +98,7 @@ def test_axes_over_samples_where_children_are_many():
   problem = problems.make_problem([list(range(10))] * 12)
   edges = set()
   for seed in range(3):
-    search = interleaved(problem, {'axis_samples': 50}, seed, buckets=5)
+    search = interleaved(problem, seed, buckets=5, axis_samples=50)
     search.ask()
     table = search.strategy.passes[0].tables[12]
     assert table.axis.size == 5
@@ -148,30 +107,46 @@ def test_axes_over_samples_where_children_are_many():
   assert len(edges) == 3
 
 
-def test_there_is_no_bound():
-  """A better entry gets children of its own after its forerunner had some.
-
-  With one bucket H * keep * sum|S_l| would be 12.
-  """
-  problem = problems.make_problem([[1, 2, 3]] * 4)
-  most = 0
-  for seed in range(10):
-    search = interleaved(problem, seed=seed, buckets=1)
-    assert search.bound is None
-    problems.run(search, problems.RandomResults(seed))
-    most = max(most, len(search.trials))
-  assert most > 12
+def entry(number, reward=0.0):
+  return Entry((number,), number, reward, number)
 
 
-@pytest.mark.parametrize('field', ['entries', 'options', 'axis_samples'])
-@pytest.mark.parametrize('value', [0, -1])
-def test_numbers_are_at_least_one(field, value):
-  with problems.refuses(f'search.visit.{field}', str(value), '>= 1'):
-    VisitSettings(**{field: value})
+def entries_of(numbers):
+  selectable = SelectableEntries()
+  for number in numbers:
+    selectable.add(entry(number, float(number % 4)))
+  return selectable
 
 
-def test_selections_have_names():
-  with problems.refuses(
-      'search.visit.select', "'worst'", *map(repr, SELECTIONS)
-  ):
-    VisitSettings(select='worst')
+@given(st.lists(st.tuples(st.booleans(), st.integers(0, 9)), max_size=40),
+       st.sampled_from(SELECTIONS))
+def test_holds_what_was_added_and_not_discarded(steps, how):
+  selectable, expected = SelectableEntries(), set()
+  for adds, number in steps:
+    if adds and number not in expected:
+      selectable.add(entry(number))
+      expected.add(number)
+    elif not adds:
+      selectable.discard((number,))
+      expected.discard(number)
+    assert len(selectable) == len(expected)
+  selected = selectable.select(99, how, random.Random(0))
+  assert sorted(e.cost for e in selected) == sorted(expected)
+
+
+def test_uniform_is_uniform_and_without_repetition():
+  selectable, rng = entries_of(range(5)), random.Random(1)
+  counts = collections.Counter()
+  for _ in range(5000):
+    pair = selectable.select(2, 'uniform', rng)
+    assert len(set(pair)) == 2
+    counts.update(e.cost for e in pair)
+  assert all(abs(count - 2000) < 180 for count in counts.values())
+
+
+@pytest.mark.parametrize(('count', 'expected'), [
+    (1, [3]), (3, [3, 7, 2]), (9, [3, 7, 2, 6, 1, 5, 0, 4]),
+])
+def test_best_takes_rewards_and_of_equals_the_older(count, expected):
+  selected = entries_of(range(8)).select(count, 'best', random.Random(0))
+  assert [e.cost for e in selected] == expected

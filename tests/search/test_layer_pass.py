@@ -1,17 +1,23 @@
-"""Tests of layernas.search.layer_pass."""
+"""One pass: its start, its order, its tables and their children."""
+
+import random
+from collections import Counter
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from layernas.search.cost import table_cost
+from layernas.search.layer_pass import STARTS
 from layernas.search.layer_pass import LayerPass
 from layernas.search.layer_pass import TableSettings
-from layernas.search.strategy import Proposal
-from layernas.search.table import SPACINGS
+from layernas.search.layer_pass import layer_order
+from layernas.search.problem import Problem
 from layernas.search.table import Entry
 from layernas.search.trial import Candidate
 from layernas.search.trial import Evaluation
+from layernas.search.trial import Proposal
 from layernas.search.trial import Status
 from layernas.search.trial import Trial
 from tests.search import problems
@@ -27,13 +33,6 @@ def result(proposal, reward, trial=0, status=Status.OK):
       trial, proposal.layer, proposal.architecture, proposal.cost, 0
   )
   return Trial(candidate, Evaluation(reward, 1.0, status))
-
-
-def test_a_pass_begins_with_its_start_alone():
-  problem = problems.make_problem([[1, 2], [3, 4]])
-  layer_pass = open_pass(problem, (1, 0), start=(1, 1))
-  assert layer_pass.tables[0].entries() == [Entry((1, 1), 6)]
-  assert len(layer_pass.tables) == 1
 
 
 def test_children_take_every_option_and_leave_the_rest_at_the_start():
@@ -91,26 +90,6 @@ def test_what_is_dropped_has_no_completion_in_the_target(data):
       )
 
 
-@given(st.data())
-def test_with_additive_costs_what_is_kept_can_come_into_the_target(data):
-  """Where the target has one end: between two ends there may be a gap."""
-  space = data.draw(problems.spaces())
-  cost = data.draw(problems.additive_costs(space))
-  every = [cost.cost(a) for a in problems.architectures(space)]
-  high = data.draw(st.sampled_from(every))
-  problem = problems.Problem(cost, problems.TargetInterval(high=high))
-  layer_pass = open_pass(problem, range(len(space)))
-  prefixes = [space.default]
-  for length in range(1, len(space) + 1):
-    families = layer_pass.children(prefixes, length)
-    prefixes = [child.architecture for family in families for child in family]
-    for prefix in prefixes:
-      assert any(
-          problem.cost.cost(completion) in problem.target for completion in
-          problems.completions(space, prefix, range(length))
-      )
-
-
 def test_children_are_placed_in_the_table_of_their_length():
   problem = problems.make_problem([[1, 2], [10, 20]])
   layer_pass = open_pass(problem, (0, 1), buckets=2)
@@ -125,36 +104,72 @@ def test_children_are_placed_in_the_table_of_their_length():
   assert layer_pass.tables[2].axis.edges == (16.5,)
 
 
-@pytest.mark.parametrize('status', [Status.FAILED, Status.NAN])
-def test_a_child_without_a_reward_has_no_place(status):
-  problem = problems.make_problem([[1, 2]])
-  layer_pass = open_pass(problem, (0,))
-  layer_pass.open_table(np.array([1, 2]))
-  child = Proposal((1,), 2, 1, 1)
-  layer_pass.place(child, result(child, None, status=status))
-  assert len(layer_pass.tables[1]) == 0
+def start(name, problem, seed=0):
+  return STARTS[name](problem, random.Random(seed))
 
 
-def test_tables_follow_the_settings():
-  layer_pass = open_pass(
-      problems.make_problem([[1, 2]]), (0,), buckets=2, keep=3, spacing='log'
-  )
-  layer_pass.open_table(np.array([1, 100]))
-  assert layer_pass.tables[1].keep == 3
-  np.testing.assert_allclose(layer_pass.tables[1].axis.edges, [10])
+@given(st.data())
+def test_smallest_and_largest_starts_of_additive_costs(data):
+  numbers = data.draw(st.sampled_from([problems.PRICES, problems.FLOATS]))
+  space = data.draw(problems.spaces())
+  problem = Problem(data.draw(problems.additive_costs(space, numbers)))
+  costs = [problem.cost.cost(a) for a in problems.architectures(space)]
+  assert problem.cost.cost(start('smallest', problem)) == min(costs)
+  assert problem.cost.cost(start('largest', problem)) == max(costs)
 
 
-def test_the_settings_of_the_paper_are_the_defaults():
-  assert TableSettings() == TableSettings(100, 1, 'linear')
+@given(problems.problems(), problems.SEEDS)
+def test_random_starts_lie_in_the_target(problem, seed):
+  drawn = start('random', problem, seed)
+  problem.space.check(drawn)
+  assert problem.cost.cost(drawn) in problem.target
+  assert start('random', problem, seed) == drawn
 
 
-@pytest.mark.parametrize('field', ['buckets', 'keep'])
-@pytest.mark.parametrize('value', [0, -2])
-def test_numbers_are_at_least_one(field, value):
-  with problems.refuses(f'search.{field}', str(value), '>= 1'):
-    TableSettings(**{field: value})
+def test_random_starts_are_uniform_over_the_feasible_networks():
+  """Costs 0 to 6: ten of the 27 networks cost at most 2."""
+  problem = problems.make_problem([[0, 1, 2]] * 3, high=2)
+  rng = random.Random(0)
+  drawn = Counter(STARTS['random'](problem, rng) for _ in range(1000))
+  assert len(drawn) == 10
+  # Binomial with mean 100 and standard deviation 9.5.
+  assert all(60 < count < 140 for count in drawn.values())
 
 
-def test_spacings_have_names():
-  with problems.refuses('search.spacing', "'cubic'", *map(repr, SPACINGS)):
-    TableSettings(spacing='cubic')
+def test_random_starts_are_found_where_feasible_networks_are_rare():
+  """One network in 3**12 costs 24, twelve more cost 23."""
+  problem = problems.make_problem([[0, 1, 2]] * 12, low=23)
+  found = {start('random', problem, seed) for seed in range(10)}
+  assert {sum(one) for one in found} <= {23, 24}
+  assert len(found) > 1
+
+
+def test_no_random_start_in_a_gap_between_costs():
+  problem = problems.make_problem([[0, 1000]], low=400, high=600)
+  with problems.refuses('target interval', '[400, 600]', '2,000 draws'):
+    start('random', problem)
+
+
+@pytest.mark.parametrize(
+    ('name', 'number', 'order'),
+    [
+        ('forward', 0, (0, 1, 2)),
+        ('forward', 1, (0, 1, 2)),
+        ('backward', 0, (2, 1, 0)),
+        ('backward', 1, (2, 1, 0)),
+        ('alternating', 0, (0, 1, 2)),
+        ('alternating', 1, (2, 1, 0)),
+        ('alternating', 2, (0, 1, 2)),
+    ],
+)
+def test_orders(name, number, order):
+  assert layer_order(name, 3, number, random.Random(0)) == order
+
+
+def test_smallest_and_largest_look_at_the_layers_to_come():
+  """Both options of the first layer have one end of the interval in common."""
+  space = problems.make_space(2, 2)
+  dear = Problem(table_cost('madds', space, [[0, 0], [0, 5]]))
+  assert start('largest', dear) == (1, 1)
+  cheap = Problem(table_cost('madds', space, [[5, 5], [5, 0]]))
+  assert start('smallest', cheap) == (1, 1)

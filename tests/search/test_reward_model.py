@@ -3,6 +3,7 @@
 import itertools
 
 import numpy as np
+import pytest
 
 from layernas.search.reward_model import RewardModel
 from layernas.search.reward_model import normal_scores
@@ -93,29 +94,32 @@ def test_a_fit_in_steps_is_the_fit_of_a_fresh_model():
     np.testing.assert_allclose(one, other, atol=1e-9)
 
 
-def test_means_of_children():
-  model, _, _ = fitted()
-  children = ALL[:COUNTS[-1]]
-  np.testing.assert_allclose(
-      model.children_means(children[:1], len(COUNTS) - 1)[0],
-      model.mean(children), atol=1e-9,
-  )
-
-
 def test_errors_do_not_grow_from_fit_to_fit():
   """Many steps with repeats and little noise."""
   rng = np.random.default_rng(1)
   counts = (3,) * 8
-  chosen = rng.integers(0, 3, (400, 8))
-  chosen[300:] = chosen[:100]
-  rewards = chosen.sum(axis=1) + 0.1 * rng.standard_normal(400)
+  chosen = rng.integers(0, 3, (200, 8))
+  chosen[150:] = chosen[:50]
+  rewards = chosen.sum(axis=1) + 0.1 * rng.standard_normal(200)
   stepwise, fresh = RewardModel(counts), RewardModel(counts)
   for model in (stepwise, fresh):
-    model.fit(chosen[:380], rewards[:380])
-  for count in range(380, 401, 2):
+    model.fit(chosen[:190], rewards[:190])
+  for count in range(190, 201):
     stepwise.fit(chosen[:count], rewards[:count])
   fresh.fit(chosen[::-1], rewards[::-1])
   assert stepwise.variances == fresh.variances
   np.testing.assert_allclose(
       stepwise.mean(chosen), fresh.mean(chosen), atol=1e-7
+  )
+
+
+@pytest.mark.parametrize('layer', range(len(COUNTS)))
+def test_means_of_children_are_those_of_networks(layer):
+  model, _, _ = fitted()
+  prefixes = ALL[::5]
+  children = np.repeat(prefixes[:, None], COUNTS[layer], axis=1)
+  children[:, :, layer] = np.arange(COUNTS[layer])
+  np.testing.assert_allclose(
+      model.children_means(prefixes, layer).ravel(),
+      model.mean(children.reshape(-1, len(COUNTS))), atol=1e-9,
   )

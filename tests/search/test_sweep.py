@@ -1,6 +1,5 @@
-"""Tests of layernas.search.sweep."""
+"""The schedules sweep and recentred."""
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -8,8 +7,11 @@ from layernas.search import Evaluation
 from layernas.search import Status
 from layernas.search.layer_pass import ORDERS
 from layernas.search.layer_pass import STARTS
-from layernas.search.sweep import PassSettings
 from tests.search import problems
+
+# What the second layer is worth depends on the first: (1, 1) is the best, but
+# from (0, 0) the way leads over (1, 0), which is the worst.
+REWARDS = {(0, 0): 2.0, (0, 1): 3.0, (1, 0): 1.0, (1, 1): 4.0}
 
 
 def additive_reward(tables):
@@ -133,59 +135,6 @@ def test_too_few_buckets_lose_the_best_network():
   assert answers == {1: (2, 0), 20: (1, 1)}
 
 
-@given(
-    problems.problems(), problems.TABLE_SETTINGS, problems.SEEDS
-)
-def test_no_sweep_needs_more_trials_than_its_bound(problem, tables, seed):
-  search = problems.sweep_of(
-      problem, buckets=tables.buckets, keep=tables.keep,
-      spacing=tables.spacing,
-  )
-  expected = tables.buckets * tables.keep * sum(problem.space.option_counts)
-  assert search.strategy.bound(problem) == expected
-  problems.run(search, problems.RandomResults(seed))
-  assert len(search.trials) <= expected
-
-
-def test_the_bound_is_reached_but_for_the_first_layer():
-  """Three buckets of every layer fill; the first layer has one parent."""
-  problem = problems.make_problem([[0, 1, 2], [0, 3, 6], [0, 9, 18]])
-  search = problems.sweep_of(problem, buckets=3)
-  problems.run(search, problems.RandomResults())
-  asked = len(search.trials) + search.reused
-  assert asked == search.strategy.bound(problem) - 2 * 3
-
-
-def test_every_layer_is_visited_once_and_in_order():
-  problem = problems.make_problem([[1, 2], [1, 2], [1, 2]])
-  for order, layers in [('forward', [1, 2, 3]), ('backward', [3, 2, 1])]:
-    search = problems.run(
-        problems.sweep_of(problem, order=order), problems.RandomResults()
-    )
-    seen = [trial.candidate.layer for trial in search.trials]
-    assert list(dict.fromkeys(seen)) == layers
-    assert seen == sorted(seen, key=layers.index)
-    assert search.stop_reason == 'every layer decided'
-
-
-def test_undecided_layers_stand_at_the_start():
-  problem = problems.make_problem([[1, 2], [1, 2]])
-  search = problems.sweep_of(problem, start='largest')
-  first = {search.ask()[0].architecture, search.ask()[0].architecture}
-  assert first == {(0, 1), (1, 1)}
-
-
-def test_the_default_child_is_not_trained_again():
-  problem = problems.make_problem([[1, 2], [1, 2]])
-  search = problems.run(
-      problems.sweep_of(problem), problems.RandomResults()
-  )
-  assert [trial.candidate.architecture for trial in search.trials] == [
-      (0, 0), (1, 0), (0, 1), (1, 1),
-  ]
-  assert search.reused == 2
-
-
 def test_a_layer_without_a_success_ends_the_sweep():
   problem = problems.make_problem([[1, 2], [1, 2]])
   search = problems.run(
@@ -207,25 +156,81 @@ def test_a_target_between_two_costs_ends_the_sweep():
   assert search.stop_reason == 'no child in layer number 2 can reach the target'
 
 
-def test_log_spacing_of_a_free_network():
-  search = problems.sweep_of(problems.make_problem([[0, 1]]), spacing='log')
-  with problems.refuses('search.spacing', "'log'", '0'):
-    search.ask()
+def recentred(problem, **settings):
+  return problems.sweep_of(problem, name='recentred', **settings)
 
 
-def test_the_settings_of_the_paper_are_the_defaults():
-  assert (PassSettings().start, PassSettings().order) == ('default', 'forward')
+def passes_of(search):
+  return [(one.start, one.order) for one in search.strategy.passes]
 
 
-@pytest.mark.parametrize(
-    ('field', 'names'), [('start', STARTS), ('order', ORDERS)]
-)
-def test_unknown_names(field, names):
-  with problems.refuses(f'search.{field}', "'middle'", *map(repr, names)):
-    PassSettings(**{field: 'middle'})
+def interacting(candidate):
+  return Evaluation(REWARDS[candidate.architecture])
 
 
-def test_bounds_of_the_paper():
-  """MobileNetV3-Small: 1.2e5 trials with H = 100 and 1,200 options."""
-  problem = problems.make_problem([list(range(60))] * 20)
-  assert problems.sweep_of(problem).bound == 120_000
+def test_the_second_pass_starts_from_the_incumbent():
+  """With one bucket the first pass finds (0, 1), the second (1, 1)."""
+  problem = problems.make_problem([[1, 2], [1, 2]])
+  search = problems.run(recentred(problem, buckets=1), interacting)
+  assert [start for start, _ in passes_of(search)] == [
+      (0, 0), (0, 1), (1, 1), (1, 1),
+  ]
+  assert search.best.candidate.architecture == (1, 1)
+  assert search.stop_reason == 'two passes in a row found nothing better'
+  one_sweep = problems.sweep_of(problem, buckets=1)
+  problems.run(one_sweep, interacting)
+  assert one_sweep.best.candidate.architecture == (0, 1)
+
+
+def test_a_late_improvement_begins_the_count_of_passes_anew():
+  """Forwards (2, 0) falls to (1, 0), backwards nothing does: (2, 1) is found.
+
+  So the first pass leaves (0, 0), the second does not, and two more follow.
+  """
+  problem = problems.make_problem([[0, 9, 10], [0, 5]])
+  rewards = {
+      (0, 0): 3.0, (0, 1): 2.0, (1, 0): 1.0, (1, 1): 0.0, (2, 0): 0.0,
+      (2, 1): 5.0,
+  }
+  search = recentred(problem, buckets=2, order='alternating')
+  problems.run(search, lambda one: Evaluation(rewards[one.architecture]))
+  assert passes_of(search) == [
+      ((0, 0), (0, 1)), ((0, 0), (1, 0)), ((2, 1), (0, 1)), ((2, 1), (1, 0)),
+  ]
+
+
+def test_cost_axes_are_cut_anew():
+  """From (1, 0) on all children of the second layer cost 10 more."""
+  problem = problems.make_problem([[1, 11], [1, 2]])
+  search = recentred(problem, buckets=2, order='backward')
+  problems.run(search, lambda one: Evaluation(float(one.architecture[0])))
+  first, second = search.strategy.passes[:2]
+  assert first.tables[1].axis.edges == (2.5,)
+  assert second.start == (1, 0)
+  assert second.tables[1].axis.edges == (12.5,)
+
+
+@given(problems.problems(), problems.PASS_SETTINGS, problems.SEEDS)
+def test_passes_start_from_ever_better_networks(problem, settings, seed):
+  search = problems.Search(
+      problem, problems.make_schedule('recentred', **settings), seed=seed
+  )
+  problems.run(search, problems.RandomResults(seed, failing=0.1))
+  rewards = {
+      trial.candidate.architecture: trial.evaluation.reward
+      for trial in search.trials
+  }
+  first, *later = [one.start for one in search.strategy.passes]
+  if search.best is None:
+    assert not later
+    assert search.stop_reason == (
+        'no network in the target interval was evaluated'
+    )
+    return
+  assert search.stop_reason == 'two passes in a row found nothing better'
+  answer = search.best.candidate.architecture
+  assert [first, *later][-2:] == [answer, answer]
+  improved = [rewards[one] for one in dict.fromkeys(later)]
+  assert improved == sorted(set(improved))
+  assert len(later) - len(improved) <= 1
+  assert all(problem.cost.cost(one) in problem.target for one in later)

@@ -13,11 +13,8 @@ from layernas.search import Evaluation
 from layernas.search import Status
 from layernas.search import make_schedule
 from layernas.search.finalists import Finalists
-from layernas.search.layer_pass import TableSettings
-from layernas.search.sweep import PassSettings
 from layernas.search.trace import Trace
 from layernas.search.trace import option_text
-from layernas.study.methods.random_search import RandomSearch
 from tests.search import problems
 from tests.search import traced
 
@@ -137,19 +134,10 @@ def test_three_layers_by_hand():
   ]
 
 
-def test_the_problem_is_named():
-  problem = traced.hand_worked()['problem']
-  assert problem['cost'] == 'madds'
-  assert problem['target'] == {'low': None, 'high': 9}
-  assert problem['layers'][1] == {
-      'name': 'layer1', 'options': ['0', '1', '2']
-  }
-
-
 def test_with_several_places_the_last_one_is_the_rival():
   problem = problems.make_problem([[1, 1, 1, 1]])
   search, trace = traced.start(
-      problem, make_schedule('sweep', PassSettings(TableSettings(1, keep=2)))
+      problem, make_schedule('sweep', buckets=1, keep=2)
   )
   rewards = iter([3.0, 5.0, 1.0, 4.0])
   problems.run(
@@ -162,41 +150,92 @@ def test_with_several_places_the_last_one_is_the_rival():
   ]
 
 
+def check_children(run, search, layer_pass, length, record):
+  """Every child was dropped, or met, or is left; what was kept is held."""
+  layer, target = layer_pass.order[length - 1], run['problem'].target
+  options = run['problem'].space.option_counts[layer]
+  assert record.children == options * len(record.extended)
+  assert len(record.dropped) == layer_pass.infeasible[length]
+  assert not any(target.meets(one.low, one.high) for one in record.dropped)
+  seen = [one.architecture for one in (*record.dropped, *record.meetings)]
+  assert len(set(seen)) == len(seen) <= record.children
+  if search.stop_reason == 'every layer decided':
+    assert len(seen) == record.children
+  if length == len(layer_pass.tables):
+    assert not record.meetings
+    return
+  assert {
+      (one.bucket, one.architecture, one.trial)
+      for one in record.meetings if one.verdict == 'kept'
+  } == {
+      (bucket, entry.architecture, entry.trial)
+      for bucket, entries in layer_pass.tables[length].by_bucket()
+      for entry in entries
+  }
+
+
+def check_rivals(record):
+  """They met in the same bucket and were no worse."""
+  met = {one.architecture: one for one in record.meetings}
+  for one in record.meetings:
+    assert (one.rival is None) == (one.verdict in ('kept', 'failed'))
+    if one.rival is None:
+      continue
+    rival = met[one.rival]
+    assert rival.bucket == one.bucket
+    assert rival.reward == one.rival_reward >= one.reward
+    if one.verdict == 'displaced':
+      assert one.number < rival.number
+      assert rival.displaced == one.architecture
+      assert rival.reward > one.reward
+    else:
+      assert one.number > rival.number
+
+
 @given(RUNS)
-def test_all_that_was_told_occurs_once(run):
-  _, trace, told = finished(run)
+def test_a_trace_is_what_happened(run):
+  search, trace, told = finished(run)
+  records = layer_records(trace)
+  assert [one.layer_pass for one in trace.passes] == search.strategy.passes
+  for layer_pass, length, record in records:
+    check_children(run, search, layer_pass, length, record)
+    check_rivals(record)
   met = sorted(
-      (
-          (one.number, length, one.architecture, one.cost, one.trial,
-           one.reward)
-          for _, length, record in layer_records(trace)
-          for one in record.meetings
-      ),
+      (one.number, length, one.architecture, one.cost, one.trial, one.reward)
+      for _, length, record in records for one in record.meetings
   )
   assert met == [
       (number, proposal.length, proposal.architecture, proposal.cost,
        trial.candidate.id, trial.evaluation.reward)
       for number, (proposal, trial) in enumerate(told)
   ]
+  known = [one.seen_before for *_, each in records for one in each.meetings]
+  assert sum(known) == search.reused == len(told) - len(search.trials)
+  rewards = [one.reward for one in trace.incumbents]
+  assert rewards == sorted(set(rewards))
+  assert bool(trace.incumbents) == (search.best is not None)
+  if trace.incumbents:
+    assert told[trace.incumbents[-1].number][1] is search.best
 
 
-@given(RUNS)
-def test_what_was_kept_is_what_the_tables_hold(run):
+@given(RUNS, st.integers(1, 30), problems.SEEDS)
+def test_a_trace_is_a_function_of_the_history(run, trials, disorder):
+  """It is strict JSON, the same after a resume, and changes no search."""
   search, trace, _ = finished(run)
-  assert [one.layer_pass for one in trace.passes] == search.strategy.passes
-  for layer_pass, length, record in layer_records(trace):
-    kept = {
-        (one.bucket, one.architecture, one.trial)
-        for one in record.meetings if one.verdict == 'kept'
-    }
-    if length == len(layer_pass.tables):
-      assert not record.meetings
-      continue
-    assert kept == {
-        (bucket, entry.architecture, entry.trial)
-        for bucket, entries in layer_pass.tables[length].by_bucket()
-        for entry in entries
-    }
+  values = trace.to_dict()
+  assert json.loads(json.dumps(values, allow_nan=False)) == values
+  plain = problems.Search(
+      run['problem'], run['make'](), search.budget, run['seed'], run['reuse']
+  )
+  problems.run(plain, run['results'])
+  assert problems.state(plain) == problems.state(search)
+  late, resumed, _ = started(run)
+  late.replay(search.trials[:trials])
+  problems.run(late, run['results'])
+  assert resumed.to_dict() == values
+  disordered, other, _ = started(run)
+  problems.run_in_disorder(disordered, run['results'], random.Random(disorder))
+  assert other.to_dict() == values
 
 
 def test_a_stopped_child_is_not_a_failed_one():
@@ -212,102 +251,10 @@ def test_a_stopped_child_is_not_a_failed_one():
   ]
 
 
-@given(RUNS)
-def test_every_child_was_dropped_or_met_or_is_left(run):
-  search, trace, _ = finished(run)
-  target = run['problem'].target
-  for layer_pass, length, record in layer_records(trace):
-    layer = layer_pass.order[length - 1]
-    options = run['problem'].space.option_counts[layer]
-    assert record.children == options * len(record.extended)
-    assert len(record.dropped) == layer_pass.infeasible[length]
-    assert not any(target.meets(one.low, one.high) for one in record.dropped)
-    seen = [one.architecture for one in (*record.dropped, *record.meetings)]
-    assert len(set(seen)) == len(seen) <= record.children
-    if search.stop_reason == 'every layer decided':
-      assert len(seen) == record.children
-
-
-@given(RUNS)
-def test_rivals_met_in_the_same_bucket_and_were_no_worse(run):
-  _, trace, _ = finished(run)
-  for _, _, record in layer_records(trace):
-    met = {one.architecture: one for one in record.meetings}
-    for one in record.meetings:
-      assert (one.rival is None) == (one.verdict in ('kept', 'failed'))
-      if one.rival is not None:
-        rival = met[one.rival]
-        assert rival.bucket == one.bucket
-        assert rival.reward == one.rival_reward >= one.reward
-      if one.verdict == 'displaced':
-        assert one.number < rival.number
-        assert rival.displaced == one.architecture
-        assert rival.reward > one.reward
-      if one.verdict == 'lost':
-        assert one.number > rival.number
-
-
-@given(RUNS)
-def test_the_last_incumbent_is_the_answer(run):
-  search, trace, told = finished(run)
-  if search.best is None:
-    assert not trace.incumbents
-    return
-  last = trace.incumbents[-1]
-  assert last.trial == search.best.candidate.id
-  assert last.architecture == search.best.candidate.architecture
-  assert told[last.number][1] is search.best
-  rewards = [one.reward for one in trace.incumbents]
-  assert rewards == sorted(set(rewards))
-
-
-@given(RUNS)
-def test_an_earlier_trial_is_seen_before(run):
-  search, trace, told = finished(run)
-  known = sum(
-      one.seen_before
-      for _, _, record in layer_records(trace) for one in record.meetings
-  )
-  assert known == search.reused == len(told) - len(search.trials)
-
-
-@given(RUNS, st.integers(0, 30))
-def test_a_resumed_search_has_the_same_trace(run, trials):
-  search, trace, _ = finished(run)
-  early, _, _ = started(run, min(max(trials, 1), run['trials']))
-  problems.run(early, run['results'])
-  late, resumed, _ = started(run)
-  late.replay(early.trials)
-  problems.run(late, run['results'])
-  assert late.trials == search.trials
-  assert resumed.to_dict() == trace.to_dict()
-
-
-@given(RUNS, problems.SEEDS)
-def test_results_in_disorder_give_the_same_trace(run, disorder):
-  _, trace, _ = finished(run)
-  search, other, _ = started(run)
-  problems.run_in_disorder(search, run['results'], random.Random(disorder))
-  assert other.to_dict() == trace.to_dict()
-
-
-@given(RUNS)
-def test_a_trace_changes_nothing_and_is_strict_json(run):
-  search, trace, _ = finished(run)
-  plain = problems.Search(
-      run['problem'], run['make'](), search.budget, run['seed'], run['reuse']
-  )
-  problems.run(plain, run['results'])
-  assert problems.state(plain) == problems.state(search)
-  values = trace.to_dict()
-  assert json.loads(json.dumps(values, allow_nan=False)) == values
-
-
-@given(problems.problems(), problems.TABLE_SETTINGS, problems.SEEDS)
-def test_a_sweep_kept_every_prefix_of_its_winner(problem, tables, seed):
-  search, trace = traced.start(
-      problem, make_schedule('sweep', PassSettings(tables)), seed
-  )
+@given(problems.problems(), problems.PASS_SETTINGS, problems.SEEDS)
+def test_a_sweep_kept_every_prefix_of_its_winner(problem, settings, seed):
+  schedule = make_schedule('sweep', **settings)
+  search, trace = traced.start(problem, schedule, seed)
   problems.run(search, problems.RandomResults(seed))
   if not trace.incumbents:
     return
@@ -327,8 +274,7 @@ def test_a_sweep_kept_every_prefix_of_its_winner(problem, tables, seed):
 def test_passes_lead_to_the_start_of_the_next():
   problem = problems.make_problem([[1, 2, 3]] * 3)
   search, trace = traced.start(
-      problem,
-      make_schedule('recentred', PassSettings(TableSettings(2))),
+      problem, make_schedule('recentred', buckets=2)
   )
   problems.run(search, problems.RandomResults(3))
   passes = trace.to_dict()['passes']
@@ -338,11 +284,6 @@ def test_passes_lead_to_the_start_of_the_next():
   assert passes[-1]['layers'][-1]['path'] == '-'.join(
       map(str, search.best.candidate.architecture)
   )
-
-
-def test_only_layer_tables_can_be_traced():
-  with problems.refuses('decision trace', 'RandomSearch'):
-    Trace(problems.make_problem([[1, 2]]), RandomSearch())
 
 
 def test_modelled_layer_tables_are_not_traced():

@@ -1,4 +1,4 @@
-"""Tests of layernas.search.trial."""
+"""Candidates, evaluations, trials, and the budget that they spend."""
 
 import dataclasses
 import json
@@ -9,6 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from layernas.errors import UserError
+from layernas.search.budget import Budget
+from layernas.search.budget import Remaining
+from layernas.search.budget import Spent
 from layernas.search.trial import Candidate
 from layernas.search.trial import Evaluation
 from layernas.search.trial import Status
@@ -32,8 +35,8 @@ _evaluations = st.builds(
     reward=st.none() | st.floats(),
     seconds=st.floats(0, 1e9),
     status=st.sampled_from(Status),
-    message=st.text(),
-    metrics=st.dictionaries(st.text(), _finite, max_size=3),
+    message=st.text('a\n"é', max_size=5),
+    metrics=st.dictionaries(st.sampled_from(['a', 'b']), _finite),
     early_reward=st.none() | st.floats(),
 )
 _trial = Trial(Candidate(3, 1, (0, 2), 17, 99), Evaluation(0.5, 2.0))
@@ -63,10 +66,6 @@ def test_a_reward_that_is_not_finite_is_status_nan(reward):
   assert not dataclasses.replace(_trial, evaluation=evaluation).ok
 
 
-def test_a_message_of_the_evaluator_is_kept():
-  assert Evaluation(math.nan, message='loss grew').message == 'loss grew'
-
-
 @pytest.mark.parametrize('reward', [math.nan, math.inf, -math.inf])
 def test_an_early_reward_that_is_not_finite_is_none(reward):
   evaluation = Evaluation(0.5, early_reward=reward)
@@ -82,24 +81,10 @@ def test_what_was_stopped_did_not_fail(status, failed):
   assert trial.failed == failed
 
 
-def test_records_of_before_early_rewards_are_read():
+def test_old_records_lack_early_rewards():
   record = _trial.to_dict()
   del record['early_reward']
   assert trial_from_dict(record) == _trial
-
-
-@pytest.mark.parametrize(
-    'status', [Status.FAILED, Status.NAN, Status.STOPPED]
-)
-def test_only_ok_has_a_reward(status):
-  evaluation = Evaluation(0.9, status=status)
-  assert evaluation.reward is None
-  assert not dataclasses.replace(_trial, evaluation=evaluation).ok
-
-
-def test_a_finite_reward_is_ok():
-  assert _trial.ok
-  assert _trial.evaluation.reward == 0.5
 
 
 @pytest.mark.parametrize(
@@ -135,5 +120,51 @@ def test_seeds_of_trials_differ_and_stay_as_they_are():
   seeds = {trial_seed(seed, one) for seed in range(30) for one in range(100)}
   assert len(seeds) == 3000
   assert all(0 <= seed < 2**31 for seed in seeds)
-  # Workdirs of before hold it.
+  # Existing workdirs hold it.
   assert trial_seed(0, 0) == 1896895516
+
+
+@pytest.mark.parametrize(('budget', 'spent', 'reason'), [
+    (Budget(trials=3), (2, 0, 0), ''),
+    (Budget(trials=3), (3, 0, 0), 'budget of 3 trials spent'),
+    (Budget(trials=3), (4, 0, 0), 'budget of 3 trials spent'),
+    (Budget(seconds=1.5), (9, 1.49, 0), ''),
+    (Budget(seconds=1500.5), (9, 1500.5, 0), 'budget of 1,500.5 seconds spent'),
+    (Budget(failures=2), (9, 0, 1), ''),
+    (Budget(failures=2), (9, 0, 2), '2 trials in a row failed'),
+    (
+        Budget(failures=2), (9, 0, 2, 'a'),
+        '2 trials in a row failed, the first: a',
+    ),
+])
+def test_a_limit_is_reached_exactly(budget, spent, reason):
+  trials, *rest = spent
+  assert budget.spent(trials, Spent(*rest)) == reason
+
+
+def test_what_is_left():
+  left = Budget(trials=5, seconds=2.5).remaining(3, 3.0)
+  assert (left.trials, left.seconds) == (2, -0.5)
+  assert Budget().remaining(3, 3.0) == Remaining(math.inf, math.inf)
+
+
+def test_failures_in_a_row_and_the_first_of_them():
+  spent, seen = Spent(), []
+  for status, message in [
+      (Status.FAILED, 'a'), (Status.NAN, 'b'), (Status.STOPPED, ''),
+      (Status.FAILED, 'c'), (Status.OK, ''), (Status.FAILED, 'd'),
+  ]:
+    spent.add(Trial(
+        Candidate(0, 1, (0,), 1, 0), Evaluation(1.0, 2.0, status, message)
+    ))
+    seen.append((spent.failures, spent.failures and spent.first_failure))
+  assert seen == [(1, 'a'), (2, 'a'), (0, 0), (1, 'c'), (0, 0), (1, 'd')]
+  assert spent.seconds == 12.0
+
+
+@pytest.mark.parametrize('field', ['trials', 'seconds', 'failures', 'reused'])
+@pytest.mark.parametrize('value', [0, -1, math.nan])
+def test_limits_are_above_zero(field, value):
+  with pytest.raises(UserError, match='allowed are numbers above zero') as info:
+    Budget(**{field: value})
+  assert f'budget.{field}: {value!r}' in str(info.value)

@@ -7,8 +7,6 @@ from layernas.search import Evaluation
 from layernas.search import Search
 from layernas.search import Status
 from layernas.search import make_schedule
-from layernas.search.layer_pass import TableSettings
-from layernas.search.sweep import PassSettings
 from layernas.search.trace import Trace
 from tests.search import problems
 
@@ -41,7 +39,7 @@ def hand_worked(title='by hand'):
     The JSON of its trace.
   """
   problem = problems.make_problem([[1, 4], [1, 4, 5], [1, 8]], high=9)
-  strategy = make_schedule('sweep', PassSettings(TableSettings(2)))
+  strategy = make_schedule('sweep', buckets=2)
   search, trace = start(problem, strategy)
   problems.run(search, by_hand)
   return {
@@ -74,7 +72,7 @@ def large(layers, options, buckets):
   ]
   high = sum(sum(table) / options for table in tables)
   problem = problems.make_problem(tables, high=high)
-  strategy = make_schedule('sweep', PassSettings(TableSettings(buckets)))
+  strategy = make_schedule('sweep', buckets=buckets)
   search, trace = start(problem, strategy)
   problems.run(search, _mostly_additive)
   return {'run': {'title': 'large'}, **trace.to_dict()}

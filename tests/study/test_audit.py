@@ -1,25 +1,45 @@
-"""Tests of layernas.study.audit."""
+"""The audit of the assumption: its figures, its files, its program."""
 
 import itertools
+import json
 
 import numpy as np
 import pytest
 from hypothesis import given
-from hypothesis import settings
 from hypothesis import strategies as st
 
+from configs import audit as audit_config
 from layernas.search import TargetInterval
-from layernas.search.layer_pass import TableSettings
-from layernas.search.sweep import PassSettings
+from layernas.search.sweep import Sweep
 from layernas.study.audit import audit
 from layernas.study.audit import audit_to_dict
+from layernas.study.run_audit import audit_markdown
+from layernas.study.run_audit import run_audit
 from layernas.study.tables.benchmark import Benchmark
 from layernas.study.tables.synthetic import with_interacting_reward
 from layernas.study.tables.table import BenchmarkTable
-from tests.benchmarks.test_synthetic import additive_table
+from tests import tiny
 from tests.search import problems
+from tests.study.test_synthetic import additive_table
 
-UNLIMITED = TableSettings(10**6, spacing='equal_count')
+UNLIMITED = {'buckets': 10**6, 'spacing': 'equal_count'}
+
+LAYERS = [
+    {'length': 1, 'prefixes': 1234, 'buckets': 2, 'holds': None, 'kept': 1.0,
+     'optimum_kept': False, 'top_dropped': 0.25, 'correlation': -0.5},
+    {'length': 2, 'prefixes': 4, 'buckets': 3, 'holds': 2 / 3, 'kept': 0.5,
+     'optimum_kept': True, 'top_dropped': 0.0, 'correlation': None},
+]
+RESULT = {
+    'config': {'start': 'default', 'order': 'forward', 'spacing': 'linear',
+               'top': 7},
+    'audits': [
+        {'benchmark': name, 'buckets': 10, 'layers': LAYERS, 'holds': 2 / 3,
+         'kept': 0.75, 'optimum_dropped': 1.0, 'top_dropped': 0.25,
+         'correlation': -0.5}
+        for name in ('first', 'second')
+    ],
+}
 
 
 def two_layers(reward, cost, high):
@@ -39,8 +59,7 @@ def test_a_table_by_hand():
   prefix (1, .) is dropped.
   """
   made = two_layers([[5.0, 6.0], [3.0, 9.0]], [[1, 2], [2, 3]], 3)
-  one = PassSettings(TableSettings(buckets=1))
-  first, second = audit(made, one, top=2)
+  first, second = audit(made, Sweep(buckets=1), top=2)
   assert (first.length, first.prefixes, first.buckets) == (1, 2, 1)
   assert first.holds is None
   assert first.kept == 1.0
@@ -62,16 +81,9 @@ def test_a_table_by_hand():
   assert summary['layers'][0]['prefixes'] == 2
 
 
-def test_two_buckets_keep_both():
-  made = two_layers([[5.0, 6.0], [3.0, 9.0]], [[1, 2], [2, 3]], 3)
-  first, second = audit(made, PassSettings(TableSettings(buckets=2)))
-  assert (first.buckets, first.kept, first.optimum_kept) == (2, 1.0, True)
-  assert (second.holds, second.kept) == (1.0, 1.0)
-
-
 def test_prefixes_that_cannot_reach_the_target_do_not_count():
   made = two_layers([[5.0, 6.0], [3.0, 9.0]], [[1, 2], [5, 6]], 2)
-  first, second = audit(made, PassSettings(UNLIMITED))
+  first, second = audit(made, Sweep(**UNLIMITED))
   assert first.prefixes == 1
   assert first.correlation is None
   assert second.prefixes == 2
@@ -80,7 +92,6 @@ def test_prefixes_that_cannot_reach_the_target_do_not_count():
 
 @given(st.lists(st.integers(1, 3), min_size=1, max_size=4),
        st.integers(0, 10**6), st.floats(0, 1))
-@settings(max_examples=60)
 def test_everything_holds_where_rewards_and_costs_add_up(counts, seed, share):
   """A bucket for each cost: nothing is lost, whatever the limit."""
   table = additive_table(counts, seed)
@@ -89,7 +100,7 @@ def test_everything_holds_where_rewards_and_costs_add_up(counts, seed, share):
   made = Benchmark(
       'b', table, ('additive',), 'additive', 'flops', TargetInterval(high=high)
   )
-  for layer in audit(made, PassSettings(UNLIMITED), top=1):
+  for layer in audit(made, Sweep(**UNLIMITED), top=1):
     assert layer.holds in (None, 1.0)
     assert layer.kept == 1.0
     assert layer.optimum_kept
@@ -98,7 +109,6 @@ def test_everything_holds_where_rewards_and_costs_add_up(counts, seed, share):
 
 @given(st.integers(0, 10**6), st.sampled_from(['forward', 'backward']),
        st.integers(1, 4), st.integers(0, 2))
-@settings(max_examples=40)
 def test_shares_agree_with_counting_one_by_one(seed, order, buckets, default):
   """`holds` and `kept` against loops over all prefixes."""
   counts = (3, 3, 2)
@@ -109,7 +119,7 @@ def test_shares_agree_with_counting_one_by_one(seed, order, buckets, default):
       'b', BenchmarkTable('b', space, table.columns), ('interacting',),
       'interacting', 'flops', TargetInterval(high=float(np.median(costs))),
   )
-  found = audit(made, PassSettings(TableSettings(buckets), order=order))
+  found = audit(made, Sweep(buckets, order=order))
   layers = list(range(3)) if order == 'forward' else [2, 1, 0]
   best_before = None
   for length, audited in enumerate(found, 1):
@@ -149,3 +159,54 @@ def test_shares_agree_with_counting_one_by_one(seed, order, buckets, default):
 
 def _with(architecture, layer, option):
   return architecture[:layer] + (option,) + architecture[layer + 1:]
+
+
+def test_tables():
+  text = audit_markdown(RESULT)
+  assert '| first | 10 | 67 % | 75 % | 100 % | 25 % | -0.50 |' in text
+  assert '## second, H = 10' in text
+  assert '| 1 | 1,234 | 2 | - | 100 % | dropped | 25 % | -0.50 |' in text
+  assert '| 2 | 4 | 3 | 67 % | 50 % | kept | 0 % | - |' in text
+  assert 'the 7 best networks' in text
+
+
+def config(**changes):
+  made = audit_config.get_config('smoke').copy_and_resolve_references()
+  made.unlock()
+  for name in list(made.benchmarks):
+    if name != 'nas_bench_macro':
+      del made.benchmarks[name]
+  made.update(changes)
+  return made.lock()
+
+
+def test_every_benchmark_for_every_h(tmp_path):
+  result = run_audit(config(buckets=(3, 10)), tmp_path)
+  assert [(a['benchmark'], a['buckets']) for a in result['audits']] == [
+      ('nas_bench_macro', 3), ('nas_bench_macro', 10)
+  ]
+  assert json.loads((tmp_path / 'audit.json').read_text())['audits'] == (
+      result['audits']
+  )
+  assert '| nas_bench_macro | 10 |' in (tmp_path / 'audit.md').read_text()
+  assert (tmp_path / 'audit.png').stat().st_size > 10_000
+  # Another config may follow in the same directory.
+  run_audit(config(start='smallest'), tmp_path)
+
+
+def test_wrong_fields_leave_no_workdir(tmp_path):
+  with problems.refuses('top 0'):
+    run_audit(config(top=0), tmp_path / 'new')
+  with problems.refuses('search.start'):
+    run_audit(config(start='middle'), tmp_path / 'new')
+  assert not (tmp_path / 'new').exists()
+
+
+def test_program(tmp_path):
+  done = tiny.run_program(
+      'audit', '--config=configs/audit.py:smoke', f'--workdir={tmp_path}'
+  )
+  assert done.returncode == 0, done.stderr
+  assert 'audit.md' in done.stdout
+  audited = json.loads((tmp_path / 'audit.json').read_text())['audits']
+  assert len(audited) == 8

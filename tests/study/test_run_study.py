@@ -1,6 +1,5 @@
-"""Tests of layernas.study.run_study, .workers and experiments/benchmark.py."""
+"""Whole studies: resumed, killed, refused; and experiments/benchmark.py."""
 
-import json
 import pathlib
 import signal
 import subprocess
@@ -10,6 +9,7 @@ import pytest
 
 from configs import benchmark_default
 from layernas.errors import UserError
+from layernas.study import report
 from layernas.study.run import Key
 from layernas.study.run_study import keys_of
 from layernas.study.run_study import run_study
@@ -17,6 +17,15 @@ from tests import tiny
 from tests.search import problems
 
 CONFIG = tiny.ROOT / 'tests' / 'study' / 'study_config.py'
+
+# So many that the signal comes long before the end.
+FLAGS = ('--config.seeds=300', '--config.workers=2')
+
+
+@pytest.fixture(autouse=True)
+def _no_pictures(monkeypatch):
+  """Drawing takes longer than a small study; test_report draws."""
+  monkeypatch.setattr(report, 'render', lambda summary, directory: None)
 
 
 def config(**changes):
@@ -37,20 +46,18 @@ def config(**changes):
 
 
 def test_keys_are_methods_times_seeds_of_their_own():
-  keys = keys_of(config(seeds=2))
+  """A benchmark may have fewer."""
+  made = config(seeds=2)
+  keys = keys_of(made)
   assert len(keys) == len(set(keys)) == 2 * (2 + 2 + 3)
   assert Key('macro', 'every_query', 'tpe', 2) in keys
   assert Key('macro', 'every_query', 'evolution', 2) not in keys
-
-
-def test_a_benchmark_may_have_fewer_seeds():
-  made = config(seeds=5).copy_and_resolve_references()
   with made.unlocked():
-    made.benchmarks.macro.seeds = 2
-  assert {key.seed for key in keys_of(made)} == {0, 1}
-  assert len(keys_of(made)) == 2 * (2 + 2 + 2)
+    made.benchmarks.macro.seeds = 1
+  assert {key.seed for key in keys_of(made)} == {0}
 
 
+@pytest.mark.long
 def test_number_of_workers_changes_nothing(tmp_path):
   for workers in (1, 2):
     run_study(config(workers=workers), tmp_path / str(workers))
@@ -68,13 +75,28 @@ def test_resumed_study_plays_only_what_is_missing(tmp_path, capsys):
   again = (tmp_path / 'runs.jsonl').read_text().splitlines()
   assert set(lines) <= set(again)
   assert len(again) == 2 * (3 + 3 + 3)
-
-
-def test_fewer_seeds_report_fewer_runs(tmp_path):
-  run_study(config(seeds=3), tmp_path)
+  # Fewer seeds than there are runs of: the others are not reported.
   summary = run_study(config(seeds=2), tmp_path)
-  text = json.dumps(summary)
-  assert text == json.dumps(run_study(config(seeds=2), tmp_path / 'fresh'))
+  assert summary['sections'][0]['methods']['layernas']['runs'] == 2
+  assert len((tmp_path / 'runs.jsonl').read_text().splitlines()) == len(again)
+
+
+def test_an_own_schedule_is_a_method_and_a_schedule_of_layernas(tmp_path):
+  own = 'examples.own_schedule:CoordinateDescent'
+  made = config(seeds=2).copy_and_resolve_references()
+  with made.unlocked():
+    made.methods = {
+        'method': benchmark_default.method(own, rounds=2),
+        'schedule': benchmark_default.method(
+            'layernas', schedule=own, settings={'rounds': 2}
+        ),
+    }
+  summary = run_study(made, tmp_path)
+  for section in summary['sections']:
+    first, second = section['methods'].values()
+    assert first == second
+    assert first['trials'] <= 20
+    assert first['unanswered'] == 0
 
 
 def test_another_config_is_refused(tmp_path):
@@ -112,10 +134,6 @@ def wait_for_runs(path: pathlib.Path, count: int, process) -> None:
   raise AssertionError('the study did not get on')
 
 
-# So many that the signal comes long before the end.
-FLAGS = ('--config.seeds=300', '--config.workers=2')
-
-
 @pytest.fixture(scope='module')
 def whole(tmp_path_factory):
   """Runs of a study that was not killed."""
@@ -135,6 +153,7 @@ def _heeds_ctrl_c():
   signal.signal(signal.SIGINT, before)
 
 
+@pytest.mark.long
 @pytest.mark.usefixtures('_ctrl_c')
 @pytest.mark.parametrize('kill', [signal.SIGKILL, signal.SIGINT])
 def test_killed_study_goes_on(tmp_path, whole, kill):

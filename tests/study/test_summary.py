@@ -1,13 +1,22 @@
 """The summary of a study against statistics found by hand."""
 
+import dataclasses
 import json
 import math
+from typing import Any
 
 import pytest
 
+from layernas.search import Budget
+from layernas.search import TargetInterval
 from layernas.study.curves import unpack
+from layernas.study.protocol import COST_RULE
+from layernas.study.protocol import describe_benchmark
+from layernas.study.protocol import facts
+from layernas.study.protocol import warning
 from layernas.study.summary import summarise
 from layernas.study.summary import to_json
+from layernas.study.tables.benchmark import Benchmark
 from tests.study import tiny_study
 
 
@@ -30,21 +39,6 @@ def test_statistics_of_a_method_with_a_run_without_answer() -> None:
   }
 
 
-def test_equal_runs_are_one_distinct_run() -> None:
-  layernas = _methods()['layernas']
-  assert (layernas['runs'], layernas['distinct_runs']) == (2, 1)
-  assert (layernas['mean'], layernas['sd']) == (80.0, 0.0)
-
-
-def test_runs_that_differ_in_the_curve_alone_are_distinct() -> None:
-  records = tiny_study.records()
-  records[1]['curve'][0][1] = 11.0
-  summary = summarise(
-      tiny_study.config(), {'toy': tiny_study.BENCHMARK}, records
-  )
-  assert summary['sections'][0]['methods']['layernas']['distinct_runs'] == 2
-
-
 def test_the_optimum_is_that_of_the_target_interval() -> None:
   benchmark = tiny_study.summary()['benchmarks']['toy']
   assert (benchmark['optimum'], benchmark['feasible']) == (80.0, 3)
@@ -61,26 +55,6 @@ def test_the_compared_method_is_tested_against_the_others() -> None:
   assert tests['random']['p_holm'] == tests['random']['p']
 
 
-def test_holm_counts_only_the_tests_that_were_made() -> None:
-  config = tiny_study.config()
-  config.methods.other = config.methods.random
-  same = [
-      tiny_study.record('other', seed, '0-0', (1, 10.0, 1.0, 50.0))
-      for seed in range(3)
-  ]
-  summary = summarise(
-      config, {'toy': tiny_study.BENCHMARK}, tiny_study.records() + same
-  )
-  tests = summary['sections'][0]['tests']
-  assert tests['other']['p_holm'] is None
-  assert tests['other']['reason'] == 'neither method varies'
-  assert tests['random']['p_holm'] == tests['random']['p']
-
-
-def test_without_a_compared_method_there_are_no_tests() -> None:
-  assert tiny_study.summary('')['sections'][0]['tests'] == {}
-
-
 def test_curves_lie_on_the_grid_of_the_benchmark() -> None:
   summary = tiny_study.summary()
   benchmark = summary['benchmarks']['toy']
@@ -89,18 +63,6 @@ def test_curves_lie_on_the_grid_of_the_benchmark() -> None:
   curve = unpack(packed, benchmark['decimals'])
   assert curve['start'] == 1
   assert curve['mean'].tolist() == [50, 80, 80, 80]
-
-
-def test_sections_follow_the_accountings_of_the_config() -> None:
-  config = tiny_study.config()
-  config.accountings = ('each_network_once', 'every_query')
-  records = tiny_study.records()
-  once = [r | {'accounting': 'each_network_once'} for r in records]
-  summary = summarise(config, {'toy': tiny_study.BENCHMARK}, records + once)
-  assert [s['accounting'] for s in summary['sections']] == [
-      'each_network_once', 'every_query'
-  ]
-  assert all(len(s['methods']) == 2 for s in summary['sections'])
 
 
 def test_methods_come_compared_first_then_layernas_then_by_number() -> None:
@@ -120,6 +82,61 @@ def test_json_is_compact_and_the_same_value() -> None:
   assert '"quartiles": [55.0,70.0]' in text
 
 
-def test_nan_is_no_json() -> None:
-  with pytest.raises(ValueError, match='not JSON compliant'):
-    to_json({'mean': float('nan')})
+def _described(signal: str = 'short training', **changes: Any) -> dict:
+  benchmark: Benchmark = dataclasses.replace(tiny_study.BENCHMARK, **changes)
+  section = tiny_study.config().benchmarks.toy
+  section.signal = signal
+  return describe_benchmark(benchmark, section, 5)
+
+
+def _facts(**changes: Any) -> dict[str, str]:
+  section = tiny_study.summary()['sections'][0]
+  return dict(facts(_described(**changes), section))
+
+
+def test_every_part_of_the_protocol_is_named() -> None:
+  found = _facts()
+  assert found['Table'] == 'four_networks: 4 networks, 3 in the target interval'
+  assert found['Signal'] == 'short training (column signal)'
+  assert found['Report metric'] == 'test accuracy, % (column test)'
+  assert found['Split and protocol'] == 'toy split'
+  assert found['Cost'] == (
+      f'column madds, target interval: at most 5 MAdds. {COST_RULE}'
+  )
+  assert found['Budget of a run'].startswith('100 simulated seconds (column')
+  assert 'charged again' in found['Clock']
+  assert found['Runs'].startswith('2 of each method (seeds 0 to 1), but 4 of')
+  assert found['Enumerated optimum'].startswith('80.00, the best')
+
+
+@pytest.mark.parametrize(('target', 'words'), [
+    (TargetInterval(), 'interval: no limit'),
+    (TargetInterval(2, 5), 'at least 2 and at most 5 MAdds'),
+])
+def test_target_in_words(target: TargetInterval, words: str) -> None:
+  assert words in _facts(target=target)['Cost']
+
+
+def test_a_budget_in_trials_is_clocked_in_trials() -> None:
+  described = _described(budget=Budget(trials=20))
+  assert described['clock'] == 'trials'
+  assert described['grid'] == [0, 5, 10, 15, 20]
+  assert _facts(budget=Budget(trials=20))['Budget of a run'] == '20 trials'
+
+
+def test_noise_failures_and_held_out_trainings_are_told() -> None:
+  found = _facts(
+      noise=0.5, failing=0.1, rewards=('signal', 'test', 'time'),
+      report='held_out',
+  )
+  assert '(columns signal, test, time), in turn' in found['Signal']
+  assert 'deviation 0.5; 10 % of the queries fail' in found['Signal']
+  assert 'that no query of the run gave' in found['Report metric']
+
+
+def test_an_oracle_reward_is_told() -> None:
+  assert warning(_described()) == ''
+  assert warning(_described('90-epoch oracle reward')) == (
+      'Oracle reward: 90-epoch oracle reward.'
+  )
+  assert 'judged by' in warning(_described(rewards=('test',)))

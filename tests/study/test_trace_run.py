@@ -109,14 +109,3 @@ def test_the_program(tmp_path: pathlib.Path) -> None:
   )
   run = json.loads((tmp_path / 'trace' / 'trace.json').read_text())['run']
   assert (run['seed'], run['accounting']) == (4, 'every_query')
-
-
-def test_the_program_with_a_baseline(tmp_path: pathlib.Path) -> None:
-  done = tiny.run_program(
-      'trace', '--config=configs/nats_tss.py', '--benchmark=nats_tss_c10',
-      '--method=random', f'--workdir={tmp_path}/trace',
-  )
-  assert done.returncode == 2
-  [line] = done.stderr.splitlines()
-  assert line.startswith("error: method 'random': decision trace: RandomSearch")
-  assert not (tmp_path / 'trace').exists()

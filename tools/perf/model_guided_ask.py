@@ -31,7 +31,8 @@ def main(argv: list[str]) -> None:
       'chain', Chain(20, 6, seed=0, strength=0.5), (REWARD,), REWARD, COST,
       TargetInterval(high=180), budget=Budget(trials=_TRIALS.value), noise=1.0,
   )
-  search = Search(benchmark.problem, ModelGuided(), benchmark.budget)
+  schedule = ModelGuided(buckets=10, keep=2)
+  search = Search(benchmark.problem, schedule, benchmark.budget)
   evaluate = TableEvaluator(benchmark, 0)
   asks, tells = [], []
   while True:

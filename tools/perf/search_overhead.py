@@ -35,11 +35,8 @@ from layernas.search import Search
 from layernas.search import SearchSpace
 from layernas.search import additive_cost
 from layernas.search import make_schedule
-from layernas.search.layer_pass import TableSettings
-from layernas.search.schedules import LAYERWISE
 from layernas.search.strategy import Strategy
-from layernas.search.sweep import PassSettings
-from layernas.study.methods.registry import make_baseline
+from layernas.study.methods.registry import make_method
 from layernas.study.tables.packaged import descriptions
 from layernas.study.tables.packaged import load_packaged
 
@@ -50,7 +47,8 @@ _REPEATS = flags.DEFINE_integer('repeats', 5, 'Runs of every case.', 1)
 _CASE = flags.DEFINE_string('case', '', 'Runs one case and prints it; for us.')
 
 _LAYERS, _OPTIONS, _BUCKETS = 40, 30, 100
-_BASELINES = ('random', 'evolution', 'local_search', 'reinforce')
+_SCHEDULES = ('sweep', 'interleaved', 'recentred')
+_METHODS = ('random', 'evolution', 'local_search', 'reinforce')
 _MARKS = (1_000, 2_000, 5_000, 10_000, 20_000, 50_000, 100_000)
 """Numbers of trials at which the time so far is noted."""
 
@@ -61,7 +59,7 @@ def main(argv: list[str]) -> None:
   if _CASE.value:
     print(json.dumps(_run(_CASE.value)))
     return
-  cases = [f'topology/{name}' for name in (*LAYERWISE, *_BASELINES)]
+  cases = [f'topology/{name}' for name in (*_SCHEDULES, *_METHODS)]
   cases += [f'large/{name}' for name in ('sweep', 'interleaved')]
   loads = {
       name: round(statistics.median(
@@ -160,9 +158,9 @@ def _large(name: str) -> Search:
 
 
 def _strategy(name: str) -> Strategy:
-  if name in LAYERWISE:
-    return make_schedule(name, PassSettings(TableSettings(_BUCKETS)))
-  return make_baseline(name)
+  if name in _SCHEDULES:
+    return make_schedule(name, buckets=_BUCKETS)
+  return make_method(name)
 
 
 def _medians(runs: list[dict[str, float]]) -> dict[str, float]:

@@ -8,8 +8,8 @@ from layernas.errors import UserError
 from layernas.search.layer_pass import random_start
 from layernas.search.problem import Problem
 from layernas.search.space import Architecture
-from layernas.search.strategy import Proposal
 from layernas.search.strategy import Strategy
+from layernas.search.trial import Proposal
 from layernas.search.trial import Trial
 
 Evaluating = Generator[list[Proposal], None, Trial]
@@ -42,11 +42,6 @@ class Baseline(Strategy):
   def infeasible(self) -> int:
     """Architectures rejected because they miss the target."""
     return self._rejected
-
-  def bound(self, problem: Problem) -> int | None:
-    """None: it goes on until the budget is spent."""
-    del problem
-    return None
 
   def evaluate(self, problem: Problem, architecture: Architecture
                ) -> Evaluating:

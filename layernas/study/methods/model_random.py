@@ -1,11 +1,10 @@
 """Model-based random search: what layer tables add, one sees against it."""
 
-from typing import Any
+import dataclasses
 
 import numpy as np
 
 from layernas.search.layer_pass import random_start
-from layernas.search.model_based import GuidedSettings
 from layernas.search.model_based import ModelBased
 from layernas.search.reward_model import RewardModel
 from layernas.search.space import Architecture
@@ -13,24 +12,23 @@ from layernas.search.strategy import Context
 from layernas.study.methods.baseline import check_positive
 
 
+@dataclasses.dataclass(eq=False)
 class ModelRandom(ModelBased):
   """The schedule `model_guided` without layer tables.
 
   Design, reward model, choice and answer are the same, but the candidates are
   random networks in the target.
+
+  Attributes:
+    networks: random ones drawn for each fit of the model; those outside the
+      target drop out.
   """
 
-  def __init__(self, networks: int = 1000, **guided: Any):
-    """Makes a strategy that has not begun.
+  networks: int = 1000
 
-    Args:
-      networks: random ones drawn for each fit of the model; those outside the
-        target drop out.
-      **guided: fields of `model_based.GuidedSettings`.
-    """
-    super().__init__(GuidedSettings(**guided))
-    check_positive('model_random', networks=networks)
-    self.networks = networks
+  def __post_init__(self) -> None:
+    super().__post_init__()
+    check_positive('model_random', networks=self.networks)
     self._rejected = 0
 
   @property

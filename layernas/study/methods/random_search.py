@@ -2,7 +2,7 @@
 
 from layernas.search.strategy import Context
 from layernas.search.strategy import Generations
-from layernas.search.strategy import Proposal
+from layernas.search.trial import Proposal
 from layernas.study.methods.baseline import Baseline
 from layernas.study.methods.baseline import uniform
 

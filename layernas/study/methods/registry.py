@@ -1,41 +1,48 @@
-"""Baselines by name."""
+"""Methods that a study compares, by name.
 
-from collections.abc import Callable
+A method is made by a callable that takes its settings as keyword arguments and
+returns a `Strategy`, as a schedule is; 'module:function' names one of your own.
+"""
+
 from typing import Any
 
-from layernas.errors import UserError
+from ml_collections import ConfigDict
+
+from layernas import lookup
+from layernas.search.schedules import configured_schedule
+from layernas.search.schedules import named_strategy
 from layernas.search.strategy import Strategy
-from layernas.study.methods.evolution import RegularizedEvolution
-from layernas.study.methods.local_search import LocalSearch
-from layernas.study.methods.model_random import ModelRandom
-from layernas.study.methods.optuna_samplers import OptunaSampler
-from layernas.study.methods.random_search import RandomSearch
-from layernas.study.methods.reinforce import Reinforce
 
-BASELINES: dict[str, Callable[..., Strategy]] = {
-    'random': RandomSearch,
-    'evolution': RegularizedEvolution,
-    'local_search': LocalSearch,
-    'reinforce': Reinforce,
-    'optuna': OptunaSampler,
-    'model_random': ModelRandom,
+
+def layernas(**search: Any) -> Strategy:
+  """The schedule of a search section; see configs/default.py."""
+  return configured_schedule(ConfigDict(search))
+
+
+METHODS: lookup.Registry = {
+    'layernas': layernas,
+    'random': 'layernas.study.methods.random_search:RandomSearch',
+    'evolution': 'layernas.study.methods.evolution:RegularizedEvolution',
+    'local_search': 'layernas.study.methods.local_search:LocalSearch',
+    'reinforce': 'layernas.study.methods.reinforce:Reinforce',
+    'optuna': 'layernas.study.methods.optuna_samplers:OptunaSampler',
+    'model_random': 'layernas.study.methods.model_random:ModelRandom',
 }
-"""Named baselines; the arguments of a class are its settings."""
+"""Registered methods; the arguments of a class are its settings."""
 
 
-def make_baseline(name: str, **settings: Any) -> Strategy:
-  """Makes a baseline that has not begun.
+def make_method(kind: str, **settings: Any) -> Strategy:
+  """Makes a method.
 
   Args:
-    name: a key of `BASELINES`.
-    **settings: arguments of its class.
+    kind: a key of `METHODS`, or 'module:function'.
+    **settings: of it: those of 'layernas' are the fields of the section
+      `search` in configs/default.py.
 
   Returns:
-    The strategy.
+    A strategy that has not begun.
 
   Raises:
-    UserError: there is no such baseline or setting.
+    UserError: there is no such method or setting.
   """
-  if name not in BASELINES:
-    raise UserError(f'baseline {name!r}: allowed are {list(BASELINES)}')
-  return BASELINES[name](**settings)
+  return named_strategy('kind', kind, METHODS, 'settings', settings)

@@ -1,10 +1,10 @@
-"""Synthetic rewards over the space and the costs of any table.
+"""Synthetic benchmarks: rewards over any table's space, and a chain.
 
+The rewards are added to a table as a column; its space and its costs stay.
 Errors and failures of queries are fields of `benchmark.Benchmark`.
 
-A synthetic space too large to enumerate, with a known optimum.
-
-Each layer has a reward of its own, and neighbouring layers interact: a dynamic
+The chain is a space of its own, too large to enumerate, with a known optimum:
+each layer has a reward, and neighbouring layers interact, so that a dynamic
 program over layers and costs finds the best network under a cost limit.
 """
 
@@ -23,6 +23,10 @@ from layernas.search import SearchSpace
 from layernas.search import additive_cost
 from layernas.study.tables.benchmark import Benchmark
 from layernas.study.tables.table import BenchmarkTable
+
+REWARD = 'chain'
+COST = 'units'
+"""The two columns of a `Chain`."""
 
 
 def with_additive_reward(
@@ -82,11 +86,6 @@ def _sum_of_layers(
     shape[layer] = count
     reward = reward + rng.standard_normal(shape)
   return reward
-
-
-REWARD = 'chain'
-COST = 'units'
-"""The two columns of a `Chain`."""
 
 
 @dataclasses.dataclass(frozen=True)

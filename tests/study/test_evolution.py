@@ -28,25 +28,6 @@ def test_children_mutate_one_layer_of_a_living_member():
     assert 1 in [distance(child, member) for member in alive]
 
 
-def test_a_sample_of_many_takes_the_best_member_alive():
-  """Later members are worse: the parent is the oldest one alive."""
-  trials = run(RegularizedEvolution(3, 60), lambda c: float(-c.id))
-  for number in range(3, len(trials)):
-    oldest = trials[number - 3].candidate.architecture
-    assert distance(trials[number].candidate.architecture, oldest) == 1
-
-
-def test_a_sample_of_one_does_not_select():
-  trials = run(RegularizedEvolution(2, 1), lambda c: float(-c.id), trials=200)
-  parents = [
-      distance(trials[n].candidate.architecture,
-               trials[n - 1].candidate.architecture) == 1
-      for n in range(2, len(trials))
-  ]
-  # The younger, worse one is drawn half of the time.
-  assert 60 < sum(parents) < 160
-
-
 @pytest.mark.parametrize('field', ['population', 'sample'])
 @pytest.mark.parametrize('value', [0, -1, 2.5])
 def test_settings(field, value):

@@ -79,21 +79,6 @@ def test_probability_moves_to_the_better_options():
   assert np.mean(rewards[-50:]) > 10.5
 
 
-def test_equal_rewards_teach_nothing():
-  """The advantage over a bias-corrected average is zero from the start."""
-  problem = problems.make_problem([[0, 1, 2, 3]] * 3)
-  steps = []
-  original = _Policy.step
-  try:
-    _Policy.step = lambda self, a, p, advantage: steps.append(advantage)
-    search = Search(problem, Reinforce(), Budget(trials=30), reuse=False)
-    problems.run(search, lambda c: problems.Evaluation(70.0))
-  finally:
-    _Policy.step = original
-  assert len(steps) >= 29
-  assert max(map(abs, steps)) < 1e-9
-
-
 @pytest.mark.parametrize(('settings', 'part'), [
     ({'learning_rate': 0}, 'reinforce.learning_rate: 0'),
     ({'learning_rate': math.nan}, 'reinforce.learning_rate: nan'),

@@ -34,14 +34,7 @@ def test_a_narrow_target_still_gets_candidates():
   assert search.stop_reason
 
 
-def test_a_resumed_search_asks_the_same():
-  whole = problems.run(searched(), reward)
-  resumed = searched()
-  resumed.replay(whole.trials[:27])
-  assert problems.run(resumed, reward).trials == whole.trials
-
-
 @pytest.mark.parametrize('networks', [0, 1.5])
 def test_settings_are_checked(networks):
   with problems.refuses('model_random.networks', str(networks)):
-    ModelRandom(networks)
+    ModelRandom(networks=networks)

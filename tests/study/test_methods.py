@@ -1,4 +1,4 @@
-"""Tests of what all baselines promise."""
+"""What all methods of a study promise, and how each is named."""
 
 import collections
 import random
@@ -11,43 +11,39 @@ from layernas.search import Budget
 from layernas.search import Search
 from layernas.study.methods.baseline import Baseline
 from layernas.study.methods.baseline import mutate
-from layernas.study.methods.baseline import uniform
-from layernas.study.methods.registry import make_baseline
+from layernas.study.methods.random_search import RandomSearch
+from layernas.study.methods.registry import make_method
 from tests.search import problems
 
 NAMES = ('random', 'evolution', 'local_search', 'reinforce')
 ALL = [(name, {}) for name in NAMES] + [
     ('optuna', {'sampler': 'tpe'}), ('optuna', {'sampler': 'nsga2'})
 ]
+OWN = 'examples.own_schedule:CoordinateDescent'
 
 
 def search_of(name, settings, problem, seed, trials=30, **kwargs):
-  strategy = make_baseline(name, **settings)
+  strategy = make_method(name, **settings)
   budget = Budget(trials=trials, reused=20)
   return Search(problem, strategy, budget, seed, **kwargs)
 
 
 @pytest.mark.parametrize('name', NAMES)
-@given(problem=problems.problems(), seed=problems.SEEDS, reuse=st.booleans())
-def test_every_trial_lies_in_the_target(name, problem, seed, reuse):
-  search = search_of(name, {}, problem, seed, reuse=reuse)
-  problems.run(search, problems.RandomResults(seed, 0.2))
-  for trial in search.trials:
+@given(problem=problems.problems(), seed=problems.SEEDS, cut=st.integers(0, 30),
+       reuse=st.booleans())
+def test_trials_lie_in_the_target_and_are_resumed_to_the_same_end(
+    name, problem, seed, cut, reuse
+):
+  results = problems.RandomResults(seed, 0.2)
+  whole = search_of(name, {}, problem, seed, reuse=reuse)
+  problems.run(whole, results)
+  assert whole.trials
+  assert whole.finished
+  for trial in whole.trials:
     problem.space.check(trial.candidate.architecture)
     cost = problem.cost.cost(trial.candidate.architecture)
     assert trial.candidate.cost == cost
     assert cost in problem.target
-  assert search.trials
-  assert search.finished
-
-
-@pytest.mark.parametrize('name', NAMES)
-@given(problem=problems.problems(), seed=problems.SEEDS, cut=st.integers(0, 30),
-       reuse=st.booleans())
-def test_resumes_to_the_same_end(name, problem, seed, cut, reuse):
-  results = problems.RandomResults(seed, 0.2)
-  whole = search_of(name, {}, problem, seed, reuse=reuse)
-  problems.run(whole, results)
   resumed = search_of(name, {}, problem, seed, reuse=reuse)
   resumed.replay(whole.trials[:cut])
   problems.run(resumed, results)
@@ -101,19 +97,6 @@ def test_one_network_is_enough(name, settings):
   assert [t.candidate.architecture for t in search.trials] == [(3, 3, 3, 3)]
 
 
-@given(problems.spaces(), problems.SEEDS)
-def test_mutation_changes_one_layer(space, seed):
-  rng = random.Random(seed)
-  problem = problems.Problem(problems.additive_cost(
-      'cost', space, [[0] * n for n in space.option_counts]
-  ))
-  parent = uniform(problem, rng)
-  child = mutate(problem, parent, rng)
-  space.check(child)
-  changed = sum(a != b for a, b in zip(parent, child, strict=True))
-  assert changed == (max(space.option_counts) > 1)
-
-
 def test_mutation_is_uniform_over_layers_and_options():
   problem = problems.make_problem([[0] * 3, [0], [0] * 4])
   rng = random.Random(0)
@@ -134,3 +117,39 @@ def test_operator_that_is_never_feasible_gives_way_to_random_networks():
   drawn = baseline.draw(problem, random.Random(0), lambda: (1, 1))
   assert drawn == (0, 0)
   assert baseline.infeasible == 1000
+
+
+def test_uniform_over_the_target_interval():
+  problem = problems.make_problem([[0, 1, 2]] * 2, low=1, high=2)
+  search = Search(problem, RandomSearch(), Budget(trials=5000), reuse=False)
+  problems.run(search, problems.RandomResults())
+  counts = collections.Counter(t.candidate.architecture for t in search.trials)
+  assert set(counts) == {(0, 1), (1, 0), (0, 2), (2, 0), (1, 1)}
+  assert all(abs(count - 1000) < 130 for count in counts.values())
+
+
+def test_many_workers_are_served_at_once():
+  problem = problems.make_problem([[0, 1, 2]] * 4)
+  search = Search(problem, RandomSearch(), reuse=False)
+  assert len(search.ask(16)) == 16
+
+
+@pytest.mark.parametrize(('kind', 'settings', 'parts'), [
+    ('evolution', {'population': 7}, {'population': 7, 'sample': 3}),
+    ('model_random', {'networks': 9}, {'networks': 9, 'batch': 5}),
+    (OWN, {'rounds': 4}, {'rounds': 4}),
+])
+def test_settings_reach_a_method(kind, settings, parts):
+  method = make_method(kind, **settings)
+  assert {name: getattr(method, name) for name in parts} == parts
+
+
+@pytest.mark.parametrize(('kind', 'settings', 'parts'), [
+    ('bohb', {}, ['kind', "'bohb'", "'layernas'", "'evolution'"]),
+    ('evolution', {'size': 3}, ["settings: {'size': 3}", 'RegularizedEvol']),
+    (OWN, {'round': 1}, ["settings: {'round': 1}", "'rounds'"]),
+    ('os:getcwd', {}, ['kind', "'os:getcwd'", 'Strategy']),
+])
+def test_unknown_methods_and_settings(kind, settings, parts):
+  with problems.refuses(*parts):
+    make_method(kind, **settings)

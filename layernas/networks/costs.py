@@ -1,0 +1,93 @@
+"""Cost metrics of networks by name: registered ones, and `module:function`.
+
+A metric is a function of a space, the side of its images in pixels and the
+number of classes, which returns the exact cost of all its networks as a
+`FactoredCost`; `NetworkSpace.priced` makes one of the prices of modules. A
+metric of your own is given `cost.settings` as keyword arguments.
+"""
+
+from typing import Any
+
+from layernas import lookup
+from layernas.errors import UserError
+from layernas.networks.latency import COMMAND
+from layernas.networks.latency import latency_cost
+from layernas.networks.latency import read_latency_table
+from layernas.networks.space import NetworkSpace
+from layernas.search.cost import FactoredCost
+
+
+def madds(
+    space: NetworkSpace, image_size: int, num_classes: int
+) -> FactoredCost:
+  """Multiply-adds of a network for one image."""
+  return space.cost('madds', image_size, num_classes)
+
+
+def params(
+    space: NetworkSpace, image_size: int, num_classes: int
+) -> FactoredCost:
+  """Parameters of a network."""
+  return space.cost('params', image_size, num_classes)
+
+
+def latency(
+    space: NetworkSpace, image_size: int, num_classes: int, latency_table: str
+) -> FactoredCost:
+  """Milliseconds of a network: the sum of its modules' in a table.
+
+  Args:
+    space: of the networks.
+    image_size: side of the images in pixels.
+    num_classes: width of the classifier.
+    latency_table: path of the CSV file.
+
+  Returns:
+    The cost.
+
+  Raises:
+    UserError: there is no such file, or it lacks modules of the space.
+  """
+  if not latency_table:
+    raise UserError(
+        "cost.latency_table: '': with cost.metric 'latency', allowed is a CSV"
+        f' file, such as {COMMAND} writes'
+    )
+  table = read_latency_table(latency_table)
+  return latency_cost(space, table, image_size, num_classes, latency_table)
+
+
+COSTS: lookup.Registry = {'madds': madds, 'params': params, 'latency': latency}
+"""Registered metrics; their further arguments are fields of the section."""
+
+
+def configured_cost(
+    section: Any, space: NetworkSpace, image_size: int, num_classes: int
+) -> FactoredCost:
+  """The cost that a config section describes.
+
+  Args:
+    section: a ConfigDict with the fields of the section `cost` in
+      configs/default.py.
+    space: of the networks.
+    image_size: side of the images in pixels.
+    num_classes: width of the classifier.
+
+  Returns:
+    The cost.
+
+  Raises:
+    UserError: names the field, its value and what is allowed.
+  """
+  field, name = 'cost.metric', section.metric
+  settings = lookup.settings_of(field, name, COSTS, section.settings, section)
+  cost = lookup.call(
+      lookup.find(field, name, COSTS), 'cost.settings', settings, space,
+      image_size, num_classes,
+  )
+  if not isinstance(cost, FactoredCost) or cost.space != space.search_space:
+    raise UserError(
+        f'{field}: {name!r} gave a {type(cost).__name__}: allowed is a'
+        ' layernas.search.FactoredCost of the space that it was given'
+    )
+  return cost
