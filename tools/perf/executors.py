@@ -187,6 +187,7 @@ def _range(values: Sequence[float], digits: int) -> str:
 
 
 _FLAGS = flags.FLAGS
+_EVERY = 10
 
 
 def _define_flags() -> None:
@@ -292,7 +293,7 @@ def _speedup() -> dict[str, Any]:
 def _started(name: str, workers: int, trials: int, cache: str) -> Any:
   """Runs a search in a process of its own."""
   done = subprocess.run(
-      [sys.executable, str(_SELF), '--mode=search', f'--executor={name}',
+      [sys.executable, __file__, '--mode=search', f'--executor={name}',
        f'--workers={workers}', f'--trials={trials}'],
       env=os.environ | {'JAX_COMPILATION_CACHE_DIR': cache},
       stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, check=True,

@@ -28,7 +28,6 @@ from collections.abc import Mapping
 from collections.abc import Sequence
 from typing import Any
 
-import matplotlib
 import numpy as np
 from absl import app
 from absl import flags
@@ -331,8 +330,6 @@ def _idle_by_layer(timeline: Timeline) -> dict[str, float]:
       str(layer): round(time / whole, 4) for layer, time in sorted(idle.items())
   }
 
-
-matplotlib.use('Agg')
 
 DETAILED = 64
 """Number of workers whose time is itemised."""
