@@ -50,36 +50,24 @@ def _add_up(timeline):
   )) == timeline.workers * timeline.makespan
 
 
-def test_three_workers_and_a_layer_of_four():
-  times = {(0,): 3, (1,): 1, (2,): 2, (3,): 2}
-  timeline = VirtualWorkers(_search([1, 2, 3, 4]), _task(times), 3).run()
-  assert (timeline.makespan, timeline.work, timeline.shortest) == (3, 8, 3)
-  assert (timeline.tail, timeline.barriers, timeline.spare) == (1, 0, 0)
+@pytest.mark.parametrize(('workers', 'makespan', 'idle'), [
+    (1, sum(_TIMES.values()), (0, 0, 0)),
+    # The second layer begins at 4; the longest worker trains (0, 1), (1, 1) and
+    # (1, 2).
+    (2, 9, (3, 2, 0)),
+    # The third worker has nothing to do in the first layer.
+    (3, 7, (3, 1, 4)),
+])
+def test_workers_wait_at_the_barrier(workers, makespan, idle):
+  timeline = VirtualWorkers(_two_layers(), _task(), workers).run()
+  assert (timeline.makespan, timeline.work) == (makespan, sum(_TIMES.values()))
+  assert (timeline.barriers, timeline.tail, timeline.spare) == idle
   assert _add_up(timeline)
-
-
-def test_one_worker_takes_the_sum():
-  timeline = VirtualWorkers(_two_layers(), _task(), 1).run()
-  assert timeline.makespan == timeline.training == sum(_TIMES.values())
-
-
-def test_two_workers_wait_at_the_barrier():
-  timeline = VirtualWorkers(_two_layers(), _task(), 2).run()
-  # The second layer begins at 4; its longest worker trains (0, 1), (1, 1) and
-  # (1, 2).
-  assert timeline.makespan == 9
-  assert (timeline.barriers, timeline.tail, timeline.spare) == (3, 2, 0)
   first, second = timeline.generations
-  assert (first.layer, first.size, first.opened, first.closed) == (1, 2, 0, 4)
-  assert (second.layer, second.size, second.opened, second.closed) == (
-      2, 4, 4, 9
-  )
-
-
-def test_a_third_worker_has_nothing_to_do_in_the_first_layer():
-  timeline = VirtualWorkers(_two_layers(), _task(), 3).run()
-  assert timeline.makespan == 7
-  assert (timeline.barriers, timeline.tail, timeline.spare) == (3, 1, 4)
+  assert (first.layer, first.size, second.layer, second.size) == (1, 2, 2, 4)
+  assert first.opened == 0
+  assert second.opened == first.closed
+  assert second.closed == makespan
 
 
 @pytest.mark.parametrize(('start', 'hidden', 'makespan'), [
@@ -102,19 +90,17 @@ def test_what_is_not_known_before_the_barrier_is_not_compiled_before():
   assert timeline.starting == 2
 
 
-def test_certain_children_fill_the_wait():
-  timeline = _ahead(_two_layers(), leading=False)
+@pytest.mark.parametrize(('buckets', 'leading', 'wasted', 'barriers'), [
+    (100, False, 0, 0),
+    # One bucket: (1, 0) leads until (0, 0) is answered, which is better.
+    (1, True, 3, 0), (1, False, 0, 3),
+])
+def test_children_fill_the_wait_and_may_be_wasted(
+    buckets, leading, wasted, barriers
+):
+  timeline = _ahead(_two_layers(buckets), leading)
   assert timeline.makespan == 7
-  assert (timeline.wasted, timeline.barriers, timeline.tail) == (0, 0, 1)
-  assert [one.size for one in timeline.generations] == [2, 4]
-
-
-def test_children_of_the_leading_entry_may_be_for_nothing():
-  # One bucket: (1, 0) leads until (0, 0) is answered, which is better.
-  timeline = _ahead(_two_layers(buckets=1), leading=True)
-  assert (timeline.makespan, timeline.wasted, timeline.barriers) == (7, 3, 0)
-  timeline = _ahead(_two_layers(buckets=1), leading=False)
-  assert (timeline.makespan, timeline.wasted, timeline.barriers) == (7, 0, 3)
+  assert (timeline.wasted, timeline.barriers) == (wasted, barriers)
 
 
 def test_workers_leave_trainings_that_turn_out_to_be_for_nothing():
@@ -257,27 +243,6 @@ def test_all_that_a_bucket_keeps_and_of_equals_the_older():
   for candidate in asked:
     _tell(search, ahead, candidate, 1)
   assert list(ahead.choices()) == [(0, 1), (1, 1)]
-
-
-def test_the_last_layer_has_no_children_to_train():
-  search, ahead, asked = _opened([[1, 2, 3]], True)
-  _tell(search, ahead, asked[0], 1)
-  assert not list(ahead.choices())
-
-
-def test_the_next_pass_is_followed():
-  search, ahead, asked = _opened([[1, 2, 3], [0, 20, 40]], True, 'recentred')
-  seen = []
-  while asked:
-    for candidate in asked:
-      _tell(search, ahead, candidate, sum(candidate.architecture))
-    seen.append(list(ahead.choices()))
-    if asked := search.ask(100):
-      ahead.opened()
-  assert search.finished
-  # The second pass begins at (2, 2): (0, 2), (1, 2) and (2, 2) are known, and
-  # so are the children of all of them.
-  assert seen == [[(0, 1), (0, 2), (1, 1), (1, 2), (2, 1), (2, 2)], []]
 
 
 def test_a_pass_in_another_order_and_with_known_networks():
