@@ -1,9 +1,9 @@
 """Makes the pages and pictures of a study again from its summary.json.
 
-  python tools/benchmark_report.py \
+  PYTHONPATH=. python tools/benchmark_report.py \
     --summary=docs/results/nats_tss/summary.json --workdir=workdir/report
 
-Stored results of ours lie in docs/results.
+The results that the docs show are stored in docs/results.
 """
 
 import pathlib

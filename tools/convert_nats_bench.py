@@ -1,10 +1,11 @@
 """Makes a table from the official files of NATS-Bench.
 
-  python tools/convert_nats_bench.py --space=topology \
+  PYTHONPATH=. python tools/convert_nats_bench.py --space=topology \
     --source=NATS-tss-v1_0-3ffb9-simple --output=table.csv.gz
 
-The files are pickles: whoever made them can run code here. The same files give
-the same table to the last byte. docs/nats_bench_files.md says more.
+The files are pickles, and a pickle can run any code: use files that you trust.
+The same files give the same table to the last byte. See also
+docs/nats_bench_files.md.
 """
 
 import csv

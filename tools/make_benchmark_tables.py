@@ -1,10 +1,10 @@
 """Packs CSVs of published benchmarks into layernas/study/tables/packaged.
 
-  python tools/make_benchmark_tables.py --csv=DIR
+  PYTHONPATH=. python tools/make_benchmark_tables.py --csv=DIR
 
 DIR holds the CSVs named below, made from the sources named in
-layernas/study/tables/packaged/README.md. Run by whoever changes the package;
-the result is committed.
+layernas/study/tables/packaged/README.md. Only a change of the packaged tables
+needs this program; its result is committed.
 """
 
 import gzip

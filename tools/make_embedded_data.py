@@ -1,6 +1,7 @@
 """Makes the embedded CIFAR-10 subset from the full archive of JPEG files.
 
-  ./launch.sh make_embedded_data --archive=cifar10_jpeg.tar.gz
+  PYTHONPATH=. python tools/make_embedded_data.py \
+    --archive=cifar10_jpeg.tar.gz
 
 The archive holds train/CLASS/0000.jpg .. 4999.jpg and test/CLASS/0000.jpg ..
 0999.jpg. The subset takes the first 1,000 training and the first 200 test

@@ -1,13 +1,13 @@
-"""What early stop does to the embedded search: its winner and its time.
+"""Measures what early stop changes in the embedded search: winner and time.
 
   PYTHONPATH=. python tools/perf/early_stop.py --seeds=3
   PYTHONPATH=. python tools/perf/early_stop.py --seeds=3 --report
 
-Searches configs/cifar10_small.py for each seed without early stop and with each
-fraction and margin, one after the other and each in a process of its own. All
-take their programs from one cache, which a first search that is not recorded
-has filled: what is compiled costs all of them alike nothing. The same command
-goes on with the searches that are missing in early_stop.json.
+For each seed it searches configs/cifar10_small.py without early stop and with
+each fraction and margin. Searches run one after the other, each in a process of
+its own. All take their programs from one cache, which an unrecorded first
+search has filled, so that compilation costs none of them anything. The same
+command continues with the searches that are missing in early_stop.json.
 """
 
 import json
@@ -25,62 +25,101 @@ from absl import flags
 
 from configs import cifar10_small
 from layernas.runs.run_search import run_search
-from tools.perf import early_stop_report
 from tools.perf.machine import machine
 
-_OUTPUT = flags.DEFINE_string(
-    'output', 'docs/results/early_stop', 'Where the results are written.'
-)
-_CACHE = flags.DEFINE_string(
-    'cache', 'workdir/early_stop_cache', 'Compiled programs of all searches.'
-)
-_SEEDS = flags.DEFINE_integer('seeds', 3, 'Seeds, from 0.', 1)
-_FRACTIONS = flags.DEFINE_list('fractions', ['0.5', '0.25'], 'Early points.')
-_MARGINS = flags.DEFINE_list('margins', ['0', '0.02', '0.05'], 'Margins.')
-_TRIALS = flags.DEFINE_integer('trials', 0, 'Trials at most; 0 = all.', 0)
-_EPOCHS = flags.DEFINE_float(
-    'epochs', 0.0, "Of a candidate; 0 = the config's.", 0.0
-)
-_REPORT = flags.DEFINE_bool('report', False, 'Print the table and end.')
-_ONE = flags.DEFINE_string('one', '', 'One search: seed,fraction,margin; ours.')
+
+def table(searches: dict[str, Any]) -> str:
+  """Makes the table of docs/configs.md, with a row for each search.
+
+  Args:
+    searches: as in early_stop.json.
+
+  Returns:
+    Markdown without a newline at the end.
+  """
+  lines = [
+      '| seed | fraction | margin | trials | stopped | seconds in trials | wall'
+      ' time / without | reward | MAdds | same winner |',
+      '|---|---|---|---:|---:|---:|---:|---:|---:|---|',
+  ]
+  for key, one in searches.items():
+    seed, fraction, margin = key.split(',')
+    plain = searches[f'{seed},0,0']
+    reward = '-' if one['reward'] is None else f'{one["reward"]:.4f}'
+    cost = '-' if one['cost'] is None else f'{one["cost"]:,}'
+    same = 'yes' if one['winner'] == plain['winner'] else 'no'
+    if fraction == '0' or not plain['winner']:
+      same = '-'
+    ratio = one['wall_seconds'] / plain['wall_seconds']
+    point = 'off | -' if fraction == '0' else f'{fraction} | {margin}'
+    lines.append(
+        f'| {seed} | {point} |'
+        f' {one["trials"]} | {one["stopped"]} | {one["seconds_in_trials"]:.1f}'
+        f' | {ratio:.2f} | {reward} | {cost} | {same} |'
+    )
+  return '\n'.join(lines)
+
+
+_FLAGS = flags.FLAGS
+
+
+def _define_flags() -> None:
+  """Defines them for this program alone: others import this module."""
+  flags.DEFINE_string(
+      'output', 'docs/results/early_stop', 'Where the results are written.'
+  )
+  flags.DEFINE_string(
+      'cache', 'workdir/early_stop_cache', 'Compiled programs of all searches.'
+  )
+  flags.DEFINE_integer('seeds', 3, 'Seeds, from 0.', 1)
+  flags.DEFINE_list('fractions', ['0.5', '0.25'], 'Early points.')
+  flags.DEFINE_list('margins', ['0', '0.02', '0.05'], 'Margins.')
+  flags.DEFINE_integer('trials', 0, 'Trials at most; 0 = all.', 0)
+  flags.DEFINE_float(
+      'epochs', 0.0, "Of a candidate; 0 = the config's.", 0.0
+  )
+  flags.DEFINE_bool('report', False, 'Print the table and end.')
+  flags.DEFINE_string(
+      'one', '', 'Runs one search in this process: seed,fraction,margin.'
+  )
 
 
 def main(argv: list[str]) -> None:
   """Runs the searches that are missing and prints the table."""
   del argv
-  if _ONE.value:
-    print(json.dumps(_search(*_ONE.value.split(','))))
+  if _FLAGS.one:
+    print(json.dumps(_search(*_FLAGS.one.split(','))))
     return
-  path = pathlib.Path(_OUTPUT.value) / 'early_stop.json'
+  path = pathlib.Path(_FLAGS.output) / 'early_stop.json'
   path.parent.mkdir(parents=True, exist_ok=True)
-  pathlib.Path(_CACHE.value).mkdir(parents=True, exist_ok=True)
-  settings = {'trials': _TRIALS.value, 'epochs': _EPOCHS.value}
+  pathlib.Path(_FLAGS.cache).mkdir(parents=True, exist_ok=True)
+  settings = {'trials': _FLAGS.trials, 'epochs': _FLAGS.epochs}
   found = json.loads(path.read_text()) if path.exists() else {
       'settings': settings, 'searches': {},
   }
   if found['settings'] != settings:
     raise app.UsageError(f'{path}: of {found["settings"]}, not {settings}')
-  for key in [] if _REPORT.value else _keys():
+  for key in [] if _FLAGS.report else _keys():
     if key in found['searches']:
       continue
-    if not pathlib.Path(_CACHE.value, f'filled_{_seed(key)}').exists():
-      # A search without early stop meets all networks but few.
+    if not pathlib.Path(_FLAGS.cache, f'filled_{_seed(key)}').exists():
+      # A search without early stop meets nearly all networks.
       _run(f'{_seed(key)},0,0')
-      pathlib.Path(_CACHE.value, f'filled_{_seed(key)}').touch()
+      pathlib.Path(_FLAGS.cache, f'filled_{_seed(key)}').touch()
     found['searches'][key] = _run(key)
     found['machine'] = machine(jax=jax.__version__)
     path.write_text(json.dumps(found, indent=1) + '\n')
     print(key, found['searches'][key], flush=True)
-  print(early_stop_report.table(found['searches']))
+  print(table(found['searches']))
 
 
 def _keys() -> list[str]:
-  """All searches as seed,fraction,margin; 0,0 is the one without."""
+  """All searches as seed,fraction,margin; 0,0 is the one without stops."""
   kinds = ['0,0', *(
       f'{fraction},{margin}'
-      for fraction in _FRACTIONS.value for margin in _MARGINS.value
+      for fraction in _FLAGS.fractions for margin in _FLAGS.margins
   )]
-  return [f'{seed},{kind}' for seed in range(_SEEDS.value) for kind in kinds]
+  return [f'{seed},{kind}' for seed in range(_FLAGS.seeds) for kind in kinds]
 
 
 def _seed(key: str) -> str:
@@ -88,11 +127,11 @@ def _seed(key: str) -> str:
 
 
 def _run(key: str) -> dict[str, Any]:
-  """One search in a process of its own."""
+  """Runs a search in a process of its own."""
   done = subprocess.run(
       [sys.executable, __file__, f'--one={key}',
-       f'--trials={_TRIALS.value}', f'--epochs={_EPOCHS.value}'],
-      env=os.environ | {'JAX_COMPILATION_CACHE_DIR': _CACHE.value},
+       f'--trials={_FLAGS.trials}', f'--epochs={_FLAGS.epochs}'],
+      env=os.environ | {'JAX_COMPILATION_CACHE_DIR': _FLAGS.cache},
       stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, check=True,
   )
   return json.loads(done.stdout.splitlines()[-1])
@@ -103,8 +142,8 @@ def _search(seed: str, fraction: str, margin: str) -> dict[str, Any]:
   config.seed = int(seed)
   config.early_stop.fraction = float(fraction)
   config.early_stop.margin = float(margin)
-  config.budget.trials = _TRIALS.value
-  config.training.epochs = _EPOCHS.value or config.training.epochs
+  config.budget.trials = _FLAGS.trials
+  config.training.epochs = _FLAGS.epochs or config.training.epochs
   config.training.warmup_epochs *= (
       config.training.epochs / cifar10_small.get_config().training.epochs
   )
@@ -124,4 +163,5 @@ def _search(seed: str, fraction: str, margin: str) -> dict[str, Any]:
 
 
 if __name__ == '__main__':
+  _define_flags()
   app.run(main)

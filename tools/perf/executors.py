@@ -1,34 +1,38 @@
-"""What executors cost and bring: overhead, speed-up, memory.
+"""Measures what executors cost and gain: overhead, speed-up, memory.
 
   PYTHONPATH=. python tools/perf/executors.py --mode=overhead
   PYTHONPATH=. python tools/perf/executors.py --mode=speedup
   PYTHONPATH=. python tools/perf/executors.py --mode=memory
   PYTHONPATH=. python tools/perf/executors.py --mode=report
 
-overhead: milliseconds of a trial whose evaluation takes no time, through the
-executors alone, with two workers.
+overhead: milliseconds per trial of the executors alone, with two workers and
+evaluations that take no time.
 
-speedup: seconds of a search of configs/cifar10_small.py's space that keeps many
-networks a layer (so that few workers wait at its end), half an epoch and one
-thread a candidate, inline and with two worker processes in turn; a first search
-that is not counted fills the compilation cache. Shorter with --trials=24.
+speedup: seconds of a search of configs/cifar10_small.py's space, inline and
+with two worker processes in turn. The search keeps many networks per layer, so
+that few workers wait at its end. A candidate trains for half an epoch with one
+thread. An uncounted first search fills the compilation cache. --trials=24 is
+faster.
 
 memory: resident MiB of the search's process and of its one worker after every
-tenth of 300 networks, each trained for some steps.
+tenth of 300 networks, each trained for a few steps.
 
-report: the tables of docs/scale.md.
+report: prints the tables of docs/scale.md.
 """
 
 import contextlib
 import json
 import os
 import pathlib
+import statistics
 import subprocess
 import sys
 import tempfile
 import threading
 import time
 from collections.abc import Iterator
+from collections.abc import Mapping
+from collections.abc import Sequence
 from typing import Any
 
 from absl import app
@@ -36,64 +40,201 @@ from absl import flags
 from ml_collections import ConfigDict
 
 from configs import cifar10_small
+from layernas.executors.executor import Evaluated
 from layernas.executors.executor import Executor
 from layernas.executors.executor import ExecutorSettings
+from layernas.executors.executor import Report
 from layernas.executors.inline import Inline
 from layernas.executors.pool import WorkerPool
 from layernas.executors.processes import LocalPlace
 from layernas.search import Candidate
-from tools.perf import executors_report
+from layernas.search import Evaluation
+from layernas.study.report import table_text
+from layernas.study.report_tables import Table
 from tools.perf.machine import machine
-from tools.perf.sleeping import NAME
-from tools.perf.sleeping import Deaf
-from tools.perf.sleeping import Sleeping
 
-_MODE = flags.DEFINE_enum(
-    'mode', 'report', ['overhead', 'speedup', 'memory', 'report', 'search'],
-    'What to measure; search is one search, for us.',
-)
-_OUTPUT = flags.DEFINE_string(
-    'output', 'docs/results/executors', 'Where the results are written.'
-)
-_TRIALS = flags.DEFINE_integer(
-    'trials', 0, 'Trials of a search or of a round; 0 = as stored.', 0
-)
-_ROUNDS = flags.DEFINE_integer('rounds', 3, 'Of overhead and speedup.', 1)
-_EXECUTOR = flags.DEFINE_string('executor', 'inline', 'Of mode search.')
-_WORKERS = flags.DEFINE_integer('workers', 2, 'Of mode search.')
+NAME = 'tools.perf.executors:sleeping'
+"""Name by which workers find it."""
 
-_SELF = pathlib.Path(__file__)
+
+class Sleeping:
+  """Evaluator that sleeps in place of training; a context."""
+
+  def __init__(self, seconds: float = 0.0):
+    """Prepares.
+
+    Args:
+      seconds: per candidate.
+    """
+    self._seconds = seconds
+
+  def prepare(self, architectures: Any) -> None:
+    """Does nothing."""
+
+  def __call__(self, candidate: Any, hopeless: Any) -> Evaluated:
+    """Sleeps."""
+    del candidate, hopeless
+    if self._seconds:  # A call with 0 would take time as well.
+      time.sleep(self._seconds)
+    return Evaluated(Evaluation(0.0))
+
+  def __enter__(self) -> 'Sleeping':
+    return self
+
+  def __exit__(self, *error: object) -> None:
+    pass
+
+
+def sleeping(settings: Mapping[str, Any], report: Report) -> Sleeping:
+  """Makes the evaluator of a worker.
+
+  Args:
+    settings: 'seconds' per candidate.
+    report: not called.
+
+  Returns:
+    The evaluator.
+  """
+  del report
+  return Sleeping(settings['seconds'])
+
+
+class Deaf:
+  """A listener that ignores everything."""
+
+  def began(self, *values: Any) -> None:
+    """Does nothing."""
+
+  def stepped(self, *values: Any) -> None:
+    """Does nothing."""
+
+  def trouble(self, *values: Any) -> None:
+    """Does nothing."""
+
+  def hopeless(self, *values: Any) -> bool:
+    """No candidate is hopeless."""
+    del values
+    return False
+
+
+EARLY, LATE = 30, 300
+"""Numbers of networks after which memory is compared."""
+
+
+def report(output: pathlib.Path) -> str:
+  """Tables of all stored results.
+
+  Args:
+    output: directory of the results.
+
+  Returns:
+    Markdown.
+  """
+  tables = {
+      'overhead': overhead, 'speedup_24': speedup, 'speedup_60': speedup,
+      'memory': memory,
+  }
+  return '\n\n'.join(
+      table(json.loads((output / f'{name}.json').read_text()))
+      for name, table in tables.items() if (output / f'{name}.json').exists()
+  )
+
+
+def overhead(found: dict[str, Any]) -> str:
+  """Milliseconds per trial by executor."""
+  rows = tuple(
+      (name, f'{statistics.median(values):.3f}', _range(values, 3))
+      for name, values in found['milliseconds'].items()
+  )
+  return table_text(Table('', ('executor', 'ms a trial', 'rounds'), rows))
+
+
+def speedup(found: dict[str, Any]) -> str:
+  """Seconds of a search, and the speed-up by workers."""
+  seconds = found['seconds']
+  ratios = [
+      one / other
+      for one, other in zip(*seconds.values(), strict=True)
+  ]
+  rows = [
+      (name, f'{statistics.median(values):.1f}', _range(values, 1))
+      for name, values in seconds.items()
+  ]
+  rows.append((
+      'inline / processes', f'{statistics.median(ratios):.2f}',
+      _range(ratios, 2),
+  ))
+  header = (f'search of {found["trials"]} trials', 'seconds', 'rounds')
+  return table_text(Table('', header, tuple(rows)))
+
+
+def memory(found: dict[str, Any]) -> str:
+  """Resident MiB after few and after many networks."""
+  early, late = (found['after'].index(count) for count in (EARLY, LATE))
+  rows = []
+  for name in ('driver', 'worker'):
+    values = found[f'{name}_mib']
+    rows.append((
+        name, f'{values[early]:,.0f}', f'{values[late]:,.0f}',
+        f'{values[late] / values[early]:.2f}',
+    ))
+  headings = ('process', f'MiB after {EARLY}', f'after {LATE}', 'ratio')
+  return table_text(Table('', headings, tuple(rows)))
+
+
+def _range(values: Sequence[float], digits: int) -> str:
+  return f'{min(values):.{digits}f} to {max(values):.{digits}f}'
+
+
+_FLAGS = flags.FLAGS
 _EVERY = 10
+
+
+def _define_flags() -> None:
+  """Defines them for this program alone: others import this module."""
+  flags.DEFINE_enum(
+      'mode', 'report', ['overhead', 'speedup', 'memory', 'report', 'search'],
+      'What to measure; search is one search in this process.',
+  )
+  flags.DEFINE_string(
+      'output', 'docs/results/executors', 'Where the results are written.'
+  )
+  flags.DEFINE_integer(
+      'trials', 0, 'Trials of a search or of a round; 0 = as stored.', 0
+  )
+  flags.DEFINE_integer('rounds', 3, 'Of overhead and speedup.', 1)
+  flags.DEFINE_string('executor', 'inline', 'Of mode search.')
+  flags.DEFINE_integer('workers', 2, 'Of mode search.')
 
 
 def main(argv: list[str]) -> None:
   """Runs one mode."""
   del argv
-  output = pathlib.Path(_OUTPUT.value)
+  output = pathlib.Path(_FLAGS.output)
   output.mkdir(parents=True, exist_ok=True)
-  if _MODE.value == 'search':
+  if _FLAGS.mode == 'search':
     print(json.dumps(_search()))
-  elif _MODE.value == 'report':
-    print(executors_report.report(output))
+  elif _FLAGS.mode == 'report':
+    print(report(output))
   else:
     found = {'overhead': _overhead, 'speedup': _speedup, 'memory': _memory}[
-        _MODE.value
+        _FLAGS.mode
     ]()
     text = json.dumps({**found, 'machine': machine()}, indent=1)
-    of = f'_{found["trials"]}' if _MODE.value == 'speedup' else ''
-    (output / f'{_MODE.value}{of}.json').write_text(text + '\n')
+    of = f'_{found["trials"]}' if _FLAGS.mode == 'speedup' else ''
+    (output / f'{_FLAGS.mode}{of}.json').write_text(text + '\n')
     print(text)
 
 
 def _overhead() -> dict[str, Any]:
-  """Milliseconds a trial by executor, one figure a round."""
-  trials = _TRIALS.value or 500
+  """Milliseconds per trial by executor, one figure per round."""
+  trials = _FLAGS.trials or 500
   found: dict[str, list[float]] = {'inline': [], 'processes': [], 'ray': []}
   with tempfile.TemporaryDirectory() as logs:
     for name, values in found.items():
       with _executor(name, pathlib.Path(logs)) as executor:
         _run(executor, 20)  # Workers start.
-        for _ in range(_ROUNDS.value):
+        for _ in range(_FLAGS.rounds):
           begun = time.perf_counter()
           _run(executor, trials)
           seconds = time.perf_counter() - begun
@@ -120,7 +261,7 @@ def _executor(name: str, logs: pathlib.Path) -> Iterator[Executor]:
 
 
 def _run(executor: Executor, trials: int) -> None:
-  """As many trials, never more under way than the executor takes."""
+  """Runs trials; never submits more than the executor takes."""
   submitted = done = 0
   while done < trials:
     while submitted < trials and submitted - done < executor.capacity:
@@ -131,13 +272,13 @@ def _run(executor: Executor, trials: int) -> None:
 
 
 def _speedup() -> dict[str, Any]:
-  """Seconds of whole searches, in turn."""
-  trials = _TRIALS.value or 60
+  """Seconds of whole searches, which take turns."""
+  trials = _FLAGS.trials or 60
   seconds: dict[str, list[float]] = {'inline': [], 'processes': []}
   trials_seconds: dict[str, list[float]] = {'inline': [], 'processes': []}
   with tempfile.TemporaryDirectory() as cache:
     _started('processes', 2, trials, cache)
-    for _ in range(_ROUNDS.value):
+    for _ in range(_FLAGS.rounds):
       for name, values in seconds.items():
         found = _started(name, 2, trials, cache)
         values.append(found['seconds'])
@@ -150,9 +291,9 @@ def _speedup() -> dict[str, Any]:
 
 
 def _started(name: str, workers: int, trials: int, cache: str) -> Any:
-  """A search in a process of its own."""
+  """Runs a search in a process of its own."""
   done = subprocess.run(
-      [sys.executable, str(_SELF), '--mode=search', f'--executor={name}',
+      [sys.executable, __file__, '--mode=search', f'--executor={name}',
        f'--workers={workers}', f'--trials={trials}'],
       env=os.environ | {'JAX_COMPILATION_CACHE_DIR': cache},
       stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, check=True,
@@ -161,7 +302,7 @@ def _started(name: str, workers: int, trials: int, cache: str) -> Any:
 
 
 def _config(executor: str, workers: int, trials: int) -> ConfigDict:
-  """A search whose layers have enough networks, all of them different."""
+  """A search with many different networks in its layers."""
   config = cifar10_small.get_config().unlock()
   config.executor.name = executor
   config.executor.workers = workers
@@ -176,7 +317,7 @@ def _config(executor: str, workers: int, trials: int) -> ConfigDict:
 def _search() -> dict[str, Any]:
   from layernas.runs.run_search import run_search  # noqa: PLC0415
 
-  config = _config(_EXECUTOR.value, _WORKERS.value, _TRIALS.value)
+  config = _config(_FLAGS.executor, _FLAGS.workers, _FLAGS.trials)
   with tempfile.TemporaryDirectory() as workdir:
     begun = time.monotonic()
     result = run_search(config, workdir)
@@ -192,7 +333,7 @@ def _memory() -> dict[str, Any]:
   """Resident MiB after every tenth network."""
   from layernas.runs.run_search import run_search  # noqa: PLC0415
 
-  networks = _TRIALS.value or 300
+  networks = _FLAGS.trials or 300
   config = _config('processes', 1, networks).unlock()
   config.training.epochs, config.training.warmup_epochs = 0.02, 0.0
   rows: list[list[float]] = []
@@ -232,4 +373,5 @@ def _children() -> list[int]:
 
 
 if __name__ == '__main__':
+  _define_flags()
   app.run(main)

@@ -1,11 +1,11 @@
-"""The search program with one fault in one candidate's training.
+"""Runs the search program with one fault in one candidate's training.
 
-  FAULT='{...}' python tools/perf/faulty_search.py FLAGS
+  FAULT='{...}' PYTHONPATH=. python tools/perf/faulty_search.py FLAGS
 
-The flags are those of experiments/search.py. The fault comes by the
-environment, so that workers have it too: JSON of a `Fault`. The product knows
-nothing of it: `train_and_evaluate` is wrapped in the process that trains, which
-is the search's own or a worker's.
+The flags are those of experiments/search.py. The environment holds the fault,
+JSON of a `Fault`, so that workers inherit it. The package itself has no code
+for it: this module wraps `train_and_evaluate` in the process that trains, the
+search's own or a worker's.
 """
 
 import dataclasses
@@ -29,11 +29,11 @@ from layernas.runs import evaluator
 from layernas.runs import execution
 
 VARIABLE = 'FAULT'
-"""Of the environment."""
+"""Environment variable with the fault."""
 
-_SEARCH = pathlib.Path(__file__).parent.parent / 'experiments' / 'search.py'
+_SEARCH = pathlib.Path(__file__).parents[2] / 'experiments' / 'search.py'
 _MORE = 64 << 20
-"""Bytes that a process may still take when its memory is limited."""
+"""Bytes that a process may still allocate once its memory is limited."""
 _BLOCK = 1 << 20
 _FOREVER = 3600.0
 
@@ -46,8 +46,8 @@ class Fault:
     name: of `FAULTS`.
     candidate: id of the trial.
     step: of its training.
-    marker: file that is made when it has happened: it happens once. NaN needs
-      none, it comes again in every attempt.
+    marker: file that records that the fault has happened, since it happens
+      once. NaN needs none: it comes again in every attempt.
   """
 
   name: str
@@ -56,7 +56,7 @@ class Fault:
   marker: str = ''
 
   def claim(self) -> bool:
-    """Whether it is still to happen; it has, from now on."""
+    """Whether the fault is still to happen; marks it as done."""
     try:
       os.close(os.open(self.marker, os.O_CREAT | os.O_EXCL))
     except FileExistsError:
@@ -71,7 +71,7 @@ class PoisonedImages:
     """Wraps a data set.
 
     Args:
-      dataset: whose images are good.
+      dataset: with good images.
       number: of the batch.
     """
     self._dataset = dataset
@@ -94,10 +94,11 @@ class PoisonedImages:
 
 
 def use_up_memory() -> None:
-  """Takes memory until this process gets no more.
+  """Allocates memory until this process gets no more.
 
   Raises:
-    MemoryError: always; the limit is lifted again, as if others had ended.
+    MemoryError: always. The limit is lifted again, as if other programs had
+      ended.
   """
   pages = int(pathlib.Path('/proc/self/statm').read_text().split()[0])
   soft, hard = resource.getrlimit(resource.RLIMIT_AS)
@@ -121,18 +122,18 @@ FAULTS: Mapping[str, Callable[[], None] | None] = {
     'hang': lambda: time.sleep(_FOREVER),
     'memory': use_up_memory,
 }
-"""Name -> what is called at the step; NaN is in the data."""
+"""Names, and what is called at the step; NaN is in the data."""
 
 
 def faulty(fault: Fault, train: Callable[..., Any]) -> Callable[..., Any]:
-  """Has a candidate's training go wrong.
+  """Makes a candidate's training go wrong.
 
   Args:
-    fault: that comes.
+    fault: what goes wrong.
     train: `train_and_evaluate`.
 
   Returns:
-    In its place.
+    The replacement of `train_and_evaluate`.
   """
 
   def wrapped(config: Any, network: Any, workdir: Any, **named: Any) -> Any:
@@ -146,7 +147,7 @@ def faulty(fault: Fault, train: Callable[..., Any]) -> Callable[..., Any]:
 def _with_fault(
     fault: Fault, dataset: Any, report: Callable[..., None], **others: Any
 ) -> dict[str, Any]:
-  """Arguments of a training that are others than without the fault."""
+  """Arguments of a training that the fault changes."""
   del others
   happens = FAULTS[fault.name]
   if happens is None:
@@ -161,7 +162,7 @@ def _with_fault(
 
 
 def install() -> None:
-  """Wraps what trains in this process."""
+  """Wraps the training function of this process."""
   fault = Fault(**json.loads(os.environ[VARIABLE]))
   evaluator.train_and_evaluate = faulty(fault, evaluator.train_and_evaluate)
 
@@ -169,7 +170,7 @@ def install() -> None:
 def worker_evaluator(
     settings: Mapping[str, Any], report: Report
 ) -> Evaluator:
-  """What evaluates in a worker; see `evaluator.worker_evaluator`."""
+  """Makes a worker's evaluator; see `evaluator.worker_evaluator`."""
   install()
   return evaluator.worker_evaluator(settings, report)
 

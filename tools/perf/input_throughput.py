@@ -1,19 +1,19 @@
-"""Images a second of the ImageNet input pipeline, beside decoding alone.
+"""Measures images per second of the ImageNet input pipeline and of decoding.
 
   PYTHONPATH=. python tools/perf/input_throughput.py
 
-Makes JPEG files of 375 to 500 pixels a side, has TFDS's own builder store them
-as imagenet2012, and takes training batches of 224 pixels: random access to
-records, random areas, bicubic, flips, uint8. Measured beside it in every round,
-with the same threads, in a fixed order and from memory:
-  images    from the bytes of a file to its 224 pixels: decoding alone, nothing
-            being read, shuffled, numbered or collected
-  whole     each file decoded whole and not resized: TensorFlow's decoder
+The program makes JPEG files of 375 to 500 pixels a side, lets TFDS's builder
+store them as imagenet2012, and takes training batches of 224 pixels: random
+access to records, random areas, bicubic, flips, uint8. Every round also
+measures, with the same threads, in a fixed order and from memory:
+  images    from the bytes of a file to its 224 pixels: decoding alone, without
+            reading, shuffling, numbering or collecting
+  whole     each file decoded whole by TensorFlow and not resized
   windows   a random area of each decoded and not resized
-pipeline/images is what all else costs. The other two say what part of the time
-decoding and resizing take.
-The numbers of a shared machine vary more than their ratios, so ratios are taken
-within a round; medians are written.
+The ratio pipeline/images is the cost of everything but decoding. The other two
+show how the time splits into decoding and resizing. Ratios vary less than the
+figures on a shared machine, so they are taken within a round; medians are
+stored.
 """
 
 import functools
@@ -56,7 +56,7 @@ _SHAPES = ((375, 500), (500, 375), (400, 500), (500, 450))
 """Height and width; most of ImageNet's images are 500 by 375."""
 
 _WARM_UP = 8
-"""Batches before the timed ones, in which tf.data sets its parallelism."""
+"""Batches before the timed ones, while tf.data sets its parallelism."""
 
 
 def main(argv: list[str]) -> None:
@@ -126,7 +126,7 @@ def _pipeline(dataset: Dataset) -> Iterator[Any]:
 def _decoding(
     files: list[bytes], decode: Callable[[tf.Tensor, tf.Tensor], tf.Tensor]
 ) -> Iterator[Any]:
-  """Batches of a value of each image, so that images are not collected."""
+  """Batches with one value of each image, so that images are not collected."""
   keys = np.random.default_rng(0).integers(2**63, size=(len(files), 3))
   images = tf.data.Dataset.from_tensor_slices((files, keys)).repeat()
   corners = images.map(
@@ -151,7 +151,7 @@ def _window(file: tf.Tensor, key: tf.Tensor) -> tf.Tensor:
 
 
 def _jpeg(number: int) -> bytes:
-  """A file like a photograph's: smooth shapes, some grain, about 70 KB."""
+  """Makes a file like a photograph: smooth shapes, some grain, about 70 KB."""
   rng = np.random.default_rng(number)
   height, width = _SHAPES[number % len(_SHAPES)]
   shapes = rng.integers(0, 256, (height // 25, width // 25, 3), dtype=np.uint8)
@@ -166,7 +166,7 @@ def _jpeg(number: int) -> bytes:
 
 
 def _imagenet(files: list[bytes], directory: pathlib.Path) -> Dataset:
-  """Stores files as imagenet2012, all of one class, and opens it."""
+  """Stores files as imagenet2012, all in one class, and opens it."""
   builder = tfds.builder(
       'imagenet2012', data_dir=directory, file_format='tfrecord'
   )

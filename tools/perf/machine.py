@@ -1,4 +1,4 @@
-"""Where and with what a benchmark is measured."""
+"""Facts about the machine, to store with measurements."""
 
 import os
 import pathlib
@@ -7,10 +7,10 @@ from typing import Any
 
 
 def machine(**more: Any) -> dict[str, Any]:
-  """Facts of this machine, for a result's file.
+  """Facts about this machine.
 
   Args:
-    **more: versions and other facts of the one benchmark.
+    **more: versions and other facts about the measurement.
 
   Returns:
     JSON types.

@@ -2,7 +2,8 @@
 
   PYTHONPATH=. OPENBLAS_NUM_THREADS=1 python tools/perf/model_guided_ask.py
 
-Twenty layers with six options, rewards that cost nothing, 1,000 trials.
+The space has twenty layers with six options. Rewards cost nothing, and a search
+has 1,000 trials.
 """
 
 import time

@@ -1,11 +1,12 @@
-"""How long a search on a Ray cluster is without a candidate of a lost node.
+"""Measures how soon a Ray cluster recovers the candidate of a lost node.
 
   PYTHONPATH=. python tools/perf/ray_recovery.py
 
-A real cluster of a head and two nodes of one core on this machine, with health
-checks four times a second. Candidates take half a second. A node is removed
-while its worker has a candidate; measured is the time until that candidate has
-a result from the other node. Then another node joins, and so on.
+The cluster is a real one on this machine: a head and two nodes of one core,
+with health checks four times a second. Candidates take half a second. The
+program removes a node while its worker has a candidate, and measures the time
+until the other node has that candidate's result. Then another node joins, and
+the next round begins.
 """
 
 import json
@@ -24,14 +25,14 @@ from layernas.executors.executor import ExecutorSettings
 from layernas.executors.pool import WorkerPool
 from layernas.executors.ray_cluster import RayPlace
 from layernas.search import Candidate
+from tools.perf.executors import NAME
+from tools.perf.executors import Deaf
 from tools.perf.machine import machine
-from tools.perf.sleeping import NAME
-from tools.perf.sleeping import Deaf
 
 _OUTPUT = flags.DEFINE_string(
     'output', 'docs/results/executors', 'Where the result is written.'
 )
-_ROUNDS = flags.DEFINE_integer('rounds', 5, 'Nodes that are lost.', 1)
+_ROUNDS = flags.DEFINE_integer('rounds', 5, 'Number of lost nodes.', 1)
 
 HEALTH_CHECKS = {
     'RAY_health_check_period_ms': '250',
@@ -71,7 +72,7 @@ def main(argv: list[str]) -> None:
 
 
 class _Listener(Deaf):
-  """Knows which candidates began on which worker, and which were lost."""
+  """Notes which candidates began on which worker, and which were lost."""
 
   def __init__(self) -> None:
     self.running: dict[int, str] = {}
@@ -82,7 +83,7 @@ class _Listener(Deaf):
     self.running[candidate.id] = worker
 
   def trouble(self, candidate: Candidate | None, message: str) -> None:
-    """Notes a candidate whose node is gone."""
+    """Notes a candidate whose node is lost."""
     if candidate and 'lost with its node' in message:
       self.lost.add(candidate.id)
 
@@ -90,7 +91,7 @@ class _Listener(Deaf):
 def _lost(
     cluster: Cluster, nodes: list[Any], pool: WorkerPool, listener: _Listener
 ) -> float:
-  """Seconds without a candidate; the cluster is whole again afterwards."""
+  """Seconds until a lost candidate has a result; restores the cluster."""
   listener.running.clear()
   listener.lost.clear()
   submitted = 0

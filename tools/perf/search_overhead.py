@@ -1,19 +1,17 @@
-"""Times what a search itself takes, and how long packaged tables load.
+"""Times the search itself, and the loading of packaged tables.
 
   PYTHONPATH=. python tools/perf/search_overhead.py
 
-Ask, tell, layer tables and history are timed: evaluations cost nothing here
-(random rewards), so that all that is measured is ours. Two spaces: NATS-Bench
-topology, 130 trials a search, and a synthetic one of 40 layers with 30 options
-and H = 100, at most 120,000 trials.
-Every case runs in a process of its own, several times; medians are written.
+Evaluations return random rewards at no cost, so that only ask, tell, layer
+tables and history are timed. There are two spaces: NATS-Bench topology with 130
+trials per search, and a synthetic one of 40 layers with 30 options and H = 100,
+with at most 120,000 trials. Every case runs several times in processes of its
+own; medians are stored.
 """
 
 import functools
 import json
-import os
 import pathlib
-import platform
 import random
 import resource
 import statistics
@@ -39,18 +37,21 @@ from layernas.search.strategy import Strategy
 from layernas.study.methods.registry import make_method
 from layernas.study.tables.packaged import descriptions
 from layernas.study.tables.packaged import load_packaged
+from tools.perf.machine import machine
 
 _OUTPUT = flags.DEFINE_string(
     'output', 'docs/results/search_overhead', 'Where the results are written.'
 )
 _REPEATS = flags.DEFINE_integer('repeats', 5, 'Runs of every case.', 1)
-_CASE = flags.DEFINE_string('case', '', 'Runs one case and prints it; for us.')
+_CASE = flags.DEFINE_string(
+    'case', '', 'Runs one case in this process and prints it.'
+)
 
 _LAYERS, _OPTIONS, _BUCKETS = 40, 30, 100
 _SCHEDULES = ('sweep', 'interleaved', 'recentred')
 _METHODS = ('random', 'evolution', 'local_search', 'reinforce')
 _MARKS = (1_000, 2_000, 5_000, 10_000, 20_000, 50_000, 100_000)
-"""Numbers of trials at which the time so far is noted."""
+"""Numbers of trials after which the elapsed time is noted."""
 
 
 def main(argv: list[str]) -> None:
@@ -75,13 +76,9 @@ def main(argv: list[str]) -> None:
     print(case, json.dumps(results[case] | {'marks': '...'}))
   output = pathlib.Path(_OUTPUT.value)
   output.mkdir(parents=True, exist_ok=True)
-  machine = {
-      'cores': os.cpu_count(), 'system': platform.platform(),
-      'python': platform.python_version(), 'numpy': np.__version__,
-  }
   text = json.dumps(
-      {'machine': machine, 'repeats': _REPEATS.value, 'cases': results,
-       'load_seconds': loads},
+      {'machine': machine(numpy=np.__version__), 'repeats': _REPEATS.value,
+       'cases': results, 'load_seconds': loads},
       indent=1,
   )
   (output / 'search_overhead.json').write_text(text + '\n')
@@ -97,7 +94,7 @@ def _in_own_process(case: str) -> dict[str, float]:
 
 
 def _run(case: str) -> dict[str, float]:
-  """Runs one case; topology's short searches many times."""
+  """Runs one case; the short searches of topology run many times."""
   where, name = case.split('/')
   if where == 'load':
     begun = time.perf_counter()
@@ -128,7 +125,7 @@ def _timed(searches: list[Search]) -> dict[str, float]:
 
 
 def _trials(search: Search) -> Iterator[None]:
-  """Runs a search to its end, a step for every trial."""
+  """Runs a search to its end; yields after every trial."""
   rng = random.Random(search.seed)
   while candidates := search.ask():
     [candidate] = candidates
@@ -138,7 +135,7 @@ def _trials(search: Search) -> Iterator[None]:
 
 @functools.cache
 def _topology_problem() -> Problem:
-  """Made once, as in a process that plays many runs."""
+  """Makes the problem once, as a process that plays many runs does."""
   return Problem(load_packaged('nats_tss').cost('madds_c10'))
 
 

@@ -1,20 +1,29 @@
-"""Workers on a virtual clock: when a search would end, and who waits for what.
+"""A search with workers on a virtual clock: when it ends, and who waits.
 
-Nothing is trained. A real `Search` is asked and told; each candidate keeps a
-worker for a time that is given beforehand. Results are told in the order in
-which they would arrive.
+A real `Search` is asked and told, but nothing is trained: each candidate keeps
+a worker for a given time, and results arrive in the order of their ends.
+
+Idle workers may train ahead. Once all candidates of a layer of `sweep` or
+`recentred` are in training, at most as many as there are workers are
+unanswered, and most buckets hold none of them. Such a bucket's entries are
+certain, and so are their children. A child's result is then ready when the
+search asks for it, and the search decides nothing differently. Children of
+whole networks, which belong to the first layer of the next pass, are ignored.
 """
 
 import collections
 import dataclasses
 import heapq
+import itertools
 from collections.abc import Callable
 from collections.abc import Iterable
+from collections.abc import Iterator
 
 from layernas.search import Architecture
 from layernas.search import Candidate
 from layernas.search import Evaluation
 from layernas.search import Search
+from layernas.search.layer_pass import LayerPass
 
 _ALL = 10**9
 """More candidates than any generation has."""
@@ -22,11 +31,11 @@ _ALL = 10**9
 
 @dataclasses.dataclass(frozen=True)
 class Task:
-  """What a candidate takes and gives.
+  """Time and reward of a candidate.
 
   Attributes:
-    time: that its training keeps a worker, in any unit.
-    reward: of it.
+    time: of its training, in any unit.
+    reward: of the candidate.
   """
 
   time: float
@@ -35,16 +44,16 @@ class Task:
 
 @dataclasses.dataclass
 class Generation:
-  """Candidates that can be trained at the same time, and who idled meanwhile.
+  """Candidates that can be trained at the same time, and the idle time then.
 
   The schedules `sweep` and `recentred` have one for each layer of a pass.
 
   Attributes:
-    layer: that its candidates decide, 1..L; 0 where none.
+    layer: searched layer, 1..L; 0 if there is none.
     size: number of its candidates.
     work: training time of all.
     longest: training time of the longest.
-    opened: when the results were there on which it depends.
+    opened: when the results it depends on were known.
     closed: when its last candidate was answered.
     spare: time of workers for which it had no candidate from the beginning.
     waiting: time of workers that waited for the others' last candidates.
@@ -65,12 +74,12 @@ class Timeline:
   """Where the workers' time went; all parts add up to workers * makespan.
 
   Attributes:
-    workers: how many.
+    workers: their number.
     generations: in the order in which they were asked for.
     makespan: when the last candidate was answered.
     training: time spent in trainings whose results were asked for.
     starting: time spent before those trainings.
-    wasted: time spent on trainings ahead whose results nobody asked for.
+    wasted: time spent on trainings ahead whose results were never asked for.
   """
 
   workers: int
@@ -102,14 +111,14 @@ class Timeline:
 
   @property
   def shortest(self) -> float:
-    """No workers end sooner that finish a generation before the next."""
+    """Least makespan if each generation is finished before the next begins."""
     return sum(
         max(one.work / self.workers, one.longest) for one in self.generations
     )
 
 
 class Ahead:
-  """Chooses what idle workers train ahead; this one lets them idle."""
+  """Chooses what idle workers train ahead; this class lets them idle."""
 
   def opened(self) -> None:
     """The search has handed out a generation."""
@@ -118,21 +127,21 @@ class Ahead:
     """The search has been told a result."""
 
   def choices(self) -> Iterable[Architecture]:
-    """What may be asked for later, the likeliest first."""
+    """Architectures that may be asked for later, the likeliest first."""
     return ()
 
 
 @dataclasses.dataclass
 class _Training:
-  """A training under way.
+  """A training in progress.
 
   Attributes:
-    architecture: that is trained.
+    architecture: what is trained.
     begun: when its worker turned to it.
     starts: when the training proper begins.
-    ends: when its result is there.
-    candidate: that it answers; None while nobody has asked for it.
-    dropped: its worker left it.
+    ends: when its result is known.
+    candidate: which it answers; None until it is asked for.
+    dropped: whether its worker has left it.
   """
 
   architecture: Architecture
@@ -155,16 +164,16 @@ class VirtualWorkers:
       workers: int, start: float = 0, hidden: bool = False,
       ahead: Ahead | None = None,
   ):
-    """Everybody is free, the clock stands at 0.
+    """Sets the clock to 0; all workers are free.
 
     Args:
-      search: that has not begun.
-      task: what an architecture takes and gives, always the same.
+      search: before its first candidate.
+      task: time and reward of an architecture, always the same.
       workers: at least 1.
       start: time before each training (compilation).
-      hidden: the time before a training runs on while the worker trains the
-        candidate before, from when both are known.
-      ahead: what idle workers train.
+      hidden: whether a worker compiles while it trains the previous candidate,
+        from the moment both are known.
+      ahead: chooses what idle workers train.
     """
     self.timeline = Timeline(workers)
     self._search = search
@@ -182,7 +191,7 @@ class VirtualWorkers:
     self._ready: dict[Architecture, _Training] = {}
 
   def run(self) -> Timeline:
-    """Runs the search until it stops.
+    """Runs the search to its end.
 
     Returns:
       Where the time went.
@@ -198,7 +207,7 @@ class VirtualWorkers:
     return self.timeline
 
   def _ask(self) -> None:
-    """Takes all that can be asked; what was trained ahead is told at once."""
+    """Asks for all it can; tells at once what was trained ahead."""
     while asked := self._search.ask(_ALL):
       times = [self._task(one.architecture).time for one in asked]
       self.timeline.generations.append(Generation(
@@ -219,7 +228,7 @@ class VirtualWorkers:
       self._queue.append(candidate)
 
   def _leave(self) -> None:
-    """Workers leave trainings that the new generation did not ask for."""
+    """Drops trainings that the new generation did not ask for."""
     for one, training in list(self._running.items()):
       if training.candidate is None:
         training.dropped = True
@@ -256,7 +265,7 @@ class VirtualWorkers:
     self._count += 1
 
   def _advance(self) -> None:
-    """Moves the clock to the next results and takes all of that moment."""
+    """Moves the clock to the next results and takes all of them."""
     while self._events[0][2].dropped:
       heapq.heappop(self._events)
     self._idle(self._events[0][0] - self._now)
@@ -290,3 +299,89 @@ class VirtualWorkers:
 
   def _waste(self, training: _Training) -> None:
     self.timeline.wasted += min(self._now, training.ends) - training.begun
+
+
+class NextLayer(Ahead):
+  """Children of the entries that an unfinished layer will or may keep."""
+
+  def __init__(self, search: Search, leading: bool):
+    """Prepares.
+
+    Args:
+      search: before its first candidate, with the schedule `sweep` or
+        `recentred`.
+      leading: whether buckets with unanswered candidates count too, after all
+        others; their children are wasted if they come to keep another entry.
+    """
+    self._search = search
+    self._leading = leading
+    self._rewards: dict[Architecture, float] = {}
+    self._pass: LayerPass | None = None
+    # Prices children without counting them in the search's own pass.
+    self._pricing: LayerPass | None = None
+    self._length = 0
+    self._buckets: dict[int, list[Architecture]] = {}
+    self._bucket_of: dict[Architecture, int] = {}
+    self._unanswered: collections.Counter[int] = collections.Counter()
+    self._children: dict[Architecture, list[Architecture]] = {}
+
+  def opened(self) -> None:
+    """Sorts the new layer's children by bucket."""
+    current = self._search.strategy.passes[-1]
+    if current is not self._pass:
+      self._pass = current
+      self._pricing = LayerPass(
+          current.problem, current.order, current.start, current.settings
+      )
+    self._length = len(current.tables) - 1
+    parents = current.tables[self._length - 1].entries()
+    families = self._pricing.children(
+        [entry.architecture for entry in parents], self._length
+    )
+    axis = current.tables[self._length].axis
+    self._buckets = collections.defaultdict(list)
+    self._unanswered.clear()
+    self._bucket_of = {}
+    self._children = {}
+    for child in itertools.chain.from_iterable(families):
+      bucket = axis.bucket(child.cost)
+      self._bucket_of[child.architecture] = bucket
+      self._buckets[bucket].append(child.architecture)
+      self._unanswered[bucket] += child.architecture not in self._rewards
+
+  def answered(self, architecture: Architecture, reward: float) -> None:
+    """Notes that its bucket has one unanswered candidate less."""
+    self._rewards[architecture] = reward
+    self._unanswered[self._bucket_of[architecture]] -= 1
+
+  def choices(self) -> Iterator[Architecture]:
+    """Children that may be asked for, the likeliest first."""
+    if self._length == len(self._pass.order):
+      return
+    # The best candidate is an unanswered one with this probability.
+    chances = {
+        bucket: self._unanswered[bucket] / len(members)
+        for bucket, members in self._buckets.items()
+    }
+    for bucket in sorted(chances, key=lambda one: (chances[one], one)):
+      if chances[bucket] and not self._leading:
+        return
+      for entry in self._kept(bucket):
+        yield from self._new_children(entry)
+
+  def _kept(self, bucket: int) -> list[Architecture]:
+    """Entries that the bucket would keep by the results so far."""
+    known = [one for one in self._buckets[bucket] if one in self._rewards]
+    # The sort is stable: the older one of two equals comes first.
+    known.sort(key=self._rewards.__getitem__, reverse=True)
+    return known[:self._pass.settings.keep]
+
+  def _new_children(self, entry: Architecture) -> list[Architecture]:
+    """Its children without an earlier result."""
+    if entry not in self._children:
+      [family] = self._pricing.children([entry], self._length + 1)
+      self._children[entry] = [
+          child.architecture for child in family
+          if child.architecture not in self._rewards
+      ]
+    return self._children[entry]

@@ -1,4 +1,4 @@
-"""Who works and who waits on the virtual clock, in whole numbers."""
+"""Who works and who waits on the virtual clock, and what is trained ahead."""
 
 import random
 
@@ -9,7 +9,7 @@ from layernas.search import Evaluation
 from layernas.search import Search
 from layernas.search import make_schedule
 from tests.search import problems
-from tools.perf.next_layer import NextLayer
+from tools.perf.virtual_workers import NextLayer
 from tools.perf.virtual_workers import Task
 from tools.perf.virtual_workers import VirtualWorkers
 
@@ -44,36 +44,24 @@ def _add_up(timeline):
   )) == timeline.workers * timeline.makespan
 
 
-def test_three_workers_and_a_layer_of_four():
-  times = {(0,): 3, (1,): 1, (2,): 2, (3,): 2}
-  timeline = VirtualWorkers(_search([1, 2, 3, 4]), _task(times), 3).run()
-  assert (timeline.makespan, timeline.work, timeline.shortest) == (3, 8, 3)
-  assert (timeline.tail, timeline.barriers, timeline.spare) == (1, 0, 0)
+@pytest.mark.parametrize(('workers', 'makespan', 'idle'), [
+    (1, sum(_TIMES.values()), (0, 0, 0)),
+    # The second layer begins at 4; the longest worker trains (0, 1), (1, 1) and
+    # (1, 2).
+    (2, 9, (3, 2, 0)),
+    # The third worker has nothing to do in the first layer.
+    (3, 7, (3, 1, 4)),
+])
+def test_workers_wait_at_the_barrier(workers, makespan, idle):
+  timeline = VirtualWorkers(_two_layers(), _task(), workers).run()
+  assert (timeline.makespan, timeline.work) == (makespan, sum(_TIMES.values()))
+  assert (timeline.barriers, timeline.tail, timeline.spare) == idle
   assert _add_up(timeline)
-
-
-def test_one_worker_takes_the_sum():
-  timeline = VirtualWorkers(_two_layers(), _task(), 1).run()
-  assert timeline.makespan == timeline.training == sum(_TIMES.values())
-
-
-def test_two_workers_wait_at_the_barrier():
-  timeline = VirtualWorkers(_two_layers(), _task(), 2).run()
-  # The second layer begins at 4; its longest worker trains (0, 1), (1, 1) and
-  # (1, 2).
-  assert timeline.makespan == 9
-  assert (timeline.barriers, timeline.tail, timeline.spare) == (3, 2, 0)
   first, second = timeline.generations
-  assert (first.layer, first.size, first.opened, first.closed) == (1, 2, 0, 4)
-  assert (second.layer, second.size, second.opened, second.closed) == (
-      2, 4, 4, 9
-  )
-
-
-def test_a_third_worker_has_nothing_to_do_in_the_first_layer():
-  timeline = VirtualWorkers(_two_layers(), _task(), 3).run()
-  assert timeline.makespan == 7
-  assert (timeline.barriers, timeline.tail, timeline.spare) == (3, 1, 4)
+  assert (first.layer, first.size, second.layer, second.size) == (1, 2, 2, 4)
+  assert first.opened == 0
+  assert second.opened == first.closed
+  assert second.closed == makespan
 
 
 @pytest.mark.parametrize(('start', 'hidden', 'makespan'), [
@@ -96,19 +84,17 @@ def test_what_is_not_known_before_the_barrier_is_not_compiled_before():
   assert timeline.starting == 2
 
 
-def test_certain_children_fill_the_wait():
-  timeline = _ahead(_two_layers(), leading=False)
+@pytest.mark.parametrize(('buckets', 'leading', 'wasted', 'barriers'), [
+    (100, False, 0, 0),
+    # One bucket: (1, 0) leads until (0, 0) is answered, which is better.
+    (1, True, 3, 0), (1, False, 0, 3),
+])
+def test_children_fill_the_wait_and_may_be_wasted(
+    buckets, leading, wasted, barriers
+):
+  timeline = _ahead(_two_layers(buckets), leading)
   assert timeline.makespan == 7
-  assert (timeline.wasted, timeline.barriers, timeline.tail) == (0, 0, 1)
-  assert [one.size for one in timeline.generations] == [2, 4]
-
-
-def test_children_of_the_leading_entry_may_be_for_nothing():
-  # One bucket: (1, 0) leads until (0, 0) is answered, which is better.
-  timeline = _ahead(_two_layers(buckets=1), leading=True)
-  assert (timeline.makespan, timeline.wasted, timeline.barriers) == (7, 3, 0)
-  timeline = _ahead(_two_layers(buckets=1), leading=False)
-  assert (timeline.makespan, timeline.wasted, timeline.barriers) == (7, 0, 3)
+  assert (timeline.wasted, timeline.barriers) == (wasted, barriers)
 
 
 def test_workers_leave_trainings_that_turn_out_to_be_for_nothing():
@@ -140,6 +126,9 @@ def test_trainings_ahead_that_the_budget_refuses_are_for_nothing():
   assert (timeline.makespan, timeline.training, timeline.wasted) == (4, 5, 3)
 
 
+_SEEDS = [0, *(pytest.param(seed, marks=pytest.mark.long) for seed in (1, 2))]
+
+
 def _schedule(name):
   settings = {
       'interleaved': {'entries': 2, 'options': 2},
@@ -169,7 +158,7 @@ def _one_by_one(search):
   return search.trials
 
 
-@pytest.mark.parametrize('seed', range(3))
+@pytest.mark.parametrize('seed', _SEEDS)
 @pytest.mark.parametrize('workers', [1, 3, 16])
 @pytest.mark.parametrize('name', [
     'sweep', 'recentred', 'interleaved', 'model_guided',
@@ -190,7 +179,7 @@ def test_any_number_of_workers(name, workers, seed):
   assert _add_up(timeline)
 
 
-@pytest.mark.parametrize('seed', range(3))
+@pytest.mark.parametrize('seed', _SEEDS)
 @pytest.mark.parametrize('leading', [False, True])
 @pytest.mark.parametrize('workers', [1, 3, 16])
 @pytest.mark.parametrize('name', ['sweep', 'recentred'])
@@ -206,3 +195,79 @@ def test_training_ahead_changes_no_result(name, workers, leading, seed):
   if name == 'sweep' and not leading:
     assert timeline.wasted == 0
   assert _add_up(timeline)
+
+
+def _opened(tables, leading, name='sweep', order='forward', **settings):
+  settings = PassSettings(TableSettings(**settings), order=order)
+  search = Search(
+      problems.make_problem(tables), make_schedule(name, settings)
+  )
+  ahead = NextLayer(search, leading)
+  asked = search.ask(100)
+  ahead.opened()
+  return search, ahead, asked
+
+
+def _tell(search, ahead, candidate, reward):
+  search.tell(candidate.id, Evaluation(reward))
+  ahead.answered(candidate.architecture, reward)
+
+
+def test_certain_buckets_first_then_by_their_chance_of_another_winner():
+  # Two buckets: options 0 and 1, and options 2 to 4.
+  tables = [[0, 1, 7, 8, 9], [0, 20]]
+  found = {}
+  for leading in (False, True):
+    search, ahead, asked = _opened(tables, leading, buckets=2)
+    assert not list(ahead.choices())
+    _tell(search, ahead, asked[0], 1)
+    _tell(search, ahead, asked[2], 1)
+    _tell(search, ahead, asked[3], 2)
+    # Open are one of two and one of three.
+    found[leading, 3] = list(ahead.choices())
+    _tell(search, ahead, asked[1], 3)
+    found[leading, 4] = list(ahead.choices())
+  assert found == {
+      (False, 3): [], (True, 3): [(3, 1), (0, 1)],
+      (False, 4): [(1, 1)], (True, 4): [(1, 1), (3, 1)],
+  }
+
+
+def test_all_that_a_bucket_keeps_and_of_equals_the_older():
+  search, ahead, asked = _opened([[1, 1, 1], [0, 20]], False, keep=2)
+  for candidate in asked:
+    _tell(search, ahead, candidate, 1)
+  assert list(ahead.choices()) == [(0, 1), (1, 1)]
+
+
+def test_a_pass_in_another_order_and_with_known_networks():
+  search, ahead, asked = _opened(
+      [[1, 2], [0, 20], [0, 300]], False, 'recentred', 'alternating', buckets=1
+  )
+  seen = []
+  while asked and len(seen) < 4:
+    for candidate in asked:
+      _tell(search, ahead, candidate, sum(candidate.architecture))
+    seen.append((asked[-1].architecture, list(ahead.choices())))
+    if asked := search.ask(100):
+      ahead.opened()
+  # The second pass, from the last layer, begins at (1, 1, 1) and knows all of
+  # its first layer. Its second one has a known network beside (1, 0, 1).
+  assert seen == [
+      ((1, 0, 0), [(1, 1, 0)]), ((1, 1, 0), [(1, 1, 1)]), ((1, 1, 1), []),
+      ((1, 0, 1), [(0, 1, 1)]),
+  ]
+
+
+def test_the_search_does_not_notice():
+  problem = problems.make_problem([[1, 5], [0, 10, 90]], high=50)
+  search = Search(problem, make_schedule('sweep'))
+  ahead = NextLayer(search, leading=True)
+  asked = search.ask(100)
+  ahead.opened()
+  _tell(search, ahead, asked[0], 1)
+  assert list(ahead.choices()) == [(0, 1)]
+  assert search.strategy.infeasible == 0
+  _tell(search, ahead, asked[1], 1)
+  search.ask(100)
+  assert search.strategy.infeasible == 2

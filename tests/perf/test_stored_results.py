@@ -1,0 +1,99 @@
+"""The docs show the stored measurements, as the programs print them."""
+
+import functools
+import json
+import statistics
+
+import pytest
+
+from tests import tiny
+from tools.perf import candidates
+from tools.perf import early_stop
+from tools.perf import executors
+from tools.perf import fault_drill
+from tools.perf import step_profile
+from tools.perf import train_step
+from tools.perf import workers
+
+_RESULTS = tiny.ROOT / 'docs' / 'results'
+
+
+@functools.cache
+def page(name: str) -> str:
+  return (tiny.ROOT / name).read_text()
+
+
+def stored(name: str):
+  return json.loads((_RESULTS / name).read_text())
+
+
+@pytest.mark.parametrize('workload', candidates.WORKLOADS)
+def test_candidates(workload):
+  folder = _RESULTS / 'candidates' / workload
+  text = candidates.report_text(candidates.read_systems(folder))
+  assert text + '\n' in page('docs/performance.md')
+  assert (folder / 'candidates.png').exists()
+
+
+@pytest.mark.parametrize(('name', 'table'), [
+    ('train_step', train_step.train_step_table),
+    ('step_profile', step_profile.profile_table),
+])
+def test_steps(name, table):
+  shown = table(stored(f'train_step/{name}.json'))
+  assert shown + '\n' in page('docs/performance.md')
+
+
+def test_early_stop():
+  searches = stored('early_stop/early_stop.json')['searches']
+  assert early_stop.table(searches) in page('docs/configs.md')
+
+
+def test_executors():
+  tables = executors.report(_RESULTS / 'executors').split('\n\n')
+  assert len(tables) == 4
+  for table in tables:
+    assert table in page('docs/scale.md')
+  seconds = stored('executors/ray_recovery.json')['seconds']
+  assert (
+      f'{statistics.median(seconds):.1f} s ({min(seconds):.1f} to'
+      f' {max(seconds):.1f})'
+  ) in ' '.join(page('docs/scale.md').split())
+
+
+def test_fault_drill():
+  drills = fault_drill.read(_RESULTS / 'fault_drill' / 'drills.jsonl.gz')
+  assert [drill['drill'] for drill in drills] == list(range(200))
+  assert 'failed' not in {drill['outcome'] for drill in drills}
+  # Every error was one line.
+  assert not any(drill['more_lines'] for drill in drills)
+  assert f'\n\n{fault_drill.table(drills)}\n' in page('docs/scale.md')
+  assert 'the 200 searches' in page('README.md')
+
+
+def test_workers():
+  results = workers.read(_RESULTS / 'workers' / 'workers.json.gz')
+  assert list(results['cases']) == list(workers.CASES)
+  assert workers.Times(**results['times']) == workers.Times()
+  for table in workers.tables(results):
+    assert f'\n\n{table}\n\n' in page('docs/scale.md')
+
+
+@pytest.mark.parametrize('name', [
+    'imagenet_v3_large_220m: interleaved, 8 x 8',
+    *(pytest.param(name, marks=pytest.mark.long) for name in (
+        'imagenet_v3_small_60m: sweep, H = 5',
+        'imagenet_v3_large_220m: sweep, H = 5, workers lost',
+    )),
+])
+def test_simulated_workers_give_the_stored_figures(name):
+  results = workers.read(_RESULTS / 'workers' / 'workers.json.gz')
+  case = results['cases'][name]
+  again = workers.case_runs(workers.CASES[name], workers.Times(), [1, 16, 256])
+  assert again['candidates'] == case['candidates']
+  for overlap, runs in again['runs'].items():
+    for count, run in runs.items():
+      idle = run.pop('idle_by_layer', {})
+      kept = dict(case['runs'][overlap][count])
+      assert idle == pytest.approx(kept.pop('idle_by_layer', {}), abs=2e-4)
+      assert run == pytest.approx(kept, abs=2e-4)
