@@ -198,10 +198,8 @@ def test_training_ahead_changes_no_result(name, workers, leading, seed):
 
 
 def _opened(tables, leading, name='sweep', order='forward', **settings):
-  settings = PassSettings(TableSettings(**settings), order=order)
-  search = Search(
-      problems.make_problem(tables), make_schedule(name, settings)
-  )
+  schedule = make_schedule(name, order=order, **settings)
+  search = Search(problems.make_problem(tables), schedule)
   ahead = NextLayer(search, leading)
   asked = search.ask(100)
   ahead.opened()

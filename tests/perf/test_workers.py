@@ -88,7 +88,7 @@ def test_cases_are_what_they_are_called(name):
   assert type(strategy).__name__.lower() == case.schedule.replace('_', '')
   if 'H = ' in case.label:
     buckets = int(case.label.partition('H = ')[2].partition(',')[0])
-    assert strategy.settings.tables.buckets == buckets
+    assert strategy.buckets == buckets
 
 
 @pytest.mark.parametrize(('name', 'overlaps'), [
