@@ -19,7 +19,6 @@ workers.json.gz and workers.png and prints the tables of docs/scale.md;
 import dataclasses
 import functools
 import gzip
-import importlib
 import json
 import pathlib
 import re
@@ -36,6 +35,7 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 from ml_collections import ConfigDict
 
+from configs import imagenet
 from layernas.reports.plots import save_picture
 from layernas.runs.setup import make_problem
 from layernas.runs.setup import make_search
@@ -75,7 +75,7 @@ class Case:
   """A simulated search.
 
   Attributes:
-    config: module in `configs`.
+    config: name of the config: imagenet_, then a variant.
     label: of the schedule, in the tables.
     settings: changed fields of the config, by their path.
     losses: whether workers are lost, see `Times.between_losses`.
@@ -168,7 +168,7 @@ def search_of(case: Case) -> Search:
 
 
 def _config(name: str) -> ConfigDict:
-  return importlib.import_module(f'configs.{name}').get_config()
+  return imagenet.get_config(name.removeprefix('imagenet_'))
 
 
 @functools.cache
