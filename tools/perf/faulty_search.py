@@ -9,6 +9,7 @@ search's own or a worker's.
 """
 
 import dataclasses
+import functools
 import json
 import os
 import pathlib
@@ -18,6 +19,7 @@ import time
 from collections.abc import Callable
 from collections.abc import Iterator
 from collections.abc import Mapping
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -27,6 +29,7 @@ from layernas.executors.executor import Evaluator
 from layernas.executors.executor import Report
 from layernas.runs import evaluator
 from layernas.runs import execution
+from layernas.training.train import Job
 
 VARIABLE = 'FAULT'
 """Environment variable with the fault."""
@@ -136,29 +139,29 @@ def faulty(fault: Fault, train: Callable[..., Any]) -> Callable[..., Any]:
     The replacement of `train_and_evaluate`.
   """
 
-  def wrapped(config: Any, network: Any, workdir: Any, **named: Any) -> Any:
+  def wrapped(
+      job: Job, workdir: Any, *, hooks: Sequence[Any] = (), **named: Any
+  ) -> Any:
     if int(pathlib.Path(workdir).name) == fault.candidate:
-      named |= _with_fault(fault, **named)
-    return train(config, network, workdir, **named)
+      happens = FAULTS[fault.name]
+      if happens is None:
+        poisoned = PoisonedImages(job.dataset, fault.step)
+        job = dataclasses.replace(job, dataset=poisoned)
+      else:
+        hooks = [*hooks, functools.partial(_happen, fault, happens)]
+    return train(job, workdir, hooks=hooks, **named)
 
   return wrapped
 
 
-def _with_fault(
-    fault: Fault, dataset: Any, report: Callable[..., None], **others: Any
-) -> dict[str, Any]:
-  """Arguments of a training that the fault changes."""
-  del others
-  happens = FAULTS[fault.name]
-  if happens is None:
-    return {'dataset': PoisonedImages(dataset, fault.step)}
-
-  def reported(step: int, metrics: Mapping[str, float]) -> None:
-    report(step, metrics)
-    if step >= fault.step and fault.claim():
-      happens()
-
-  return {'report': reported}
+def _happen(
+    fault: Fault, happens: Callable[[], None], step: int,
+    metrics: Mapping[str, float],
+) -> None:
+  """Hook that causes the fault at the first logged step from its own on."""
+  del metrics
+  if step >= fault.step and fault.claim():
+    happens()
 
 
 def install() -> None:
