@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 import torch
 
-from layernas.networks.counting import count
 from layernas.networks.mobilenet_spaces import SPACES
 from layernas.networks.reference import REFERENCE_NETWORKS
+from layernas.networks.spec import count
 from tests import tiny
 from tests.training import small
 from tools.perf import torch_loop

@@ -5,11 +5,11 @@ import dataclasses
 import pytest
 
 from configs import default
-from layernas.networks.counting import count
-from layernas.networks.spec import Block
 from layernas.networks.spec import Head
+from layernas.networks.spec import InvertedResidual
 from layernas.networks.spec import NetworkSpec
 from layernas.networks.spec import Stem
+from layernas.networks.spec import count
 from tools.perf import step_profile
 from tools.perf import train_step
 
@@ -118,7 +118,8 @@ def test_operations_find_their_part():
 
 def test_features_and_floors():
   """Stem 4x4x8; block: expanded 4x4x16, depthwise 2x2x16, 2x2x12; head."""
-  network = NetworkSpec(Stem(8), (Block(12, 16, stride=2),), Head(20))
+  block = InvertedResidual(12, 16, stride=2)
+  network = NetworkSpec(Stem(8), (block,), Head(20))
   network = dataclasses.replace(
       network, stem=dataclasses.replace(network.stem, stride=2)
   )

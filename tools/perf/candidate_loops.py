@@ -38,6 +38,7 @@ from layernas.data.dataset import Dataset
 from layernas.data.embedded_cifar10 import NATIVE_SIZE
 from layernas.data.registry import load_dataset
 from layernas.models.convolutions import PointwiseConv
+from layernas.models.initialization import Initialization
 from layernas.networks.spec import NetworkSpec
 from layernas.runs.run_search import run_search
 from layernas.runs.setup import make_space
@@ -293,16 +294,17 @@ def _plain_loop(job: Job) -> tuple[dict[str, float], list[float]]:
   schedule = learning_rate(
       training, dataset.num_examples('train') // training.batch_size
   )
-  optimizer = make_optimizer(training, schedule)
+  kinds = Initialization(model, dataset.image_size).kinds
+  optimizer = make_optimizer(training, schedule, kinds)
   first, batches = _peek(_to_devices(
       dataset.train_batches('train', training.batch_size, job.seed)
   ))
   with clock.spent_on('compile'):
     image = jnp.zeros((1, dataset.image_size, dataset.image_size, 3))
-    variables = _compiled(
+    variables = nn.meta.unbox(_compiled(
         jax.jit(functools.partial(model.init, train=False)), traced,
         jax.random.key(job.seed), image,
-    )(jax.random.key(job.seed), image)
+    )(jax.random.key(job.seed), image))
     state = jax_utils.replicate(_fresh(variables, optimizer.transformation))
     seed = jax_utils.replicate(jnp.int32(job.seed))
     with nn.intercept_methods(flax_pointwise):

@@ -32,8 +32,8 @@ from absl import app
 from absl import flags
 from jax.profiler import ProfileData
 
-from layernas.networks.counting import count
 from layernas.networks.counting import output_size
+from layernas.networks.spec import count
 from layernas.study.report import table_text
 from layernas.study.report_tables import Table
 from layernas.training.devices import keep_freed_memory
@@ -53,7 +53,7 @@ _PARTS = {
 """Parts by submodule; the optimiser, the loss and sums belong to none."""
 
 # A submodule's name follows one of these in the path of an operation.
-_PARENT = re.compile(r'block\d+|.*InvertedResidualNetwork.*')
+_PARENT = re.compile(r'block\d+|(.*\()?Network\)*')
 
 _PASSES = 14
 """How often a step reads or writes every number that a batch norm receives.

@@ -25,7 +25,7 @@ import torch
 from ml_collections import ConfigDict
 from torch import nn
 
-from layernas.networks.spec import Block
+from layernas.networks.spec import InvertedResidual
 from layernas.networks.spec import NetworkSpec
 from layernas.networks.spec import Squeeze
 from layernas.training.wall_time import WallTime
@@ -142,7 +142,9 @@ class TorchStep:
 
 class _InvertedResidual(nn.Module):
 
-  def __init__(self, block: Block, inputs: int, norm: dict[str, float]):
+  def __init__(
+      self, block: InvertedResidual, inputs: int, norm: dict[str, float]
+  ):
     super().__init__()
     filters = block.depthwise_filters(inputs)
     layers = []

@@ -50,11 +50,11 @@ from ml_collections import ConfigDict
 
 from configs import cifar10_small
 from configs import default
-from layernas.models.initialization import initial_variables
-from layernas.networks.counting import count
+from layernas.models.initialization import Initialization
 from layernas.networks.mobilenet_spaces import SPACES
 from layernas.networks.reference import mobilenet_v3_large
 from layernas.networks.spec import NetworkSpec
+from layernas.networks.spec import count
 from layernas.study.report import table_text
 from layernas.study.report_tables import Table
 from layernas.training.devices import keep_freed_memory
@@ -153,8 +153,9 @@ class OurStep:
     config.model.depthwise = depthwise
     training = config.training
     model = create_model(config, case.network, case.classes)
-    optimizer = make_optimizer(training, _rate)
-    variables = initial_variables(model, case.image_size, seed=0)
+    initialization = Initialization(model, case.image_size)
+    optimizer = make_optimizer(training, _rate, initialization.kinds)
+    variables = initialization.draw(seed=0)
     init = optimizer.compile_init(variables['params'])
     state = initial_state(variables, init(variables['params']), ema=False)
     update = optimizer.update(compiled=depthwise == 'auto')
