@@ -21,7 +21,6 @@ from layernas.networks.spec import count
 from layernas.training.devices import replicate
 from layernas.training.devices import shard
 from layernas.training.optimizer import make_optimizer
-from layernas.training.optimizer import make_update
 from layernas.training.programs import create_model
 from layernas.training.steps import initial_state
 from layernas.training.steps import make_train_step
@@ -112,13 +111,12 @@ class OurStep:
     training = config.training
     model = create_model(config, case.network, case.classes)
     initialization = Initialization(model, case.image_size)
-    kinds = initialization.kinds
-    state = initial_state(
-        initialization.draw(seed=0), make_optimizer(training, _rate, kinds),
-        ema=False,
-    )
-    update = make_update(training, _rate, depthwise == 'auto', kinds)
-    step = make_train_step(model, update, training, log_every=25)
+    optimizer = make_optimizer(training, _rate, kinds=initialization.kinds)
+    variables = initialization.draw(seed=0)
+    init = optimizer.compile_init(variables['params'])
+    state = initial_state(variables, init(variables['params']), ema=False)
+    update = optimizer.update(compiled=depthwise == 'auto')
+    step = make_train_step(model, update, training)
     self._arguments = (
         jax.device_put(shard(case.data())), replicate(np.int32(0))
     )
