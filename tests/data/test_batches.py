@@ -11,7 +11,6 @@ from hypothesis import strategies as st
 from layernas.data import dataset
 from layernas.data.dataset import AUGMENTATION
 from layernas.data.dataset import ORDER
-from layernas.data.dataset import TRANSFERS
 from layernas.data.dataset import WHOLE
 from layernas.data.dataset import HostShare
 from layernas.data.dataset import epoch_of
@@ -150,12 +149,4 @@ def test_uint8_keeps_whole_levels_and_rounds_others():
   between = np.array([0.0, 0.4, 0.6, 254.4, 254.6, 255.0], np.float32)
   np.testing.assert_array_equal(
       to_transfer(between, 'uint8'), [0, 0, 1, 254, 255, 255]
-  )
-
-
-@pytest.mark.parametrize('transfer', TRANSFERS)
-@pytest.mark.parametrize('dtype', [np.uint8, np.float32])
-def test_the_type_is_the_documented_one(transfer, dtype):
-  assert to_transfer(PIXELS.astype(dtype), transfer).dtype == (
-      TRANSFERS[transfer]
   )

@@ -11,7 +11,6 @@ from layernas.data.dataset import SPLITS
 from layernas.data.dataset import TRANSFERS
 from layernas.data.dataset import WHOLE
 from layernas.data.dataset import HostShare
-from layernas.data.dataset import pad_batch
 from layernas.data.dataset import scale
 from layernas.errors import UserError
 
@@ -117,25 +116,6 @@ def test_evaluation_shows_every_image_once_and_pads(load, source, split):
   assert not last['label'][size - missing:].any()
   whole = next(dataset.evaluation_batches(split, examples))
   assert contents(batches) == contents([whole])
-
-
-@every_source
-def test_evaluation_batch_larger_than_the_split_is_padded(load, source):
-  dataset = load(source)
-  examples = dataset.num_examples('test')
-  (batch,) = dataset.evaluation_batches('test', examples + 3)
-  assert batch['mask'].sum() == examples
-  assert len(batch['image']) == examples + 3
-
-
-@every_pair
-def test_evaluation_is_the_same_each_time(load, source, augmentation):
-  dataset = load(source, augmentation=augmentation)
-  size = BATCH[source]
-  assert_same(
-      list(dataset.evaluation_batches('validation', size)),
-      list(dataset.evaluation_batches('validation', size)),
-  )
 
 
 @every_source
@@ -352,12 +332,3 @@ def test_an_unknown_split_is_named(load, source):
   ):
     with pytest.raises(UserError, match=message):
       ask('val')
-
-
-def test_pad_batch_leaves_a_full_batch_alone():
-  images = np.ones((2, 3, 3, 3), np.float32)
-  batch = pad_batch(images, np.array([4, 5], np.int64), 2)
-  np.testing.assert_array_equal(batch['image'], images)
-  np.testing.assert_array_equal(batch['label'], [4, 5])
-  np.testing.assert_array_equal(batch['mask'], [1, 1])
-  assert batch['label'].dtype == np.int32

@@ -1,6 +1,5 @@
 """Directories of image files, and each wrong arrangement of them."""
 
-import itertools
 import shutil
 
 import numpy as np
@@ -154,21 +153,6 @@ def test_the_last_files_of_every_class_are_held_out(
   np.testing.assert_allclose(batch['image'][0], 7 / 127.5 - 1, atol=1e-6)
 
 
-def test_every_epoch_and_seed_augments_in_its_own_way(open_folder, folder):
-  """Seen on images that are all the same, so that order plays no part."""
-  root = folder(train=(8, 8), test=(1, 1))
-  image = (root / 'train' / 'class0' / '000.png').read_bytes()
-  for path in (root / 'train').glob('*/*'):
-    path.write_bytes(image)
-  dataset = open_folder(root, augmentation='resized_crop')
-  batches = [
-      batch['image'].tobytes()
-      for seed in range(2)
-      for batch in itertools.islice(dataset.train_batches('train', 4, seed), 6)
-  ]
-  assert len(set(batches)) == len(batches)
-
-
 def test_kinds_of_image_files_give_the_same_pixels(open_folder, folder):
   root = folder(test=(0, 1, 1))
   pixels = np.random.default_rng(0).integers(0, 256, (8, 8), dtype=np.uint8)
@@ -213,15 +197,6 @@ def test_a_damaged_image_is_named_when_it_is_met(
   assert message.startswith(f'{path}: damaged, or no image (')
   assert message.endswith('): allowed are whole JPEG and PNG files')
   assert '\n' not in message
-
-
-def test_a_damaged_training_image_is_named(open_folder, folder):
-  root = folder()
-  path = root / 'train' / 'class2' / '000.png'
-  path.write_bytes(b'')
-  batches = open_folder(root).train_batches('train', 20, 0)
-  with pytest.raises(UserError, match=f'^{path}: damaged, or no image'):
-    list(itertools.islice(batches, 5))
 
 
 def test_a_file_that_has_gone_is_named(open_folder, folder):

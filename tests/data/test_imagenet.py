@@ -129,15 +129,6 @@ def test_training_resumes_at_any_step_bit_for_bit(imagenet, dataset, hosts):
     assert_same(joined, straight[step:step + 4])
 
 
-def test_epochs_shuffle_and_crop_anew(dataset):
-  batches = take(dataset.train_batches('train', 31, 0), 2)
-  labels = [batch['label'] for batch in batches]
-  assert (labels[0] != labels[1]).any()
-  np.testing.assert_array_equal(*map(np.sort, labels))
-  seen = [{image.tobytes() for image in batch['image']} for batch in batches]
-  assert not seen[0] & seen[1]
-
-
 @pytest.mark.long
 def test_the_command_of_the_message_prepares_it(tmp_path):
   import tensorflow_datasets as tfds

@@ -76,17 +76,6 @@ def test_evaluation_keeps_the_order_and_scales(
   assert np.allclose(first.mean(axis=(1, 2, 3)), expected, atol=1e-2)
 
 
-def test_skipping_within_an_epoch_gives_the_same_batches(
-    dataset: StreamedDataset,
-) -> None:
-  whole = dataset.train_batches('train', 2, seed=3)
-  whole = [next(whole) for _ in range(6)]
-  for start in range(6):
-    batch = next(dataset.train_batches('train', 2, seed=3, start_step=start))
-    assert batch['label'].tolist() == whole[start]['label'].tolist()
-    assert np.array_equal(batch['image'], whole[start]['image'])
-
-
 def test_large_batches_are_read_in_chunks(
     dataset: StreamedDataset, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -108,15 +97,6 @@ def test_only_images_of_the_batches_asked_for_are_read() -> None:
       'train', 1, 0, start_step=_IMAGES - 1
   )
   assert next(late)['label'].tolist() == [labels[-1]]
-
-
-def test_a_damaged_image_is_named_when_its_batch_comes() -> None:
-  source = _Greys()
-  source.files[3] = source.files[3][:40]
-  batches = StreamedDataset(source, _CONFIG).evaluation_batches('test', 2)
-  assert next(batches)['label'].tolist() == [0, 1]
-  with pytest.raises(UserError, match=r'^test 3: damaged, or no image \(.*\):'):
-    next(batches)
 
 
 def test_a_label_that_is_no_class_is_named() -> None:

@@ -1,7 +1,6 @@
 """Single records of TFDS sets, and the index of TFRecord files."""
 
 import os
-import pathlib
 
 import numpy as np
 import pytest
@@ -90,12 +89,6 @@ def test_the_first_label_is_that_of_the_first_record(builder):
   assert tfds_records.first_label(builder, 'train', KEYS) == (
       stored(builder, 'train')[0][1]
   )
-
-
-def test_one_index_is_kept_for_a_split(builder, tfds_directory):
-  tfds_records.open_records(builder, 'train', KEYS)
-  found = list(pathlib.Path(builder.data_path).glob('*train*.index.npz'))
-  assert len(found) == (builder.builder_config.name == 'plain')
 
 
 COUNTS = (3, 0, 5, 1)

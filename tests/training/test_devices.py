@@ -1,13 +1,11 @@
 """What lies on the devices, and JAX's settings for them."""
 
-import itertools
 import os
 import platform
 import subprocess
 import sys
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 import pytest
 
@@ -20,7 +18,6 @@ from layernas.training.devices import shard
 from layernas.training.devices import stand_in
 from layernas.training.devices import stand_in_batch
 from layernas.training.devices import unreplicate
-from layernas.training.devices import wait_on_cpu
 from layernas.training.programs import compilations
 
 
@@ -56,12 +53,6 @@ def test_a_stand_in_is_what_replicate_gives() -> None:
   stand = stand_in((2, 3), np.int32)
   assert (stand.shape, stand.dtype) == (given.shape, given.dtype)
   assert stand.sharding == given.sharding
-
-
-def test_waits_for_a_tree_of_arrays() -> None:
-  value = jax.jit(lambda x: {'sum': x.sum()})(jnp.ones((64, 64)))
-  wait_on_cpu(value)
-  assert value['sum'].is_ready()
 
 
 def _batches(made, transfer='float32', count=7):
@@ -112,13 +103,6 @@ def test_so_many_batches_are_made_ahead(ahead) -> None:
   assert len(list(given)) == 4
 
 
-def test_a_stream_without_end_is_not_read_to_its_end() -> None:
-  made = []
-  endless = _batches(made, count=10**9)
-  assert len(list(itertools.islice(prefetch(endless), 2))) == 2
-  assert len(made) == 2 + AHEAD
-
-
 @pytest.mark.parametrize('transfer', TRANSFERS)
 def test_stand_ins_are_like_batches(transfer) -> None:
   batch = next(prefetch(_batches([], transfer)))
@@ -128,10 +112,6 @@ def test_stand_ins_are_like_batches(transfer) -> None:
     array = batch[name]
     assert (found.shape, found.dtype) == (array.shape, array.dtype)
     assert found.sharding.is_equivalent_to(array.sharding, array.ndim)
-
-
-def test_none_gives_none() -> None:
-  assert list(prefetch(iter(()))) == []
 
 
 _CACHING = """

@@ -25,88 +25,44 @@ from layernas.training.optimizer import make_optimizer
 from layernas.training.programs import create_model
 from tests.training import small
 
-_STEPS_PER_EPOCH = 10
-_PEAK = 0.1  # 0.4 per 256 images, in batches of 64.
+_TEETH = 'tests.training.own:sawtooth'
 
 
-def _schedule(settings=None, **fields):
-  """Rates at a peak of 0.1, after two of ten epochs of warm-up."""
-  fields = {
-      'learning_rate': 0.4, 'batch_size': 64, 'epochs': 10.0,
+@pytest.mark.parametrize(('fields', 'shares'), [
+    # Two of ten epochs are a linear warm-up; see `fields` below.
+    ({'schedule': 'cosine'}, {
+        0: 0.0, 5: 1 / 4, 19: 19 / 20, 20: 1.0,
+        40: (1 + math.cos(math.pi / 4)) / 2, 60: 1 / 2,
+        99: (1 + math.cos(math.pi * 79 / 80)) / 2, 100: 0.0,
+    }),
+    ({'schedule': 'cosine', 'warmup_epochs': 0.0}, {
+        0: 1.0, 50: 1 / 2, 100: 0.0,
+    }),
+    # Less than a step.
+    ({'schedule': 'cosine', 'epochs': 0.01, 'warmup_epochs': 0.0}, {0: 1.0}),
+    ({'schedule': 'constant'}, {0: 0.0, 19: 19 / 20, 20: 1.0, 99: 1.0}),
+    ({'schedule': 'stepped', 'warmup_epochs': 0.0}, {
+        23: 1.0, 24: 1 / 2, 47: 1 / 2, 48: 1 / 4,
+    }),
+    # Its steps count from the start of the training.
+    ({'schedule': 'stepped'}, {
+        10: 1 / 2, 20: 1.0, 23: 1.0, 24: 1 / 2, 96: 1 / 16,
+    }),
+    # Two teeth of 40 steps each.
+    ({'schedule': _TEETH, 'schedule_settings': {'teeth': 2}}, {
+        19: 19 / 20, 20: 1.0, 40: 1 / 2, 60: 1.0, 99: 1 / 40,
+    }),
+])
+@pytest.mark.parametrize('batch_size', [64, 512])
+def test_learning_rates(fields, shares, batch_size) -> None:
+  training = small.get_config(**{
+      'learning_rate': 0.4, 'batch_size': batch_size, 'epochs': 10.0,
       'warmup_epochs': 2.0, 'decay_epochs': 2.4, 'decay_rate': 0.5,
-  } | fields
-  fields['schedule_settings'] = settings or {}
-  config = small.get_config(**fields).training
-  schedule = learning_rate(config, _STEPS_PER_EPOCH)
-  return lambda step: pytest.approx(float(schedule(step)), abs=1e-7)
-
-
-@pytest.mark.parametrize('schedule', ['cosine', 'constant'])
-def test_warmup_is_linear_from_zero_to_the_peak(schedule: str) -> None:
-  rate = _schedule(schedule=schedule)
-  assert rate(0) == 0.0
-  assert rate(5) == _PEAK / 4
-  assert rate(19) == _PEAK * 19 / 20
-  assert rate(20) == _PEAK
-
-
-def test_cosine_ends_at_zero_after_the_last_step() -> None:
-  rate = _schedule(schedule='cosine')
-  assert rate(40) == _PEAK * (1 + math.cos(math.pi / 4)) / 2
-  assert rate(60) == _PEAK / 2
-  assert rate(99) == _PEAK * (1 + math.cos(math.pi * 79 / 80)) / 2
-  assert rate(100) == 0.0
-
-
-def test_cosine_without_warmup_begins_at_the_peak() -> None:
-  rate = _schedule(schedule='cosine', warmup_epochs=0.0)
-  assert rate(0) == _PEAK
-  assert rate(50) == _PEAK / 2
-  assert rate(100) == 0.0
-
-
-def test_stepped_falls_every_decay_epochs() -> None:
-  rate = _schedule(schedule='stepped', warmup_epochs=0.0)
-  assert rate(23) == _PEAK
-  assert rate(24) == _PEAK / 2
-  assert rate(47) == _PEAK / 2
-  assert rate(48) == _PEAK / 4
-
-
-def test_stepped_counts_its_steps_from_the_start_of_training() -> None:
-  rate = _schedule(schedule='stepped')
-  assert rate(10) == _PEAK / 2  # Half of the warm-up.
-  assert rate(20) == _PEAK
-  assert rate(23) == _PEAK
-  assert rate(24) == _PEAK / 2
-  assert rate(96) == _PEAK / 16
-
-
-def test_constant_stays() -> None:
-  rate = _schedule(schedule='constant')
-  assert rate(20) == _PEAK
-  assert rate(99) == _PEAK
-
-
-@pytest.mark.parametrize('batch_size', [8, 256, 1024])
-def test_scales_with_the_batch(batch_size: int) -> None:
-  rate = _schedule(schedule='constant', batch_size=batch_size)
-  assert rate(50) == 0.4 * batch_size / 256
-
-
-def test_a_training_of_less_than_a_step_has_a_rate() -> None:
-  rate = _schedule(schedule='cosine', epochs=0.01, warmup_epochs=0.0)
-  assert rate(0) == _PEAK
-
-
-def test_a_schedule_of_ones_own_has_settings() -> None:
-  rate = _schedule({'teeth': 2}, schedule='tests.training.own:sawtooth')
-  assert rate(19) == _PEAK * 19 / 20
-  # Two teeth of 40 steps each.
-  assert rate(20) == _PEAK
-  assert rate(40) == _PEAK / 2
-  assert rate(60) == _PEAK
-  assert rate(99) == _PEAK / 40
+  } | fields).training
+  schedule = learning_rate(training, steps_per_epoch=10)
+  peak = 0.4 * batch_size / 256
+  for step, share in shares.items():
+    assert float(schedule(step)) == pytest.approx(peak * share, abs=1e-6), step
 
 
 def _transformation(training, schedule=lambda step: 0.1):
@@ -208,20 +164,6 @@ def test_undeclared_parameters_are_kernels_or_biases() -> None:
   assert decayed(params, frozenset({'bias'})) == {
       'kernel': True, 'norm': {'scale': False}
   }
-
-
-def test_no_gradient_leaves_scales_and_biases() -> None:
-  config = small.get_config(momentum=0.0, weight_decay=0.5).training
-  optimizer = _transformation(config)
-  params = {
-      'kernel': jnp.ones((2, 3)), 'scale': jnp.ones(3), 'bias': jnp.ones(3)
-  }
-  updates, _ = optimizer.update(
-      jax.tree.map(jnp.zeros_like, params), optimizer.init(params), params
-  )
-  np.testing.assert_allclose(updates['kernel'], np.full((2, 3), -0.05))
-  assert not updates['scale'].any()
-  assert not updates['bias'].any()
 
 
 def test_an_optimizer_of_ones_own_is_that_of_optax() -> None:

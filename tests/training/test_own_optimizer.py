@@ -1,4 +1,4 @@
-"""The example of an own optimiser, in a real search."""
+"""A real search with the example of an own optimiser, and with the profiler."""
 
 import json
 import pathlib
@@ -7,6 +7,7 @@ import pytest
 
 from layernas.errors import UserError
 from layernas.runs.run_search import run_search
+from layernas.training import hooks
 from tests import tiny
 
 
@@ -20,30 +21,50 @@ def _config(trials=1, **settings):
   return config
 
 
-def test_a_search_trains_with_an_optimizer_of_ones_own(
-    tmp_path: pathlib.Path,
-) -> None:
-  run_search(_config(trials=2, b2=0.98), tmp_path / 'lion')
-  run_search(_config(b2=0.5), tmp_path / 'other')
-  losses = []
-  for name in ('lion', 'other'):
-    lines = (tmp_path / name / 'trials.jsonl').read_text().splitlines()
-    trials = list(map(json.loads, lines))
-    assert {trial['status'] for trial in trials} == {'ok'}
-    assert all(
-        trial['metrics'].keys() == {
-            'loss', 'accuracy', 'top5', 'train_loss', 'train_accuracy'
-        } for trial in trials
-    )
-    # Those of ten classes, untrained, are 2.3.
-    assert trials[0]['metrics']['train_loss'] < 2.25
-    losses.append(trials[0]['metrics']['loss'])
-  assert losses[0] != losses[1]
+def _trials(workdir: pathlib.Path) -> list[dict]:
+  lines = (workdir / 'trials.jsonl').read_text().splitlines()
+  return list(map(json.loads, lines))
 
 
-def test_a_setting_that_it_does_not_have_is_named(
-    tmp_path: pathlib.Path,
-) -> None:
+@pytest.fixture(scope='module', name='finished')
+def _finished(tmp_path_factory) -> pathlib.Path:
+  """The workdir of a search of two trials, the first one traced."""
+  config = _config(2, b2=0.98)
+  config.profile.steps = 3
+  workdir = tmp_path_factory.mktemp('search')
+  with pytest.MonkeyPatch.context() as patch:
+    patch.setattr(hooks, '_profiled', False)
+    run_search(config, workdir)
+  return workdir
+
+
+def test_a_search_trains_with_an_optimizer_of_ones_own(finished) -> None:
+  trials = _trials(finished)
+  assert [trial['status'] for trial in trials] == ['ok', 'ok']
+  # What hooks are told beside the metrics is not recorded.
+  assert all(
+      trial['metrics'].keys() == {
+          'loss', 'accuracy', 'top5', 'train_loss', 'train_accuracy'
+      } for trial in trials
+  )
+  # That of ten classes, untrained, is 2.3.
+  assert trials[0]['metrics']['train_loss'] < 2.25
+
+
+def test_its_settings_count_and_a_profile_does_not(finished, tmp_path) -> None:
+  losses = [_trials(finished)[0]['metrics']['loss']]
+  for b2 in (0.98, 0.5):
+    run_search(_config(b2=b2), tmp_path / str(b2))
+    losses.append(_trials(tmp_path / str(b2))[0]['metrics']['loss'])
+  assert losses[0] == losses[1] != losses[2]
+
+
+def test_the_trace_of_the_first_candidate_stays(finished) -> None:
+  (trace,) = finished.glob('profile/*/plugins/profile/*/*.xplane.pb')
+  assert trace.relative_to(finished).parts[1] == '000000'
+
+
+def test_a_setting_that_it_does_not_have_is_named(tmp_path) -> None:
   with pytest.raises(UserError) as error:
     run_search(_config(b3=0.5), tmp_path / 'run')
   assert str(error.value) == (

@@ -6,6 +6,7 @@ import threading
 import jax
 import numpy as np
 import pytest
+from jax.experimental.compilation_cache import compilation_cache
 
 from layernas.models.initialization import initial_variables
 from layernas.training.programs import compilations
@@ -72,12 +73,14 @@ def test_a_network_is_two_programs_and_what_its_optimizer_begins_with(
   # What all networks share is compiled with the first one.
   _compile(job)
   jax.config.update('jax_enable_compilation_cache', False)
+  compilation_cache.reset_cache()  # So that JAX looks at the setting.
   try:
     before = compilations()
     _compile(dataclasses.replace(job, network=small.OTHER_NETWORK))
     assert compilations() - before == count
   finally:
     jax.config.update('jax_enable_compilation_cache', True)
+    compilation_cache.reset_cache()
 
 
 def test_compiled_in_another_thread(tmp_path) -> None:

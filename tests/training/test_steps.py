@@ -41,12 +41,6 @@ def test_begins_at_step_zero_with_empty_sums() -> None:
   }
 
 
-def test_evaluates_the_variables_without_an_average() -> None:
-  state = _initial(ema=False)
-  assert state.ema == {}
-  assert state.evaluated is state.variables
-
-
 def test_evaluates_the_average_where_there_is_one() -> None:
   state = _initial(ema=True)
   assert state.evaluated is state.ema
@@ -77,10 +71,6 @@ def test_averages_params_and_statistics(step: int, decay: float) -> None:
       lambda left, right: np.testing.assert_allclose(left, right, rtol=1e-6),
       average, expected,
   )
-
-
-def test_no_average_stays_none() -> None:
-  assert moving_average({}, _VARIABLES, 0.9, 3) == {}
 
 
 @pytest.fixture(scope='module', name='on_devices')
