@@ -61,9 +61,13 @@ class _Bars:
       self, task: TaskID, step: int, metrics: Mapping[str, float]
   ) -> None:
     """Shows how far a training is."""
-    self._progress.update(
-        task, completed=step, note=f'loss {metrics["train_loss"]:.3f}'
-    )
+    note = f'loss {metrics["train_loss"]:.3f}'
+    if 'steps_per_second' in metrics:
+      note += (
+          f', rate {metrics["learning_rate"]:.3g},'
+          f' {metrics["steps_per_second"]:.3g} steps/s'
+      )
+    self._progress.update(task, completed=step, note=note)
 
 
 class SearchProgress(_Bars):

@@ -35,6 +35,8 @@ from layernas.training.checks import check_batches
 from layernas.training.checks import check_training
 from layernas.training.devices import enable_compilation_cache
 from layernas.training.devices import keep_freed_memory
+from layernas.training.hooks import profile_hooks
+from layernas.training.train import Job
 from layernas.training.train import train_and_evaluate
 from layernas.training.train import training_steps
 
@@ -254,8 +256,12 @@ def _train_seed(
         scalars.write(run, step, metrics)
 
     result = train_and_evaluate(
-        recipe, network, directory.path / run, seed=seed, dataset=dataset,
-        train_split='all_train', evaluation_split='test', report=logged,
+        Job(recipe, network, dataset, seed, 'all_train', 'test'),
+        directory.path / run,
+        hooks=[
+            logged,
+            *profile_hooks(recipe.profile, directory.path / 'profile' / run),
+        ],
     )
     progress.say(
         f'{name}, seed {seed}: test accuracy {result.metrics["accuracy"]:.4f},'

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from layernas.data.array_dataset import ArrayDataset
 from layernas.data.registry import load_dataset
 
 SHADES = (40, 120, 200)
@@ -27,6 +28,7 @@ def make_config(**changes):
       'augmentation': 'none',
       'crop_padding': 2,
       'transfer': 'float32',
+      'settings': {},
   })
   config.update(changes)
   return config.lock()
@@ -52,6 +54,20 @@ def write_folder(root, train=(9, 12, 7), test=(3, 2, 4), test_name='test'):
             directory / f'{number:03d}.{suffix}', quality=95
         )
   return root
+
+
+def load_arrays(section, train=(9, 12, 7), test=(3, 2, 4)):
+  """The images of `write_folder` in memory: a data loader of ones own."""
+
+  def split(counts, offset):
+    images = [
+        make_image(label, offset + number)[:8, :8]
+        for label, count in enumerate(counts) for number in range(count)
+    ]
+    return lambda: np.stack(images), np.repeat(np.arange(3), counts)
+
+  splits = {'all_train': split(train, 0), 'test': split(test, 100)}
+  return ArrayDataset('arrays', splits, 3, section, ('a', 'b', 'c'))
 
 
 @pytest.fixture(name='config')
@@ -147,6 +163,7 @@ def _load(tmp_path_factory, tfds_directory):
   folder = write_folder(tmp_path_factory.mktemp('folder') / 'images')
   fields = {
       'embedded': {},
+      'arrays': {'source': 'tests.data.conftest:load_arrays'},
       'folder': {'source': 'folder', 'directory': str(folder)},
       'tfds': {
           'source': 'tfds',

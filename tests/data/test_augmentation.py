@@ -83,13 +83,6 @@ def test_crop_flip_draws_every_offset_and_both_directions():
   assert counts.min() > 10
 
 
-def test_each_image_of_a_batch_is_drawn_for_itself():
-  images = np.repeat(noise(batch=1), 64, axis=0)
-  for kind in ('crop_flip', 'resized_crop'):
-    found = augmentation.augment(images, kind, 2, np.random.default_rng(1))
-    assert len({image.tobytes() for image in found}) > 20
-
-
 def test_resized_crop_of_everything_is_the_image():
   images = noise()
   rng = _Fixed(random=NO_FLIP, uniform=(1.0, 0.0))  # Area 1, log(aspect) 0.

@@ -23,7 +23,7 @@ def test_every_source_that_is_allowed_can_be_loaded(load):
 @pytest.mark.parametrize(
     ('field', 'value', 'allowed'),
     [
-        ('source', 'web', "one of ['embedded', 'tfds', 'folder']"),
+        ('source', 'web', "['embedded', 'tfds', 'folder'], or module:function"),
         ('name', 'cifar100', "one of ['cifar10_subset']"),
         ('augmentation', 'cut', "one of ['none', 'flip', 'crop_flip',"),
         ('image_size', 7, 'an integer of at least 8 pixels'),
@@ -46,7 +46,10 @@ def test_a_wrong_field_is_named_with_what_is_allowed(
   with pytest.raises(UserError) as caught:
     registry.load_dataset(config(**{field: value}))
   message = str(caught.value)
-  assert message.startswith(f'data.{field}: {value!r}: allowed is {allowed}')
+  verb = 'are' if field == 'source' else 'is'
+  assert message.startswith(
+      f'data.{field}: {value!r}: allowed {verb} {allowed}'
+  )
   assert '\n' not in message
 
 
@@ -78,6 +81,31 @@ def test_the_wanted_number_of_classes_is_met(config, folder):
   assert str(caught.value) == (
       f'data.num_classes: 1000: allowed is 3, the number of classes of {root},'
       ' or 0'
+  )
+
+
+def test_a_loader_of_ones_own_has_settings(config):
+  source = 'tests.data.conftest:load_arrays'
+  dataset = registry.load_dataset(
+      config(source=source, settings={'train': (4, 4, 8)})
+  )
+  assert dataset.name == 'arrays'
+  assert dataset.num_examples('all_train') == 16
+  with pytest.raises(UserError) as caught:
+    registry.load_dataset(config(source=source, settings={'tarin': (4, 4, 8)}))
+  assert str(caught.value).endswith(
+      'allowed are the keyword arguments of tests.data.conftest:load_arrays,'
+      " ['train', 'test']"
+  )
+
+
+def test_a_loader_that_gives_no_data_set_is_named(config):
+  source = 'tests.training.own:no_dataset'
+  with pytest.raises(UserError) as caught:
+    registry.load_dataset(config(source=source))
+  assert str(caught.value) == (
+      f'data.source: {source!r} gave a list: allowed is a'
+      ' layernas.data.dataset.Dataset'
   )
 
 

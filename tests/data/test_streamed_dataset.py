@@ -1,4 +1,4 @@
-"""What StreamedDataset adds to any source of encoded images."""
+"""What StreamedDataset adds to any source of encoded images; local files."""
 
 import io
 
@@ -10,6 +10,8 @@ from PIL import Image
 
 from layernas.data import streamed_dataset
 from layernas.data.streamed_dataset import StreamedDataset
+from layernas.data.streamed_dataset import read_locally
+from layernas.data.streamed_dataset import read_part
 from layernas.errors import UserError
 
 _IMAGES = 5
@@ -74,17 +76,6 @@ def test_evaluation_keeps_the_order_and_scales(
   assert np.allclose(first.mean(axis=(1, 2, 3)), expected, atol=1e-2)
 
 
-def test_skipping_within_an_epoch_gives_the_same_batches(
-    dataset: StreamedDataset,
-) -> None:
-  whole = dataset.train_batches('train', 2, seed=3)
-  whole = [next(whole) for _ in range(6)]
-  for start in range(6):
-    batch = next(dataset.train_batches('train', 2, seed=3, start_step=start))
-    assert batch['label'].tolist() == whole[start]['label'].tolist()
-    assert np.array_equal(batch['image'], whole[start]['image'])
-
-
 def test_large_batches_are_read_in_chunks(
     dataset: StreamedDataset, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -108,18 +99,62 @@ def test_only_images_of_the_batches_asked_for_are_read() -> None:
   assert next(late)['label'].tolist() == [labels[-1]]
 
 
-def test_a_damaged_image_is_named_when_its_batch_comes() -> None:
-  source = _Greys()
-  source.files[3] = source.files[3][:40]
-  batches = StreamedDataset(source, _CONFIG).evaluation_batches('test', 2)
-  assert next(batches)['label'].tolist() == [0, 1]
-  with pytest.raises(UserError, match=r'^test 3: damaged, or no image \(.*\):'):
-    next(batches)
-
-
 def test_a_label_that_is_no_class_is_named() -> None:
   source = _Greys()
   source.labels[4] = _IMAGES
   batches = StreamedDataset(source, _CONFIG).evaluation_batches('test', 5)
   with pytest.raises(UserError, match=r'^test 4: label 5: allowed is 0 to 4$'):
     next(batches)
+
+
+def numbered(*chunks):
+  """Rows in chunks, with keys that tell them."""
+  def elements():
+    for rows in chunks:
+      yield np.int64(rows), np.int64(rows)[:, None] * [1, 2, 3]
+
+  return tf.data.Dataset.from_generator(elements, output_signature=(
+      tf.TensorSpec((None,), tf.int64), tf.TensorSpec((None, 3), tf.int64)
+  ))
+
+
+def test_single_images_come_in_order_with_label_and_key():
+  chunks = [[5, 3, 8], [1], [2, 9]] * 7
+
+  def read(rows):
+    return [b'%d' % row for row in rows], [10 * row for row in rows]
+
+  found = list(read_locally(numbered(*chunks), read).as_numpy_iterator())
+  rows = [row for chunk in chunks for row in chunk]
+  assert [image for image, _, _ in found] == [b'%d' % row for row in rows]
+  assert [label for _, label, _ in found] == [10 * row for row in rows]
+  assert [tuple(key) for _, _, key in found] == [
+      (row, 2 * row, 3 * row) for row in rows
+  ]
+
+
+def test_bytes_are_kept_whatever_they_are():
+  """NumPy's own strings would drop zeros at the end."""
+  data = [b'', bytes(5), b'a' + bytes(3)]
+  found = read_locally(numbered([0, 1, 2]), lambda rows: (data, [0, 0, 0]))
+  assert [image for image, _, _ in found.as_numpy_iterator()] == data
+
+
+def test_a_failed_read_is_an_error_of_its_chunk():
+  def read(rows):
+    if 3 in rows:
+      raise FileNotFoundError('gone')
+    return [b''] * len(rows), [0] * len(rows)
+
+  images = iter(read_locally(numbered([1, 2], [3], [4]), read))
+  next(images)
+  next(images)
+  with pytest.raises(tf.errors.OpError, match='FileNotFoundError: gone'):
+    next(images)
+
+
+def test_parts_of_files(tmp_path):
+  path = tmp_path / 'file'
+  path.write_bytes(b'0123456789')
+  assert read_part(str(path), 3, 4) == b'3456'
+  assert read_part(str(path), 8, 4) == b'89'

@@ -137,13 +137,6 @@ def test_evaluation_after_resized_crop_takes_seven_eighths(images):
   )
 
 
-def test_shrinking_counts_every_pixel(images):
-  pixels = noise(64, 64)
-  small = images.resize(pixels, 8).numpy()
-  # The spread of the mean of 8x8 pixels; bicubic weights make it a bit more.
-  assert small.std() < 2 * pixels.std() / 8
-
-
 def test_shrinking_by_less_than_two_is_plain_bicubic(images):
   import tensorflow as tf
 

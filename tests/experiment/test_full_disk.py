@@ -21,9 +21,9 @@ def _trained(monkeypatch):
   """Seeds of the candidates that were trained, in no time."""
   seeds = []
 
-  def train(*args, seed, **named):
-    seeds.append(seed)
-    return TrainResult({'accuracy': seed % 89 / 100}, 10, 1.0)
+  def train(job, *args, **named):
+    seeds.append(job.seed)
+    return TrainResult({'accuracy': job.seed % 89 / 100}, 10, 1.0)
 
   monkeypatch.setattr(evaluator, 'train_and_evaluate', train)
   return seeds

@@ -100,7 +100,10 @@ def test_is_flax_and_the_activation(shape, compiled, train, activation):
   _assert_close(got, wanted)
 
 
-@pytest.mark.parametrize('compiled', [True, False])
+# In kernels over devices, fast: test_normed_depthwise.
+@pytest.mark.parametrize(
+    'compiled', [pytest.param(True, marks=pytest.mark.long), False]
+)
 def test_statistics_over_devices_are_those_of_the_whole_batch(compiled):
   """With gradients: vmap's axis stands for the devices."""
   x, variables = _inputs((4, 2, 5, 5, 7)), _variables(7)
