@@ -102,7 +102,8 @@ def test_which_steps_are_traced(
       if record.levelno == logging.WARNING
   ]
   assert warnings == ([] if traced == steps else [
-      f'profile.steps: {steps}: the training ended after {traced} of them'
+      f'profile.steps: {steps}: {traced} of them traced: the training ended'
+      f' before step {first + skip + steps}'
   ])
 
 
