@@ -140,8 +140,8 @@ class Profile(StepHook):
     """Ends a trace that is under way; says what is missing."""
     if self._traced < self._steps:
       logging.warning(
-          'profile.steps: %d: the training ended after %d of them',
-          self._steps, self._traced,
+          'profile.steps: %d: %d of them traced: the training ended before step'
+          ' %d', self._steps, self._traced, self._begin + self._steps,
       )
     if self._local:
       self._stop()

@@ -232,8 +232,10 @@ def train_and_evaluate(
   with checkpoints:
     state = made.initial_state(job.seed)
     state = checkpoints.restore(state)
-    with wall_time.spent_on('train'), StepHooks(hooks) as told:
-      state, metrics = _train(job, made, state, checkpoints, point, told)
+    with wall_time.spent_on('train'), StepHooks(hooks) as listening:
+      state, metrics = _train(
+          job, made, state, checkpoints, point, listening
+      )
     metrics = {} if point.stopped else metrics | evaluated(state)
     done = int(unreplicate(state.step))
   return TrainResult(

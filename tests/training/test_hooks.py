@@ -77,18 +77,20 @@ def _profiler(monkeypatch):
   return calls
 
 
-@pytest.mark.parametrize(('steps', 'skip', 'first', 'expected'), [
-    (3, 2, 0, [1, 2, 'start', 3, 4, 5, 'stop', 6]),
-    (1, 0, 0, ['start', 1, 'stop', 2, 3, 4, 5, 6]),
+@pytest.mark.parametrize(('counts', 'expected'), [
+    # Steps to trace, steps to skip, steps done in earlier runs.
+    ((3, 2, 0), [1, 2, 'start', 3, 4, 5, 'stop', 6]),
+    ((1, 0, 0), ['start', 1, 'stop', 2, 3, 4, 5, 6]),
     # It goes on from a checkpoint.
-    (1, 1, 3, [4, 'start', 5, 'stop', 6]),
-    (9, 4, 0, [1, 2, 3, 4, 'start', 5, 6, 'stop']),
-    (2, 6, 0, [1, 2, 3, 4, 5, 6, 'start', 'stop']),
-    (2, 7, 0, [1, 2, 3, 4, 5, 6]),
+    ((1, 1, 3), [4, 'start', 5, 'stop', 6]),
+    ((9, 4, 0), [1, 2, 3, 4, 'start', 5, 6, 'stop']),
+    ((2, 6, 0), [1, 2, 3, 4, 5, 6, 'start', 'stop']),
+    ((2, 7, 0), [1, 2, 3, 4, 5, 6]),
 ])
 def test_which_steps_are_traced(
-    tmp_path, profiler, caplog, steps, skip, first, expected
+    tmp_path, profiler, caplog, counts, expected
 ) -> None:
+  steps, skip, first = counts
   state = _State()
   with StepHooks([Profile(tmp_path, steps, skip)]) as hooks:
     hooks.began(first)
@@ -102,7 +104,8 @@ def test_which_steps_are_traced(
       if record.levelno == logging.WARNING
   ]
   assert warnings == ([] if traced == steps else [
-      f'profile.steps: {steps}: the training ended after {traced} of them'
+      f'profile.steps: {steps}: {traced} of them traced: the training ended'
+      f' before step {first + skip + steps}'
   ])
 
 

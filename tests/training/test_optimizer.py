@@ -29,7 +29,7 @@ _TEETH = 'tests.training.own:sawtooth'
 
 
 @pytest.mark.parametrize(('fields', 'shares'), [
-    # Two of ten epochs are a linear warm-up; see `fields` below.
+    # Two of ten epochs are a linear warm-up where nothing else is said.
     ({'schedule': 'cosine'}, {
         0: 0.0, 5: 1 / 4, 19: 19 / 20, 20: 1.0,
         40: (1 + math.cos(math.pi / 4)) / 2, 60: 1 / 2,
