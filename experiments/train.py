@@ -107,7 +107,7 @@ def _train_candidate() -> None:
   from layernas.training import hosts  # noqa: PLC0415
 
   workdir = _WORKDIR.value
-  if workdir is None:
+  if not workdir:
     raise UserError(
         'flag --workdir: missing; allowed is the workdir of a search, or with'
         ' --config and option numbers any directory'

@@ -1,6 +1,5 @@
 """The files that tell what a search did: trials, tables, timings, results."""
 
-import contextlib
 import dataclasses
 from collections.abc import Mapping
 from typing import Any
@@ -40,7 +39,9 @@ class SearchRecord(Hook):
     """
     self._directory = directory
     self._console = console
-    self._exits = contextlib.ExitStack()
+    self._search: Search | None = None
+    self._history: History | None = None
+    self._timings: Timings | None = None
 
   def open(
       self, config: config_dict.ConfigDict, settings: ExecutorSettings
@@ -58,14 +59,11 @@ class SearchRecord(Hook):
       UserError: it belongs to another config, is in use or is damaged.
     """
     self._directory.open(config)
-    self._exits.callback(self._directory.close)
     self._directory.write_json(SETTINGS_FILE, {
         'asked': config.executor.name, **dataclasses.asdict(settings)
     })
     self._history = History(self._directory.path)
-    self._exits.callback(self._history.close)
     self._timings = Timings(self._directory.path)
-    self._exits.callback(self._timings.close)
     return [trial.to_dict() for trial in self._history.trials]
 
   def before_search(self, search: Search, steps: int, page: str) -> None:
@@ -105,5 +103,14 @@ class SearchRecord(Hook):
     )
 
   def close(self) -> None:
-    """Lets go of the workdir."""
-    self._exits.close()
+    """Lets go of the workdir, also where the disk is gone."""
+    # An ExitStack would cut what is raised off the error that came before.
+    try:
+      if self._history:
+        self._history.close()
+    finally:
+      try:
+        if self._timings:
+          self._timings.close()
+      finally:
+        self._directory.close()

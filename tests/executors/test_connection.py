@@ -1,6 +1,7 @@
 """What goes through a pipe comes out the same."""
 
 from hypothesis import given
+from hypothesis import settings
 from hypothesis import strategies as st
 
 from layernas.executors import connection
@@ -21,9 +22,10 @@ _EVALUATIONS = st.builds(
 )
 
 
+@settings(max_examples=30)
 @given(_CANDIDATES, _EVALUATIONS, st.booleans())
 def test_a_line_holds_a_result(candidate, evaluation, retriable):
-  evaluated = Evaluated(evaluation, {'train': 0.1}, retriable)
+  evaluated = Evaluated(evaluation, {'train': 0.1}, retriable, 'a\nb')
   line = connection.encode(
       'done', **connection.evaluated_to_json(candidate, evaluated)
   )
@@ -33,6 +35,7 @@ def test_a_line_holds_a_result(candidate, evaluation, retriable):
   assert connection.evaluated_from_json(message) == evaluated
 
 
+@settings(max_examples=30)
 @given(_CANDIDATES)
 def test_a_line_holds_a_candidate(candidate):
   line = connection.encode(

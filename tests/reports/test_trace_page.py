@@ -1,4 +1,4 @@
-"""Tests of layernas.reports.trace_page."""
+"""The page of a decision trace, read as a browser reads it."""
 
 import html.parser
 import json
@@ -124,7 +124,8 @@ def test_small_layers_are_unfolded() -> None:
 
 
 @pytest.mark.parametrize(('sizes', 'most'), [
-    ((6, 9, 20), 1e6), ((20, 10, 60), 4e6),
+    ((6, 9, 20), 1e6),
+    pytest.param((20, 10, 60), 4e6, marks=pytest.mark.long),
 ])
 def test_a_large_run_folds_all_but_the_way(
     sizes: tuple[int, int, int], most: float

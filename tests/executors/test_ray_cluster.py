@@ -3,6 +3,7 @@
 import pytest
 
 from layernas.errors import UserError
+from layernas.executors import connection
 from layernas.executors.executor import ExecutorSettings
 from layernas.executors.pool import WorkerPool
 from layernas.search import Candidate
@@ -41,6 +42,7 @@ def results(pool, before=lambda: None):
   return {one.candidate.id: one.evaluation.reward for one in found}
 
 
+@pytest.mark.long
 def test_there_is_a_worker_for_every_core(cluster, tmp_path):
   room, settings = place(
       cluster[0], tmp_path, seconds={str(one.id): 0.5 for one in CANDIDATES}
@@ -51,6 +53,7 @@ def test_there_is_a_worker_for_every_core(cluster, tmp_path):
   assert {line[1] for line in heard.of('began')} == {'0', '1'}
 
 
+@pytest.mark.long
 def test_faults_are_healed(cluster, tmp_path):
   faults = {'0': ['kill'], '2': ['preempt'], '3': ['fail', 'leave']}
   room, settings = place(cluster[0], tmp_path, faults=faults)
@@ -59,6 +62,7 @@ def test_faults_are_healed(cluster, tmp_path):
   assert len(heard.of('trouble')) == 4
 
 
+@pytest.mark.long
 def test_no_room_is_an_error(cluster, tmp_path):
   settings = ExecutorSettings('ray', address=cluster[0].address, threads=3)
   with pytest.raises(UserError, match=r"'ray': no node has room .*allowed"):
@@ -78,6 +82,7 @@ def test_workers_that_want_more_accelerators_get_no_cores_instead(
     place(None, tmp_path, two)
 
 
+@pytest.mark.long
 def test_a_node_leaves_and_another_one_joins(cluster, tmp_path):
   cluster, nodes = cluster
   room, settings = place(
@@ -94,6 +99,7 @@ def test_a_node_leaves_and_another_one_joins(cluster, tmp_path):
     assert room.wanted() == 2
 
 
+@pytest.mark.long
 def test_a_node_that_joins_meanwhile_gets_a_worker(cluster, tmp_path):
   cluster, nodes = cluster
   seconds = {str(number): 0.2 for number in range(500)}
@@ -112,9 +118,28 @@ def test_a_node_that_joins_meanwhile_gets_a_worker(cluster, tmp_path):
   cluster.remove_node(nodes.pop())
 
 
-def test_an_address_where_nothing_is_is_an_error(cluster, tmp_path):
-  del cluster
+def test_an_address_where_nothing_is_is_an_error(tmp_path):
   ray.shutdown()
   settings = ExecutorSettings('ray', address='localhost:1')
   with pytest.raises(UserError, match=r"address: 'localhost:1': .*allowed"):
     place(None, tmp_path, settings)
+
+
+def kinds(host):
+  """Of what it says, up to the result or the end."""
+  found = []
+  while True:
+    said, ended = host.receive(10.0)
+    found += [one['kind'] for one in said]
+    if ended or 'done' in found:
+      return found, ended
+
+
+def test_messages_go_through():
+  host = ray_place.WorkerHost('7', {'NPROC': '1'}, evaluators.NAME, {})
+  candidate = connection.candidate_to_json(Candidate(0, 1, (1,), 1, 0))
+  host.send('train', {'candidate': candidate})
+  assert kinds(host) == (['started', 'ready', 'step', 'done'], '')
+  assert host.receive(0.0) == ([], '')
+  host.terminate()
+  assert kinds(host) == (['preempted'], 'ended with exit code 0')

@@ -1,4 +1,4 @@
-"""Trials on disk: kept twice, each copy heals the other."""
+"""Trials on disk, kept twice so that each copy heals the other; their times."""
 
 import json
 import pathlib
@@ -12,6 +12,8 @@ from layernas.search import Evaluation
 from layernas.search import Trial
 from layernas.storage.checkpoints import Checkpoints
 from layernas.storage.history import History
+from layernas.storage.history import Timings
+from layernas.storage.history import recorded_trials
 from tests.fake_gcs import Bucket
 
 
@@ -120,6 +122,18 @@ def test_last_trials_are_in_a_checkpoint_when_closed(
   assert len(_trials(tmp_path)) == 103
 
 
+def test_another_process_reads_trials_and_touches_nothing(
+    workdir: pathlib.Path
+) -> None:
+  with open(workdir / 'trials.jsonl', 'a') as file:
+    file.write(json.dumps(_trial(3).to_dict())[:40])
+  before = (workdir / 'trials.jsonl').read_bytes()
+  assert recorded_trials(workdir) == _THREE
+  assert (workdir / 'trials.jsonl').read_bytes() == before
+  with pytest.raises(UserError, match=r'nowhere: has no trials\.jsonl; allowed'):
+    recorded_trials(workdir / 'nowhere')
+
+
 def _killed(bucket: Bucket, trials: int) -> str:
   """A workdir whose process was killed after so many trials."""
   workdir = f'{bucket.url}/run'
@@ -129,6 +143,7 @@ def _killed(bucket: Bucket, trials: int) -> str:
   return workdir
 
 
+@pytest.mark.long
 def test_a_bucket_has_every_trial_when_append_returns(bucket: Bucket) -> None:
   workdir = _killed(bucket, 53)
   assert bucket.names(r'run/trials\.jsonl\.parts/.*')
@@ -137,6 +152,7 @@ def test_a_bucket_has_every_trial_when_append_returns(bucket: Bucket) -> None:
   assert not bucket.names(r'run/trials\.jsonl\.parts/.*')
 
 
+@pytest.mark.long
 def test_a_bucket_without_checkpoints(bucket: Bucket) -> None:
   workdir = _killed(bucket, 53)
   for name in bucket.names('run/checkpoints/.*'):
@@ -151,6 +167,7 @@ def test_a_bucket_without_lines(bucket: Bucket) -> None:
   assert len(bucket.objects['run/trials.jsonl'].splitlines()) == 3
 
 
+@pytest.mark.long
 def test_a_damaged_line_in_a_bucket(bucket: Bucket) -> None:
   workdir = _killed(bucket, 3)
   for name in bucket.names('run/checkpoints/.*'):
@@ -159,3 +176,31 @@ def test_a_damaged_line_in_a_bucket(bucket: Bucket) -> None:
   bucket.objects['run/trials.jsonl'] = lines[0] + lines[1] + lines[2][:40]
   assert _trials(workdir) == _THREE[:2]
   assert bucket.objects['run/trials.jsonl'] == lines[0] + lines[1]
+
+
+def test_timings_and_their_sum(tmp_path: pathlib.Path) -> None:
+  timings = Timings(tmp_path)
+  assert timings.total() == {}
+  timings.append(0, {'compile': 1.00004, 'train': 2.5})
+  timings.append(1, {'compile': 0.0, 'train': 3.5})
+  assert timings.total() == {'compile': 1.0, 'train': 6.0}
+  timings.close()
+  lines = (tmp_path / 'timings.jsonl').read_text().splitlines()
+  assert json.loads(lines[0]) == {'id': 0, 'compile': 1.0, 'train': 2.5}
+  again = Timings(tmp_path)
+  again.append(2, {'compile': 0.5, 'train': 1.0})
+  assert again.total() == {'compile': 1.5, 'train': 7.0}
+
+
+def test_a_timing_that_a_kill_cut_short_is_dropped(
+    tmp_path: pathlib.Path
+) -> None:
+  Timings(tmp_path).append(0, {'train': 2.0})
+  path = tmp_path / 'timings.jsonl'
+  with path.open('a') as file:
+    file.write('{"id": 1, "tra')
+  timings = Timings(tmp_path)
+  assert timings.total() == {'train': 2.0}
+  timings.append(1, {'train': 3.0})
+  assert timings.total() == {'train': 5.0}
+  assert len(path.read_text().splitlines()) == 2

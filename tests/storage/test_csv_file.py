@@ -1,4 +1,4 @@
-"""Tests of layernas.storage.csv_file."""
+"""CSV files of users: what is wrong is named by line and column."""
 
 import gzip
 import math

@@ -6,29 +6,11 @@ from layernas.networks.counting import count
 from layernas.networks.spec import spec_from_dict
 from layernas.reports.result import layer_tables
 from layernas.reports.result import search_result
-from layernas.runs.setup import make_problem
-from layernas.runs.setup import make_search
-from layernas.search import Evaluation
-from layernas.search import Search
-from layernas.search import Status
 from tests import tiny
 
 
-def searched(reward: float | None = 0.0) -> Search:
-  """The tiny search with rewards that grow with the option numbers."""
-  search = make_search(
-      tiny.get_config(), make_problem(tiny.get_config(), tiny.space(), 16, 10)
-  )
-  while candidates := search.ask():
-    for candidate in candidates:
-      value = None if reward is None else reward + sum(candidate.architecture)
-      status = Status.FAILED if reward is None else Status.OK
-      search.tell(candidate.id, Evaluation(value, 2.0, status, 'broken'))
-  return search
-
-
 def test_winner_is_a_spec_with_its_exact_cost() -> None:
-  search = searched()
+  search = tiny.searched()
   result = search_result(search, tiny.space(), tiny.get_config(), 16, 10)
   winner = result['winner']
   network = spec_from_dict(winner['network'])
@@ -44,7 +26,7 @@ def test_winner_is_a_spec_with_its_exact_cost() -> None:
 
 
 def test_no_winner_where_all_fail() -> None:
-  search = searched(reward=None)
+  search = tiny.searched(reward=None)
   result = search_result(search, tiny.space(), tiny.get_config(), 16, 10)
   assert result['winner'] is None
   assert result['trials'] == {'failed': len(search.trials)}
@@ -52,7 +34,7 @@ def test_no_winner_where_all_fail() -> None:
 
 
 def test_tables_hold_what_the_search_kept() -> None:
-  search = searched()
+  search = tiny.searched()
   [only] = layer_tables(search)
   assert only['order'] == ['width', 'kernel', 'expanded']
   last = only['tables'][-1]

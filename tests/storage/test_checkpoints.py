@@ -1,4 +1,4 @@
-"""Tests of layernas.storage.checkpoints."""
+"""Checkpoints that are damaged, cut short or interrupted; full disks."""
 
 import errno
 import os
@@ -130,6 +130,7 @@ def test_none_where_none_can_be_read(tmp_path, damage) -> None:
   assert {path.name for path in aside.iterdir()} == {'1', '2'}
 
 
+@pytest.mark.long
 def test_saves_again_what_was_set_aside_and_again(tmp_path) -> None:
   directory = tmp_path / 'checkpoints'
   _save(directory, 1, 2)
@@ -143,6 +144,7 @@ def test_saves_again_what_was_set_aside_and_again(tmp_path) -> None:
     assert _restore(directory) == 2
 
 
+@pytest.mark.long
 def test_a_file_cut_short_never_gives_something_else(tmp_path) -> None:
   whole = tmp_path / 'whole'
   _save(whole, 1, 2)
@@ -243,6 +245,7 @@ def test_a_bucket_keeps_the_last_ones(bucket) -> None:
   assert _restore(f'{bucket.url}/run') == 3
 
 
+@pytest.mark.long
 @pytest.mark.parametrize('part', ['record/metadata', 'tree/.*'])
 def test_a_bucket_falls_back_to_the_one_before(bucket, part) -> None:
   directory = f'{bucket.url}/run/checkpoints'

@@ -1,15 +1,19 @@
-"""Medians by a clock that the test moves, and loops that skip no pass."""
+"""Medians by a clock that the test moves, loops that skip no pass, modules."""
 
 import dataclasses
 import itertools
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from layernas.latency.stopwatch import ForwardTimer
 from layernas.latency.stopwatch import Stopwatch
 from layernas.latency.stopwatch import Timing
 from layernas.latency.stopwatch import loop_passes
+from layernas.networks.space import network_modules
+from tests import tiny
 
 
 def _clock(*durations: float):
@@ -75,3 +79,42 @@ def test_what_measuring_itself_takes_is_measured() -> None:
   stopwatch = Stopwatch(1, 3)
   assert stopwatch.empty_loop().milliseconds > 0
   assert stopwatch.empty_call().milliseconds > 0
+
+
+class _Recorder:
+  """A stopwatch that runs one pass and hands back its input and output."""
+
+  def passes(self, forward, variables, x) -> tuple[jax.Array, jax.Array]:
+    return x, jax.jit(forward)(variables, x)
+
+
+def _config(dtype: str) -> object:
+  config = tiny.get_config()
+  with config.unlocked():
+    config.update_from_flattened_dict(
+        {'model.dtype': dtype, 'latency.batch_size': 2}
+    )
+  return config
+
+
+@pytest.mark.parametrize('dtype', ['float32', 'bfloat16'])
+def test_each_module_receives_what_the_one_before_gives(dtype: str) -> None:
+  timer = ForwardTimer(_config(dtype), 16, 7, _Recorder())
+  network = tiny.space().base
+  before = jnp.zeros((2, 16, 16, 3), jnp.float32)
+  for placed in network_modules(network, 16, 7):
+    x, out = timer(placed)
+    assert (x.shape, x.dtype) == (before.shape, before.dtype)
+    assert np.isfinite(np.asarray(out, np.float32)).all()
+    assert np.ptp(np.asarray(out, np.float32)) > 0.1
+    before = out
+  images, logits = timer(network)
+  assert (images.shape, images.dtype) == ((2, 16, 16, 3), jnp.float32)
+  assert (logits.shape, logits.dtype) == (before.shape, before.dtype)
+
+
+def test_times_on_the_present_device() -> None:
+  timer = ForwardTimer(_config('float32'), 16, 7, Stopwatch(0, 2))
+  timing = timer(tiny.space().base)
+  assert 0 < timing.lower_quartile <= timing.milliseconds
+  assert timing.milliseconds <= timing.upper_quartile

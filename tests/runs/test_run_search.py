@@ -1,38 +1,30 @@
-"""The whole search with real training, and every wrong input before it."""
+"""Searches in this process, with real trainings and with made-up ones."""
 
+import errno
 import json
+import os
 import pathlib
 import shutil
+import signal
 import subprocess
 import sys
 
 import pytest
-from ml_collections import ConfigDict
 from PIL import Image
 
+from layernas.errors import Preempted
+from layernas.errors import TrialError
 from layernas.errors import UserError
+from layernas.reports.hooks import Hook
 from layernas.runs import evaluator
 from layernas.runs.run_search import run_search
+from layernas.storage.storage_errors import StorageError
 from layernas.training.train import EarlyEvaluation
 from layernas.training.train import NonFiniteLossError
 from layernas.training.train import TrainResult
 from tests import tiny
+from tests.fake_gcs import Bucket
 from tools.perf.search_outcome import without_times
-
-
-def _config(**changes: object) -> ConfigDict:
-  config = tiny.get_config()
-  with config.unlocked():
-    config.update_from_flattened_dict(changes)
-  return config
-
-
-@pytest.fixture(scope='module')
-def finished(tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
-  """Workdir of a finished search."""
-  workdir = tmp_path_factory.mktemp('search')
-  run_search(_config(), workdir)
-  return workdir
 
 
 def test_results_in_the_workdir(finished: pathlib.Path) -> None:
@@ -54,6 +46,18 @@ def test_results_in_the_workdir(finished: pathlib.Path) -> None:
   assert not list((finished / 'candidates').iterdir())
 
 
+def test_where_the_wall_time_went(finished: pathlib.Path) -> None:
+  lines = (finished / 'timings.jsonl').read_text().splitlines()
+  timings = list(map(json.loads, lines))
+  trials = (finished / 'trials.jsonl').read_text().splitlines()
+  assert [one['id'] for one in timings] == list(range(len(trials)))
+  for one, trial in zip(timings, map(json.loads, trials), strict=True):
+    spent = sum(one.values()) - one['id']
+    assert one['train'] > 0
+    # Compiling, training, evaluating and saving are part of the trial.
+    assert spent >= trial['seconds'] > 0.5 * spent
+
+
 def test_a_finished_search_trains_nothing_again(
     finished: pathlib.Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -63,19 +67,51 @@ def test_a_finished_search_trains_nothing_again(
     raise AssertionError('trained again')
 
   monkeypatch.setattr(evaluator, 'train_and_evaluate', forbidden)
-  run_search(_config(), finished)
+  run_search(tiny.get_config(), finished)
   assert without_times(finished) == before
+
+
+class _Ends(Hook):
+  """Ends the search in its second training, as a person or a machine does."""
+
+  def __init__(self, how):
+    self._how = how
+
+  def after_step(self, training, step, metrics):
+    if (training.candidate.id, step) == (1, 5):
+      self._how()
+
+
+def _ctrl_c() -> None:
+  raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize(('how', 'error'), [
+    (_ctrl_c, KeyboardInterrupt),
+    (lambda: signal.raise_signal(signal.SIGTERM), Preempted),
+])
+def test_an_interrupted_search_goes_on(
+    finished: pathlib.Path, tmp_path: pathlib.Path, how, error
+) -> None:
+  with pytest.raises(error):
+    run_search(tiny.get_config(), tmp_path, [_Ends(how)])
+  left = tmp_path / 'candidates' / '000001' / 'checkpoints'
+  assert any(path.name.isdigit() for path in left.iterdir())
+  # A larger budget, too, goes on with what there is.
+  run_search(tiny.changed(**{'budget.trials': 2}), tmp_path)
+  result = json.loads((tmp_path / 'result.json').read_text())
+  assert 'budget' in result['stop_reason']
+  run_search(tiny.get_config(), tmp_path)
+  assert without_times(tmp_path) == without_times(finished)
 
 
 def test_compiling_ahead_changes_nothing(
     finished: pathlib.Path, tmp_path: pathlib.Path
 ) -> None:
-  run_search(_config(compile_ahead=0), tmp_path)
+  run_search(tiny.changed(compile_ahead=0), tmp_path)
   ahead, not_ahead = map(without_times, (finished, tmp_path))
   del ahead['result']['config'], not_ahead['result']['config']
   assert ahead == not_ahead
-  # A search may go on with another value.
-  run_search(_config(), tmp_path)
 
 
 @pytest.mark.parametrize('ahead', [0, 2])
@@ -91,7 +127,7 @@ def test_what_cannot_be_compiled_is_a_failed_trial(
     return compile_programs(config, network, *rest)
 
   monkeypatch.setattr(evaluator, 'compile_programs', compile_some)
-  config = _config(**{
+  config = tiny.changed(**{
       'budget.trials': 3, 'compile_ahead': ahead, 'executor.retries': 1
   })
   result = run_search(config, tmp_path)
@@ -124,6 +160,7 @@ def _compiled(workdir: pathlib.Path) -> int:
   return int(done.stdout.splitlines()[-1])
 
 
+@pytest.mark.long
 def test_a_second_run_compiles_nothing(
     tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -142,32 +179,6 @@ def test_a_second_run_compiles_nothing(
   assert _compiled(tmp_path / 'second') == 0
 
 
-def test_where_the_wall_time_went(finished: pathlib.Path) -> None:
-  lines = (finished / 'timings.jsonl').read_text().splitlines()
-  timings = list(map(json.loads, lines))
-  trials = (finished / 'trials.jsonl').read_text().splitlines()
-  assert [one['id'] for one in timings] == list(range(len(trials)))
-  for one, trial in zip(timings, map(json.loads, trials), strict=True):
-    spent = sum(one.values()) - one['id']
-    assert one['train'] > 0
-    # Compiling, training, evaluating and saving are part of the trial.
-    assert spent >= trial['seconds'] > 0.5 * spent
-
-
-def test_a_larger_budget_goes_on(
-    finished: pathlib.Path, tmp_path: pathlib.Path
-) -> None:
-  run_search(_config(**{'budget.trials': 2}), tmp_path)
-  assert 'budget' in json.loads(
-      (tmp_path / 'result.json').read_text()
-  )['stop_reason']
-  run_search(_config(), tmp_path)
-  whole, resumed = without_times(finished), without_times(tmp_path)
-  assert resumed['trials'] == whole['trials']
-  assert resumed['tables'] == whole['tables']
-  assert resumed['trace'] == whole['trace']
-
-
 def test_failing_candidates_are_trials(
     tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -182,7 +193,7 @@ def test_failing_candidates_are_trials(
     return TrainResult({'accuracy': 0.1 + call / 100}, 10, 1.0)
 
   monkeypatch.setattr(evaluator, 'train_and_evaluate', sometimes)
-  result = run_search(_config(**{'executor.retries': 0}), tmp_path)
+  result = run_search(tiny.changed(**{'executor.retries': 0}), tmp_path)
   assert result['trials']['failed'] == 1
   assert result['trials']['nan'] == 1
   assert result['winner'] is not None
@@ -205,7 +216,7 @@ def test_hopeless_candidates_are_stopped(
     return TrainResult({'accuracy': accuracy}, 10, 1.0, accuracy)
 
   monkeypatch.setattr(evaluator, 'train_and_evaluate', worse_each_time)
-  config = _config(**{'early_stop.fraction': 0.5, 'search.buckets': 1})
+  config = tiny.changed(**{'early_stop.fraction': 0.5, 'search.buckets': 1})
   result = run_search(config, tmp_path)
   # The first child holds the only bucket of every layer.
   assert result['trials'] == {'ok': 1, 'stopped': 3}
@@ -228,86 +239,151 @@ def test_failures_in_a_row_end_the_search(
     raise RuntimeError('always')
 
   monkeypatch.setattr(evaluator, 'train_and_evaluate', broken)
-  result = run_search(_config(**{'budget.failures': 2}), tmp_path)
+  result = run_search(tiny.changed(**{'budget.failures': 2}), tmp_path)
   assert result['stop_reason'] == (
       '2 trials in a row failed, the first: RuntimeError: always (3 attempts)'
   )
   assert result['winner'] is None
 
 
-def _damaged_folder(path: pathlib.Path) -> str:
-  for split in ('train', 'test'):
-    for label in ('a', 'b'):
-      folder = path / split / label
-      folder.mkdir(parents=True)
-      for number in range(4):
-        Image.new('RGB', (16, 16)).save(folder / f'{number}.png')
-  (path / 'train' / 'a' / '2.png').write_bytes(b'no picture')
-  return str(path)
-
-
-_WRONG = {
-    'option of no space': ({'space': 'nowhere'}, 'space'),
-    'limit below the cheapest': ({'target.high': 5.0}, 'reachable are'),
-    'interval upside down': (
-        {'target.low': 9e4, 'target.high': 1e3}, 'target interval'
-    ),
-    'image too small': (
-        {'space': 'tests.tiny:deep_space', 'data.image_size': 8},
-        'allowed is at least 16',
-    ),
-    'missing folder': ({'data.source': 'folder', 'data.directory': 'nowhere'},
-                       'nowhere'),
-    'unknown source': ({'data.source': 'web'}, 'data.source'),
-    'batch larger than the data': ({'training.batch_size': 9000}, '9000'),
-    'no learning rate': ({'training.learning_rate': 0.0}, 'learning_rate'),
-    'unknown optimizer': ({'training.optimizer': 'adamw'}, 'adamw'),
-    'early stop without layer tables': (
-        {'early_stop.fraction': 0.5, 'search.schedule': 'model_guided'},
-        'early_stop.fraction',
-    ),
-    'unknown metric': ({'cost.metric': 'watts'}, 'watts'),
-}
-
-
-@pytest.mark.parametrize('case', _WRONG)
-def test_wrong_input_touches_nothing(
-    case: str, tmp_path: pathlib.Path
+@pytest.mark.parametrize(('broken', 'parts'), [
+    (NonFiniteLossError('loss is nan at step 5'), ('loss is nan at step 5',)),
+    (TypeError('out of luck'), ('TypeError: out of luck', 'in sometimes')),
+])
+def test_the_first_failure_ends_the_search_where_the_config_says_so(
+    tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch,
+    broken: Exception, parts: tuple[str, ...],
 ) -> None:
-  changes, part = _WRONG[case]
-  with pytest.raises(UserError) as error:
-    run_search(_config(**changes), tmp_path / 'workdir')
-  assert part in str(error.value)
-  assert not (tmp_path / 'workdir').exists()
+  breaks = True
+
+  def sometimes(*args: object, seed: int, **kwargs: object) -> TrainResult:
+    if breaks and len(_trials(tmp_path)) == 2:
+      raise broken
+    return TrainResult({'accuracy': seed % 89 / 100}, 10, 1.0)
+
+  monkeypatch.setattr(evaluator, 'train_and_evaluate', sometimes)
+  config = tiny.changed(compile_ahead=0, raise_failures=True)
+  with pytest.raises(TrialError) as error:
+    run_search(config, tmp_path)
+  for part in ('trial 2, ', 'Traceback (most recent call last)', *parts):
+    assert part in str(error.value)
+  assert len(_trials(tmp_path)) == 2
+  # Nothing of the failure is kept: it may be healed.
+  breaks = False
+  with config.unlocked():
+    config.raise_failures = False
+  assert run_search(config, tmp_path)['trials'] == {'ok': 6}
+
+
+def _trials(workdir: pathlib.Path) -> list[str]:
+  path = workdir / 'trials.jsonl'
+  return path.read_text().splitlines() if path.exists() else []
 
 
 def test_damaged_image_is_no_fault_of_the_candidate(
     tmp_path: pathlib.Path,
 ) -> None:
-  folder = _damaged_folder(tmp_path / 'images')
-  changes = {'data.source': 'folder', 'data.directory': folder,
+  folder = tmp_path / 'images'
+  for name in ('train/a', 'train/b', 'test/a', 'test/b'):
+    (folder / name).mkdir(parents=True)
+    for number in range(4):
+      Image.new('RGB', (16, 16)).save(folder / name / f'{number}.png')
+  (folder / 'train' / 'a' / '2.png').write_bytes(b'no picture')
+  changes = {'data.source': 'folder', 'data.directory': str(folder),
              'training.batch_size': 2, 'training.evaluation_batch_size': 2}
   with pytest.raises(UserError, match=r'2\.png'):
-    run_search(_config(**changes), tmp_path / 'workdir')
+    run_search(tiny.changed(**changes), tmp_path / 'workdir')
   lines = tmp_path / 'workdir' / 'trials.jsonl'
   assert not lines.exists() or not lines.read_text()
 
 
-def test_workdir_of_another_config(finished: pathlib.Path) -> None:
-  before = {path: path.read_bytes() for path in finished.glob('*.json*')}
-  with pytest.raises(UserError, match=r'seed was 0 and is 1'):
-    run_search(_config(seed=1), finished)
-  assert before == {
-      path: path.read_bytes() for path in finished.glob('*.json*')
-  }
+@pytest.fixture(name='trained')
+def _trained(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+  """Seeds of the candidates that were trained, in no time."""
+  seeds = []
+
+  def train(*args, seed, **named):
+    seeds.append(seed)
+    return TrainResult({'accuracy': seed % 89 / 100}, 10, 1.0)
+
+  monkeypatch.setattr(evaluator, 'train_and_evaluate', train)
+  return seeds
 
 
-def test_modelled_rewards(tmp_path: pathlib.Path) -> None:
+def _fill_disk(monkeypatch: pytest.MonkeyPatch, writes: int) -> None:
+  """Lets so many files be written to their end, and no other one."""
+  fsync, left = os.fsync, iter(range(writes))
+
+  def full(descriptor: int) -> None:
+    if next(left, None) is None:
+      os.ftruncate(descriptor, os.fstat(descriptor).st_size - 5)
+      raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+    fsync(descriptor)
+
+  monkeypatch.setattr(os, 'fsync', full)
+
+
+def test_a_full_disk_is_one_line_and_no_trial(
+    tmp_path: pathlib.Path, trained
+) -> None:
+  whole, full = tmp_path / 'whole', tmp_path / 'full'
+  config = tiny.changed(compile_ahead=0)
+  # From its first file on, and in the middle of the search.
+  for writes in (0, 9):
+    with pytest.MonkeyPatch.context() as monkeypatch:
+      _fill_disk(monkeypatch, writes)
+      with pytest.raises(StorageError, match=f'^workdir {full}: No space'):
+        run_search(config, full)
+    assert bool(trained) == bool(writes)
+  assert not (full / 'failures').exists()
+  assert not (full / 'result.json').exists()
+  run_search(config, full)
+  run_search(config, whole)
+  assert without_times(full) == without_times(whole)
+
+
+def test_a_workdir_that_goes_away_is_one_line(
+    tmp_path: pathlib.Path, trained, monkeypatch: pytest.MonkeyPatch
+) -> None:
+  train = evaluator.train_and_evaluate
+
+  def last(*args, **named):
+    if len(trained) == 2:
+      shutil.rmtree(tmp_path / 'run')
+    return train(*args, **named)
+
+  monkeypatch.setattr(evaluator, 'train_and_evaluate', last)
+  with pytest.raises(StorageError, match=f'^workdir {tmp_path}/run: is gone'):
+    run_search(tiny.changed(compile_ahead=0), tmp_path / 'run')
+  # And not the search that would begin in an empty directory.
+  assert len(trained) == 3
+
+
+def test_a_search_in_a_bucket(
+    bucket: Bucket, tmp_path: pathlib.Path, trained: list[int]
+) -> None:
+  config = tiny.changed(compile_ahead=0)
+  run_search(config, tmp_path / 'disk')
+  del trained[:]
+  run_search(
+      tiny.changed(compile_ahead=0, **{'budget.trials': 2}), f'{bucket.url}/run'
+  )
+  run_search(config, f'{bucket.url}/run')
+  assert len(trained) == len(set(trained)) == 6
+  bucket.download(tmp_path)
+  assert without_times(tmp_path / 'run') == without_times(tmp_path / 'disk')
+  with pytest.raises(UserError, match='gs://nowhere'):
+    run_search(config, 'gs://nowhere/run')
+
+
+def test_modelled_rewards(
+    tmp_path: pathlib.Path, trained: list[int]
+) -> None:
   changes = {
       'search.schedule': 'model_guided', 'search.guided.design': 2,
-      'budget.trials': 8,
+      'budget.trials': 8, 'compile_ahead': 0,
   }
-  result = run_search(_config(**changes), tmp_path)
+  result = run_search(tiny.changed(**changes), tmp_path)
   lines = (tmp_path / 'trials.jsonl').read_text()
   trials = [json.loads(line) for line in lines.splitlines()]
   networks = [trial['architecture'] for trial in trials]
@@ -318,14 +394,19 @@ def test_modelled_rewards(tmp_path: pathlib.Path) -> None:
   assert json.loads((tmp_path / 'tables.json').read_text()) == []
   # Its layer tables hold modelled rewards: there is no decision to trace.
   assert not (tmp_path / 'trace.json').exists()
-  run_search(_config(**changes), tmp_path)
+  assert len(trained) == 8
+  run_search(tiny.changed(**changes), tmp_path)
   assert (tmp_path / 'trials.jsonl').read_text() == lines
 
 
-def test_repeats_of_finalists_after_a_sweep(tmp_path: pathlib.Path) -> None:
-  result = run_search(_config(**{'search.finalists': 0.2}), tmp_path)
+def test_repeats_of_finalists_after_a_sweep(
+    tmp_path: pathlib.Path, trained: list[int]
+) -> None:
+  config = tiny.changed(compile_ahead=0, **{'search.finalists': 0.2})
+  result = run_search(config, tmp_path)
   trials = without_times(tmp_path)['trials']
   networks = [trial['architecture'] for trial in trials]
   assert len(set(networks)) < len(networks)
   assert result['winner']['architecture'] in networks
+  assert len(trained) == len(trials)
   assert (tmp_path / 'trace.json').exists()
