@@ -10,7 +10,6 @@ from layernas.reports.trace_view import CostFormat
 from layernas.reports.trace_view import axis_view
 from tests.search import traced
 
-
 _COSTS = CostFormat(1, 'madds')
 
 

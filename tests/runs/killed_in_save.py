@@ -1,6 +1,6 @@
 """Runs a program that kills itself, as kill -9 does, inside a save.
 
-  python tests/experiment/killed_in_save.py MOMENT PATH PROGRAM [FLAGS]
+  python tests/runs/killed_in_save.py MOMENT PATH PROGRAM [FLAGS]
 
 PATH is the end of the path of what is saved: a numbered checkpoint, or
 trials.jsonl. Moments:

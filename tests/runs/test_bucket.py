@@ -13,6 +13,8 @@ from tests.fake_gcs import Bucket
 from tests.fake_gcs import FakeGcs
 from tools.perf.search_outcome import without_times
 
+pytestmark = pytest.mark.long
+
 
 @pytest.fixture(scope='module', name='local')
 def _local(tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
@@ -66,7 +68,6 @@ def test_a_killed_search_ends_as_one_on_a_disk(
   }
 
 
-@pytest.mark.slow
 def test_final_training_from_and_to_a_bucket(
     searched: Bucket, local: pathlib.Path, tmp_path: pathlib.Path
 ) -> None:

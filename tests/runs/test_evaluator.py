@@ -1,4 +1,4 @@
-"""Candidates become evaluations."""
+"""Candidates become evaluations, which wait on disk for their trials."""
 
 import dataclasses
 import errno
@@ -14,6 +14,7 @@ from layernas.runs import evaluator
 from layernas.runs.evaluator import CandidateFiles
 from layernas.runs.evaluator import TrainingEvaluator
 from layernas.search import Candidate
+from layernas.search import Evaluation
 from layernas.search import Status
 from layernas.search.early_stop import MESSAGE
 from layernas.storage.storage_errors import StorageError
@@ -28,6 +29,16 @@ _CANDIDATE = Candidate(3, 1, (1, 0, 1), 100, 7)
 def dataset() -> object:
   """The embedded images at 16 pixels."""
   return load_dataset(tiny.get_config().data)
+
+
+def _evaluator(
+    dataset: object, workdir: pathlib.Path, config: object = None,
+    **named: object,
+) -> TrainingEvaluator:
+  return TrainingEvaluator(
+      config or tiny.get_config(), tiny.space(), dataset, workdir,
+      lambda *values: None, **named,
+  )
 
 
 def test_reward_is_validation_accuracy_and_reproducible(
@@ -55,9 +66,7 @@ def test_diverging_candidate_is_nan(
 ) -> None:
   config = tiny.get_config()
   config.training.learning_rate = 1e30
-  evaluation = TrainingEvaluator(
-      config, tiny.space(), dataset, tmp_path, lambda *values: None
-  )(_CANDIDATE).evaluation
+  evaluation = _evaluator(dataset, tmp_path, config)(_CANDIDATE).evaluation
   assert evaluation.status is Status.NAN
   assert 'step' in evaluation.message
 
@@ -65,9 +74,7 @@ def test_diverging_candidate_is_nan(
 def test_a_finished_candidate_is_not_trained_again(
     tmp_path: pathlib.Path, dataset: object, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-  evaluate = TrainingEvaluator(
-      tiny.get_config(), tiny.space(), dataset, tmp_path, lambda *values: None
-  )
+  evaluate = _evaluator(dataset, tmp_path)
   first = evaluate(_CANDIDATE)
   assert (tmp_path / 'candidates' / '000003' / 'checkpoints').exists()
 
@@ -83,10 +90,7 @@ def test_a_finished_candidate_is_not_trained_again(
 def test_a_signal_behind_the_last_step_is_not_lost(
     tmp_path: pathlib.Path, dataset: object, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-  evaluate = TrainingEvaluator(
-      tiny.get_config(), tiny.space(), dataset, tmp_path, lambda *values: None,
-      alone=True,
-  )
+  evaluate = _evaluator(dataset, tmp_path, alone=True)
 
   def preempted(*args: object, **kwargs: object) -> TrainResult:
     signal.raise_signal(signal.SIGTERM)
@@ -112,9 +116,7 @@ def test_what_another_attempt_may_heal(
     raise error
 
   monkeypatch.setattr(evaluator, 'train_and_evaluate', broken)
-  evaluated = TrainingEvaluator(
-      tiny.get_config(), tiny.space(), dataset, tmp_path, lambda *values: None
-  )(_CANDIDATE)
+  evaluated = _evaluator(dataset, tmp_path)(_CANDIDATE)
   assert evaluated.evaluation.status is Status.FAILED
   assert evaluated.retriable is retriable
 
@@ -135,9 +137,7 @@ def test_a_full_disk_is_no_failure_of_the_candidate(
         lambda *args, **kwargs: TrainResult({'accuracy': 0.5}, 1, 1.0),
     )
     monkeypatch.setattr(CandidateFiles, 'finish', full)
-  evaluate = TrainingEvaluator(
-      tiny.get_config(), tiny.space(), dataset, tmp_path, lambda *values: None
-  )
+  evaluate = _evaluator(dataset, tmp_path)
   with pytest.raises(StorageError, match=f'{tmp_path}: No space'):
     evaluate(_CANDIDATE)
   assert not (tmp_path / 'failures').exists()
@@ -153,9 +153,7 @@ def test_a_worker_makes_its_evaluator_from_json(tmp_path: pathlib.Path) -> None:
 def _early(workdir: pathlib.Path, dataset: object) -> TrainingEvaluator:
   config = tiny.get_config()
   config.early_stop.fraction = 0.5
-  return TrainingEvaluator(
-      config, tiny.space(), dataset, workdir, lambda *values: None
-  )
+  return _evaluator(dataset, workdir, config)
 
 
 def test_a_hopeless_candidate_is_stopped(
@@ -203,23 +201,54 @@ def test_what_fails_behind_its_early_point_has_an_early_reward(
 def test_forgetting_what_was_traced_changes_nothing(
     tmp_path: pathlib.Path, dataset: object, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-  kept = TrainingEvaluator(
-      tiny.get_config(), tiny.space(), dataset, tmp_path / 'a',
-      lambda *values: None,
-  )
+  kept = _evaluator(dataset, tmp_path / 'a')
   cleared = []
   clear = evaluator.jax.clear_caches
   monkeypatch.setattr(
       evaluator.jax, 'clear_caches', lambda: cleared.append(clear())
   )
   monkeypatch.setattr(evaluator, '_FORGET_EVERY', 1)
-  evaluate = TrainingEvaluator(
-      tiny.get_config(), tiny.space(), dataset, tmp_path / 'b',
-      lambda *values: None,
-  )
+  evaluate = _evaluator(dataset, tmp_path / 'b')
   other = dataclasses.replace(_CANDIDATE, id=4)
   # The other one's programs, compiled before, are still there afterwards.
   evaluate.prepare([_CANDIDATE.architecture, other.architecture])
   found = [evaluate(one).evaluation.reward for one in (_CANDIDATE, other)]
   assert len(cleared) == 2
   assert found == [kept(_CANDIDATE).evaluation.reward] * 2
+
+
+def test_a_result_is_that_of_the_very_candidate(tmp_path: pathlib.Path) -> None:
+  files = CandidateFiles(tmp_path)
+  assert files.finished(_CANDIDATE) is None
+  evaluation = Evaluation(0.1 + 0.2, 1.5, metrics={'loss': 1 / 3})
+  files.finish(_CANDIDATE, evaluation)
+  assert CandidateFiles(tmp_path).finished(_CANDIDATE) == evaluation
+  other = dataclasses.replace(_CANDIDATE, architecture=(1, 1, 1))
+  assert files.finished(other) is None
+
+
+@pytest.mark.parametrize('damage', ['', '{"id": 3', '[]', '{"id": 3}'])
+def test_a_damaged_result_is_none(tmp_path: pathlib.Path, damage: str) -> None:
+  files = CandidateFiles(tmp_path)
+  files.finish(_CANDIDATE, Evaluation(1.0))
+  (files.directory(_CANDIDATE) / 'result.json').write_text(damage)
+  assert files.finished(_CANDIDATE) is None
+
+
+def test_clean_removes_the_candidate_alone(tmp_path: pathlib.Path) -> None:
+  files = CandidateFiles(tmp_path)
+  other = dataclasses.replace(_CANDIDATE, id=4)
+  for one in (_CANDIDATE, other):
+    files.finish(one, Evaluation(1.0))
+  files.clean(_CANDIDATE)
+  assert not files.directory(_CANDIDATE).exists()
+  assert files.finished(other) == Evaluation(1.0)
+  files.clean(_CANDIDATE)
+
+
+def test_a_failure_leaves_its_traceback(tmp_path: pathlib.Path) -> None:
+  try:
+    raise RuntimeError('here')
+  except RuntimeError:
+    CandidateFiles(tmp_path).write_failure(_CANDIDATE)
+  assert 'here' in (tmp_path / 'failures' / '000003.txt').read_text()

@@ -12,11 +12,15 @@ from typing import Any
 
 import pytest
 
+from layernas.errors import TrialError
 from layernas.errors import UserError
 from layernas.executors.choice import Choice
 from layernas.executors.executor import ExecutorSettings
+from layernas.reports.console import new_console
 from layernas.runs import execution
+from layernas.runs.run_search import run_search
 from layernas.runs.search_record import SearchRecord
+from layernas.storage.workdir import Workdir
 from tests import tiny
 from tests.executors import ray_cluster
 from tools.perf.search_outcome import without_times
@@ -44,6 +48,27 @@ def _inline(tmp_path_factory: pytest.TempPathFactory) -> dict[str, object]:
   return _outcome(workdir)
 
 
+def test_workers_search_and_their_failures_end_it_where_the_config_says_so(
+    tmp_path: pathlib.Path
+) -> None:
+  changes = {
+      'executor.name': 'processes', 'executor.workers': 1, 'budget.trials': 2,
+      'compile_ahead': 0,
+  }
+  result = run_search(tiny.changed(**changes), tmp_path)
+  assert result['trials'] == {'ok': 2}
+  changes |= {
+      'raise_failures': True, 'budget.trials': 3,
+      'training.learning_rate': 1e30,
+  }
+  with pytest.raises(TrialError) as error:
+    run_search(tiny.changed(**changes), tmp_path / 'raising')
+  for part in ('trial 0, ', 'Traceback (most recent call last)',
+               'NonFiniteLossError'):
+    assert part in str(error.value)
+  assert not (tmp_path / 'raising' / 'trials.jsonl').exists()
+
+
 @pytest.fixture(name='tag')
 def _tag(monkeypatch: pytest.MonkeyPatch) -> bytes:
   """Stands in the environment of all processes of a test."""
@@ -52,6 +77,7 @@ def _tag(monkeypatch: pytest.MonkeyPatch) -> bytes:
   return value.encode()
 
 
+@pytest.mark.long
 def test_processes_lose_a_worker_and_find_the_same(
     tmp_path: pathlib.Path, inline: dict[str, object], tag: bytes
 ) -> None:
@@ -69,6 +95,7 @@ def test_processes_lose_a_worker_and_find_the_same(
   assert not _workers(tag)
 
 
+@pytest.mark.long
 def test_a_cluster_loses_a_worker_and_a_node_and_finds_the_same(
     tmp_path: pathlib.Path, inline: dict[str, object], tag: bytes
 ) -> None:
@@ -88,6 +115,7 @@ def test_a_cluster_loses_a_worker_and_a_node_and_finds_the_same(
   assert _outcome(tmp_path) == inline
 
 
+@pytest.mark.long
 def test_a_killed_search_leaves_no_workers_on_a_cluster(
     tmp_path: pathlib.Path, inline: dict[str, object], tag: bytes
 ) -> None:
@@ -134,6 +162,7 @@ def _wait_for(condition: Callable[[], object]) -> None:
   raise AssertionError('it did not come to that')
 
 
+@pytest.mark.long
 def test_a_killed_search_goes_on_with_other_workers(
     tmp_path: pathlib.Path, inline: dict[str, object]
 ) -> None:
@@ -175,7 +204,8 @@ def test_auto_measures_once_for_a_workdir(
   assert (chosen.name, chosen.timeout) == ('processes', 60.0)
   if first:
     config.executor.name = first
-    with SearchRecord(tmp_path) as record:
+    record = SearchRecord(Workdir(tmp_path), new_console(quiet=True))
+    with contextlib.closing(record):
       record.open(config, chosen)
   config.executor.name = 'auto'
   assert execution.chosen_settings(config, tmp_path) == chosen
@@ -189,20 +219,3 @@ def test_with_other_processes_workers_are_refused(
   execution.prepare_process(ExecutorSettings())
   with pytest.raises(UserError, match=r"executor\.name: 'processes': .*inline"):
     execution.prepare_process(ExecutorSettings('processes'))
-
-
-@pytest.mark.parametrize(('flags', 'message'), [
-    (('--config.executor.name=slurm',), "executor.name: 'slurm': allowed"),
-    (('--config.executor.name=ray', '--config.executor.address=localhost:1'),
-     "executor.address: 'localhost:1': "),
-])
-def test_a_wrong_executor_is_one_line(
-    tmp_path: pathlib.Path, flags: tuple[str, ...], message: str
-) -> None:
-  done = tiny.run_program(
-      'search', *_FLAGS, *flags, f'--workdir={tmp_path / "new"}'
-  )
-  assert done.returncode == 2
-  assert message in done.stderr
-  assert len(tiny.lines_of(done.stderr)) == 1
-  assert not (tmp_path / 'new').exists()

@@ -1,11 +1,9 @@
 """Final training: winner beside a width-scaled reference, resumable."""
 
-import json
 import pathlib
 
 import pytest
 
-from layernas.errors import UserError
 from layernas.networks.counting import count
 from layernas.networks.reference import mobilenet_v2
 from layernas.networks.reference import scale_width
@@ -30,20 +28,10 @@ def test_reference_is_the_narrowest_with_as_many_madds(madds: int) -> None:
   assert found == min(value for value in narrower if value >= madds)
 
 
-def _result_file(path: pathlib.Path, architecture: tuple[int, ...]) -> str:
-  network = tiny.space().network(architecture).to_dict()
-  text = json.dumps({
-      'winner': {'network': network},
-      'config': tiny.get_config().to_dict(),
-  })
-  (path / 'result.json').write_text(text)
-  return str(path / 'result.json')
-
-
 def test_winner_and_reference_are_trained_and_resumed(
     tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-  architecture = read_architecture(_result_file(tmp_path, (0, 1, 1)))
+  architecture = read_architecture(str(tiny.result_file(tmp_path)))
   rows = run_final(tiny.get_config(), architecture, tmp_path / 'final')
   assert [row['name'] for row in rows] == ['winner', 'width-scaled reference']
   assert all(len(row['accuracies']) == 2 for row in rows)
@@ -71,7 +59,7 @@ def test_recipe_and_splits_are_the_final_ones(
   monkeypatch.setattr(final, 'train_and_evaluate', record)
   config = tiny.get_config()
   config.final.epochs = 0.75
-  architecture = read_architecture(_result_file(tmp_path, (0, 0, 0)))
+  architecture = read_architecture(str(tiny.result_file(tmp_path)))
   run_final(config, architecture, tmp_path / 'final')
   assert set(seen) == {(0.75, 'all_train', 'test')}
 
@@ -80,19 +68,3 @@ def test_published_network_by_name() -> None:
   architecture = read_architecture('mobilenet_v2')
   assert architecture.network == mobilenet_v2()
   assert architecture.config is None
-
-
-@pytest.mark.parametrize(('content', 'part'), [
-    (None, 'allowed are an existing result.json'),
-    ('{"winner": null}', 'no winner'),
-    ('{', 'allowed is a readable JSON file'),
-    ('{"winner": {"network": {"stem": 1}}}', 'network'),
-])
-def test_wrong_architecture(
-    tmp_path: pathlib.Path, content: str | None, part: str
-) -> None:
-  path = tmp_path / 'result.json'
-  if content is not None:
-    path.write_text(content)
-  with pytest.raises(UserError, match=part):
-    read_architecture(str(path))

@@ -297,7 +297,7 @@ def test_workdirs_of_something_else(
   another.mkdir()
   text = json.dumps(tiny.get_config().to_dict())
   (another / 'config.json').write_text(text)
-  with pytest.raises(UserError, match='seed was 0 and is 7.*another workdir'):
+  with pytest.raises(UserError, match=r'seed was 0 and is 7.*another workdir'):
     _run(program, tmp_path, another)
   assert [path.name for path in another.iterdir()] == ['config.json']
   assert (another / 'config.json').read_text() == text

@@ -11,6 +11,8 @@ import signal
 import subprocess
 import time
 
+import pytest
+
 from tests import tiny
 
 _FLAGS = (
@@ -32,6 +34,7 @@ def _start(imagenet: pathlib.Path, workdir: pathlib.Path) -> subprocess.Popen:
   )
 
 
+@pytest.mark.long
 def test_search_on_records_and_eight_devices(
     imagenet: pathlib.Path, tmp_path: pathlib.Path
 ) -> None:

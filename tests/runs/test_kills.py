@@ -1,11 +1,13 @@
-"""kill -9 in the middle of a save, then the same command: the same result.
+"""kill -9, then the same command: the same result.
 
-Each workdir is killed at one moment after another; what lies there shows that
-the moment was met.
+In the middle of a save, where each workdir is killed at one moment after
+another and what lies there shows that the moment was met; and at random
+moments.
 """
 
 import json
 import pathlib
+import random
 import signal
 import subprocess
 
@@ -15,8 +17,13 @@ from layernas.runs.run_search import run_search
 from tests import tiny
 from tools.perf.search_outcome import without_times
 
-_KILLED = tiny.ROOT / 'tests' / 'experiment' / 'killed_in_save.py'
+_KILLED = tiny.ROOT / 'tests' / 'runs' / 'killed_in_save.py'
 _TEMPORARY = '.orbax-checkpoint-tmp'
+
+# Moments in compiling, training, saving and between trials are all met.
+_KILLS = 20
+
+pytestmark = pytest.mark.long
 
 
 def _killed(
@@ -100,7 +107,6 @@ def test_search_goes_on(tmp_path: pathlib.Path) -> None:
   assert not list((workdir / 'candidates').iterdir())
 
 
-@pytest.mark.slow
 def test_final_training_goes_on(tmp_path: pathlib.Path) -> None:
   # The reference, scaled to as many MAdds, is the same: compiled once.
   network = tiny.space().network((0, 0, 0)).to_dict()
@@ -125,3 +131,41 @@ def test_final_training_goes_on(tmp_path: pathlib.Path) -> None:
     )
     results.append(json.loads((workdir / 'final.json').read_text())['networks'])
   assert results[0] == results[1]
+
+
+def _run(workdir: pathlib.Path, seconds: float) -> bool:
+  """Runs the search, killed so long after its first lines.
+
+  Returns:
+    Whether it came to its end before.
+  """
+  process = subprocess.Popen(
+      tiny.command('search', '--config=tests/tiny.py', f'--workdir={workdir}'),
+      cwd=tiny.ROOT, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
+      text=True,
+  )
+  for line in process.stdout:
+    if line.startswith('bound'):
+      break
+  try:
+    process.wait(timeout=seconds)
+  except subprocess.TimeoutExpired:
+    process.kill()
+  process.stdout.close()
+  return process.wait() == 0
+
+
+def test_kills_at_random_moments_change_nothing(
+    tmp_path: pathlib.Path
+) -> None:
+  assert _run(tmp_path / 'whole', 300)
+  expected = without_times(tmp_path / 'whole')
+  rng = random.Random(0)
+  kills = searches = 0
+  # In a fresh workdir candidates compile for seconds, later they do not.
+  while kills < _KILLS:
+    workdir = tmp_path / str(searches)
+    while not _run(workdir, rng.uniform(0.0, 4.0)):
+      kills += 1
+    searches += 1
+    assert without_times(workdir) == expected

@@ -11,6 +11,8 @@ import pytest
 from tests import tiny
 from tools.perf.search_outcome import without_times
 
+pytestmark = pytest.mark.long
+
 
 def _preempted_in_training(command: list[str], workdir: pathlib.Path) -> str:
   """Output of a program that got SIGTERM when it had begun to train."""

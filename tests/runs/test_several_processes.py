@@ -1,4 +1,4 @@
-"""Two real processes do together what one does."""
+"""Several processes do together what one does, where they have it in common."""
 
 import json
 import os
@@ -7,8 +7,11 @@ import signal
 import subprocess
 import time
 
+import jax
 import pytest
 
+from layernas.data.registry import load_dataset
+from layernas.runs import setup
 from tests import processes
 from tests import tiny
 from tools.perf.search_outcome import without_times
@@ -40,6 +43,22 @@ def _check_ended(started: list[subprocess.Popen], code: int = 0) -> list:
   return ended
 
 
+def test_compares_config_versions_devices_and_data(
+    monkeypatch: pytest.MonkeyPatch
+) -> None:
+  compared = {}
+  monkeypatch.setattr(setup.hosts, 'agree', compared.__setitem__)
+  config = tiny.get_config()
+  setup.check_same_run(config, load_dataset(config.data))
+  assert compared['config'] == config.to_dict()
+  assert compared['versions']['jax'] == jax.__version__
+  assert compared['local devices'] == jax.local_device_count()
+  assert compared['data']['num_classes'] == 10
+  assert set(compared['data']['images']) == {
+      'train', 'validation', 'all_train', 'test'
+  }
+
+
 @pytest.fixture(scope='module', name='alone')
 def _alone(tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
   """The search by one process with two devices."""
@@ -52,6 +71,7 @@ def _alone(tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
   return workdir
 
 
+@pytest.mark.long
 def test_one_gets_sigterm_and_the_search_goes_on(
     tmp_path: pathlib.Path, alone: pathlib.Path
 ) -> None:
@@ -68,6 +88,7 @@ def test_one_gets_sigterm_and_the_search_goes_on(
   assert not (tmp_path / '1').exists()
 
 
+@pytest.mark.long
 def test_two_configs_are_an_error(tmp_path: pathlib.Path) -> None:
   address = processes.free_address()
   started = processes.start([
@@ -82,7 +103,7 @@ def test_two_configs_are_an_error(tmp_path: pathlib.Path) -> None:
   assert not (tmp_path / 'run').exists()
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_final_training_is_that_of_one_process(
     tmp_path: pathlib.Path, alone: pathlib.Path
 ) -> None:

@@ -99,16 +99,16 @@ def test_what_a_trial_costs_does_not_grow(
       lambda self, step, record: written.append((step, len(record['trials']))),
   )
   history = History(tmp_path)
-  for number in range(1999):
+  for number in range(599):
     history.append(_trial(number))
   assert [step for step, _ in written[:50]] == list(range(1, 51))
   assert all(step == records for step, records in written)
-  for trials in (500, 1000, 1999):
+  for trials in (200, 400, 599):
     total = sum(records for step, records in written if step <= trials)
     assert total <= 53 * trials
   # A kill costs nothing: the lines hold what the checkpoint lacks.
-  assert written[-1][0] < 1999
-  assert len((tmp_path / 'trials.jsonl').read_text().splitlines()) == 1999
+  assert written[-1][0] < 599
+  assert len((tmp_path / 'trials.jsonl').read_text().splitlines()) == 599
 
 
 def test_last_trials_are_in_a_checkpoint_when_closed(
@@ -130,7 +130,7 @@ def test_another_process_reads_trials_and_touches_nothing(
   before = (workdir / 'trials.jsonl').read_bytes()
   assert recorded_trials(workdir) == _THREE
   assert (workdir / 'trials.jsonl').read_bytes() == before
-  with pytest.raises(UserError, match=r'nowhere: has no trials\.jsonl; allowed'):
+  with pytest.raises(UserError, match=r'nowhere: has no trials\.jsonl'):
     recorded_trials(workdir / 'nowhere')
 
 
