@@ -1,6 +1,7 @@
 """Searches in worker processes come to what one process comes to."""
 
 import contextlib
+import json
 import os
 import pathlib
 import signal
@@ -48,25 +49,31 @@ def _inline(tmp_path_factory: pytest.TempPathFactory) -> dict[str, object]:
   return _outcome(workdir)
 
 
-def test_workers_search_and_their_failures_end_it_where_the_config_says_so(
+def good_once(metrics):
+  """A reward that is given once in a process."""
+  if _GIVEN:
+    raise LookupError('no more rewards')
+  _GIVEN.append(metrics)
+  return metrics['accuracy']
+
+
+_GIVEN = []
+
+
+def test_a_worker_s_failure_ends_the_search_where_the_config_says_so(
     tmp_path: pathlib.Path
 ) -> None:
-  changes = {
-      'executor.name': 'processes', 'executor.workers': 1, 'budget.trials': 2,
-      'compile_ahead': 0,
-  }
-  result = run_search(tiny.changed(**changes), tmp_path)
-  assert result['trials'] == {'ok': 2}
-  changes |= {
-      'raise_failures': True, 'budget.trials': 3,
-      'training.learning_rate': 1e30,
-  }
+  config = tiny.changed(compile_ahead=0, raise_failures=True, **{
+      'reward': 'tests.runs.test_execution:good_once',
+      'executor.name': 'processes', 'executor.workers': 1,
+  })
   with pytest.raises(TrialError) as error:
-    run_search(tiny.changed(**changes), tmp_path / 'raising')
-  for part in ('trial 0, ', 'Traceback (most recent call last)',
-               'NonFiniteLossError'):
+    run_search(config, tmp_path)
+  for part in ('trial 1, ', 'LookupError: no more rewards',
+               'Traceback (most recent call last)', 'in good_once'):
     assert part in str(error.value)
-  assert not (tmp_path / 'raising' / 'trials.jsonl').exists()
+  [line] = (tmp_path / 'trials.jsonl').read_text().splitlines()
+  assert json.loads(line)['status'] == 'ok'
 
 
 @pytest.fixture(name='tag')

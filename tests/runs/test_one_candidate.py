@@ -8,10 +8,12 @@ import pytest
 
 from layernas.errors import TrialError
 from layernas.errors import UserError
+from layernas.runs import evaluator
 from layernas.runs import one_candidate
 from layernas.runs.run_search import run_search
 from layernas.search import Trial
 from layernas.storage.history import recorded_trials
+from layernas.training.train import NonFiniteLossError
 from tests import programs
 from tests import tiny
 from tools.perf.search_outcome import without_times
@@ -69,6 +71,7 @@ def test_the_program_trains_a_trial(finished: pathlib.Path) -> None:
   shutil.rmtree(finished / 'debug')
 
 
+@pytest.mark.long
 def test_a_worker_trains_as_the_search_s_workers_did(
     tmp_path: pathlib.Path
 ) -> None:
@@ -96,10 +99,15 @@ def test_a_candidate_that_fails_shows_its_traceback(
   assert not (tmp_path / 'debug/0-1-0_seed3/trial.json').exists()
 
 
-def test_a_trial_that_failed_is_trained_again(tmp_path: pathlib.Path) -> None:
-  config = tiny.changed(compile_ahead=0, **{
-      'training.learning_rate': 1e30, 'budget.trials': 1,
-  })
+def test_a_trial_that_failed_is_trained_again(
+    tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+
+  def diverges(*args: object, **named: object) -> None:
+    raise NonFiniteLossError('loss is nan at step 5')
+
+  monkeypatch.setattr(evaluator, 'train_and_evaluate', diverges)
+  config = tiny.changed(compile_ahead=0, **{'budget.trials': 1})
   assert run_search(config, tmp_path)['trials'] == {'nan': 1}
   asked = one_candidate.asked_trial(tmp_path, 0)
   with pytest.raises(TrialError, match='NonFiniteLossError'):

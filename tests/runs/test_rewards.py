@@ -8,11 +8,13 @@ import numpy as np
 import pytest
 
 from layernas.errors import UserError
+from layernas.runs import evaluator
 from layernas.runs.rewards import Reward
 from layernas.runs.rewards import configured_reward
 from layernas.runs.run_search import run_search
 from layernas.search import Trial
 from layernas.storage.history import recorded_trials
+from layernas.training.train import TrainResult
 from tests import tiny
 
 _METRICS = {
@@ -80,23 +82,31 @@ def test_a_search_with_a_reward_of_your_own(
   assert json.loads((tmp_path / 'config.json').read_text())['reward'] == name
 
 
-def test_a_search_by_loss(tmp_path: pathlib.Path) -> None:
-  _, trials = _searched(tmp_path, 'loss')
-  for trial in trials:
-    assert trial.evaluation.reward == -trial.evaluation.metrics['loss'] < 0
+@pytest.fixture(name='_made_up')
+def _made_up(monkeypatch: pytest.MonkeyPatch) -> None:
+  """Trainings of no time."""
+  monkeypatch.setattr(
+      evaluator, 'train_and_evaluate',
+      lambda *args, **named: TrainResult(_METRICS, 10, 1.0),
+  )
 
 
-def test_a_reward_that_is_not_finite_is_a_nan_trial(
-    tmp_path: pathlib.Path
+@pytest.mark.usefixtures('_made_up')
+@pytest.mark.parametrize(('name', 'status', 'reward'), [
+    ('loss', 'ok', -1.25), (f'{_HERE}:not_finite', 'nan', None),
+])
+def test_what_becomes_of_trials(
+    tmp_path: pathlib.Path, name: str, status: str, reward: float | None
 ) -> None:
-  result, _ = _searched(tmp_path, f'{_HERE}:not_finite')
-  assert result['trials'] == {'nan': 2}
-  assert result['winner'] is None
+  result, trials = _searched(tmp_path, name)
+  assert result['trials'] == {status: 2}
+  assert {trial.evaluation.reward for trial in trials} == {reward}
 
 
+@pytest.mark.usefixtures('_made_up')
 def test_a_reward_that_is_no_number_ends_the_search(
     tmp_path: pathlib.Path
 ) -> None:
-  with pytest.raises(UserError, match=r"no_number' returned '0\.\d+'"):
+  with pytest.raises(UserError, match=r"no_number' returned '0\.5'"):
     _searched(tmp_path, f'{_HERE}:no_number')
   assert not (tmp_path / 'result.json').exists()
