@@ -16,3 +16,11 @@ class Preempted(BaseException):
   Like KeyboardInterrupt it is no Exception: nothing may take it for a failure
   of the candidate in training.
   """
+
+
+class TrialError(Exception):
+  """A trial failed, and the config says that this ends the run.
+
+  Its message ends with the traceback of what went wrong, which may have been
+  raised in another process. The command line prints it and exits with code 1.
+  """

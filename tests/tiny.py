@@ -1,5 +1,6 @@
 """A search that takes seconds: three layers, two blocks, 16-pixel images."""
 
+import json
 import pathlib
 import subprocess
 import sys
@@ -14,6 +15,9 @@ from layernas.networks.spec import Head
 from layernas.networks.spec import InvertedResidual
 from layernas.networks.spec import NetworkSpec
 from layernas.networks.spec import Stem
+from layernas.search import Evaluation
+from layernas.search import Search
+from layernas.search import Status
 
 ROOT = pathlib.Path(__file__).parent.parent
 
@@ -40,6 +44,14 @@ def deep_space() -> NetworkSpace:
   )
 
 
+def changed(**changes: object) -> ConfigDict:
+  """The config with some fields changed, by their dotted names."""
+  config = get_config()
+  with config.unlocked():
+    config.update_from_flattened_dict(changes)
+  return config
+
+
 def get_config(argument: str = '') -> ConfigDict:
   """A config of that search; the argument changes nothing."""
   del argument
@@ -55,6 +67,40 @@ def get_config(argument: str = '') -> ConfigDict:
     training.log_every_steps = 5
     training.checkpoint_every_steps = 4
   return config.lock()
+
+
+def result_file(
+    directory: pathlib.Path, architecture: tuple[int, ...] = (0, 1, 1)
+) -> pathlib.Path:
+  """A result.json whose winner is a network of the space."""
+  path = directory / 'result.json'
+  path.write_text(json.dumps({
+      'winner': {'network': space().network(architecture).to_dict()},
+      'config': get_config().to_dict(),
+  }))
+  return path
+
+
+def new_search() -> Search:
+  """That search, not yet begun."""
+  # JAX, which it imports, is slow; not every test needs it.
+  from layernas.runs import setup
+
+  config = get_config()
+  return setup.make_search(
+      config, setup.make_problem(config, space(), 16, 10)
+  )
+
+
+def searched(reward: float | None = 0.0) -> Search:
+  """The tiny search with rewards that grow with the option numbers."""
+  search = new_search()
+  while candidates := search.ask():
+    for candidate in candidates:
+      value = None if reward is None else reward + sum(candidate.architecture)
+      status = Status.FAILED if reward is None else Status.OK
+      search.tell(candidate.id, Evaluation(value, 2.0, status, 'broken'))
+  return search
 
 
 def run_program(

@@ -1,9 +1,8 @@
-"""Workers as the pool sees them, and the places where they run.
+"""Workers as the pool sees them: where they run and what is said to them.
 
-What an executor and its workers tell each other: lines of JSON.
-
-To a worker: settings, train, prepare, stop, measure. From a worker: started,
-ready, step, early, done, measured, preempted, error.
+A pool and its workers tell each other lines of JSON, each with a 'kind'. To a
+worker go settings, train, prepare, stop and measure; from a worker come
+started, ready, step, early, done, measured, preempted and error.
 """
 
 import abc
@@ -51,6 +50,7 @@ def evaluated_to_json(
       'trial': Trial(candidate, evaluated.evaluation).to_dict(),
       'seconds': dict(evaluated.seconds),
       'retriable': evaluated.retriable,
+      'traceback': evaluated.traceback,
   }
 
 
@@ -58,7 +58,7 @@ def evaluated_from_json(values: Mapping[str, Any]) -> Evaluated:
   """Inverse of `evaluated_to_json`."""
   return Evaluated(
       trial_from_dict(values['trial']).evaluation, values['seconds'],
-      values['retriable'],
+      values['retriable'], values['traceback'],
   )
 
 

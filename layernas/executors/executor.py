@@ -1,11 +1,8 @@
-"""What evaluates candidates, and where: the interface of all executors.
+"""The interface of all executors, and what they have in common.
 
 An executor is given candidates and gives their results back, in any order. What
-evaluating is it does not know: an `Evaluator` does.
-
-Fields of the config's section `executor`, checked.
-
-Counts the attempts at candidates and says which get another one.
+evaluating is it does not know: an `Evaluator` does. All executors share the
+settings of the config's section `executor` and the counting of `Attempts`.
 """
 
 import abc
@@ -106,11 +103,14 @@ class Evaluated:
     seconds: wall time by phase.
     retriable: whether another attempt may end otherwise; only where the
       evaluation failed.
+    traceback: of the exception that the evaluation failed with; '' where there
+      is none.
   """
 
   evaluation: Evaluation
   seconds: Mapping[str, float] = dataclasses.field(default_factory=dict)
   retriable: bool = False
+  traceback: str = ''
 
 
 @dataclasses.dataclass(frozen=True)
@@ -121,11 +121,13 @@ class Result:
     candidate: as it was submitted.
     evaluation: its result.
     seconds: wall time of the last attempt by phase; empty where it is unknown.
+    traceback: of the last attempt, where an exception ended it.
   """
 
   candidate: Candidate
   evaluation: Evaluation
   seconds: Mapping[str, float]
+  traceback: str = ''
 
 
 class Evaluator(Protocol):
@@ -172,7 +174,7 @@ has to find it."""
 
 
 class Listener(Protocol):
-  """Whoever wants to know what goes on, and knows what is hopeless."""
+  """Is told what goes on, and knows which candidates are hopeless."""
 
   def began(self, candidate: Candidate, worker: str) -> None:
     """An attempt at a candidate begins on a worker."""
@@ -194,11 +196,9 @@ class Executor(abc.ABC):
 
   Attributes:
     capacity: candidates that it takes at a time; no more are of use to it.
-    page: address of a page that shows its workers; '' where there is none.
   """
 
   capacity: int
-  page: str = ''
 
   @abc.abstractmethod
   def submit(self, candidate: Candidate) -> None:
@@ -247,14 +247,16 @@ class Attempts:
         and self._failed[candidate.id] <= self._retries
     )
 
-  def last(self, candidate: Candidate, evaluated: Evaluated) -> Evaluation:
+  def last(self, candidate: Candidate, evaluated: Evaluated) -> Result:
     """The result that counts, once no attempt follows."""
     failed = self._failed.pop(candidate.id, 0)
     evaluation = evaluated.evaluation
-    if evaluation.status is not Status.FAILED or failed < 2:
-      return evaluation
-    message = f'{evaluation.message} ({failed} attempts)'
-    return dataclasses.replace(evaluation, message=message)
+    if evaluation.status is Status.FAILED and failed > 1:
+      message = f'{evaluation.message} ({failed} attempts)'
+      evaluation = dataclasses.replace(evaluation, message=message)
+    return Result(
+        candidate, evaluation, evaluated.seconds, evaluated.traceback
+    )
 
 
 def lost(message: str, seconds: float = 0.0) -> Evaluated:

@@ -54,8 +54,7 @@ class Inline(Executor):
       self._listener.began(candidate, '')
       evaluated = self._evaluator(candidate, hopeless)
       if not self._attempts.again(candidate, evaluated):
-        evaluation = self._attempts.last(candidate, evaluated)
-        return Result(candidate, evaluation, evaluated.seconds)
+        return self._attempts.last(candidate, evaluated)
       self._listener.trouble(candidate, evaluated.evaluation.message)
 
   def __enter__(self) -> 'Inline':

@@ -98,11 +98,6 @@ class WorkerPool(Executor):
     """Two for every worker: none waits for the next."""
     return 2 * max(1, self._place.wanted())
 
-  @property
-  def page(self) -> str:
-    """That of the place."""
-    return self._place.page
-
   def submit(self, candidate: Candidate) -> None:
     """Puts it behind those submitted before."""
     self._backlog.append(candidate)
@@ -207,8 +202,7 @@ class WorkerPool(Executor):
       self._listener.trouble(candidate, evaluated.evaluation.message)
       self._backlog.appendleft(candidate)
       return
-    evaluation = self._attempts.last(candidate, evaluated)
-    self._done.append(Result(candidate, evaluation, evaluated.seconds))
+    self._done.append(self._attempts.last(candidate, evaluated))
 
   def _give_back(self, worker: _Worker) -> None:
     """A worker ends and has saved what it was at."""

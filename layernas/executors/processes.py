@@ -1,7 +1,4 @@
-"""Room for workers on this machine: its accelerators or its cores.
-
-Worker processes on this machine.
-"""
+"""Worker processes on this machine, and its room for them: devices or cores."""
 
 import contextlib
 import functools
@@ -24,10 +21,22 @@ from layernas.executors.connection import Message
 from layernas.executors.connection import Place
 from layernas.executors.executor import ExecutorSettings
 
-PROGRAM = ('-m', 'layernas.executors.worker')
+_PROGRAM = ('-m', 'layernas.executors.worker')
 
 _LAST = 2000
 """Bytes of a log that are looked through for a reason."""
+
+_MOST_ON_CPU = 8
+"""Workers on CPU where the config names no number: each has its own copy of the
+data and of XLA."""
+
+_COUNT = (
+    'import jax, json;'
+    ' print(json.dumps([jax.default_backend(), jax.local_device_count()]))'
+)
+
+_TPU_BOUNDS = {1: '1,1,1', 2: '1,2,1', 4: '2,2,1'}
+"""Chips of a process -> how they lie, as libtpu wants to hear it."""
 
 
 class LocalProcess(Connection):
@@ -51,7 +60,7 @@ class LocalProcess(Connection):
     log.parent.mkdir(parents=True, exist_ok=True)
     with open(log, 'ab') as output:
       self._process = subprocess.Popen(
-          [sys.executable, *PROGRAM], stdin=subprocess.PIPE,
+          [sys.executable, *_PROGRAM], stdin=subprocess.PIPE,
           stdout=subprocess.PIPE, stderr=output, bufsize=0,
           # Not this terminal's Ctrl-C: the search ends its workers itself.
           start_new_session=True,
@@ -115,33 +124,6 @@ class LocalProcess(Connection):
       self.kill()
     self._process.stdin.close()
     self._process.stdout.close()
-
-
-def _reason(code: int, log: pathlib.Path) -> str:
-  """Why a process ended, in words."""
-  if code < 0:
-    cause = f'killed by {signal.Signals(-code).name}'
-    if -code == signal.SIGKILL:
-      cause += ' (perhaps for want of memory)'
-    return cause
-  with open(log, 'rb') as file:
-    file.seek(max(0, log.stat().st_size - _LAST))
-    lines = file.read().decode(errors='replace').splitlines()
-  last = next((line.strip() for line in reversed(lines) if line.strip()), '')
-  return f'ended with exit code {code}' + (f': {last}' if code and last else '')
-
-
-_MOST_ON_CPU = 8
-"""Workers on CPU where the config names no number: each has its own copy of the
-data and of XLA."""
-
-_COUNT = (
-    'import jax, json;'
-    ' print(json.dumps([jax.default_backend(), jax.local_device_count()]))'
-)
-
-_TPU_BOUNDS = {1: '1,1,1', 2: '1,2,1', 4: '2,2,1'}
-"""Chips of a process -> how they lie, as libtpu wants to hear it."""
 
 
 class LocalPlace(Place):
@@ -253,6 +235,20 @@ def environments(
         f'executor.name: {settings.name!r} on {backend}: allowed is inline'
     )
   return [place(index, each) for index in range(workers)]
+
+
+def _reason(code: int, log: pathlib.Path) -> str:
+  """Why a process ended, in words."""
+  if code < 0:
+    cause = f'killed by {signal.Signals(-code).name}'
+    if -code == signal.SIGKILL:
+      cause += ' (perhaps for want of memory)'
+    return cause
+  with open(log, 'rb') as file:
+    file.seek(max(0, log.stat().st_size - _LAST))
+    lines = file.read().decode(errors='replace').splitlines()
+  last = next((line.strip() for line in reversed(lines) if line.strip()), '')
+  return f'ended with exit code {code}' + (f': {last}' if code and last else '')
 
 
 def _whole(settings: ExecutorSettings) -> dict[str, str]:

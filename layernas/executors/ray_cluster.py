@@ -1,6 +1,7 @@
-"""Room for workers on a Ray cluster: an actor for each, on any node.
+"""Workers on a Ray cluster: an actor for each, on any node that has room.
 
-Has a worker process on another machine; what lives there speaks for it.
+The actor does not evaluate: it has a worker process beside it, as a search has
+on its own machine, and passes on what the two say to each other.
 """
 
 import os
@@ -23,6 +24,17 @@ from layernas.executors.connection import Message
 from layernas.executors.connection import Place
 from layernas.executors.executor import ExecutorSettings
 from layernas.executors.processes import LocalProcess
+
+_KINDS = ('TPU', 'GPU', 'CPU')
+"""Ray's names of what workers take, the first one that the cluster has."""
+
+_LOOK_SECONDS = 1.0
+"""Between two looks at the nodes."""
+
+_POLL_SECONDS = 10.0
+"""For which an actor waits until its process says something."""
+
+_CONNECT_SECONDS = 10.0
 
 
 class WorkerHost:
@@ -75,17 +87,6 @@ class WorkerHost:
     """Of this process."""
     return os.getpid()
 
-
-_KINDS = ('TPU', 'GPU', 'CPU')
-"""Ray's names of what workers take, the first one that the cluster has."""
-
-_LOOK_SECONDS = 1.0
-"""Between two looks at the nodes."""
-
-_POLL_SECONDS = 10.0
-"""For which an actor waits until its process says something."""
-
-_CONNECT_SECONDS = 10.0
 
 _HOST = ray.remote(WorkerHost)
 

@@ -1,11 +1,8 @@
 """Measures the latency table of a config's space, and what its sums are worth.
 
 Modules first, each distinct one once; then random whole networks, timed in the
-same way, which the sums of their modules are compared with.
-
-Timings in a CSV file that grows by one row at a time.
-
-How far the sum of modules is from whole networks: errors, picture, table.
+same way, which the sums of their modules are compared with. Every timing goes
+to a CSV file at once, and what a file holds already is not timed again.
 """
 
 import contextlib
@@ -62,7 +59,15 @@ from layernas.storage.csv_file import CsvFile
 from layernas.storage.workdir import Workdir
 from layernas.training.checks import check_training
 
+matplotlib.use('Agg')
+
+Timer = Callable[[PlacedModule | NetworkSpec], Timing]
+"""Times a forward pass of a module or of a whole network."""
+
 _COLUMNS = (VALUE, 'lower_quartile', 'upper_quartile', 'repeats')
+
+_LEAST = {'batch_size': 1, 'warmup': 0, 'repeats': 1, 'networks': 2}
+"""Fields of the config's section `latency` and their smallest values."""
 
 
 class Measurements:
@@ -117,19 +122,6 @@ class Measurements:
     self._directory.write_text(self._name, file.getvalue())
 
 
-def _read(path: epath.Path, key: str) -> dict[str, Timing]:
-  """Timings that a file holds, by the texts of its key column."""
-  file = CsvFile(path)
-  columns = [file.numbers(name, least=0) for name in _COLUMNS[:-1]]
-  return {
-      text: Timing(*values)
-      for text, *values in zip(file.keys(key), *columns, strict=True)
-  }
-
-
-matplotlib.use('Agg')
-
-
 @dataclasses.dataclass(frozen=True)
 class Point:
   """A whole network, timed and predicted; milliseconds.
@@ -147,6 +139,95 @@ class Point:
   lower_quartile: float
   upper_quartile: float
   modules: float
+
+
+def run_latency(
+    config: config_dict.ConfigDict, workdir: epath.PathLike,
+    timer: Timer | None = None,
+) -> dict[str, Any]:
+  """Measures, or goes on measuring, the space of a config.
+
+  Args:
+    config: see configs/default.py, section `latency`.
+    workdir: of this run; gets latency.csv, networks.csv, latency.json and
+      latency.png.
+    timer: instead of the present device.
+
+  Returns:
+    Content of latency.json.
+
+  Raises:
+    UserError: something in config or workdir is wrong.
+  """
+  check_training(config)
+  _check_latency(config)
+  space = make_space(config.space)
+  dataset = load_dataset(config.data)
+  shape = (dataset.image_size, dataset.num_classes)
+  modules = space_modules(space, *shape)
+  stopwatch = Stopwatch(config.latency.warmup, config.latency.repeats)
+  timer = timer or ForwardTimer(config, *shape, stopwatch)
+  directory = Workdir(workdir)
+  directory.open(config)
+  with contextlib.closing(directory):
+    _check_device(directory)
+    console = new_console()
+    timings = _measure_modules(
+        modules, timer,
+        Measurements(directory, 'latency.csv', KEY, config.latency.repeats),
+        console,
+    )
+    wholes = _measure_networks(
+        space, timer,
+        Measurements(
+            directory, 'networks.csv', 'architecture', config.latency.repeats
+        ),
+        random_architectures(
+            space.search_space, config.latency.networks, config.seed
+        ),
+        console,
+    )
+    points = [
+        Point(
+            architecture_id(one), *dataclasses.astuple(whole),
+            sum(
+                timings[module.signature].milliseconds
+                for module in network_modules(space.network(one), *shape)
+            ),
+        )
+        for one, whole in wholes.items()
+    ]
+    result = _result(config, shape, len(modules), points, stopwatch)
+    directory.write_json('latency.json', result)
+    save_sums(points, result['errors'], directory.path / 'latency.png')
+    console.print(summary_table(result))
+    console.print(
+        f'results: {directory.path}/latency.csv, networks.csv, latency.json,'
+        ' latency.png'
+    )
+  return result
+
+
+def random_architectures(
+    space: SearchSpace, count: int, seed: int
+) -> list[Architecture]:
+  """Different architectures, uniformly drawn.
+
+  Args:
+    space: to draw from.
+    count: how many; a space that has no more is taken whole.
+    seed: any integer.
+
+  Returns:
+    The architectures.
+  """
+  if count >= space.size:
+    return list(itertools.product(*map(range, space.option_counts)))
+  rng = random.Random(seed)
+  drawn: dict[Architecture, None] = {}
+  while len(drawn) < count:
+    drawn[tuple(map(rng.randrange, space.option_counts))] = None
+  return list(drawn)
 
 
 def sum_errors(points: Sequence[Point]) -> dict[str, float | None]:
@@ -239,128 +320,33 @@ def summary_table(result: Mapping[str, Any]) -> Table:
   return table
 
 
-def _statistic(correlation: Any, x: np.ndarray, y: np.ndarray) -> float | None:
-  value = float(correlation(x, y).statistic)
-  return value if math.isfinite(value) else None
-
-
-def _number(value: float | None) -> str:
-  return 'none, all times are equal' if value is None else f'{value:.3f}'
-
-
-Timer = Callable[[PlacedModule | NetworkSpec], Timing]
-"""Times a forward pass of a module or of a whole network."""
-
-_LEAST = {'batch_size': 1, 'warmup': 0, 'repeats': 1, 'networks': 2}
-
-
-def run_latency(
-    config: config_dict.ConfigDict, workdir: epath.PathLike,
-    timer: Timer | None = None,
-) -> dict[str, Any]:
-  """Measures, or goes on measuring, the space of a config.
-
-  Args:
-    config: see configs/default.py, section `latency`.
-    workdir: of this run; gets latency.csv, networks.csv, latency.json and
-      latency.png.
-    timer: instead of the present device.
-
-  Returns:
-    Content of latency.json.
-
-  Raises:
-    UserError: something in config or workdir is wrong.
-  """
-  check_training(config)
-  _check_latency(config)
-  space = make_space(config.space)
-  dataset = load_dataset(config.data)
-  shape = (dataset.image_size, dataset.num_classes)
-  modules = space_modules(space, *shape)
-  stopwatch = Stopwatch(config.latency.warmup, config.latency.repeats)
-  timer = timer or ForwardTimer(config, *shape, stopwatch)
-  directory = Workdir(workdir)
-  directory.open(config)
-  with contextlib.closing(directory):
-    _check_device(directory)
-    console = new_console()
-    timings = _measure_modules(modules, timer, directory, config, console)
-    points = _measure_networks(
-        space, shape, timings, timer, directory, config, console
-    )
-    result = _result(config, shape, len(modules), points, stopwatch)
-    directory.write_json('latency.json', result)
-    save_sums(points, result['errors'], directory.path / 'latency.png')
-    console.print(summary_table(result))
-    console.print(
-        f'results: {directory.path}/latency.csv, networks.csv, latency.json,'
-        ' latency.png'
-    )
-  return result
-
-
-def random_architectures(
-    space: SearchSpace, count: int, seed: int
-) -> list[Architecture]:
-  """Different architectures, uniformly drawn.
-
-  Args:
-    space: to draw from.
-    count: how many; a space that has no more is taken whole.
-    seed: any integer.
-
-  Returns:
-    The architectures.
-  """
-  if count >= space.size:
-    return list(itertools.product(*map(range, space.option_counts)))
-  rng = random.Random(seed)
-  drawn: dict[Architecture, None] = {}
-  while len(drawn) < count:
-    drawn[tuple(map(rng.randrange, space.option_counts))] = None
-  return list(drawn)
-
-
 def _measure_modules(
-    modules: Sequence[PlacedModule], timer: Timer, directory: Workdir,
-    config: Any, console: Console,
-) -> dict[str, Timing]:
-  table = Measurements(directory, 'latency.csv', KEY, config.latency.repeats)
-  old = sum(module.signature in table.timings for module in modules)
-  console.print(f'{len(modules)} modules, {old} measured already')
+    modules: Sequence[PlacedModule], timer: Timer, table: Measurements,
+    console: Console,
+) -> Mapping[str, Timing]:
+  """Timings of modules by signature."""
+  new = [one for one in modules if one.signature not in table.timings]
+  console.print(
+      f'{len(modules)} modules, {len(modules) - len(new)} measured already'
+  )
   with _bar(console) as bar:
-    task = bar.add_task('modules', total=len(modules) - old)
-    for module in modules:
-      if module.signature not in table.timings:
-        table.measure(module.signature, lambda module=module: timer(module))
-        bar.advance(task)
+    for module in bar.track(new, description='modules'):
+      table.measure(module.signature, lambda module=module: timer(module))
   return table.timings
 
 
 def _measure_networks(
-    space: NetworkSpace, shape: tuple[int, int], timings: dict[str, Timing],
-    timer: Timer, directory: Workdir, config: Any, console: Console,
-) -> list[Point]:
-  """Times random networks and adds up their modules."""
-  table = Measurements(
-      directory, 'networks.csv', 'architecture', config.latency.repeats
-  )
-  points = []
-  architectures = random_architectures(
-      space.search_space, config.latency.networks, config.seed
-  )
+    space: NetworkSpace, timer: Timer, table: Measurements,
+    architectures: Sequence[Architecture], console: Console,
+) -> Mapping[Architecture, Timing]:
+  """Timings of whole networks."""
   with _bar(console) as bar:
-    for architecture in bar.track(architectures, description='networks'):
-      network = space.network(architecture)
-      name = architecture_id(architecture)
-      whole = table.measure(name, lambda network=network: timer(network))
-      total = sum(
-          timings[module.signature].milliseconds
-          for module in network_modules(network, *shape)
-      )
-      points.append(Point(name, *dataclasses.astuple(whole), total))
-  return points
+    return {
+        one: table.measure(
+            architecture_id(one), lambda one=one: timer(space.network(one))
+        )
+        for one in bar.track(architectures, description='networks')
+    }
 
 
 def _result(
@@ -429,3 +415,22 @@ def _bar(console: Console) -> Progress:
       disable=not console.is_terminal,
       speed_estimate_period=600,
   )
+
+
+def _read(path: epath.Path, key: str) -> dict[str, Timing]:
+  """Timings that a file holds, by the texts of its key column."""
+  file = CsvFile(path)
+  columns = [file.numbers(name, least=0) for name in _COLUMNS[:-1]]
+  return {
+      text: Timing(*values)
+      for text, *values in zip(file.keys(key), *columns, strict=True)
+  }
+
+
+def _statistic(correlation: Any, x: np.ndarray, y: np.ndarray) -> float | None:
+  value = float(correlation(x, y).statistic)
+  return value if math.isfinite(value) else None
+
+
+def _number(value: float | None) -> str:
+  return 'none, all times are equal' if value is None else f'{value:.3f}'

@@ -7,7 +7,7 @@ with them. Nothing of it can be optimised away: each pass receives its input
 plus a negligible multiple of one output before, and carries the whole output
 on.
 
-Times modules and whole networks as a config runs them, inference only.
+Modules and whole networks are timed as a config runs them, inference only.
 """
 
 import dataclasses
@@ -33,24 +33,25 @@ from layernas.training.programs import create_model
 Forward = Callable[[Any, jax.Array], jax.Array]
 """Takes variables and inputs; returns outputs."""
 
-# An accelerator may ask the host after every round of a loop whose length it
-# does not know; of an inner loop of fixed length it does not.
 _FIXED_PASSES = 10
+"""Of an inner loop: an accelerator may ask the host after every round of a loop
+whose length it does not know, but not of one of fixed length."""
 
-# Seconds of a timed call at least: a hundred times what a call itself costs.
 _CALL_SECONDS = 5e-3
+"""Of a timed call at least: a hundred times what a call itself costs."""
 
-# Largest spread of an undisturbed series of calls, which is mostly below 0.03.
 _QUIET = 0.05
+"""Largest spread of an undisturbed series of calls; most are below 0.03."""
 
-# Series of calls at most, of which one counts.
 _SERIES = 5
+"""Series of calls at most, of which one counts."""
 
-# Features of a small module; loops over next to nothing are compiled otherwise.
 _EMPTY_NUMBERS = 4096
+"""Features of a small module; loops over next to nothing are compiled
+otherwise."""
 
-# Small enough to change no input, which is of the order of one.
 _NEGLIGIBLE = 1e-30
+"""Small enough to change no input, which is of the order of one."""
 
 
 @dataclasses.dataclass(frozen=True)

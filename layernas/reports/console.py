@@ -1,39 +1,44 @@
-"""What a person sees while a search runs, and its summary at the end."""
+"""What a person sees while a run goes on, and the summary at its end."""
 
 import math
 from collections.abc import Mapping
 from collections.abc import Sequence
 from typing import Any
-from typing import Self
 
 from rich import box
+from rich import progress as rich_progress
 from rich.console import Console
 from rich.progress import BarColumn
 from rich.progress import MofNCompleteColumn
-from rich.progress import Progress
 from rich.progress import TaskID
 from rich.progress import TextColumn
 from rich.progress import TimeElapsedColumn
 from rich.progress import TimeRemainingColumn
 from rich.table import Table
 
-from layernas.search import Candidate
+from layernas.reports.hooks import Hook
+from layernas.reports.hooks import Training
 from layernas.search import Search
 from layernas.search import Trial
 from layernas.search.cost import cost_text
 from layernas.search.space import architecture_id
 
 
-class _Bars:
-  """A console and the bars below its lines; a context.
+class Progress(Hook):
+  """A line per trial; below the lines a bar for each training under way.
 
-  Attributes:
-    console: to print on.
+  A search has one more bar, with trials / bound, the best reward and the ETA.
+  Without a terminal there are no bars, only the lines.
   """
 
-  def __init__(self, console: Console | None = None):
-    self.console = console or new_console()
-    self._progress = Progress(
+  def __init__(self, console: Console):
+    """Prints nothing yet.
+
+    Args:
+      console: to print on; what else is printed there stays above the bars.
+    """
+    self._console = console
+    self._bars = rich_progress.Progress(
         TextColumn('{task.description}'),
         BarColumn(bar_width=24),
         MofNCompleteColumn(),
@@ -41,112 +46,71 @@ class _Bars:
         TimeElapsedColumn(),
         TextColumn('ETA'),
         TimeRemainingColumn(),
-        console=self.console,
-        disable=not self.console.is_terminal,
+        console=console,
+        disable=not console.is_terminal,
         speed_estimate_period=600,
     )
+    self._search: Search | None = None
+    self._trials: TaskID | None = None
+    self._tasks: dict[str, TaskID] = {}
 
-  def __enter__(self) -> Self:
-    self._progress.start()
-    return self
+  def before_search(self, search: Search, steps: int, page: str) -> None:
+    """Prints what is searched and begins the bar of the trials."""
+    del steps
+    for line in opening_lines(search):
+      self._console.print(line)
+    if search.trials:
+      self._console.print(f'{len(search.trials)} trials are finished already')
+    if page:
+      self._console.print(f"Ray's dashboard: {page}")
+    self._search = search
+    self._trials = self._bars.add_task(
+        'trials', total=search.bound, completed=len(search.trials), note=''
+    )
+    self._bars.start()
 
-  def __exit__(self, *error: object) -> None:
-    self._progress.stop()
+  def before_training(self, training: Training, worker: str) -> None:
+    """Begins the bar of a training, perhaps once more."""
+    self.after_training(training)
+    on = f' on {worker}' if worker else ''
+    self._tasks[training.name] = self._bars.add_task(
+        training.title + on, total=training.steps, note='compiling'
+    )
+    self._bars.start()
 
-  def say(self, text: str) -> None:
-    """Prints a line."""
-    self.console.print(text)
-
-  def _stepped(
-      self, task: TaskID, step: int, metrics: Mapping[str, float]
+  def after_step(
+      self, training: Training, step: int, metrics: Mapping[str, float]
   ) -> None:
-    """Shows how far a training is."""
+    """Moves the bar of a training."""
     note = f'loss {metrics["train_loss"]:.3f}'
     if 'steps_per_second' in metrics:
       note += (
           f', rate {metrics["learning_rate"]:.3g},'
           f' {metrics["steps_per_second"]:.3g} steps/s'
       )
-    self._progress.update(task, completed=step, note=note)
+    self._bars.update(self._tasks[training.name], completed=step, note=note)
 
+  def after_failure(self, training: Training | None, message: str) -> None:
+    """Prints why another attempt follows."""
+    of = f'{training.title}: ' if training else ''
+    self._console.print(f'{of}{message}; tried again')
 
-class SearchProgress(_Bars):
-  """A line per trial, below them a bar of trials / bound, best and ETA.
+  def after_training(self, training: Training) -> None:
+    """Removes the bar of a training."""
+    if training.name in self._tasks:
+      self._bars.remove_task(self._tasks.pop(training.name))
 
-  And a bar for every candidate in training.
-
-  Without a terminal there is no bar, only the lines.
-  """
-
-  def __init__(
-      self, search: Search, steps: int, console: Console | None = None
-  ):
-    """Prepares; use as a context.
-
-    Args:
-      search: to be shown.
-      steps: of every candidate.
-      console: to print on.
-    """
-    super().__init__(console)
-    self._search = search
-    self._steps = steps
-    self._trials = self._progress.add_task(
-        'trials', total=search.bound, completed=len(search.trials), note=''
-    )
-    self._tasks: dict[int, TaskID] = {}
-
-  def began(self, candidate: Candidate, worker: str) -> None:
-    """Shows a candidate that begins to train.
-
-    Args:
-      candidate: that begins, perhaps once more.
-      worker: that it is on; '' where there is none.
-    """
-    self.evaluated(candidate)
-    on = f' on {worker}' if worker else ''
-    self._tasks[candidate.id] = self._progress.add_task(
-        f'trial {candidate.id + 1}{on}', total=self._steps, note='compiling'
-    )
-
-  def stepped(
-      self, candidate: Candidate, step: int, metrics: Mapping[str, float]
-  ) -> None:
-    """Shows how far a candidate is."""
-    self._stepped(self._tasks[candidate.id], step, metrics)
-
-  def evaluated(self, candidate: Candidate) -> None:
-    """Shows no more of a candidate."""
-    if candidate.id in self._tasks:
-      self._progress.remove_task(self._tasks.pop(candidate.id))
-
-  def finished(self, trial: Trial) -> None:
-    """Prints the line of a trial and moves the bar."""
-    self.say(trial_line(trial, self._search))
-    best = self._search.best
+  def after_trial(self, trial: Trial) -> None:
+    """Prints the line of a trial and moves the bar of the trials."""
+    search = self._search
+    self._console.print(trial_line(trial, search))
+    best = search.best
     note = f'best {best.evaluation.reward:.4f}' if best else 'no answer yet'
-    self._progress.update(
-        self._trials, completed=len(self._search.trials), note=note
-    )
+    self._bars.update(self._trials, completed=len(search.trials), note=note)
 
-
-class StepProgress(_Bars):
-  """A bar of the steps of one training; use as a context."""
-
-  def __init__(self, name: str, steps: int, console: Console | None = None):
-    """Prepares.
-
-    Args:
-      name: of what is trained.
-      steps: in all.
-      console: to print on.
-    """
-    super().__init__(console)
-    self._task = self._progress.add_task(name, total=steps, note='compiling')
-
-  def stepped(self, step: int, metrics: Mapping[str, float]) -> None:
-    """Shows how far the training is."""
-    self._stepped(self._task, step, metrics)
+  def close(self) -> None:
+    """Ends the bars."""
+    self._bars.stop()
 
 
 def new_console(quiet: bool = False) -> Console:
@@ -234,7 +198,7 @@ def summary_table(result: Mapping[str, Any]) -> Table:
         ('winner', winner['architecture']),
         *((f'  {name}', _option(value)) for name, value in
           winner['options'].items()),
-        ('validation accuracy', f'{winner["reward"]:.4f}'),
+        (reward_name(result['config']), f'{winner["reward"]:.4f}'),
         *((name, f'{value:,}') for name, value in winner['counts'].items()),
     ]
   rows += [
@@ -248,6 +212,52 @@ def summary_table(result: Mapping[str, Any]) -> Table:
   for row in rows:
     table.add_row(*row)
   return table
+
+
+def trial_table(trial: Trial, recorded: Trial | None) -> Table:
+  """A candidate that was trained alone.
+
+  Args:
+    trial: that succeeded.
+    recorded: the same trial of a search, or None.
+
+  Returns:
+    A rich table; it says whether the two rewards are equal.
+  """
+  candidate, evaluation = trial.candidate, trial.evaluation
+  table = Table(title='candidate trained', box=box.SIMPLE, show_header=False)
+  table.add_row('architecture', architecture_id(candidate.architecture))
+  table.add_row('cost', cost_text(candidate.cost))
+  table.add_row('seed', str(candidate.seed))
+  table.add_row('reward', repr(evaluation.reward))
+  if recorded:
+    found = recorded.evaluation
+    if not recorded.ok:
+      text = f'none ({found.status}: {found.message})'
+    elif found.reward == evaluation.reward:
+      text = f'{found.reward!r}, equal'
+    else:
+      text = f'{found.reward!r}, not equal'
+    table.add_row('recorded reward', text)
+  if evaluation.early_reward is not None:
+    table.add_row('early reward', repr(evaluation.early_reward))
+  table.add_row('seconds', f'{evaluation.seconds:.1f}')
+  for name, value in evaluation.metrics.items():
+    table.add_row(f'  {name}', repr(value))
+  return table
+
+
+def reward_name(config: Mapping[str, Any]) -> str:
+  """What rewards are, for people.
+
+  Args:
+    config: of the run, as JSON types.
+
+  Returns:
+    'validation accuracy', or 'reward (NAME)' for another one.
+  """
+  name = config['reward']
+  return 'validation accuracy' if name == 'accuracy' else f'reward ({name})'
 
 
 def comparison_table(rows: Sequence[Mapping[str, Any]]) -> Table:

@@ -1,7 +1,4 @@
-"""Pictures of a run.
-
-Figures to PNG files.
-"""
+"""Pictures of a run, as PNG files."""
 
 import io
 from collections.abc import Sequence
@@ -14,6 +11,8 @@ from matplotlib import pyplot as plt
 from matplotlib.figure import Figure
 
 from layernas.search import Search
+
+matplotlib.use('Agg')
 
 
 def save_picture(figure: Figure, path: epath.PathLike, dpi: int = 130) -> None:
@@ -30,15 +29,15 @@ def save_picture(figure: Figure, path: epath.PathLike, dpi: int = 130) -> None:
   epath.Path(path).write_bytes(file.getvalue())
 
 
-matplotlib.use('Agg')
-
-
-def save_pareto(search: Search, path: epath.PathLike) -> None:
+def save_pareto(
+    search: Search, path: epath.PathLike, reward: str = 'validation accuracy'
+) -> None:
   """Draws every trial, reward against cost, the target and the winner.
 
   Args:
     search: with at least one trial.
     path: of the PNG.
+    reward: what rewards are, for people.
   """
   figure, axes = plt.subplots(figsize=(7, 4.5), layout='constrained')
   trials = [trial for trial in search.trials if trial.ok]
@@ -69,7 +68,7 @@ def save_pareto(search: Search, path: epath.PathLike) -> None:
         zorder=3, label='winner',
     )
   axes.set_xlabel(unit)
-  axes.set_ylabel('validation accuracy')
+  axes.set_ylabel(reward)
   axes.legend(loc='lower right', fontsize=8)
   save_picture(figure, path)
 

@@ -1,9 +1,9 @@
-"""TensorBoard scalars of a search and of trainings.
-
-TensorBoard's event files, whose loss stops nothing.
+"""TensorBoard's event files, whose loss stops nothing.
 
 tensorboardX writes in a thread of its own. A full disk or an upload that fails
-would end that thread, and later values would then wait forever.
+would end that thread, and later values would then wait forever. So it is given
+files that never fail: what cannot be written is a warning, and is written with
+what comes next.
 """
 
 import os
@@ -15,6 +15,8 @@ from absl import logging
 from etils import epath
 from tensorboardX import record_writer
 
+from layernas.reports.hooks import Hook
+from layernas.reports.hooks import Training
 from layernas.search import Search
 from layernas.search import Trial
 
@@ -65,30 +67,12 @@ class _Factory:
     return EventFile(path)
 
 
-def log_directory(path: epath.PathLike) -> str:
-  """The directory as tensorboardX has to hear it.
-
-  Args:
-    path: on a disk or on gs://.
-
-  Returns:
-    A path for its SummaryWriter.
-  """
-  text = os.fspath(path)
-  return text if '://' in text else f'{_DISK}:{text}'
+for _prefix in ('gs', _DISK):
+  record_writer.register_writer_factory(_prefix, _Factory())
 
 
-def register() -> None:
-  """Makes tensorboardX write through `EventFile`."""
-  for prefix in ('gs', _DISK):
-    record_writer.register_writer_factory(prefix, _Factory())
-
-
-register()
-
-
-class Scalars:
-  """Writes event files below one directory; one run per name."""
+class TensorBoard(Hook):
+  """Writes curves: one of every training, and one of the search."""
 
   def __init__(self, directory: epath.PathLike):
     """Names the directory; event files are made when first written.
@@ -98,39 +82,50 @@ class Scalars:
     """
     self._directory = epath.Path(directory)
     self._writers: dict[str, Any] = {}
+    self._search: Search | None = None
 
-  def write(self, run: str, step: int, values: Mapping[str, float]) -> None:
-    """Writes values of one step.
+  def before_search(self, search: Search, steps: int, page: str) -> None:
+    """Keeps the search, whose best trial is drawn."""
+    del steps, page
+    self._search = search
 
-    Args:
-      run: name of the curve's run, such as 'search' or 'trials/000003'.
-      step: on the horizontal axis.
-      values: tag to number.
-    """
+  def after_step(
+      self, training: Training, step: int, metrics: Mapping[str, float]
+  ) -> None:
+    """Writes the metrics of a training."""
+    self._write(training.name, step, metrics)
+
+  def after_training(self, training: Training) -> None:
+    """Closes the file of a training."""
+    if training.name in self._writers:
+      self._writers.pop(training.name).close()
+
+  def after_trial(self, trial: Trial) -> None:
+    """Writes reward, cost and best reward so far to the search's curve."""
+    candidate, evaluation = trial.candidate, trial.evaluation
+    values = {
+        'cost': candidate.cost,
+        'layer': candidate.layer,
+        'seconds': evaluation.seconds,
+    }
+    if trial.ok:
+      values['reward'] = evaluation.reward
+    if evaluation.early_reward is not None:
+      values['early_reward'] = evaluation.early_reward
+    if self._search.best:
+      values['best'] = self._search.best.evaluation.reward
+    self._write('search', candidate.id, values)
+
+  def close(self) -> None:
+    """Closes all files."""
+    while self._writers:
+      self._writers.popitem()[1].close()
+
+  def _write(self, run: str, step: int, values: Mapping[str, float]) -> None:
     if run not in self._writers:
+      path = os.fspath(self._directory / run)
       self._writers[run] = tensorboardX.SummaryWriter(
-          log_directory(self._directory / run)
+          path if '://' in path else f'{_DISK}:{path}'
       )
     for tag, value in values.items():
       self._writers[run].add_scalar(tag, value, step)
-
-  def trial(self, trial: Trial, search: Search) -> None:
-    """Writes reward, cost and best so far of a finished trial."""
-    values = {
-        'cost': trial.candidate.cost,
-        'layer': trial.candidate.layer,
-        'seconds': trial.evaluation.seconds,
-    }
-    if trial.ok:
-      values['reward'] = trial.evaluation.reward
-    if trial.evaluation.early_reward is not None:
-      values['early_reward'] = trial.evaluation.early_reward
-    if search.best:
-      values['best'] = search.best.evaluation.reward
-    self.write('search', trial.candidate.id, values)
-
-  def close(self, run: str = '') -> None:
-    """Closes the event files of one run, or of all."""
-    for name in [run] if run else list(self._writers):
-      if name in self._writers:
-        self._writers.pop(name).close()

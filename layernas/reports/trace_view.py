@@ -1,6 +1,7 @@
-"""What a picture of a layer's cost axis shows: buckets, children, target.
+"""A decision trace for people: its sentences, and what pictures of it show.
 
-The sentences of a decision trace, from its JSON.
+Pages and pictures are drawn from the JSON of a trace. What they say in words,
+and where things stand on the cost axis of a layer, is made here for both.
 """
 
 import dataclasses
@@ -16,6 +17,9 @@ _LARGE = 1e4
 
 _MILLIONS = 1e7
 """Where the start network costs so much, costs are printed in millions."""
+
+_MARGIN = 0.04
+"""Free share of an axis on each side of the outermost points."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -39,6 +43,62 @@ class CostFormat:
   def text(self, cost: float) -> str:
     """A cost with its unit."""
     return f'{self.number(cost)} {self.unit}'.strip()
+
+
+@dataclasses.dataclass(frozen=True)
+class Point:
+  """A child in the picture.
+
+  Attributes:
+    cost: of the child.
+    reward: of the child; None where it failed or was stopped.
+    kind: 'path' for the winner's own prefix, 'kept', 'lost', 'failed' or
+      'stopped'.
+    text: who it is and what became of it.
+  """
+
+  cost: float
+  reward: float | None
+  kind: str
+  text: str
+
+
+@dataclasses.dataclass(frozen=True)
+class AxisView:
+  """The picture of a layer.
+
+  Attributes:
+    shown_costs: smallest and largest cost in the picture.
+    shown_rewards: smallest and largest reward in the picture.
+    edges: inner edges of the buckets.
+    points: children, the winner's prefix last.
+    infeasible: costs of the children that were dropped.
+    target: part of the target interval inside the picture, or None.
+    note: where the target lies if not inside, or ''.
+    left_out: children that are not in `points`.
+  """
+
+  shown_costs: tuple[float, float]
+  shown_rewards: tuple[float, float]
+  edges: tuple[float, ...]
+  points: tuple[Point, ...]
+  infeasible: tuple[float, ...]
+  target: tuple[float, float] | None
+  note: str
+  left_out: int
+
+  @property
+  def ends(self) -> tuple[float, float]:
+    """Ends of the cost axis, a little beyond what it shows."""
+    return _widened(self.shown_costs)
+
+  def across(self, cost: float) -> float:
+    """Place of a cost, 0 at the left end and 1 at the right end."""
+    return _share(cost, self.shown_costs)
+
+  def up(self, reward: float) -> float:
+    """Place of a reward, 0 at the bottom and 1 at the top."""
+    return _share(reward, self.shown_rewards)
 
 
 def cost_format(trace: Json) -> CostFormat:
@@ -135,6 +195,40 @@ def margin_text(margin: float) -> str:
   return f'{round(margin, 9):.3g}'
 
 
+def axis_view(
+    layer: Json, target: Json, costs: CostFormat,
+    most: int = 300,
+) -> AxisView | None:
+  """Lays out the picture of a layer.
+
+  Args:
+    layer: of the JSON of a trace.
+    target: of the JSON of a trace.
+    costs: how costs are printed.
+    most: lost children shown at most.
+
+  Returns:
+    The picture; None where no child met a bucket.
+  """
+  points = [_point(one, layer['path']) for one in meetings_of(layer)]
+  if not points:
+    return None
+  lost = [point for point in points if point.kind == 'lost']
+  # Evenly through the buckets.
+  shown = lost[::max(1, math.ceil(len(lost) / most))]
+  rest = [point for point in points if point.kind != 'lost']
+  rest.sort(key=lambda point: point.kind == 'path')
+  dropped = [one['cost'] for one in layer['infeasible']]
+  shown_costs = _range([*(point.cost for point in points), *dropped])
+  inside, note = _target(target, _widened(shown_costs), costs)
+  return AxisView(
+      shown_costs,
+      _range([p.reward for p in points if p.reward is not None] or [0]),
+      tuple(layer['edges']), (*shown, *rest),
+      tuple(dropped[:most]), inside, note, len(lost) - len(shown),
+  )
+
+
 def _kept(meeting: Json) -> str:
   if meeting['displaced']:
     return f'kept, displaced {meeting["displaced"]}'
@@ -179,101 +273,7 @@ def _count(number: int, one: str, many: str) -> str:
   return f'{number:,} {one if number == 1 else many}'
 
 
-_MARGIN = 0.04
-"""Free share of the axis on each side of the outermost points."""
-
-
-@dataclasses.dataclass(frozen=True)
-class Point:
-  """A child in the picture.
-
-  Attributes:
-    cost: of the child.
-    reward: of the child; None where it failed or was stopped.
-    kind: 'path' for the winner's own prefix, 'kept', 'lost', 'failed' or
-      'stopped'.
-    text: who it is and what became of it.
-  """
-
-  cost: float
-  reward: float | None
-  kind: str
-  text: str
-
-
-@dataclasses.dataclass(frozen=True)
-class AxisView:
-  """The picture of a layer.
-
-  Attributes:
-    shown_costs: smallest and largest cost in the picture.
-    shown_rewards: smallest and largest reward in the picture.
-    edges: inner edges of the buckets.
-    points: children, the winner's prefix last.
-    infeasible: costs of the children that were dropped.
-    target: part of the target interval inside the picture, or None.
-    note: where the target lies if not inside, or ''.
-    left_out: children that are not in `points`.
-  """
-
-  shown_costs: tuple[float, float]
-  shown_rewards: tuple[float, float]
-  edges: tuple[float, ...]
-  points: tuple[Point, ...]
-  infeasible: tuple[float, ...]
-  target: tuple[float, float] | None
-  note: str
-  left_out: int
-
-  @property
-  def ends(self) -> tuple[float, float]:
-    """Ends of the cost axis, a little beyond what it shows."""
-    return _widened(self.shown_costs)
-
-  def across(self, cost: float) -> float:
-    """Place of a cost, 0 at the left end and 1 at the right end."""
-    return _share(cost, self.shown_costs)
-
-  def up(self, reward: float) -> float:
-    """Place of a reward, 0 at the bottom and 1 at the top."""
-    return _share(reward, self.shown_rewards)
-
-
-def axis_view(
-    layer: Mapping[str, Any], target: Mapping[str, Any], costs: CostFormat,
-    most: int = 300,
-) -> AxisView | None:
-  """Lays out the picture of a layer.
-
-  Args:
-    layer: of the JSON of a trace.
-    target: of the JSON of a trace.
-    costs: how costs are printed.
-    most: lost children shown at most.
-
-  Returns:
-    The picture; None where no child met a bucket.
-  """
-  points = [_point(one, layer['path']) for one in meetings_of(layer)]
-  if not points:
-    return None
-  lost = [point for point in points if point.kind == 'lost']
-  # Evenly through the buckets.
-  shown = lost[::max(1, math.ceil(len(lost) / most))]
-  rest = [point for point in points if point.kind != 'lost']
-  rest.sort(key=lambda point: point.kind == 'path')
-  dropped = [one['cost'] for one in layer['infeasible']]
-  shown_costs = _range([*(point.cost for point in points), *dropped])
-  inside, note = _target(target, _widened(shown_costs), costs)
-  return AxisView(
-      shown_costs,
-      _range([p.reward for p in points if p.reward is not None] or [0]),
-      tuple(layer['edges']), (*shown, *rest),
-      tuple(dropped[:most]), inside, note, len(lost) - len(shown),
-  )
-
-
-def _point(meeting: Mapping[str, Any], path: str | None) -> Point:
+def _point(meeting: Json, path: str | None) -> Point:
   verdict = meeting['verdict']
   kind = 'lost' if verdict == 'displaced' else verdict
   if meeting['architecture'] == path and meeting['reward'] is not None:
@@ -297,7 +297,7 @@ def _widened(ends: tuple[float, float]) -> tuple[float, float]:
 
 
 def _target(
-    target: Mapping[str, Any], ends: tuple[float, float], costs: CostFormat
+    target: Json, ends: tuple[float, float], costs: CostFormat
 ) -> tuple[tuple[float, float] | None, str]:
   """The target inside the ends, or a note of where it lies."""
   low = -math.inf if target['low'] is None else target['low']

@@ -1,4 +1,8 @@
-"""Command lines whose errors are one line and exit code 2."""
+"""Command lines whose errors are one line and exit code 2.
+
+A failed trial that ends its run is more than a line, its traceback, and exit
+code 1.
+"""
 
 import ast
 import importlib.util
@@ -19,9 +23,13 @@ from ml_collections import config_dict
 from ml_collections import config_flags
 
 from layernas.errors import Preempted
+from layernas.errors import TrialError
 from layernas.errors import UserError
 from layernas.termination import end_on_sigterm
 from layernas.termination import preempt
+
+FAILED = 1
+"""Exit code where a trial failed that must not."""
 
 INTERRUPTED = 130
 """Exit code after Ctrl-C, as shells use it."""
@@ -121,7 +129,7 @@ def run(
 
   Args:
     main: reads `flags.FLAGS`; a UserError that it raises is printed in one
-      line.
+      line, a TrialError with its traceback.
     resumable: whether the program may be ended by SIGTERM at any time, with
       exit code 0; where it has something to save, it notices the signal itself
       and raises Preempted.
@@ -243,6 +251,9 @@ def _guarded(
     sys.exit(0)
   except UserError as error:
     _fail(str(error))
+  except TrialError as error:
+    print(f'error: {error}', file=sys.stderr)
+    sys.exit(FAILED)
   except KeyboardInterrupt:
     print('interrupted; the same command goes on from here', file=sys.stderr)
     sys.exit(INTERRUPTED)

@@ -1,12 +1,13 @@
 """Evaluates candidates by training them: where search and training meet.
 
-Files of the candidates under way: checkpoints, results, tracebacks.
-
-Where several processes of one run train together, process 0 alone reads and
-writes them and tells the others.
+A candidate under way has files in the workdir: checkpoints while it trains, its
+result until its trial is recorded, and a traceback where it failed. Where
+several processes of one run train together, process 0 alone reads and writes
+them and tells the others.
 """
 
 import contextlib
+import dataclasses
 import json
 import threading
 import time
@@ -25,11 +26,13 @@ from ml_collections import config_dict
 from layernas.data.dataset import Dataset
 from layernas.data.registry import load_dataset
 from layernas.errors import Preempted
+from layernas.errors import TrialError
 from layernas.errors import UserError
 from layernas.executors.executor import Evaluated
 from layernas.executors.executor import Report
 from layernas.networks.space import NetworkSpace
 from layernas.runs.compile_ahead import CompileAhead
+from layernas.runs.rewards import configured_reward
 from layernas.runs.setup import make_space
 from layernas.search import Candidate
 from layernas.search import Evaluation
@@ -55,6 +58,19 @@ from layernas.training.train import NonFiniteLossError
 from layernas.training.train import measured_rate
 from layernas.training.train import train_and_evaluate
 from layernas.training.wall_time import WallTime
+
+WORKER_EVALUATOR = 'layernas.runs.evaluator:worker_evaluator'
+"""Where workers find what evaluates."""
+
+_PERMANENT = (
+    ArithmeticError, AssertionError, AttributeError, LookupError,
+    NotImplementedError, TypeError, ValueError,
+)
+"""What another attempt would raise again."""
+
+_FORGET_EVERY = 10
+"""Candidates after which JAX's caches are cleared. What all networks share is
+traced again then."""
 
 
 class CandidateFiles:
@@ -120,22 +136,8 @@ class CandidateFiles:
     return record if same else None
 
 
-WORKER_EVALUATOR = 'layernas.runs.evaluator:worker_evaluator'
-"""Where workers find what evaluates."""
-
-_PERMANENT = (
-    ArithmeticError, AssertionError, AttributeError, LookupError,
-    NotImplementedError, TypeError, ValueError,
-)
-"""What another attempt would raise again."""
-
-_FORGET_EVERY = 10
-"""Candidates after which JAX's caches are cleared. What all networks share is
-traced again then."""
-
-
 class TrainingEvaluator:
-  """Trains each candidate on the training images, rewards validation accuracy.
+  """Trains each candidate, and rewards what it does on the validation images.
 
   A candidate that was interrupted goes on from its last checkpoint. Where
   several processes run, each trains its share, and process 0 writes. A context:
@@ -150,15 +152,19 @@ class TrainingEvaluator:
 
     Args:
       config: with sections data, model, training and early_stop, and
-        `compile_ahead`.
+        `reward`, `compile_ahead` and `raise_failures`.
       space: turns architectures into networks.
       dataset: to train and validate on.
       workdir: holds checkpoints of the candidates in training.
       report: called with every logged step.
       alone: whether it has to notice SIGTERM itself; to be called in the main
         thread then.
+
+    Raises:
+      UserError: the config's reward does not exist or does not fit.
     """
     self._config = config
+    self._reward = configured_reward(config)
     self._space = space
     self._dataset = dataset
     self._workdir = workdir
@@ -213,21 +219,27 @@ class TrainingEvaluator:
     wall_time = WallTime()
     listening = hosts.listening if self._alone else contextlib.nullcontext
     with listening():
-      evaluation, retriable = self._evaluation(candidate, wall_time, hopeless)
-      if evaluation.status is not Status.FAILED:
+      evaluated = self._outcome(candidate, hopeless, wall_time)
+      if self._is_kept(evaluated.evaluation):
         with wall_time.spent_on('save'):
-          self._files.finish(candidate, evaluation)
+          self._files.finish(candidate, evaluated.evaluation)
     # The signal came behind the last step: others find the result.
     if self._alone and hosts.noticed():
       raise Preempted('the candidate is finished')
     self._forget()
-    return Evaluated(evaluation, wall_time.seconds(), retriable)
+    return dataclasses.replace(evaluated, seconds=wall_time.seconds())
 
-  def _evaluation(
-      self, candidate: Candidate, wall_time: WallTime,
-      hopeless: Callable[[float], bool],
-  ) -> tuple[Evaluation, bool]:
-    """Result of a candidate, and whether another attempt may help."""
+  def _is_kept(self, evaluation: Evaluation) -> bool:
+    """Whether the candidate is not to be trained once more."""
+    if self._config.raise_failures:
+      return evaluation.status in (Status.OK, Status.STOPPED)
+    return evaluation.status is not Status.FAILED
+
+  def _outcome(
+      self, candidate: Candidate, hopeless: Callable[[float], bool],
+      wall_time: WallTime,
+  ) -> Evaluated:
+    """What comes of training a candidate; no seconds by phase yet."""
     begun = time.monotonic()
     # What fails behind its early point still has an early reward.
     early_rewards: list[float] = []
@@ -238,11 +250,14 @@ class TrainingEvaluator:
 
     def failed(
         status: Status, message: str, retriable: bool = False
-    ) -> tuple[Evaluation, bool]:
-      return Evaluation(
+    ) -> Evaluated:
+      evaluation = Evaluation(
           None, time.monotonic() - begun, status, message,
           early_reward=early_rewards[-1] if early_rewards else None,
-      ), retriable
+      )
+      return Evaluated(
+          evaluation, retriable=retriable, traceback=traceback.format_exc()
+      )
 
     fraction = self._config.early_stop.fraction
     try:
@@ -262,6 +277,7 @@ class TrainingEvaluator:
           wall_time=wall_time,
           early=EarlyEvaluation(fraction, ends) if fraction else None,
       )
+      reward = None if result.stopped else self._reward(result.metrics)
     except NonFiniteLossError as error:
       return failed(Status.NAN, str(error))
     except UserError:
@@ -274,14 +290,11 @@ class TrainingEvaluator:
       return failed(
           Status.FAILED, message, not isinstance(error, _PERMANENT)
       )
-    if result.stopped:
-      return stopped(Evaluation(
-          None, result.seconds, early_reward=result.early_accuracy
-      )), False
-    return Evaluation(
-        result.metrics['accuracy'], result.seconds, metrics=result.metrics,
+    evaluation = Evaluation(
+        reward, result.seconds, metrics=result.metrics,
         early_reward=result.early_accuracy,
-    ), False
+    )
+    return Evaluated(stopped(evaluation) if result.stopped else evaluation)
 
   def measure(self) -> float:
     """Train steps a second of the space's default network."""
@@ -311,6 +324,21 @@ class TrainingEvaluator:
     if self._trained % _FORGET_EVERY == 0 and jax.process_count() == 1:
       with self._compiling:
         jax.clear_caches()
+
+
+def check_succeeded(trial: Trial, traceback_text: str) -> None:
+  """Ends a run whose trials must not fail.
+
+  Args:
+    trial: with its evaluation.
+    traceback_text: of what went wrong; '' where no exception was raised.
+
+  Raises:
+    TrialError: the trial failed.
+  """
+  if trial.failed:
+    message = f'{trial.candidate}: {trial.evaluation.message}'
+    raise TrialError('\n'.join(filter(None, (message, traceback_text))))
 
 
 def worker_evaluator(

@@ -3,10 +3,13 @@
 import contextlib
 import dataclasses
 import statistics
+from collections.abc import Mapping
+from collections.abc import Sequence
 from typing import Any
 
 from etils import epath
 from ml_collections import config_dict
+from rich.console import Console
 
 from layernas.data.dataset import Dataset
 from layernas.data.registry import load_dataset
@@ -18,12 +21,14 @@ from layernas.networks.space import check_image_size
 from layernas.networks.spec import NetworkSpec
 from layernas.networks.spec import count
 from layernas.networks.spec import spec_from_dict
-from layernas.reports.console import StepProgress
+from layernas.reports.console import Progress
 from layernas.reports.console import comparison_table
 from layernas.reports.console import new_console
+from layernas.reports.hooks import Hook
+from layernas.reports.hooks import Training
 from layernas.reports.plots import save_comparison
 from layernas.reports.result import versions
-from layernas.reports.tensorboard import Scalars
+from layernas.reports.tensorboard import TensorBoard
 from layernas.runs.setup import check_same_run
 from layernas.runs.setup import make_space
 from layernas.storage.files import file_store
@@ -40,8 +45,8 @@ from layernas.training.train import Job
 from layernas.training.train import train_and_evaluate
 from layernas.training.train import training_steps
 
-# Steps of the multiplier in the search for the reference's width.
 _WIDTH_STEP = 1e-3
+"""Of the multiplier in the search for the reference's width."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -124,7 +129,7 @@ def width_scaled(
 
 def run_final(
     config: config_dict.ConfigDict, architecture: NamedNetwork,
-    workdir: epath.PathLike,
+    workdir: epath.PathLike, hooks: Sequence[Hook] = (),
 ) -> list[dict[str, Any]]:
   """Trains and tests; resumes where it was interrupted.
 
@@ -136,6 +141,7 @@ def run_final(
     config: as of the search; its section `final` is the recipe.
     architecture: what to train.
     workdir: of this run.
+    hooks: further ones, behind those that every final training has.
 
   Returns:
     One row per network: name, MAdds, parameters, test accuracies by seed.
@@ -160,14 +166,18 @@ def run_final(
     hosts.on_first(lambda: _keep_networks(directory, recorded))
     stack.enter_context(hosts.listening())
     enable_compilation_cache(directory.path / 'compilation_cache')
-    rows = [
-        _train_network(name, network, recipe, dataset, directory)
-        for name, network in networks.items()
-    ]
+    console = new_console(quiet=not hosts.is_first())
+    hooks = [
+        TensorBoard(directory.path / 'tensorboard'), Progress(console), *hooks
+    ] if hosts.is_first() else []
+    for hook in hooks:
+      stack.callback(hook.close)
+    trainer = _Trainer(recipe, dataset, directory, hooks, console)
+    rows = [trainer.row(name, spec) for name, spec in networks.items()]
     for row in rows:
       row['mean'] = statistics.fmean(row['accuracies'])
     if hosts.is_first():
-      _report(rows, config, directory)
+      _report(rows, config, directory, console)
   return rows
 
 
@@ -214,74 +224,101 @@ def _keep_networks(directory: Workdir, networks: dict[str, Any]) -> None:
     )
 
 
-def _train_network(
-    name: str, network: NetworkSpec, recipe: Any, dataset: Dataset,
-    directory: Workdir,
-) -> dict[str, Any]:
-  counts = count(network, dataset.image_size, dataset.num_classes)
-  metrics = [
-      _train_seed(name, network, seed, recipe, dataset, directory)
-      for seed in range(recipe.reference.seeds)
-  ]
-  return {
-      'name': name,
-      'madds': counts.madds,
-      'params': counts.params,
-      'accuracies': [values['accuracy'] for values in metrics],
-      'metrics': metrics,
-      'network': network.to_dict(),
-  }
+@dataclasses.dataclass(frozen=True)
+class _Trainer:
+  """Trains networks with every seed.
 
+  Attributes:
+    recipe: config whose section `training` is that of the final training.
+    dataset: to train and test on.
+    directory: of the run.
+    hooks: of the run.
+    console: to print on.
+  """
 
-def _train_seed(
-    name: str, network: NetworkSpec, seed: int, recipe: Any, dataset: Dataset,
-    directory: Workdir,
-) -> dict[str, float]:
-  """Metrics of one training, read back where it is finished."""
-  run = f'{name.replace(" ", "_")}/seed{seed}'
-  file = f'{run}/metrics.json'
-  done = hosts.on_first(lambda: directory.read_json(file))
-  if done is not None:
-    return done
-  if hosts.noticed():
-    raise Preempted(f'{run} has not begun')
-  scalars = Scalars(directory.path / 'tensorboard')
-  steps = training_steps(recipe.training, dataset.num_examples('all_train'))
-  console = new_console(quiet=not hosts.is_first())
-  with StepProgress(f'{name}, seed {seed}', steps, console) as progress:
+  recipe: Any
+  dataset: Dataset
+  directory: Workdir
+  hooks: Sequence[Hook]
+  console: Console
 
-    def logged(step: int, metrics: Any) -> None:
-      progress.stepped(step, metrics)
-      if hosts.is_first():
-        scalars.write(run, step, metrics)
+  def row(self, name: str, network: NetworkSpec) -> dict[str, Any]:
+    """Trains a network with every seed.
 
+    Args:
+      name: of the network.
+      network: its spec.
+
+    Returns:
+      What final.json says of it, but for the mean.
+    """
+    counts = count(
+        network, self.dataset.image_size, self.dataset.num_classes
+    )
+    metrics = [
+        self._metrics(name, network, seed)
+        for seed in range(self.recipe.reference.seeds)
+    ]
+    return {
+        'name': name,
+        'madds': counts.madds,
+        'params': counts.params,
+        'accuracies': [values['accuracy'] for values in metrics],
+        'metrics': metrics,
+        'network': network.to_dict(),
+    }
+
+  def _metrics(
+      self, name: str, network: NetworkSpec, seed: int
+  ) -> dict[str, float]:
+    """Metrics of one training, read back where it is finished."""
+    run = f'{name.replace(" ", "_")}/seed{seed}'
+    file = f'{run}/metrics.json'
+    done = hosts.on_first(lambda: self.directory.read_json(file))
+    if done is not None:
+      return done
+    if hosts.noticed():
+      raise Preempted(f'{run} has not begun')
+    training = Training(run, f'{name}, seed {seed}', training_steps(
+        self.recipe.training, self.dataset.num_examples('all_train')
+    ))
+
+    def logged(step: int, metrics: Mapping[str, float]) -> None:
+      for hook in self.hooks:
+        hook.after_step(training, step, metrics)
+
+    for hook in self.hooks:
+      hook.before_training(training, '')
     result = train_and_evaluate(
-        Job(recipe, network, dataset, seed, 'all_train', 'test'),
-        directory.path / run,
+        Job(self.recipe, network, self.dataset, seed, 'all_train', 'test'),
+        self.directory.path / run,
         hooks=[
             logged,
-            *profile_hooks(recipe.profile, directory.path / 'profile' / run),
+            *profile_hooks(
+                self.recipe.profile, self.directory.path / 'profile' / run
+            ),
         ],
     )
-    progress.say(
-        f'{name}, seed {seed}: test accuracy {result.metrics["accuracy"]:.4f},'
+    for hook in self.hooks:
+      hook.after_training(training)
+    self.console.print(
+        f'{training.title}: test accuracy {result.metrics["accuracy"]:.4f},'
         f' {result.seconds:.0f} s'
     )
-  scalars.close()
-  metrics = hosts.told(dict(result.metrics))
-  if hosts.is_first():
-    directory.write_json(file, metrics)
-  return metrics
+    metrics = hosts.told(dict(result.metrics))
+    if hosts.is_first():
+      self.directory.write_json(file, metrics)
+    return metrics
 
 
 def _report(
-    rows: list[dict[str, Any]], config: Any, directory: Workdir
+    rows: list[dict[str, Any]], config: Any, directory: Workdir,
+    console: Console,
 ) -> None:
   directory.write_json(
       'final.json',
       {'networks': rows, 'versions': versions(), 'config': config.to_dict()},
   )
   save_comparison(rows, directory.path / 'final.png')
-  console = new_console()
   console.print(comparison_table(rows))
   console.print(f'results: {directory.path}/final.json, final.png')

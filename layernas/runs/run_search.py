@@ -7,7 +7,9 @@ candidates and evaluations count, and it alone writes.
 import contextlib
 import dataclasses
 import time
+from collections.abc import Callable
 from collections.abc import Mapping
+from collections.abc import Sequence
 from typing import Any
 
 from etils import epath
@@ -17,26 +19,33 @@ from layernas.data.registry import load_dataset
 from layernas.errors import Preempted
 from layernas.errors import UserError
 from layernas.executors.executor import Executor
+from layernas.reports.console import Progress
+from layernas.reports.console import new_console
+from layernas.reports.hooks import Hook
 from layernas.reports.result import search_result
+from layernas.reports.tensorboard import TensorBoard
 from layernas.runs.evaluator import CandidateFiles
 from layernas.runs.evaluator import TrainingEvaluator
+from layernas.runs.evaluator import check_succeeded
 from layernas.runs.execution import chosen_settings
 from layernas.runs.execution import make_executor
 from layernas.runs.execution import make_place
 from layernas.runs.execution import prepare_process
-from layernas.runs.search_record import NoRecord
-from layernas.runs.search_record import SearchListener
+from layernas.runs.listeners import SearchListener
+from layernas.runs.rewards import configured_reward
 from layernas.runs.search_record import SearchRecord
 from layernas.runs.setup import check_same_run
 from layernas.runs.setup import make_problem
 from layernas.runs.setup import make_search
 from layernas.runs.setup import make_space
+from layernas.runs.status import LiveStatus
 from layernas.search import Search
 from layernas.search import Trial
 from layernas.search.foresight import Foresight
 from layernas.search.trace import Trace
 from layernas.search.trial import trial_from_dict
 from layernas.storage.storage_errors import in_one_line
+from layernas.storage.workdir import Workdir
 from layernas.training import hosts
 from layernas.training.checks import check_batches
 from layernas.training.checks import check_training
@@ -46,13 +55,15 @@ from layernas.training.train import training_steps
 
 
 def run_search(
-    config: config_dict.ConfigDict, workdir: epath.PathLike
+    config: config_dict.ConfigDict, workdir: epath.PathLike,
+    hooks: Sequence[Hook] = (),
 ) -> dict[str, Any]:
   """Runs or resumes the search that a config describes.
 
   Args:
     config: see configs/default.py.
     workdir: of this run; one that holds a search of the same config goes on.
+    hooks: further ones, behind those that every search has.
 
   Returns:
     Content of result.json.
@@ -60,6 +71,7 @@ def run_search(
   Raises:
     UserError: something in config or workdir is wrong; the workdir has not
       been touched. Or a StorageError: its disk is full or gone.
+    TrialError: a trial failed, and the config's `raise_failures` is set.
   """
   settings = chosen_settings(config, workdir)
   prepare_process(settings)
@@ -73,40 +85,52 @@ def run_search(
     if place:
       # Where there is no room it raises, before the workdir is taken.
       place.wanted()
-    record = SearchRecord(workdir) if hosts.is_first() else NoRecord()
+    directory, console = Workdir(workdir), new_console()
+    record = SearchRecord(directory, console)
+    # They write and print: process 0 alone has them.
+    hooks = [
+        record,
+        TensorBoard(directory.path / 'tensorboard'),
+        Progress(console),
+        LiveStatus(directory),
+        *hooks,
+    ] if hosts.is_first() else []
     stack.enter_context(in_one_line(workdir))
-    stack.enter_context(record)
+    for hook in hooks:
+      stack.callback(hook.close)
     stack.enter_context(hosts.listening())
     trials = hosts.on_first(lambda: record.open(config, settings))
     search.replay(map(trial_from_dict, trials))
-    enable_compilation_cache(epath.Path(workdir) / 'compilation_cache')
+    enable_compilation_cache(directory.path / 'compilation_cache')
     steps = training_steps(config.training, dataset.num_examples('train'))
-    record.begin(search, steps)
+    for hook in hooks:
+      hook.before_search(search, steps, place.page if place else '')
     files = CandidateFiles(workdir)
     if search.trials:
       # A kill between its record and this left its files.
       files.clean(search.trials[-1].candidate)
+    listener = SearchListener(hooks, steps, search)
     executor = stack.enter_context(make_executor(
-        settings, place, SearchListener(record, search),
+        settings, place, listener,
         lambda: TrainingEvaluator(
-            config, space, dataset, workdir, record.stepped
+            config, space, dataset, workdir, listener.stepped
         ),
         lambda: _check_preemption(search),
     ))
-    record.placed(executor.page)
-    _loop(config, search, executor, record, files)
+    _loop(config, search, executor, listener, _Recorder(hooks, files))
     result = search_result(
         search, space, config, dataset.image_size, dataset.num_classes
     )
-    record.finish(result, trace and {
-        'run': _facts(config, search), **trace.to_dict()
-    })
+    facts = trace and {'run': _facts(config, search), **trace.to_dict()}
+    for hook in hooks:
+      hook.after_search(result, facts)
   return result
 
 
 def _prepared(config: config_dict.ConfigDict) -> tuple[Any, ...]:
   """Space, data set, search and its trace, if any; writes nothing."""
   check_training(config)
+  configured_reward(config)
   if config.compile_ahead < 0:
     raise UserError(
         f'compile_ahead: {config.compile_ahead}: allowed are integers >= 0'
@@ -123,9 +147,33 @@ def _prepared(config: config_dict.ConfigDict) -> tuple[Any, ...]:
   return space, dataset, search, trace
 
 
+@dataclasses.dataclass(frozen=True)
+class _Recorder:
+  """Stores finished trials, and where their time went.
+
+  Attributes:
+    hooks: of the run, of which the first one puts a trial on disk.
+    files: of the candidates.
+  """
+
+  hooks: Sequence[Hook]
+  files: CandidateFiles
+
+  def __call__(self, trial: Trial, seconds: Mapping[str, float]) -> None:
+    """Stores a trial, then removes what was kept for want of its record."""
+    begun = time.monotonic()
+    for hook in self.hooks:
+      hook.after_trial(trial)
+    self.files.clean(trial.candidate)
+    if seconds:
+      took = time.monotonic() - begun
+      for hook in self.hooks:
+        hook.after_timing(trial, {**seconds, 'save': seconds['save'] + took})
+
+
 def _loop(
     config: config_dict.ConfigDict, search: Search, executor: Executor,
-    record: NoRecord, files: CandidateFiles,
+    listener: SearchListener, record: Callable[..., None],
 ) -> None:
   """Keeps the executor busy until the search stops; records in trial order."""
   recorded, times = len(search.trials), {}
@@ -146,28 +194,17 @@ def _loop(
     result = executor.next_result()
     if result.candidate not in search.waiting:
       continue  # Withdrawn: the budget was spent by trials before it.
-    told = hosts.told(Trial(result.candidate, result.evaluation).to_dict())
-    search.tell(result.candidate.id, trial_from_dict(told).evaluation)
+    told = trial_from_dict(hosts.told(
+        Trial(result.candidate, result.evaluation).to_dict()
+    ))
+    if config.raise_failures:
+      check_succeeded(told, result.traceback)
+    search.tell(result.candidate.id, told.evaluation)
     times[result.candidate.id] = result.seconds
-    record.evaluated(result.candidate)
+    listener.evaluated(result.candidate)
     for trial in search.trials[recorded:]:
-      _record(record, files, trial, times.pop(trial.candidate.id))
+      record(trial, times.pop(trial.candidate.id))
     recorded = len(search.trials)
-
-
-def _record(
-    record: NoRecord, files: CandidateFiles, trial: Trial,
-    seconds: Mapping[str, float],
-) -> None:
-  """Stores a trial, and where its time went."""
-  begun = time.monotonic()
-  record.finished(trial)
-  files.clean(trial.candidate)
-  if seconds:
-    took = time.monotonic() - begun
-    record.timed(
-        trial.candidate, {**seconds, 'save': seconds['save'] + took}
-    )
 
 
 def _check_preemption(search: Search) -> None:

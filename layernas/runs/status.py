@@ -1,6 +1,7 @@
-"""Shows how far a search is, from another terminal or afterwards.
+"""How far a search is: status.json, and what shows it to people.
 
-What a running search is at, in status.json for other programs to read.
+The search itself writes the file while it runs. The program `status` reads it
+from another terminal, at the same time or afterwards, and so can others.
 """
 
 import datetime
@@ -19,7 +20,8 @@ from rich.table import Table
 
 from layernas.errors import UserError
 from layernas.reports.console import new_console
-from layernas.search import Candidate
+from layernas.reports.hooks import Hook
+from layernas.reports.hooks import Training
 from layernas.search import Search
 from layernas.search.space import architecture_id
 from layernas.storage.files import file_store
@@ -32,55 +34,63 @@ _LOCAL_SECONDS, _BUCKET_SECONDS = 1.0, 30.0
 """Between two writes, on a disk and on gs://, where an object is written at
 most once a second and costs."""
 
+_QUIET_SECONDS = 300.0
+"""Without a sign, after which a search on gs:// is taken to have stopped."""
 
-class LiveStatus:
-  """Writes the file whenever something has changed, but not too often.
 
-  Attributes:
-    page: address of a page that shows the workers; '' where there is none.
-  """
+class LiveStatus(Hook):
+  """Writes status.json whenever something has changed, but not too often."""
 
-  def __init__(self, directory: Workdir, search: Search, steps: int):
-    """Writes for the first time.
+  def __init__(self, directory: Workdir):
+    """Writes nothing yet.
 
     Args:
       directory: of the run.
-      search: that runs, with the finished trials replayed.
-      steps: of every candidate.
     """
     self._directory = directory
-    self._search = search
-    self._steps = steps
-    self.page = ''
-    self._begun = time.time()
-    self._earlier = len(search.trials)
-    self._running: dict[int, dict[str, Any]] = {}
     local = '://' not in str(directory.path)
     self._least = _LOCAL_SECONDS if local else _BUCKET_SECONDS
-    self._written = 0.0
-    self.write()
+    self._search: Search | None = None
+    self._running: dict[str, dict[str, Any]] = {}
 
-  def began(self, candidate: Candidate, worker: str) -> None:
-    """A candidate begins to train, perhaps once more."""
-    self._running[candidate.id] = {
+  def before_search(self, search: Search, steps: int, page: str) -> None:
+    """Writes for the first time."""
+    self._search = search
+    self._steps = steps
+    self._page = page
+    self._begun = time.time()
+    self._earlier = len(search.trials)
+    self._write()
+
+  def before_training(self, training: Training, worker: str) -> None:
+    """Names a candidate that begins to train, perhaps once more."""
+    candidate = training.candidate
+    self._running[training.name] = {
         'trial': candidate.id,
         'architecture': architecture_id(candidate.architecture),
         'worker': worker, 'step': 0, 'since': time.time(),
     }
     self._write_sometimes()
 
-  def stepped(self, candidate: Candidate, step: int) -> None:
-    """A candidate has come to a step."""
-    self._running[candidate.id]['step'] = step
+  def after_step(
+      self, training: Training, step: int, metrics: Mapping[str, float]
+  ) -> None:
+    """Notes how far a candidate is."""
+    del metrics
+    self._running[training.name]['step'] = step
     self._write_sometimes()
 
-  def evaluated(self, candidate: Candidate) -> None:
-    """A candidate is evaluated."""
-    self._running.pop(candidate.id, None)
+  def after_training(self, training: Training) -> None:
+    """Names a candidate no more."""
+    self._running.pop(training.name, None)
     self._write_sometimes()
 
-  def write(self) -> None:
-    """Writes the file now."""
+  def close(self) -> None:
+    """Writes how the run ended, if it began."""
+    if self._search is not None:
+      self._write()
+
+  def _write(self) -> None:
     search, best = self._search, self._search.best
     self._directory.write_json(STATUS_FILE, {
         'trials': len(search.trials),
@@ -90,7 +100,7 @@ class LiveStatus:
         # Those of a finished search were withdrawn.
         'running': [] if search.finished else list(self._running.values()),
         'steps': self._steps,
-        'page': self.page,
+        'page': self._page,
         'stop_reason': search.stop_reason,
         'begun': self._begun,
         'written': time.time(),
@@ -99,11 +109,7 @@ class LiveStatus:
 
   def _write_sometimes(self) -> None:
     if time.monotonic() - self._written >= self._least:
-      self.write()
-
-
-_QUIET_SECONDS = 300.0
-"""Without a sign, after which a search on gs:// is taken to have stopped."""
+      self._write()
 
 
 def show_status(

@@ -1,15 +1,14 @@
-"""The finished trials of a search, kept twice.
+"""The finished trials of a search on disk, and where their time went.
 
-Each goes to trials.jsonl when it finishes, one line per trial, for people and
-other programs too. Orbax checkpoints hold them all; where one of the two is
-damaged the other fills in. Checkpoints come after every trial at first, then
-whenever the history has grown by two per cent: what a trial costs does not grow
-with the number of trials.
+Trials are kept twice. Each goes to trials.jsonl when it finishes, one line per
+trial, for people and other programs too. Orbax checkpoints hold them all; where
+one of the two is damaged the other fills in. Checkpoints come after every trial
+at first, then whenever the history has grown by two per cent: what a trial
+costs does not grow with the number of trials.
 
-Where the wall time of each trial went: timings.jsonl.
-
-Beside trials.jsonl, which is the same in every run of a search but for its
-seconds. A trial that was interrupted has the times since it went on.
+timings.jsonl stands beside trials.jsonl, which is the same in every run of a
+search but for its seconds. A trial that was interrupted has the times since it
+went on.
 """
 
 import json
@@ -24,50 +23,10 @@ from layernas.search.trial import trial_from_dict
 from layernas.storage.checkpoints import Checkpoints
 from layernas.storage.files import file_store
 
+_TRIALS = 'trials.jsonl'
 
-class Timings:
-  """A line per trial on disk."""
-
-  def __init__(self, workdir: epath.PathLike):
-    """Names the file.
-
-    Args:
-      workdir: an existing directory.
-    """
-    path = epath.Path(workdir) / 'timings.jsonl'
-    self._lines = file_store(path).lines(path)
-    stored = self._lines.read() or b''
-    # A line that a kill cut short is not one.
-    whole = stored[:stored.rfind(b'\n') + 1]
-    if whole != stored:
-      self._lines.replace(whole.decode())
-
-  def append(self, trial_id: int, seconds: Mapping[str, float]) -> None:
-    """Records a trial.
-
-    Args:
-      trial_id: number of the trial.
-      seconds: by phase, see `training.wall_time.PHASES`.
-    """
-    rounded = {name: round(value, 4) for name, value in seconds.items()}
-    self._lines.append(json.dumps({'id': trial_id, **rounded}) + '\n')
-
-  def total(self) -> dict[str, float]:
-    """Seconds of all recorded trials by phase; empty where there is none."""
-    total: dict[str, float] = {}
-    for line in (self._lines.read() or b'').splitlines():
-      for name, value in json.loads(line).items():
-        if name != 'id':
-          total[name] = total.get(name, 0.0) + value
-    return total
-
-  def close(self) -> None:
-    """Leaves one whole file."""
-    self._lines.close()
-
-
-# Trials by which the history grows between two checkpoints, as a share.
 _GROWTH = 0.02
+"""Trials by which the history grows between two checkpoints, as a share."""
 
 
 class History:
@@ -86,7 +45,7 @@ class History:
     Raises:
       UserError: checkpoints and trials.jsonl are both unreadable.
     """
-    self._path = epath.Path(workdir) / 'trials.jsonl'
+    self._path = epath.Path(workdir) / _TRIALS
     self._lines = file_store(self._path).lines(self._path)
     directory = epath.Path(workdir) / 'checkpoints'
     had_checkpoints = directory.exists() and any(
@@ -143,6 +102,76 @@ class History:
       if trial.candidate.id != len(self.trials):
         return
       self.trials.append(trial)
+
+
+class Timings:
+  """A line per trial on disk."""
+
+  def __init__(self, workdir: epath.PathLike):
+    """Names the file.
+
+    Args:
+      workdir: an existing directory.
+    """
+    path = epath.Path(workdir) / 'timings.jsonl'
+    self._lines = file_store(path).lines(path)
+    stored = self._lines.read() or b''
+    # A line that a kill cut short is not one.
+    whole = stored[:stored.rfind(b'\n') + 1]
+    if whole != stored:
+      self._lines.replace(whole.decode())
+
+  def append(self, trial_id: int, seconds: Mapping[str, float]) -> None:
+    """Records a trial.
+
+    Args:
+      trial_id: number of the trial.
+      seconds: by phase, see `training.wall_time.PHASES`.
+    """
+    rounded = {name: round(value, 4) for name, value in seconds.items()}
+    self._lines.append(json.dumps({'id': trial_id, **rounded}) + '\n')
+
+  def total(self) -> dict[str, float]:
+    """Seconds of all recorded trials by phase; empty where there is none."""
+    total: dict[str, float] = {}
+    for line in (self._lines.read() or b'').splitlines():
+      for name, value in json.loads(line).items():
+        if name != 'id':
+          total[name] = total.get(name, 0.0) + value
+    return total
+
+  def close(self) -> None:
+    """Leaves one whole file."""
+    self._lines.close()
+
+
+def recorded_trials(workdir: epath.PathLike) -> list[Trial]:
+  """Reads the trials of a search that may be running; touches nothing.
+
+  Args:
+    workdir: of the search.
+
+  Returns:
+    The trials in trials.jsonl, up to the first line that cannot be read.
+
+  Raises:
+    UserError: there is no such file.
+  """
+  path = epath.Path(workdir) / _TRIALS
+  file_store(path).check(path)
+  stored = file_store(path).lines(path).read()
+  if stored is None:
+    raise UserError(
+        f'workdir {workdir}: has no {_TRIALS}; allowed is the workdir of a'
+        ' search'
+    )
+  trials = []
+  for line in stored.splitlines():
+    try:
+      trials.append(trial_from_dict(json.loads(line)))
+    except ValueError:  # A line that is being written.
+      break
+  return trials
 
 
 def _line(trial: Trial) -> str:

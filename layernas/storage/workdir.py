@@ -11,11 +11,11 @@ from layernas.errors import UserError
 from layernas.storage.files import file_store
 from layernas.storage.storage_errors import gone
 
-# A search may be resumed with other values of these: they only say when to stop
-# and how often to save or print, when to compile and where to train.
 _FREE_FIELDS = (
     'budget.',
     'compile_ahead',
+    'raise_failures',
+    'profile.',
     'executor.name',
     'executor.workers',
     'executor.retries',
@@ -25,7 +25,8 @@ _FREE_FIELDS = (
     'training.checkpoint_every_steps',
     'final.checkpoint_every_steps',
 )
-
+"""A search may be resumed with other values of these: they only say when to
+stop and how often to save, when to compile and where to train."""
 
 _CONFIG = 'config.json'
 """File of every workdir."""

@@ -1,0 +1,78 @@
+"""What a candidate is rewarded with, by the name in the config."""
+
+import dataclasses
+import numbers
+from collections.abc import Callable
+from collections.abc import Mapping
+from typing import Any
+
+from layernas import lookup
+from layernas.errors import UserError
+
+Metrics = Mapping[str, float]
+"""Of a finished training: 'accuracy', 'top5' and 'loss' on the validation
+images, 'train_accuracy' and 'train_loss' of the last logged steps."""
+
+REWARDS: Mapping[str, Callable[[Metrics], float]] = {
+    'accuracy': lambda metrics: metrics['accuracy'],
+    'top5': lambda metrics: metrics['top5'],
+    'loss': lambda metrics: -metrics['loss'],
+}
+"""Names to functions of the metrics; larger is better."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Reward:
+  """A reward.
+
+  Attributes:
+    name: as the config has it.
+    function: of the metrics.
+  """
+
+  name: str
+  function: Callable[[Metrics], float]
+
+  def __call__(self, metrics: Metrics) -> float:
+    """The reward of a training.
+
+    Args:
+      metrics: of the training.
+
+    Returns:
+      A number, perhaps none that is finite.
+
+    Raises:
+      UserError: the function returned something else.
+    """
+    found: Any = self.function(metrics)
+    if isinstance(found, bool) or not isinstance(found, numbers.Real):
+      raise UserError(
+          f'reward: {self.name!r} returned {found!r} for {dict(metrics)};'
+          ' allowed is a number'
+      )
+    return float(found)
+
+
+def configured_reward(config: Any) -> Reward:
+  """The reward that a config names.
+
+  Args:
+    config: with `reward` and section `early_stop`.
+
+  Returns:
+    The reward.
+
+  Raises:
+    UserError: there is no such reward, or it does not go with early stop.
+  """
+  reward = Reward(
+      config.reward, lookup.find('reward', config.reward, REWARDS)
+  )
+  # Early rewards are accuracies, which its margin is meant for.
+  if config.early_stop.fraction and config.reward != 'accuracy':
+    raise UserError(
+        f'early_stop.fraction: {config.early_stop.fraction!r}: with reward'
+        f" {config.reward!r} allowed is 0; above 0 with reward 'accuracy'"
+    )
+  return reward

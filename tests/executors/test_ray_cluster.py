@@ -1,0 +1,145 @@
+"""Workers on a real cluster of a head and two nodes of one core each."""
+
+import pytest
+
+from layernas.errors import UserError
+from layernas.executors import connection
+from layernas.executors.executor import ExecutorSettings
+from layernas.executors.pool import WorkerPool
+from layernas.search import Candidate
+from tests.executors import evaluators
+from tests.executors import ray_cluster
+from tests.executors.evaluators import Heard
+
+ray = pytest.importorskip('ray')
+ray_place = pytest.importorskip('layernas.executors.ray_cluster')
+
+CANDIDATES = [Candidate(number, 1, (number, 1), 1, 0) for number in range(6)]
+REWARDS = {one.id: sum(one.architecture) / 10 for one in CANDIDATES}
+
+
+@pytest.fixture(scope='module', name='cluster')
+def _cluster():
+  with ray_cluster.cluster() as made:
+    yield made
+
+
+def place(cluster, tmp_path, settings=None, **values):
+  settings = settings or ExecutorSettings('ray', address=cluster.address)
+  values['markers'] = str(tmp_path)
+  return ray_place.RayPlace(settings, evaluators.NAME, values), settings
+
+
+def results(pool, before=lambda: None):
+  with pool:
+    for candidate in CANDIDATES:
+      pool.submit(candidate)
+    found = []
+    for number in range(len(CANDIDATES)):
+      if number == 1:
+        before()
+      found.append(pool.next_result())
+  return {one.candidate.id: one.evaluation.reward for one in found}
+
+
+@pytest.mark.long
+def test_there_is_a_worker_for_every_core(cluster, tmp_path):
+  room, settings = place(
+      cluster[0], tmp_path, seconds={str(one.id): 0.5 for one in CANDIDATES}
+  )
+  assert room.wanted() == 2
+  heard = Heard()
+  assert results(WorkerPool(room, settings, heard, lambda: None)) == REWARDS
+  assert {line[1] for line in heard.of('began')} == {'0', '1'}
+
+
+@pytest.mark.long
+def test_faults_are_healed(cluster, tmp_path):
+  faults = {'0': ['kill'], '2': ['preempt'], '3': ['fail', 'leave']}
+  room, settings = place(cluster[0], tmp_path, faults=faults)
+  heard = Heard()
+  assert results(WorkerPool(room, settings, heard, lambda: None)) == REWARDS
+  assert len(heard.of('trouble')) == 4
+
+
+@pytest.mark.long
+def test_no_room_is_an_error(cluster, tmp_path):
+  settings = ExecutorSettings('ray', address=cluster[0].address, threads=3)
+  with pytest.raises(UserError, match=r"'ray': no node has room .*allowed"):
+    place(cluster[0], tmp_path, settings)
+
+
+def test_workers_that_want_more_accelerators_get_no_cores_instead(
+    tmp_path, monkeypatch
+):
+  monkeypatch.setattr(ray, 'is_initialized', lambda: True)
+  nodes = [{'CPU': 8.0, 'GPU': 1.0}, {'CPU': 64.0}]
+  monkeypatch.setattr(ray_place, '_nodes', lambda: nodes)
+  one = ExecutorSettings('ray', devices=1)
+  assert place(None, tmp_path, one)[0].wanted() == 1
+  two = ExecutorSettings('ray', devices=2)
+  with pytest.raises(UserError, match=r'executor\.devices 2, .*allowed'):
+    place(None, tmp_path, two)
+
+
+@pytest.mark.long
+def test_a_node_leaves_and_another_one_joins(cluster, tmp_path):
+  cluster, nodes = cluster
+  room, settings = place(
+      cluster, tmp_path, seconds={str(one.id): 0.5 for one in CANDIDATES}
+  )
+  heard = Heard()
+  pool = WorkerPool(room, settings, heard, lambda: None)
+  found = results(pool, lambda: cluster.remove_node(nodes.pop()))
+  assert found == REWARDS
+  assert any('lost with its node' in line[1] for line in heard.of('trouble'))
+  nodes.append(cluster.add_node(num_cpus=1))
+  cluster.wait_for_nodes()
+  with place(cluster, tmp_path)[0] as room:
+    assert room.wanted() == 2
+
+
+@pytest.mark.long
+def test_a_node_that_joins_meanwhile_gets_a_worker(cluster, tmp_path):
+  cluster, nodes = cluster
+  seconds = {str(number): 0.2 for number in range(500)}
+  room, settings = place(cluster, tmp_path, seconds=seconds)
+  heard = Heard()
+  with room, WorkerPool(room, settings, heard, lambda: None) as pool:
+    submitted = 0
+    while {line[1] for line in heard.of('began')} != {'0', '1', '2'}:
+      assert submitted < 500, 'nothing was given to the new node'
+      while submitted - len(heard.of('stepped')) < pool.capacity:
+        pool.submit(Candidate(submitted, 1, (1,), 1, 0))
+        submitted += 1
+      pool.next_result()
+      if len(nodes) == 2:
+        nodes.append(cluster.add_node(num_cpus=1))
+  cluster.remove_node(nodes.pop())
+
+
+def test_an_address_where_nothing_is_is_an_error(tmp_path):
+  ray.shutdown()
+  settings = ExecutorSettings('ray', address='localhost:1')
+  with pytest.raises(UserError, match=r"address: 'localhost:1': .*allowed"):
+    place(None, tmp_path, settings)
+
+
+def kinds(host):
+  """Of what it says, up to the result or the end."""
+  found = []
+  while True:
+    said, ended = host.receive(10.0)
+    found += [one['kind'] for one in said]
+    if ended or 'done' in found:
+      return found, ended
+
+
+def test_messages_go_through():
+  host = ray_place.WorkerHost('7', {'NPROC': '1'}, evaluators.NAME, {})
+  candidate = connection.candidate_to_json(Candidate(0, 1, (1,), 1, 0))
+  host.send('train', {'candidate': candidate})
+  assert kinds(host) == (['started', 'ready', 'step', 'done'], '')
+  assert host.receive(0.0) == ([], '')
+  host.terminate()
+  assert kinds(host) == (['preempted'], 'ended with exit code 0')

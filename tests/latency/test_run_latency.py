@@ -1,0 +1,322 @@
+"""Measuring a space: resuming, errors of the sums, the program as a whole."""
+
+import csv
+import io
+import json
+import pathlib
+import types
+
+import pytest
+from ml_collections import ConfigDict
+from PIL import Image
+from rich.console import Console
+
+from layernas.errors import UserError
+from layernas.latency import run_latency as run_latency_module
+from layernas.latency.run_latency import Measurements
+from layernas.latency.run_latency import Point
+from layernas.latency.run_latency import random_architectures
+from layernas.latency.run_latency import run_latency
+from layernas.latency.run_latency import save_sums
+from layernas.latency.run_latency import sum_errors
+from layernas.latency.run_latency import summary_table
+from layernas.latency.stopwatch import Timing
+from layernas.networks.latency import latency_cost
+from layernas.networks.latency import read_latency_table
+from layernas.networks.latency import space_modules
+from layernas.networks.mobilenet_spaces import cifar10_small
+from layernas.networks.space import PlacedModule
+from layernas.networks.space import network_modules
+from layernas.runs.setup import make_problem
+from layernas.search.space import parse_architecture_id
+from layernas.storage.workdir import Workdir
+from tests import tiny
+from tests.fake_gcs import Bucket
+
+_MODULES = [module.signature for module in space_modules(tiny.space(), 16, 10)]
+
+
+@pytest.fixture
+def _known_images(monkeypatch: pytest.MonkeyPatch) -> None:
+  """Reads no images: only their side and the number of classes matter."""
+  known = types.SimpleNamespace(image_size=16, num_classes=10)
+  monkeypatch.setattr(run_latency_module, 'load_dataset', lambda config: known)
+
+
+def _config(**changes: object) -> ConfigDict:
+  config = tiny.get_config()
+  with config.unlocked():
+    config.update_from_flattened_dict({
+        'latency.warmup': 0, 'latency.repeats': 2, 'latency.networks': 5,
+        **changes,
+    })
+  return config
+
+
+class _Timer:
+  """Module number i of the space takes i + 1 ms, a whole a quarter more.
+
+  Attributes:
+    timed: what was timed.
+  """
+
+  def __init__(self, stop_after: int = 1000):
+    self.timed: list[object] = []
+    self._stop_after = stop_after
+
+  def __call__(self, what) -> Timing:
+    if len(self.timed) == self._stop_after:
+      raise KeyboardInterrupt
+    self.timed.append(what)
+    if isinstance(what, PlacedModule):
+      time = _MODULES.index(what.signature) + 1.0
+    else:
+      modules = network_modules(what, 16, 10)
+      time = 1.25 * sum(_MODULES.index(m.signature) + 1 for m in modules)
+    return Timing(time, 0.5 * time, 2 * time)
+
+
+def _rows(path: pathlib.Path) -> list[dict[str, str]]:
+  with open(path) as file:
+    return list(csv.DictReader(file))
+
+
+@pytest.mark.usefixtures('_known_images')
+def test_table_and_errors(tmp_path: pathlib.Path) -> None:
+  timer = _Timer()
+  result = run_latency(_config(), tmp_path, timer)
+  table = read_latency_table(tmp_path / 'latency.csv')
+  assert table == {name: i + 1.0 for i, name in enumerate(_MODULES)}
+  assert _rows(tmp_path / 'latency.csv')[1] == {
+      'signature': _MODULES[1], 'milliseconds': '2.0',
+      'lower_quartile': '1.0', 'upper_quartile': '4.0', 'repeats': '2',
+  }
+  assert len(timer.timed) == len(_MODULES) + 5
+  assert json.loads((tmp_path / 'latency.json').read_text()) == result
+  assert result['modules'] == len(_MODULES)
+  assert result['batch_size'] == 1
+  assert result['device']['platform'] == 'cpu'
+  errors = result['errors']
+  assert errors['mean_percent'] == pytest.approx(-20, abs=1e-3)
+  assert errors['mean_absolute_percent'] == pytest.approx(20, abs=1e-3)
+  assert errors['pearson'] == pytest.approx(1)
+  assert errors['spearman'] == pytest.approx(1)
+  assert (tmp_path / 'latency.png').exists()
+
+
+@pytest.mark.usefixtures('_known_images')
+def test_points_add_up_the_modules_of_their_network(
+    tmp_path: pathlib.Path,
+) -> None:
+  config = _config(**{'cost.metric': 'latency',
+                      'cost.latency_table': str(tmp_path / 'latency.csv')})
+  result = run_latency(config, tmp_path, _Timer())
+  cost = make_problem(config, tiny.space(), 16, 10).cost
+  assert len(result['points']) == 5
+  for point in result['points']:
+    architecture = tuple(map(int, point['architecture'].split('-')))
+    assert point['modules'] == cost.cost(architecture)
+    assert point['whole'] == pytest.approx(1.25 * point['modules'])
+
+
+@pytest.mark.usefixtures('_known_images')
+@pytest.mark.parametrize('before', [3, len(_MODULES) + 2])
+def test_an_interrupted_run_times_nothing_again(
+    before: int, tmp_path: pathlib.Path
+) -> None:
+  first, second, third = _Timer(stop_after=before), _Timer(), _Timer()
+  with pytest.raises(KeyboardInterrupt):
+    run_latency(_config(), tmp_path, first)
+  result = run_latency(_config(), tmp_path, second)
+  assert len(first.timed) == before
+  whole = _Timer()
+  fresh = run_latency(_config(), tmp_path / 'fresh', whole)
+  assert first.timed + second.timed == whole.timed
+  assert result['points'] == fresh['points']
+  assert run_latency(_config(), tmp_path, third)['points'] == fresh['points']
+  assert not third.timed
+
+
+@pytest.mark.usefixtures('_known_images')
+def test_two_devices_do_not_share_a_table(
+    tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+  run_latency(_config(), tmp_path, _Timer())
+  monkeypatch.setattr(run_latency_module, '_device', lambda: {'kind': 'abacus'})
+  with pytest.raises(UserError, match=r'abacus.*is the same device'):
+    run_latency(_config(), tmp_path, _Timer())
+
+
+@pytest.mark.parametrize(('field', 'value'), [
+    ('latency.batch_size', 0), ('latency.warmup', -1), ('latency.repeats', 0),
+    ('latency.networks', 1), ('space', 'nowhere'),
+])
+def test_wrong_fields_touch_nothing(
+    field: str, value: object, tmp_path: pathlib.Path
+) -> None:
+  with pytest.raises(UserError, match=f'{field}: {value!r}: allowed'):
+    run_latency(_config(**{field: value}), tmp_path / 'a', _Timer())
+  assert not (tmp_path / 'a').exists()
+
+
+def test_random_architectures_are_different_and_of_the_seed() -> None:
+  space = tiny.space().search_space
+  drawn = random_architectures(space, 6, seed=3)
+  assert drawn == random_architectures(space, 6, seed=3)
+  assert drawn != random_architectures(space, 6, seed=4)
+  assert len(set(drawn)) == 6
+  for architecture in drawn:
+    space.check(architecture)
+  assert len(set(random_architectures(space, 99, seed=0))) == space.size
+
+
+def test_the_program_measures_a_table_for_a_search(
+    tmp_path: pathlib.Path,
+) -> None:
+  flags = ('--config=tests/tiny.py', '--config.latency.warmup=0',
+           '--config.latency.repeats=2', '--config.latency.networks=2')
+  done = tiny.run_program('latency', *flags, f'--workdir={tmp_path}')
+  assert done.returncode == 0, done.stderr
+  assert f'{len(_MODULES)} modules, 0 measured already' in done.stdout
+  assert 'mean absolute error' in done.stdout
+  assert list(read_latency_table(tmp_path / 'latency.csv')) == _MODULES
+  result = json.loads((tmp_path / 'latency.json').read_text())
+  assert len(result['points']) == 2
+  assert all(point['whole'] > 0 for point in result['points'])
+  config = _config(**{'cost.metric': 'latency',
+                      'cost.latency_table': str(tmp_path / 'latency.csv')})
+  low, high = make_problem(config, tiny.space(), 16, 10).cost.interval(
+      (0, 0, 0), ()
+  )
+  assert 0 < low < high
+
+
+@pytest.mark.usefixtures('_known_images')
+def test_a_workdir_in_a_bucket_is_measured_and_resumed(bucket: Bucket) -> None:
+  workdir = f'{bucket.url}/latency'
+  with pytest.raises(KeyboardInterrupt):
+    run_latency(_config(), workdir, _Timer(stop_after=3))
+  timer = _Timer()
+  run_latency(_config(), workdir, timer)
+  assert len(timer.timed) == len(_MODULES) - 3 + 5
+  assert set(read_latency_table(f'{workdir}/latency.csv')) == set(_MODULES)
+  assert bucket.names(r'latency/latency\.png')
+
+
+def _open(path: pathlib.Path) -> Measurements:
+  return Measurements(Workdir(path), 'a.csv', 'signature', 5)
+
+
+def _never() -> Timing:
+  raise AssertionError('timed again')
+
+
+def test_every_timing_is_on_file_at_once(tmp_path: pathlib.Path) -> None:
+  table = _open(tmp_path)
+  table.measure('stem', lambda: Timing(2.0, 1.5, 2.5))
+  timing = table.measure('head', lambda: Timing(1.0 / 3, 0.25, 0.5))
+  assert (tmp_path / 'a.csv').read_text() == (
+      'signature,milliseconds,lower_quartile,upper_quartile,repeats\n'
+      'stem,2.0,1.5,2.5,5\n'
+      'head,0.333333,0.25,0.5,5\n'
+  )
+  # What is handed back is what another run will read.
+  again = _open(tmp_path)
+  assert again.measure('head', _never) == timing == Timing(0.333333, 0.25, 0.5)
+  assert again.timings == table.timings
+  assert read_latency_table(tmp_path / 'a.csv') == {
+      'stem': 2.0, 'head': 0.333333
+  }
+
+
+def test_an_interrupted_timing_leaves_nothing(tmp_path: pathlib.Path) -> None:
+  table = _open(tmp_path)
+
+  def interrupted() -> Timing:
+    raise KeyboardInterrupt
+
+  with pytest.raises(KeyboardInterrupt):
+    table.measure('stem', interrupted)
+  assert not (tmp_path / 'a.csv').exists()
+
+
+def test_damaged_files_are_named(tmp_path: pathlib.Path) -> None:
+  _open(tmp_path).measure('stem', lambda: Timing(2.0, 1.5, 2.5))
+  path = tmp_path / 'a.csv'
+  path.write_text(path.read_text().replace('2.5', ''))
+  with pytest.raises(UserError, match="line 2, column 'upper_quartile'"):
+    _open(tmp_path)
+
+
+def _points(*pairs: tuple[float, float]) -> list[Point]:
+  return [Point('0', whole, whole, whole, total) for whole, total in pairs]
+
+
+def test_errors_in_percent_of_the_whole() -> None:
+  errors = sum_errors(_points((1.0, 0.8), (2.0, 2.2), (4.0, 4.4)))
+  assert errors['mean_percent'] == pytest.approx(0.0, abs=1e-9)
+  assert errors['mean_absolute_percent'] == pytest.approx(40 / 3)
+  assert errors['largest_absolute_percent'] == pytest.approx(20)
+
+
+def test_correlations() -> None:
+  # Ranks agree, values do not lie on a line; then two ranks are swapped.
+  errors = sum_errors(_points((1, 1), (2, 4), (3, 9)))
+  assert errors['spearman'] == pytest.approx(1)
+  assert errors['pearson'] == pytest.approx(8 / (2 * 294 / 9) ** 0.5)
+  assert sum_errors(_points((1, 1), (2, 9), (3, 4)))['spearman'] == (
+      pytest.approx(0.5)
+  )
+
+
+def test_equal_times_have_no_correlation() -> None:
+  errors = sum_errors(_points((1, 1), (1, 2)))
+  assert errors['pearson'] is errors['spearman'] is None
+
+
+def test_picture_and_table(tmp_path: pathlib.Path) -> None:
+  points = _points((1.0, 0.8), (2.0, 1.6))
+  errors = sum_errors(points)
+  save_sums(points, errors, tmp_path / 'a.png')
+  with Image.open(tmp_path / 'a.png') as image:
+    assert min(image.size) > 400
+  console = Console(file=io.StringIO(), width=120)
+  console.print(summary_table({
+      'device': {'kind': 'abacus', 'platform': 'wood', 'cpu_cores': 10},
+      'batch_size': 4, 'modules': 79, 'points': points, 'errors': errors,
+      'empty_loop': 0.0015, 'empty_call': 0.04,
+  }))
+  text = console.file.getvalue()
+  for part in ('abacus', '79', '-20.0 %', '1.000', '1.50 µs', '40.00 µs'):
+    assert part in text
+
+
+def test_stored_result_is_what_its_files_and_the_text_say() -> None:
+  folder = tiny.ROOT / 'docs' / 'results' / 'latency_cifar10_small'
+  result = json.loads((folder / 'latency.json').read_text())
+  points = [Point(**point) for point in result['points']]
+  cost = latency_cost(
+      cifar10_small(), read_latency_table(folder / 'latency.csv'), 32, 10
+  )
+  for point in points:
+    assert point.modules == cost.cost(parse_architecture_id(point.architecture))
+  errors = sum_errors(points)
+  assert errors == pytest.approx(result['errors'])
+  text = (tiny.ROOT / 'docs' / 'latency.md').read_text()
+  # Digit 4 of an architecture is the first block's kernel and filters.
+  by_kernel = [
+      [point for point in points if (point.architecture[6] == '2') == large]
+      for large in (True, False)
+  ]
+  for part in (
+      f'{errors["mean_percent"]:.1f} %',
+      f'{errors["mean_absolute_percent"]:.1f} %',
+      f'{errors["largest_absolute_percent"]:.1f} %',
+      f'{errors["pearson"]:.3f} / {errors["spearman"]:.3f}',
+      f'{1e3 * result["empty_loop"]:.2f} µs',
+      f'{1e3 * result["empty_call"]:.2f} µs',
+      f'{len(points)} networks',
+      f'The {len(by_kernel[0])}',
+      *(f'{sum_errors(some)["mean_percent"]:.1f} %' for some in by_kernel),
+  ):
+    assert part in text, part

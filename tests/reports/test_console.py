@@ -1,0 +1,106 @@
+"""What is printed about a run."""
+
+import io
+
+from rich.console import Console
+
+from layernas.reports.console import Progress
+from layernas.reports.console import comparison_table
+from layernas.reports.console import opening_lines
+from layernas.reports.console import summary_table
+from layernas.reports.console import trial_line
+from layernas.reports.console import trial_table
+from layernas.reports.console import wall_time_line
+from layernas.reports.hooks import Training
+from layernas.reports.result import search_result
+from layernas.search import Evaluation
+from layernas.search import Trial
+from tests import tiny
+
+
+def _printed(table: object) -> str:
+  console = Console(file=io.StringIO(), width=120)
+  console.print(table)
+  return console.file.getvalue()
+
+
+def test_opening_states_the_bound() -> None:
+  # H = 2 buckets, keep = 1, three layers of two options.
+  lines = opening_lines(tiny.new_search())
+  assert 'bound: H * keep * sum|S_l| = 12 trials' in lines
+
+
+def test_trial_line_marks_the_best() -> None:
+  search = tiny.searched()
+  line = trial_line(search.best, search)
+  assert '1-1-1' in line
+  assert 'reward 3.0000' in line
+  assert line.endswith('*')
+  assert not trial_line(search.trials[0], search).endswith('*')
+
+
+def test_failed_trial_line_has_the_message() -> None:
+  search = tiny.searched(reward=None)
+  assert 'failed: broken' in trial_line(search.trials[0], search)
+
+
+def test_summary_and_comparison() -> None:
+  search, config = tiny.searched(), tiny.get_config()
+  result = search_result(search, tiny.space(), config, 16, 10)
+  text = _printed(summary_table(result))
+  assert 'every layer decided' in text
+  assert 'expanded 24' in text
+  row = {'name': 'winner', 'madds': 12345, 'params': 67, 'mean': 0.5,
+         'accuracies': [0.4, 0.6]}
+  assert '12,345' in _printed(comparison_table([row]))
+
+
+def test_waiting_for_compilation_opens_the_line_on_time() -> None:
+  line = wall_time_line({'compile': 1.0, 'train': 8.0, 'save': 1.0})
+  assert line == (
+      'waiting for compilation: 10.0% of 10 s (train 80.0%, save 10.0%)'
+  )
+
+
+def test_rewards_have_their_name() -> None:
+  search = tiny.searched()
+  for name, words in (
+      ('accuracy', 'validation accuracy'), ('loss', 'reward (loss)'),
+  ):
+    config = tiny.changed(reward=name)
+    result = search_result(search, tiny.space(), config, 16, 10)
+    assert words in _printed(summary_table(result))
+
+
+def test_a_candidate_alone_is_compared_with_its_record() -> None:
+  trial = tiny.searched().trials[0]
+  for evaluation, words in (
+      (trial.evaluation, '0.0, equal'),
+      (Evaluation(0.25), '0.25, not equal'),
+      (tiny.searched(reward=None).trials[0].evaluation,
+       'none (failed: broken)'),
+  ):
+    recorded = Trial(trial.candidate, evaluation)
+    assert words in _printed(trial_table(trial, recorded))
+  assert 'recorded' not in _printed(trial_table(trial, None))
+
+
+def test_terminal_shows_bound_best_and_candidate() -> None:
+  search = tiny.searched()
+  console = Console(file=io.StringIO(), force_terminal=True, width=150)
+  progress = Progress(console)
+  first, second, third = (
+      Training(f'trials/{number}', f'trial {number + 1}', 7)
+      for number in range(3)
+  )
+  progress.before_search(search, 7, 'http://127.0.0.1')
+  progress.before_training(first, '')
+  progress.before_training(second, '3')
+  progress.after_step(first, 5, {'train_loss': 1.25})
+  progress.after_trial(search.best)
+  progress.after_training(third)
+  progress.close()
+  text = console.file.getvalue()
+  for part in (f'{len(search.trials)}/12', 'best 3.0000', '5/7', 'loss 1.250',
+               'trial 2 on 3', "Ray's dashboard: "):
+    assert part in text

@@ -1,0 +1,71 @@
+"""Final training: winner beside a width-scaled reference, resumable."""
+
+import pathlib
+
+import pytest
+
+from layernas.errors import UserError
+from layernas.networks.reference import mobilenet_v2
+from layernas.networks.reference import scale_width
+from layernas.networks.spec import count
+from layernas.runs import final
+from layernas.runs.final import read_architecture
+from layernas.runs.final import run_final
+from layernas.runs.final import width_scaled
+from layernas.training.train import Job
+from layernas.training.train import TrainResult
+from tests import tiny
+
+
+@pytest.mark.parametrize('madds', [50_000_000, 150_000_000, 300_774_272])
+def test_reference_is_the_narrowest_with_as_many_madds(madds: int) -> None:
+  network = mobilenet_v2()
+  scaled = width_scaled(network, madds, 1, 224, 1000)
+  found = count(scaled, 224, 1000).madds
+  assert madds <= found <= 1.05 * madds
+  narrower = [
+      count(scale_width(network, step / 1000, 1), 224, 1000).madds
+      for step in range(1, 1001)
+  ]
+  assert found == min(value for value in narrower if value >= madds)
+
+
+def test_winner_and_reference_are_trained_and_resumed(
+    tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+  architecture = read_architecture(str(tiny.result_file(tmp_path)))
+  rows = run_final(tiny.get_config(), architecture, tmp_path / 'final')
+  assert [row['name'] for row in rows] == ['winner', 'width-scaled reference']
+  assert all(len(row['accuracies']) == 2 for row in rows)
+  assert rows[0]['madds'] <= rows[1]['madds']
+  assert (tmp_path / 'final' / 'final.png').exists()
+
+  def forbidden(*args: object, **kwargs: object) -> None:
+    raise AssertionError('trained again')
+
+  monkeypatch.setattr(final, 'train_and_evaluate', forbidden)
+  again = run_final(tiny.get_config(), architecture, tmp_path / 'final')
+  assert again == rows
+
+
+def test_recipe_and_splits_are_the_final_ones(
+    tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+  seen = []
+
+  def record(job: Job, *args: object, **named: object) -> TrainResult:
+    seen.append((job.config.training.epochs, job.split, job.evaluation_split))
+    return TrainResult({'accuracy': 0.5}, 1, 1.0)
+
+  monkeypatch.setattr(final, 'train_and_evaluate', record)
+  config = tiny.get_config()
+  config.final.epochs = 0.75
+  architecture = read_architecture(str(tiny.result_file(tmp_path)))
+  run_final(config, architecture, tmp_path / 'final')
+  assert set(seen) == {(0.75, 'all_train', 'test')}
+
+
+def test_published_network_by_name() -> None:
+  architecture = read_architecture('mobilenet_v2')
+  assert architecture.network == mobilenet_v2()
+  assert architecture.config is None
