@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from configs import search_quality
+from configs.study import search_quality
 from layernas.study.run import Key
 from layernas.study.run import play
 from layernas.study.setup import make_benchmark

@@ -4,8 +4,7 @@ The argument says which: buckets (H), keep, start (where undecided layers
 stand), order, spacing or schedule. Takes one to three minutes each on two CPU
 cores. Expect what docs/ablations.md shows.
 
-  ./launch.sh benchmark --config=configs/study/ablation.py:buckets \
-    --workdir=workdir/ablation_buckets
+  ./launch.sh benchmark --config=configs/study/ablation.py:buckets
 """
 
 from typing import Any

@@ -7,7 +7,7 @@ assumption to hold in about 50 to 90 % of the buckets, by table and H
 (docs/audit.md).
 
   ./launch.sh audit
-  ./launch.sh audit --config=configs/study/audit.py --workdir=workdir/audit
+  ./launch.sh audit --config=configs/study/audit.py
 """
 
 from ml_collections import ConfigDict

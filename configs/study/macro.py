@@ -7,7 +7,7 @@ the answer is judged by. Takes about six minutes on two CPU cores, most of them
 Optuna's. Expect about 92.2 on NAS-Bench-Macro and 91.3 on Channel-Bench-Macro
 (docs/results/macro_benchmarks).
 
-  ./launch.sh benchmark --config=configs/study/macro.py --workdir=workdir/macro
+  ./launch.sh benchmark --config=configs/study/macro.py
 """
 
 from ml_collections import ConfigDict

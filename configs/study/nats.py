@@ -30,8 +30,7 @@ official: the size space by the benchmark's protocol. Needs the table that
   guide only, since its budget is not known.
 
   ./launch.sh benchmark
-  ./launch.sh benchmark --config=configs/study/nats.py:topology \
-    --workdir=workdir/nats_topology
+  ./launch.sh benchmark --config=configs/study/nats.py:topology
   ./launch.sh convert_nats_bench --space=size \
     --source=NATS-sss-v1_0-50262-simple --output=nats_sss.csv.gz
   ./launch.sh benchmark --config=configs/study/nats.py:official

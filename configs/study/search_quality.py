@@ -6,8 +6,7 @@ reward model without layer tables, and the baselines, with repeats of finalists
 (`_repeats`) and without. Takes about an hour on two CPU cores. Expect what
 docs/search-quality.md shows.
 
-  ./launch.sh benchmark --config=configs/study/search_quality.py \
-    --workdir=workdir/search_quality
+  ./launch.sh benchmark --config=configs/study/search_quality.py
 """
 
 from typing import Any

@@ -7,8 +7,7 @@ deviation of a layer's terms; additive with a tenth of the queries failing.
 Takes about a minute on two CPU cores. Expect LayerNAS to lead where the reward
 is additive (docs/results/synthetic).
 
-  ./launch.sh benchmark --config=configs/study/synthetic.py \
-    --workdir=workdir/synthetic
+  ./launch.sh benchmark --config=configs/study/synthetic.py
 """
 
 from ml_collections import ConfigDict

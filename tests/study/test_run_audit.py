@@ -2,7 +2,7 @@
 
 import json
 
-from configs import audit as audit_config
+from configs.study import audit as audit_config
 from layernas.study.run_audit import run_audit
 from tests import tiny
 from tests.search import problems
@@ -42,7 +42,7 @@ def test_wrong_fields_leave_no_workdir(tmp_path):
 
 def test_program(tmp_path):
   done = tiny.run_program(
-      'audit', '--config=configs/audit.py:smoke', f'--workdir={tmp_path}'
+      'audit', '--config=configs/study/audit.py:smoke', f'--workdir={tmp_path}'
   )
   assert done.returncode == 0, done.stderr
   assert 'audit.md' in done.stdout

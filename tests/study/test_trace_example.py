@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from configs import trace_example
+from configs.study import trace_example
 from layernas.reports.trace_page import trace_page
 from layernas.reports.trace_view import margin_text
 from layernas.study.run import Key
@@ -61,7 +61,8 @@ def test_the_document_is_short_and_names_the_command() -> None:
   path = tiny.ROOT / 'docs' / 'decision_trace.md'
   lines = path.read_text().splitlines()
   assert len(lines) < 80
-  assert './launch.sh trace --config=configs/trace_example.py' in '\n'.join(
+  command = './launch.sh trace --config=configs/study/trace_example.py'
+  assert command in '\n'.join(
       lines
   )
 
