@@ -148,8 +148,9 @@ def test_test_command_stops_where_ruff_fails(checkout):
 
 
 @pytest.mark.parametrize(('arguments', 'selected'), [
-    ([], ['fast']), (['-m', ''], ['fast', 'long']),
-    (['-m', '', '-m', 'long'], ['long']),
+    ([], ['fast']),
+    pytest.param(['-m', ''], ['fast', 'long'], marks=pytest.mark.long),
+    pytest.param(['-m', '', '-m', 'long'], ['long'], marks=pytest.mark.long),
 ])
 def test_long_tests_run_on_demand(tmp_path, arguments, selected):
   """With the settings of this project, in a folder of two tests."""
