@@ -56,7 +56,7 @@ _BOTH = {
     ),
     'unknown argument of the config': (
         ('--config=configs/imagenet.py:v2_300m,tiny',),
-        ("'tiny'", "'smoke'", "'mobilenet_v3'", 'allowed'),
+        ('tiny', 'smoke', 'mobilenet_v3', 'allowed'),
     ),
     'no such config': (
         ('--config=configs/nothing.py',), ('configs/nothing.py', 'allowed'),
