@@ -273,7 +273,8 @@ def split_argument(
     further = ', '.join(map(' or '.join, groups[1:]))
     raise ValueError(
         f'config argument {argument!r}: allowed is one of'
-        f' {", ".join(groups[0])}, and behind it, joined by commas, {further}'
+        f' {", ".join(groups[0])}, which may be followed, joined by commas, by'
+        f' {further}'
     )
   return tuple(chosen)
 

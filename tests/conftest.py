@@ -29,8 +29,16 @@ os.environ['PYTHONPATH'] = os.pathsep.join(
 )
 
 # No test is timed, and a failure comes again in the next run.
-hypothesis.settings.register_profile('suite', deadline=None, derandomize=True)
-hypothesis.settings.load_profile('suite')
+for _profile, _examples in (('fast', 25), ('all', 100)):
+  hypothesis.settings.register_profile(
+      _profile, deadline=None, derandomize=True, max_examples=_examples
+  )
+
+
+def pytest_configure(config: pytest.Config) -> None:
+  """Fewer examples where the long tests are left out."""
+  fast = config.getoption('markexpr') == 'not long'
+  hypothesis.settings.load_profile('fast' if fast else 'all')
 
 
 @pytest.fixture(scope='session', name='imagenet')

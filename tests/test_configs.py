@@ -118,8 +118,8 @@ def test_arguments_have_one_variant_and_at_most_one_word_of_a_group(
     argument: str
 ) -> None:
   message = (
-      f'config argument {argument!r}: allowed is one of a, b, and behind it,'
-      ' joined by commas, c or d, e'
+      f'config argument {argument!r}: allowed is one of a, b, which may be'
+      ' followed, joined by commas, by c or d, e'
   )
   with pytest.raises(ValueError, match=re.escape(message)):
     split_argument(argument, 'ab', 'cd', 'e')
