@@ -28,17 +28,15 @@ os.environ['PYTHONPATH'] = os.pathsep.join(
     filter(None, (_ROOT, os.environ.get('PYTHONPATH')))
 )
 
-# No test is timed, and a failure comes again in the next run.
-for _profile, _examples in (('fast', 25), ('all', 100)):
-  hypothesis.settings.register_profile(
-      _profile, deadline=None, derandomize=True, max_examples=_examples
-  )
-
 
 def pytest_configure(config: pytest.Config) -> None:
-  """Fewer examples where the long tests are left out."""
-  fast = config.getoption('markexpr') == 'not long'
-  hypothesis.settings.load_profile('fast' if fast else 'all')
+  """Fewer random examples where the long tests are left out."""
+  few = 'not long' in config.option.markexpr
+  # No test is timed, and a failure comes again in the next run.
+  hypothesis.settings.register_profile(
+      'suite', deadline=None, derandomize=True, max_examples=20 if few else 100
+  )
+  hypothesis.settings.load_profile('suite')
 
 
 @pytest.fixture(scope='session', name='imagenet')

@@ -22,12 +22,6 @@ from layernas.study.run_audit import audit_markdown
 from layernas.study.setup import make_benchmark
 from layernas.study.setup import make_strategy
 from tests import tiny
-from tools.perf import early_stop_report
-from tools.perf import executors_report
-from tools.perf.workers_cases import CASES
-from tools.perf.workers_cases import Times
-from tools.perf.workers_report import tables
-from tools.perf.workers_runs import case_runs
 
 RESULTS = tiny.ROOT / 'docs' / 'results'
 ABLATIONS = ('buckets', 'keep', 'start', 'order', 'spacing', 'schedule')
@@ -240,52 +234,3 @@ def test_overhead_in_the_docs_is_the_stored_one():
   for name, seconds in stored['load_seconds'].items():
     assert f'| {name} | {seconds:.3f} |' in text_of('docs/benchmarks.md')
     assert seconds < 0.3
-
-
-def test_simulated_workers_in_the_docs_are_the_stored_ones():
-  stored = json.loads((RESULTS / 'workers' / 'workers.json').read_text())
-  assert list(stored['cases']) == list(CASES)
-  assert Times(**stored['times']) == Times()
-  for table in tables(stored):
-    assert f'\n\n{table}\n\n' in text_of('docs/scale.md')
-
-
-@pytest.mark.parametrize('name', [
-    long('imagenet_v3_small_60m: sweep, H = 5'),
-    long('imagenet_v3_large_220m: sweep, H = 5, workers lost'),
-    'imagenet_v3_large_220m: interleaved, 8 x 8',
-])
-def test_simulated_workers_come_again(name):
-  stored = json.loads((RESULTS / 'workers' / 'workers.json').read_text())
-  case = stored['cases'][name]
-  again = case_runs(CASES[name], Times(), [1, 16, 256])
-  assert again['candidates'] == case['candidates']
-  for overlap, runs in again['runs'].items():
-    for workers, run in runs.items():
-      idle = run.pop('idle_by_layer', {})
-      kept = dict(case['runs'][overlap][workers])
-      assert idle == pytest.approx(kept.pop('idle_by_layer', {}), abs=2e-4)
-      assert run == pytest.approx(kept, abs=2e-4)
-
-
-def test_effects_of_early_stop_are_those_measured():
-  stored = json.loads(
-      (RESULTS / 'early_stop' / 'early_stop.json').read_text()
-  )
-  page = (tiny.ROOT / 'docs/configs.md').read_text()
-  assert early_stop_report.table(stored['searches']) in page
-
-
-def test_figures_of_executors_are_those_measured():
-  page = (tiny.ROOT / 'docs/scale.md').read_text()
-  measured = executors_report.report(RESULTS / 'executors').split('\n\n')
-  assert len(measured) == 4
-  for table in measured:
-    assert table in page
-  recovery = json.loads(
-      (RESULTS / 'executors' / 'ray_recovery.json').read_text()
-  )['seconds']
-  assert (
-      f'{statistics.median(recovery):.1f} s ({min(recovery):.1f} to'
-      f' {max(recovery):.1f})'
-  ) in ' '.join(page.split())

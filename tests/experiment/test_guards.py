@@ -55,8 +55,8 @@ _BOTH = {
         ('config.data.image_size', 'large'),
     ),
     'unknown argument of the config': (
-        ('--config=configs/imagenet.py:v2_300m,tiny',),
-        ('tiny', 'smoke', 'mobilenet_v3', 'allowed'),
+        ('--config=configs/imagenet_v2_300m.py:tiny',),
+        ("'tiny'", "'smoke'", "'mobilenet_v3'", 'allowed'),
     ),
     'no such config': (
         ('--config=configs/nothing.py',), ('configs/nothing.py', 'allowed'),

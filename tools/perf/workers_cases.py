@@ -1,18 +1,18 @@
 """The searches whose workers are simulated: what they search, for how long.
 
-Spaces, targets, buckets and schedules are those of configs/imagenet.py, the
+Spaces, targets, buckets and schedules are those of configs/imagenet_*.py, the
 settings below excepted. What training takes and gives is made up: a time that
 grows with MAdds, and a reward that is a sum of terms.
 """
 
 import dataclasses
 import functools
+import importlib
 from collections.abc import Callable
 from collections.abc import Mapping
 
 import numpy as np
 
-from configs import imagenet
 from layernas.runs.setup import make_problem
 from layernas.runs.setup import make_search
 from layernas.runs.setup import make_space
@@ -39,7 +39,7 @@ class Case:
   """A search.
 
   Attributes:
-    config: a variant of configs/imagenet.py behind imagenet_.
+    config: module in `configs`.
     label: of the schedule, for people.
     settings: fields of the config that are set, by their path.
     losses: whether workers are lost, see `Times.between_losses`.
@@ -109,7 +109,7 @@ class Times:
     between_losses: mean time until a worker is lost, exponentially distributed;
       another one goes on from the last checkpoint.
     checkpoint: time between two checkpoints: 300 of about 1,500 steps in
-      configs/imagenet.py.
+      configs/imagenet_default.py.
     restart: until a lost training goes on.
     seed: of the losses and the jitter.
   """
@@ -125,7 +125,7 @@ class Times:
 
 def search_of(case: Case) -> Search:
   """The case's search, not yet begun."""
-  config = imagenet.get_config(case.config.removeprefix('imagenet_'))
+  config = importlib.import_module(f'configs.{case.config}').get_config()
   with config.unlocked():
     config.update_from_flattened_dict(dict(case.settings))
   return make_search(config, _problem(case.config))
@@ -133,7 +133,7 @@ def search_of(case: Case) -> Search:
 
 @functools.cache
 def _problem(name: str) -> Problem:
-  config = imagenet.get_config(name.removeprefix('imagenet_'))
+  config = importlib.import_module(f'configs.{name}').get_config()
   return make_problem(
       config, make_space(config.space), config.data.image_size,
       config.data.num_classes,

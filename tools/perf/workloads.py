@@ -75,7 +75,7 @@ def _mobilenet_v3_large_224() -> ConfigDict:
   training = config.training
   training.epochs = 0.04
   training.warmup_epochs = 0.0
-  # Of MobileNetV3's recipe (configs/imagenet.py).
+  # Of MobileNetV3's recipe (configs/recipes.py).
   training.learning_rate = 0.016
   training.evaluation_batch_size = 50
   # The state is saved once, as the other loops save it.
