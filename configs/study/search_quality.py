@@ -1,4 +1,4 @@
-"""How far the search gets: one setting of ours on every table and budget.
+"""How far the search gets: one setting on every table and budget.
 
 `ours` is the schedule model_guided, its settings chosen on NATS-Bench topology
 CIFAR-10 and NAS-Bench-Macro alone. Beside it stand plain LayerNAS, the same
@@ -60,7 +60,7 @@ def _benchmarks() -> dict[str, ConfigDict]:
       sections[f'{table}_{trials}'] = section
   for trials in (200, 1000):
     sections[f'chain_{trials}'] = _chain(trials)
-  # A run of ours takes seconds here.
+  # A run of `ours` takes seconds here.
   sections['chain_1000'].seeds = 40
   for trials in (100, 300):
     section = nats.size()
