@@ -278,15 +278,13 @@ def test_missing_flag_is_one_line_that_names_both_ways_to_give_it(cloud):
 
 
 @pytest.mark.parametrize('architecture', [
-    'mobilenet_v2', 'gs://bucket/one/result.json', 'outside.py',
+    'mobilenet_v2', '0-1-0', 'gs://bucket/one/result.json', 'outside.py',
 ])
 def test_config_and_architecture_that_a_worker_can_read_are_taken(
     cloud, architecture
 ):
-  assert len(cloud.plan(
-      'run', 'train', _WORKDIR, f'--architecture={architecture}',
-      _CONFIG,
-  )) == 1
+  flag = f'--architecture={architecture}'
+  assert len(cloud.plan('run', 'train', _WORKDIR, flag, _CONFIG)) == 1
 
 
 def test_create_takes_the_tpu_that_is_there(cloud):
@@ -335,27 +333,20 @@ def test_failure_of_gcloud_gives_an_exit_code_and_a_line(cloud):
   assert cloud.tpu('status').returncode == 1
 
 
-def test_copy_sends_the_checkout_without_what_is_made_here(cloud):
+def test_copy_replaces_the_checkout_but_not_what_is_made_there(cloud):
   for name in ('.git/x', '.venv/x', 'workdir/x', 'layernas/__pycache__/x',
                '.ruff_cache/x', 'docs/workdir/x', '.ci/run'):
     (cloud.root / name).parent.mkdir(parents=True, exist_ok=True)
     (cloud.root / name).touch()
-  cloud.done('create')
-  cloud.done('copy')
+  cloud.set_up()
   with tarfile.open(cloud.root / 'workdir/tpu/nas.tar.gz') as archive:
     names = {name.removeprefix('./') for name in archive.getnames()}
   assert {'launch.sh', 'launch_tpu.sh', 'experiments/search.py', '.ci/run',
           'docs/workdir/x'} <= names
   assert not [name for name in names if name.startswith(
       ('.git', '.venv', 'workdir', 'layernas/__pycache__', '.ruff_cache'))]
-  for worker in range(2):
-    home = cloud.cloud / f'home-{worker}/layernas'
-    assert os.access(home / 'launch.sh', os.X_OK)
-
-
-def test_copy_removes_old_files_and_keeps_environment_and_workdir(cloud):
-  cloud.set_up()
   home = cloud.cloud / 'home-1/layernas'
+  assert os.access(home / 'launch.sh', os.X_OK)
   (home / 'workdir/kept').touch()
   (cloud.root / 'outside.py').unlink()
   cloud.done('copy')
