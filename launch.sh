@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Sets everything up beside this file and runs one program of experiments/.
+# Sets everything up beside this file and runs one program of experiments/ or
+# tools/.
 # ./launch.sh --help says how.
 
 set -euo pipefail
@@ -17,20 +18,25 @@ Usage: ./launch.sh [--dry-run] [command [flags]]
 Commands (without one: search):
   search [flags]       the layerwise search. Unless the flags name others, with
                        --config=configs/cifar10_small.py and
-                       --workdir=workdir/NAME, NAME being that of the config.
-                       The same command goes on where it was stopped.
+                       --workdir=workdir/NAME, NAME being that of the config
+                       with its argument. The same command goes on where it
+                       was stopped.
   benchmark [flags]    search methods on enumerated benchmarks; likewise, with
-                       --config=configs/nats_tss.py.
-  audit [flags]        audit of the method's assumption; configs/audit.py.
-  trace [flags]        decisions of one run, as a page; configs/trace_example.py.
-  latency [flags]      measures a space's modules; configs/cifar10_small.py.
+                       --config=configs/study/nats.py:topology.
+  audit [flags]        audit of the method's assumption, with
+                       --config=configs/study/audit.py.
+  trace [flags]        decisions of one run, as a page, with
+                       --config=configs/study/trace_example.py.
+  latency [flags]      measures a space's modules, with
+                       --config=configs/cifar10_small.py.
   status WORKDIR       how far a search is: trials, workers, best so far, ETA.
   train [flags]        trains the network that a search found:
                        --architecture=workdir/cifar10_small/result.json
-  test [pytest args]   ruff, then the whole test suite.
+  test [pytest args]   ruff, then the fast tests.
+  test --all [...]     ruff, then every test, the long ones too.
   tpu ...              programs on Cloud TPU VMs and pod slices, started from
                        here; "./launch.sh tpu --help" says how.
-  NAME [flags]         any other experiments/NAME.py.
+  NAME [flags]         any other experiments/NAME.py or tools/NAME.py.
 Flags are passed on unchanged; "./launch.sh search --help" lists them.
 
 The first start makes .venv and installs requirements.txt with the JAX build for
@@ -262,10 +268,10 @@ flag_value() {  # name, arguments
 # The config of a program that was started without one, or nothing.
 default_config() {  # command
   case $1 in
-    search | latency) echo cifar10_small ;;
-    benchmark) echo nats_tss ;;
-    audit) echo audit ;;
-    trace) echo trace_example ;;
+    search | latency) echo configs/cifar10_small.py ;;
+    benchmark) echo configs/study/nats.py:topology ;;
+    audit) echo configs/study/audit.py ;;
+    trace) echo configs/study/trace_example.py ;;
   esac
 }
 
@@ -279,7 +285,7 @@ run_program() {  # command, flags
   fi
   if [[ -n $(default_config "$command") ]]; then
     if ! config=$(flag_value config "$@"); then
-      config=${base}configs/$(default_config "$command").py
+      config=$base$(default_config "$command")
       set -- "--config=$config" "$@"
     fi
     if ! flag_value workdir "$@" >/dev/null; then
@@ -291,17 +297,30 @@ run_program() {  # command, flags
       set -- "$@" "--workdir=${base}workdir/$name${argument//[^[:alnum:]]/_}"
     fi
   fi
-  finish "$venv/bin/python" "$root/experiments/$command.py" "$@"
+  finish "$venv/bin/python" "$(program_file "$command")" "$@"
+}
+
+program_file() {  # name
+  local folder=$root/experiments
+  if [[ ! -f $folder/$1.py ]]; then
+    folder=$root/tools
+  fi
+  echo "$folder/$1.py"
 }
 
 require_program() {  # what to call it in the error, name, other names
-  if ! [[ $2 =~ ^[a-z0-9_]+$ && -f $root/experiments/$2.py ]]; then
-    fail 2 "$1: unknown; allowed are $3 and the names in experiments/, see \
-./launch.sh --help"
+  if ! [[ $2 =~ ^[a-z0-9_]+$ && -f $(program_file "$2") ]]; then
+    fail 2 "$1: unknown; allowed are $3 and the names in experiments/ and \
+tools/, see ./launch.sh --help"
   fi
 }
 
-run_tests() {
+run_tests() {  # --all or nothing, pytest's arguments
+  if [[ ${1:-} == --all ]]; then
+    shift
+    # No selection in place of that of pyproject.toml; a further -m replaces it.
+    set -- -m '' "$@"
+  fi
   run cd "$root"
   say 'ruff check'
   run "$venv/bin/python" -m ruff check

@@ -4,6 +4,8 @@ Not a run of its own. A field that is not here does not exist: configs are
 locked, and a mistyped one is an error.
 """
 
+from collections.abc import Iterable
+
 from ml_collections import ConfigDict
 
 
@@ -244,6 +246,37 @@ def get_training() -> ConfigDict:
   # Steps between checkpoints of a network in training; 0 = none.
   training.checkpoint_every_steps = 100
   return training
+
+
+def split_argument(
+    argument: str, variants: Iterable[str], *others: Iterable[str]
+) -> tuple[str, ...]:
+  """Splits the argument of a config that has variants.
+
+  Args:
+    argument: words joined by commas, e.g. 'v2_300m_se,mobilenet_v3,smoke'.
+    variants: words of which the argument has exactly one.
+    *others: further groups of words; the argument has at most one of each.
+
+  Returns:
+    The argument's word of each group, the variant first; '' for none.
+
+  Raises:
+    ValueError: no variant, two words of a group, or a word of none.
+  """
+  groups = [tuple(variants), *map(tuple, others)]
+  words = argument.split(',')
+  chosen = [
+      ','.join(word for word in words if word in group) for group in groups
+  ]
+  if not chosen[0] or sorted(filter(None, chosen)) != sorted(words):
+    further = ', '.join(map(' or '.join, groups[1:]))
+    raise ValueError(
+        f'config argument {argument!r}: allowed is one of'
+        f' {", ".join(groups[0])}, which may be followed, joined by commas, by'
+        f' {further}'
+    )
+  return tuple(chosen)
 
 
 def finish(

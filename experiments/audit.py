@@ -1,6 +1,7 @@
 """Audits the assumption behind layerwise search on enumerated benchmarks.
 
-  python experiments/audit.py --config=configs/audit.py --workdir=workdir/audit
+  python experiments/audit.py --config=configs/study/audit.py \
+    --workdir=workdir/audit
 
 It takes seconds; there is nothing to resume.
 """

@@ -1,7 +1,7 @@
 """Runs or resumes a study of search methods on enumerated benchmarks.
 
-  python experiments/benchmark.py --config=configs/nats_tss.py \
-    --workdir=workdir/nats_tss
+  python experiments/benchmark.py --config=configs/study/nats.py:topology \
+    --workdir=workdir/nats_topology
 
 The same command with the same workdir goes on where it was interrupted.
 """

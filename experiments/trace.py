@@ -1,6 +1,6 @@
 """Plays one run of a study and shows every decision on the way to its winner.
 
-  python experiments/trace.py --config=configs/nats_tss.py \
+  python experiments/trace.py --config=configs/study/nats.py:topology \
     --benchmark=nats_tss_c10 --method=layernas --seed=0 --workdir=workdir/trace
 
 Writes trace.json, trace.html (open it in a browser) and trace.png.

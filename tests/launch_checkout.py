@@ -58,6 +58,7 @@ class Checkout:
 
   def _write_root(self):
     (self.root / 'experiments').mkdir(parents=True)
+    (self.root / 'tools').mkdir()
     (self.root / 'layernas').mkdir()
     (self.root / 'layernas/__init__.py').touch()
     (self.root / 'outside.py').touch()
@@ -70,6 +71,7 @@ class Checkout:
     (self.root / 'requirements.txt').write_text('jax==1.2.3  # pinned\nrich\n')
     for name in _PROGRAMS:
       (self.root / f'experiments/{name}.py').write_text(_PROGRAM)
+    (self.root / 'tools/tool.py').write_text(_PROGRAM)
 
   def link_tools(self, *names):
     for name in names:

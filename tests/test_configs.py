@@ -1,4 +1,4 @@
-"""Every config loads, is locked, and can be shrunk."""
+"""Every config loads, is locked, can be shrunk, and refuses other arguments."""
 
 import gzip
 import importlib
@@ -6,68 +6,182 @@ import itertools
 import pathlib
 import re
 
+import numpy as np
 import pytest
 from ml_collections import ConfigDict
 
+from configs import imagenet
+from configs.default import split_argument
+from layernas.data.dataset import held_out_count
+from layernas.reports.console import opening_lines
 from layernas.runs.setup import make_problem
 from layernas.runs.setup import make_search
 from layernas.runs.setup import make_space
+from layernas.search import Evaluation
+from layernas.search import Search
 from layernas.study.setup import check_study
 from layernas.study.setup import make_benchmark
 from layernas.training.checks import check_training
+from layernas.training.optimizer import learning_rate
+from layernas.training.programs import create_model
 from tests import tiny
 
-_DEFAULTS = ('default', 'benchmark_default')
-_PARTS = ('__init__', 'imagenet_default', 'recipes')
-_NAMES = sorted(
-    path.stem for path in (tiny.ROOT / 'configs').glob('*.py')
-    if path.stem not in (*_PARTS, *_DEFAULTS)
-)
+_CONFIGS = tiny.ROOT / 'configs'
+# Files that are no runs of their own.
+_DEFAULTS = ('default', 'study.default')
+_NATS = ('topology', 'paper', 'latency', 'size', 'official')
+_ABLATIONS = ('buckets', 'keep', 'start', 'order', 'spacing', 'schedule')
+
+# Module -> its variants; none where it takes `smoke` alone.
+_VARIANTS = {
+    'cifar10_small': (),
+    'imagenet': tuple(imagenet.VARIANTS),
+    'study.ablation': _ABLATIONS,
+    'study.audit': (),
+    'study.macro': (),
+    'study.nats': _NATS,
+    'study.own_table': (),
+    'study.search_quality': (),
+    'study.synthetic': (),
+    'study.trace_example': (),
+}
+_ALL = [
+    f'{module}:{variant}'.removesuffix(':')
+    for module, variants in _VARIANTS.items() for variant in variants or ('',)
+]
+_STUDIES = [
+    name for name in _ALL
+    if name.startswith('study.') and name != 'study.audit'
+]
+
+_STEPS_PER_EPOCH = 300
 
 
-def _load(name: str, argument: str = '') -> ConfigDict:
-  module = importlib.import_module(f'configs.{name}')
-  if name == 'ablation':
-    argument = f'keep,{argument}' if argument else 'keep'
-  return module.get_config(argument)
+def _load(name: str, *words: str) -> ConfigDict:
+  """The config of 'module' or 'module:variant', with further words."""
+  module, _, variant = name.partition(':')
+  argument = ','.join(filter(None, (variant, *words)))
+  return importlib.import_module(f'configs.{module}').get_config(argument)
 
 
-_SEARCHES = [name for name in _NAMES if 'training' in _load(name)]
-_STUDIES = [name for name in _NAMES if 'methods' in _load(name)]
+def _search(config: ConfigDict, classes: int) -> Search:
+  space = make_space(config.space)
+  problem = make_problem(config, space, config.data.image_size, classes)
+  return make_search(config, problem)
 
 
-def test_every_config_is_of_a_known_kind() -> None:
-  assert 'cifar10_small' in _SEARCHES
-  assert {'nats_tss', 'ablation'} <= set(_STUDIES)
-  assert set(_NAMES) - set(_SEARCHES) - set(_STUDIES) == {'audit'}
+def _text(document: str) -> str:
+  return (tiny.ROOT / document).read_text()
 
 
-@pytest.mark.parametrize('argument', ['', 'smoke'])
-@pytest.mark.parametrize('name', _STUDIES)
-def test_config_describes_a_study(name: str, argument: str) -> None:
-  config = _load(name, argument)
+def test_the_table_above_names_every_config() -> None:
+  found = {
+      '.'.join(path.relative_to(_CONFIGS).with_suffix('').parts)
+      for path in _CONFIGS.rglob('*.py')
+  }
+  assert found == {*_VARIANTS, *_DEFAULTS}
+
+
+@pytest.mark.parametrize('name', _ALL)
+def test_mistyped_fields_fail(name: str) -> None:
+  config = _load(name)
   assert config.is_locked
-  check_study(config)
-  if argument:
-    assert config.seeds <= 4
-  for benchmark, section in config.benchmarks.items():
-    if section.table.file != 'nats_sss.csv.gz':
-      assert make_benchmark(benchmark, section).networks[1]
-    for words in (section.signal, section.metric, section.protocol):
-      assert words
+  with pytest.raises(AttributeError):
+    config.bucket = 3
 
 
-@pytest.mark.parametrize('varied', [
-    'buckets', 'keep', 'start', 'order', 'spacing', 'schedule'
+@pytest.mark.parametrize('module', _VARIANTS)
+def test_a_config_opens_with_its_command(module: str) -> None:
+  text = importlib.import_module(f'configs.{module}').__doc__
+  assert './launch.sh' in text
+  assert 'xpect' in text
+  if module.startswith('study.'):
+    for variant in _VARIANTS[module]:
+      assert variant in text
+
+
+@pytest.mark.parametrize('module', _VARIANTS)
+def test_unknown_arguments_are_refused(module: str) -> None:
+  variants = _VARIANTS[module]
+  wrong = ['', 'smoke', 'tiny', *(f'{each},tiny' for each in variants[:1])]
+  for argument in wrong if variants else ['tiny', 'smoke,smoke']:
+    with pytest.raises(ValueError, match=r'allowed (is|are) .*smoke') as raised:
+      _load(module, argument)
+    for variant in variants:
+      assert variant in str(raised.value)
+
+
+@pytest.mark.parametrize('argument', [
+    '', 'c', 'x', 'a,b', 'a,a', 'a,c,d', 'a,e,e', 'a,x', 'a,'
 ])
-def test_every_ablation(varied: str) -> None:
-  config = importlib.import_module('configs.ablation').get_config(varied)
+def test_arguments_have_one_variant_and_at_most_one_word_of_a_group(
+    argument: str
+) -> None:
+  message = (
+      f'config argument {argument!r}: allowed is one of a, b, which may be'
+      ' followed, joined by commas, by c or d, e'
+  )
+  with pytest.raises(ValueError, match=re.escape(message)):
+    split_argument(argument, 'ab', 'cd', 'e')
+
+
+def test_words_come_in_any_order() -> None:
+  assert split_argument('a', 'ab', 'cd', 'e') == ('a', '', '')
+  assert split_argument('b,d,e', 'ab', 'cd', 'e') == ('b', 'd', 'e')
+  assert split_argument('e,b,d', 'ab', 'cd', 'e') == ('b', 'd', 'e')
+
+
+@pytest.mark.parametrize('module', _DEFAULTS)
+def test_every_default_field_has_a_comment(module: str) -> None:
+  """A line `config.field = value` has its explanation above it."""
+  path = _CONFIGS / f'{module.replace(".", "/")}.py'
+  fields = 0
+  for above, line in itertools.pairwise(path.read_text().splitlines()):
+    if re.match(r'  \w+\.[\w.]+ = ', line) and 'ConfigDict()' not in line:
+      fields += 1
+      shared = re.match(r'  \w+\.[\w.]+ = ', above)
+      assert above.strip().startswith('#') or shared, line
+  assert fields > 20
+
+
+@pytest.mark.parametrize('words', [(), ('smoke',)])
+def test_cifar10_small_describes_a_search(words: tuple[str, ...]) -> None:
+  config = _load('cifar10_small', *words)
+  for section in ('training', 'final'):
+    check_training(config, section)
+  assert _search(config, 10).ask()
+
+
+@pytest.mark.parametrize('words', [(), ('smoke',)])
+@pytest.mark.parametrize('name', _STUDIES)
+def test_a_study_has_what_it_needs(name: str, words: tuple[str, ...]) -> None:
+  config = _load(name, *words)
   check_study(config)
-  assert len(config.methods) >= 3
-  assert {method.kind for method in config.methods.values()} == {'layernas'}
+  if words:
+    assert config.seeds <= 4
+  for section in config.benchmarks.values():
+    for field in (section.signal, section.metric, section.protocol):
+      assert field
 
 
-def test_official_size_table(tmp_path: pathlib.Path) -> None:
+# Between them the benchmarks of every study but the official tables.
+@pytest.mark.parametrize('name', [
+    'study.search_quality', 'study.nats:latency', 'study.macro',
+    'study.nats:size', 'study.synthetic', 'study.own_table',
+])
+def test_a_study_has_networks_in_its_target(name: str) -> None:
+  for benchmark, section in _load(name).benchmarks.items():
+    assert make_benchmark(benchmark, section).networks[1]
+
+
+@pytest.mark.parametrize('varied', _ABLATIONS)
+def test_an_ablation_varies_layernas_alone(varied: str) -> None:
+  methods = _load(f'study.ablation:{varied}').methods
+  assert len(methods) >= 3
+  assert {method.kind for method in methods.values()} == {'layernas'}
+
+
+def test_the_official_table_of_the_size_space(tmp_path: pathlib.Path) -> None:
   """A table with the columns that the converter writes."""
   datasets = ('c10', 'c100', 'in16')
   columns = [
@@ -76,68 +190,166 @@ def test_official_size_table(tmp_path: pathlib.Path) -> None:
   ]
   path = tmp_path / 'size.csv.gz'
   widths = itertools.product(range(8, 65, 8), repeat=5)
-  with gzip.open(path, 'wt') as file:
+  with gzip.open(path, 'wt', compresslevel=1) as file:
     file.write(','.join(['index', 'arch', *columns]) + '\n')
     for index, each in enumerate(widths):
       figure = f'{sum(each) / 2:.6f}'
       file.write(','.join([
           str(index), ':'.join(map(str, each)), *[figure] * len(columns)
       ]) + '\n')
-  config = _load('nats_sss_official')
+  config = _load('study.nats:official')
+  seconds = {'c10': 20_000, 'c100': 40_000, 'in16': 60_000}
   for dataset in datasets:
     section = config.benchmarks[f'nats_sss_{dataset}']
-    section.table.file = str(path)
-    made = make_benchmark(dataset, section)
-    limit = 35 if dataset == 'in16' else 140
-    assert made.optimum == limit - limit % 4
-    assert made.budget.seconds == {
-        'c10': 20_000, 'c100': 40_000, 'in16': 60_000
-    }[dataset]
+    assert section.budget.seconds == seconds[dataset]
+  section.table.file = str(path)
+  assert make_benchmark('in16', section).optimum == 35 - 35 % 4
 
 
-def test_unknown_arguments_are_refused() -> None:
-  for name, argument in (
-      ('ablation', 'H'), ('ablation', 'keep,tiny'), ('nats_tss', 'tiny'),
-      ('audit', 'tiny'),
-  ):
-    with pytest.raises(ValueError, match='allowed'):
-      importlib.import_module(f'configs.{name}').get_config(argument)
-
-
-@pytest.mark.parametrize('argument', ['', 'smoke'])
-@pytest.mark.parametrize('name', _SEARCHES)
-def test_config_describes_a_search(name: str, argument: str) -> None:
-  config = _load(name, argument)
-  assert config.is_locked
+@pytest.mark.parametrize('variant', imagenet.VARIANTS)
+def test_imagenet_variants_search_around_their_reference(variant: str) -> None:
+  config = imagenet.get_config(variant)
   for section in ('training', 'final'):
     check_training(config, section)
-  space = make_space(config.space)
-  problem = make_problem(config, space, config.data.image_size, 10)
-  assert make_search(config, problem).ask()
+  [millions] = re.findall(r'_(\d+)m', variant)
+  assert config.target.high == int(millions) * 1e6
+  assert config.target.low == pytest.approx(0.9 * config.target.high)
+  search = _search(config, 1000)
+  reference = search.problem.cost.cost(search.problem.space.default)
+  # MobileNetV2 is the one with a little more than its name says.
+  assert (reference in search.problem.target) == ('v2_300m' not in variant)
+  [candidate] = search.ask()
+  assert candidate.layer == 1
+  row = f'| `{variant}` | {search.bound:,} |'
+  assert row in _text('docs/imagenet_spaces.md')
 
 
-@pytest.mark.parametrize('name', _NAMES)
-def test_mistyped_fields_fail(name: str) -> None:
-  config = _load(name)
-  with pytest.raises(AttributeError):
-    config.bucket = 3
+def test_the_printed_bound_is_that_of_the_paper() -> None:
+  search = _search(imagenet.get_config('v3_small_60m'), 1000)
+  assert search.bound == 100 * 1160
+  assert 'bound: H * keep * sum|S_l| = 116,000 trials' in opening_lines(search)
 
 
-@pytest.mark.parametrize('name', _NAMES)
-def test_config_opens_with_its_command(name: str) -> None:
-  text = importlib.import_module(f'configs.{name}').__doc__
-  assert './launch.sh' in text
-  assert 'xpect' in text
+@pytest.mark.long
+@pytest.mark.parametrize('variant', imagenet.VARIANTS)
+def test_the_docs_have_the_trials_of_a_sweep(variant: str) -> None:
+  search = _search(imagenet.get_config(variant), 1000)
+  rng = np.random.default_rng(0)
+  while candidates := search.ask(1000):
+    for candidate in candidates:
+      search.tell(candidate.id, Evaluation(float(rng.random())))
+  assert len(search.trials) <= search.bound
+  row = f'| `{variant}` | {search.bound:,} | {len(search.trials):,} |\n'
+  assert row in _text('docs/imagenet_spaces.md')
 
 
-@pytest.mark.parametrize('name', _DEFAULTS)
-def test_every_default_field_has_a_comment(name: str) -> None:
-  """A line `config.field = value` has its explanation above it."""
-  lines = (tiny.ROOT / f'configs/{name}.py').read_text().splitlines()
-  fields = 0
-  for above, line in itertools.pairwise(lines):
-    if re.match(r'  \w+\.[\w.]+ = ', line) and 'ConfigDict()' not in line:
-      fields += 1
-      shared = re.match(r'  \w+\.[\w.]+ = ', above)
-      assert above.strip().startswith('#') or shared, line
-  assert fields > 20
+def test_the_docs_have_the_bound_of_the_shorter_sweep() -> None:
+  text = _text('docs/imagenet_spaces.md')
+  config = imagenet.get_config('v3_small_60m').unlock()
+  config.search.buckets = 5
+  [line] = re.findall(r'--config.search.buckets=5 +#.*', text)
+  assert line.endswith(f'at most {_search(config, 1000).bound:,} trials')
+
+
+def test_the_readme_says_which_variants_were_not_run() -> None:
+  rows = re.findall(
+      r'\| `imagenet\.py:(\w+)` \| (.*) \|\n', _text('README.md')
+  )
+  assert len(rows) == 5
+  for variant, run in rows:
+    assert variant in imagenet.VARIANTS
+    stored = (tiny.ROOT / f'docs/results/imagenet_{variant}').exists()
+    assert (run == 'not run by us') != stored
+
+
+@pytest.mark.parametrize(('variant', 'schedule'), [
+    *((variant, 'sweep') for variant in imagenet.VARIANTS),
+    ('v3_large_220m', 'interleaved'),
+])
+def test_every_schedule_reaches_the_target(variant: str, schedule: str) -> None:
+  config = imagenet.get_config(variant).unlock()
+  config.search.schedule = schedule
+  config.search.buckets = 2
+  config.search.start = 'random'
+  config.budget.trials = 100
+  search = _search(config, 1000)
+  while candidates := search.ask():
+    [candidate] = candidates
+    search.tell(candidate.id, Evaluation(candidate.cost / 1e9))
+  assert search.best.candidate.cost in search.problem.target
+
+
+@pytest.mark.parametrize(('variant', 'recipe'), [
+    *((variant, '') for variant in imagenet.VARIANTS),
+    ('v3_small_60m', 'mobilenet_v3'),
+])
+def test_imagenet_smoke(variant: str, recipe: str) -> None:
+  config = _load('imagenet', variant, recipe, 'smoke')
+  assert config.is_locked
+  assert 32 <= config.data.image_size <= 64
+  assert config.data.train_split == 'train[:2048]'
+  assert config.data.test_split == 'validation[:2048]'
+  assert config.model.dtype == 'bfloat16'
+  for section in ('training', 'final'):
+    check_training(config, section)
+    assert not config[section].batch_size % 8
+  for classes in (4, 1000):
+    search = _search(config, classes)
+    assert search.bound == 2
+    [candidate] = search.ask()
+    assert candidate.cost in search.problem.target
+    # The limit is one: the largest network does not keep it.
+    assert search.problem.cost.interval(candidate.architecture, ())[1] > (
+        search.problem.target.high
+    )
+
+
+def test_candidates_are_validated_on_held_out_training_images() -> None:
+  data = imagenet.get_config('v3_small_60m').data
+  assert held_out_count(1_281_167, data.validation_share) == 50_046
+  assert (data.train_split, data.test_split) == ('train', 'validation')
+
+
+def test_tunas_is_the_default() -> None:
+  config = imagenet.get_config('v3_small_60m')
+  named = imagenet.get_config('v3_small_60m,tunas')
+  assert config.to_json() == named.to_json()
+  assert (config.training.epochs, config.final.epochs) == (5.0, 500.0)
+  for training in (config.training, config.final):
+    # 2.5 % of the run.
+    assert training.warmup_epochs == pytest.approx(training.epochs / 40)
+  # 0.165 for 256 images.
+  rate = learning_rate(config.final, _STEPS_PER_EPOCH)
+  assert float(rate(12.5 * _STEPS_PER_EPOCH)) == pytest.approx(2.64)
+
+
+def test_mobilenet_v3_is_the_alternative() -> None:
+  config = imagenet.get_config('v3_small_60m,mobilenet_v3')
+  assert (config.training.epochs, config.final.epochs) == (5.0, 350.0)
+  rate = learning_rate(config.final, _STEPS_PER_EPOCH)
+  # 0.016 per 256 images; two steps of 2.4 epochs lie within the warm-up.
+  steps = 5 * _STEPS_PER_EPOCH
+  assert float(rate(steps)) == pytest.approx(0.064 * 0.97**2)
+  assert float(rate(7.2 * _STEPS_PER_EPOCH)) == pytest.approx(0.064 * 0.97**3)
+  # A candidate sees the whole fall in its 5 epochs.
+  short = learning_rate(config.training, _STEPS_PER_EPOCH)
+  last = 350 * _STEPS_PER_EPOCH - 1
+  assert float(short(5 * _STEPS_PER_EPOCH - 1)) == pytest.approx(
+      float(rate(last)), rel=0.15
+  )
+
+
+@pytest.mark.parametrize(
+    ('argument', 'candidate', 'final'), [
+        ('v3_large_220m', 0.0, 0.25), ('v2_300m', 0.0, 0.15),
+        ('v3_large_220m,mobilenet_v3', 0.2, 0.2),
+    ],
+)
+def test_dropout_by_the_length_of_the_run(
+    argument: str, candidate: float, final: float
+) -> None:
+  config = imagenet.get_config(argument).unlock()
+  network = make_space(config.space).base
+  assert create_model(config, network, 1000).dropout_rate == candidate
+  config.training = config.final
+  assert create_model(config, network, 1000).dropout_rate == final

@@ -6,6 +6,7 @@ Nothing here installs, reaches the network or touches the real .venv.
 import hashlib
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -18,12 +19,13 @@ from tests.launch_checkout import ROOT
 from tests.launch_checkout import Checkout
 from tests.launch_checkout import assert_one_line
 
-# Programs beside search that start without flags, and with what.
+# Programs that start without flags, and with what.
 _DEFAULTS = {
-    'benchmark': ('nats_tss', 'nats_tss'),
-    'audit': ('audit', 'audit'),
-    'latency': ('cifar10_small', 'latency_cifar10_small'),
-    'trace': ('trace_example', 'trace_example'),
+    'search': ('configs/cifar10_small.py', 'cifar10_small'),
+    'benchmark': ('configs/study/nats.py:topology', 'nats_topology'),
+    'audit': ('configs/study/audit.py', 'audit'),
+    'latency': ('configs/cifar10_small.py', 'latency_cifar10_small'),
+    'trace': ('configs/study/trace_example.py', 'trace_example'),
 }
 
 
@@ -32,12 +34,12 @@ def checkout(tmp_path):
   return Checkout(tmp_path)
 
 
-@pytest.mark.parametrize('flag', ['--help', '-h'])
-def test_help_names_every_command_and_installs_nothing(checkout, flag):
-  result = checkout.run(flag)
+def test_help_names_every_command_and_installs_nothing(checkout):
+  result = checkout.run('--help')
   assert result.returncode == 0
   for word in ('search', 'train', 'test', 'LAYERNAS_PLATFORM', '--dry-run'):
     assert word in result.stdout
+  assert checkout.run('-h').stdout == result.stdout
   assert checkout.take_log() == []
 
 
@@ -49,13 +51,6 @@ def test_unknown_command_is_one_line_and_installs_nothing(checkout, command):
   assert checkout.take_log() == []
 
 
-def test_without_a_command_runs_the_default_search(checkout):
-  assert checkout.started()['name'] == 'search.py'
-  assert checkout.started()['flags'] == [
-      '--config=configs/cifar10_small.py', '--workdir=workdir/cifar10_small',
-  ]
-
-
 @pytest.mark.parametrize(('given', 'expected'), [
     (['--config.seed=1'],
      ['--config=configs/cifar10_small.py', '--config.seed=1',
@@ -64,6 +59,9 @@ def test_without_a_command_runs_the_default_search(checkout):
      ['--config=configs/cifar10_small.py', '--workdir=there']),
     (['--config', 'x/y.py:smoke'],
      ['--config', 'x/y.py:smoke', '--workdir=workdir/y_smoke']),
+    (['--config=configs/imagenet.py:v2_300m_se,smoke'],
+     ['--config=configs/imagenet.py:v2_300m_se,smoke',
+      '--workdir=workdir/imagenet_v2_300m_se_smoke']),
     (['-config=y.py', '-workdir', 'w'], ['-config=y.py', '-workdir', 'w']),
 ])
 def test_search_adds_only_the_missing_flags(checkout, given, expected):
@@ -74,14 +72,16 @@ def test_search_adds_only_the_missing_flags(checkout, given, expected):
 def test_programs_have_defaults_that_exist(checkout, name):
   config, workdir = _DEFAULTS[name]
   assert checkout.started(name)['flags'] == [
-      f'--config=configs/{config}.py', f'--workdir=workdir/{workdir}'
+      f'--config={config}', f'--workdir=workdir/{workdir}'
   ]
-  assert (ROOT / 'configs' / f'{config}.py').exists()
+  assert (ROOT / config.partition(':')[0]).exists()
   assert (ROOT / 'experiments' / f'{name}.py').exists()
-  smoke = f'--config=configs/{config}.py:smoke'
-  assert checkout.started(name, smoke)['flags'] == [
-      smoke, f'--workdir=workdir/{workdir}_smoke'
-  ]
+
+
+def test_without_a_command_the_default_search_runs(checkout):
+  assert checkout.started() | {'process': 0} == (
+      checkout.started('search') | {'process': 0}
+  )
 
 
 def test_search_from_another_folder_finds_the_default_config(
@@ -93,7 +93,7 @@ def test_search_from_another_folder_finds_the_default_config(
   ]
 
 
-@pytest.mark.parametrize('command', ['train', 'other'])
+@pytest.mark.parametrize('command', ['train', 'other', 'tool'])
 def test_flags_are_passed_on_unchanged(checkout, command):
   flags = ['--a=two  words', '', """it's "so" $HOME `x` \\ *""", 'line\nbreak']
   started = checkout.started(command, *flags)
@@ -125,24 +125,47 @@ def test_failing_program_gives_its_exit_code(checkout):
   assert checkout.run('other').returncode == 7
 
 
-def test_test_command_runs_ruff_and_then_pytest_in_the_root(checkout, tmp_path):
-  checkout.run('test')
+@pytest.mark.parametrize(('arguments', 'passed'), [
+    ([], ''),
+    (['-k', 'one thing'], ' -k one thing'),
+    (['--all'], ' -m '),
+    (['--all', '-m', 'long'], ' -m  -m long'),
+])
+def test_test_command_runs_ruff_and_then_pytest_in_the_root(
+    checkout, tmp_path, arguments, passed
+):
+  checkout.run('test', *arguments, cwd=tmp_path)
   parallel = '--numprocesses=logical --dist=loadfile'
   assert checkout.take_log() == [
       *checkout.installation(), 'ruff check',
-      f'pytest {parallel} in {checkout.root}',
-  ]
-  checkout.run('test', '-k', 'one thing', cwd=tmp_path)
-  assert checkout.take_log() == [
-      'ruff check', f'pytest {parallel} -k one thing in {checkout.root}',
+      f'pytest {parallel}{passed} in {checkout.root}',
   ]
 
 
 def test_test_command_stops_where_ruff_fails(checkout):
-  checkout.run('test')
-  checkout.take_log()
   assert checkout.run('test', FAKE_RUFF='1').returncode == 1
-  assert checkout.take_log() == ['ruff check']
+  assert checkout.take_log() == [*checkout.installation(), 'ruff check']
+
+
+@pytest.mark.parametrize(('arguments', 'selected'), [
+    ([], ['fast']),
+    pytest.param(['-m', ''], ['fast', 'long'], marks=pytest.mark.long),
+    pytest.param(['-m', '', '-m', 'long'], ['long'], marks=pytest.mark.long),
+])
+def test_long_tests_run_on_demand(tmp_path, arguments, selected):
+  """With the settings of this project, in a folder of two tests."""
+  shutil.copy(ROOT / 'pyproject.toml', tmp_path)
+  (tmp_path / 'tests').mkdir()
+  (tmp_path / 'tests/test_both.py').write_text(
+      'import pytest\ndef test_fast(): pass\n'
+      '@pytest.mark.long\ndef test_long(): pass\n'
+  )
+  done = subprocess.run(
+      [sys.executable, '-m', 'pytest', '--collect-only', '--quiet',
+       *arguments],
+      cwd=tmp_path, capture_output=True, text=True,
+  )
+  assert re.findall(r'::test_(\w+)', done.stdout) == selected
 
 
 @pytest.mark.parametrize(('gpus', 'requirement'), [
@@ -301,16 +324,25 @@ def test_missing_venv_module_is_one_line_that_says_what_to_do(checkout):
   assert not (checkout.root / '.venv').exists()
 
 
-def test_ci_runs_exactly_the_test_command(tmp_path):
+@pytest.mark.parametrize(('failing', 'runs', 'code'), [
+    ('none', ['test', 'test --all -m long'], 0),
+    ('test', ['test'], 3),
+    ('test --all -m long', ['test', 'test --all -m long'], 3),
+])
+def test_ci_runs_both_sets_and_loses_no_failure(tmp_path, failing, runs, code):
   (tmp_path / '.ci').mkdir()
   shutil.copy(ROOT / '.ci/run', tmp_path / '.ci/run')
   fake = tmp_path / 'launch.sh'
-  fake.write_text('#!/usr/bin/env bash\necho "$PWD" "$#" "$@"\n')
+  fake.write_text(f"""#!/usr/bin/env bash
+echo "$PWD $*"
+[[ "$*" != "{failing}" ]] || exit 3
+""")
   fake.chmod(0o755)
   result = subprocess.run(
       [tmp_path / '.ci/run'], capture_output=True, text=True
   )
-  assert result.stdout == f'{tmp_path} 1 test\n'
+  assert result.stdout.splitlines() == [f'{tmp_path} {run}' for run in runs]
+  assert result.returncode == code
 
 
 @pytest.mark.parametrize('name', ['launch.sh', '.ci/run'])

@@ -146,54 +146,46 @@ def cloud(tmp_path):
   made.end_programs()
 
 
-def test_dry_run_of_create_is_one_question_and_one_command(cloud):
-  assert cloud.plan('create', '--spot', '--create-flag=--network=my net') == [
-      _LIST,
-      [*_VM, 'create', 'nas', *_TPU, '--accelerator-type=v3-16',
-       '--version=tpu-ubuntu2204-base', '--spot', '--network=my net'],
-  ]
+def _on_workers(worker, action):
+  return [*_VM, 'ssh', 'nas', *_TPU, f'--worker={worker}',
+          f'--command=layernas/launch.sh tpu worker {action}']
 
 
-def test_dry_run_of_a_queued_create(cloud):
-  assert cloud.plan('create', '--queued', '--accelerator-type=v5litepod-8') == [
-      _LIST,
-      [*_QUEUE, 'list', *_TPU,
-       '--format=value(name.basename(),state.state)'],
-      [*_QUEUE, 'create', 'nas', *_TPU, '--node-id=nas',
-       '--accelerator-type=v5litepod-8',
-       '--runtime-version=v2-alpha-tpuv5-lite'],
-  ]
-
-
-@pytest.mark.parametrize(('arguments', 'worker', 'command'), [
-    (['install'], 'all', 'layernas/launch.sh tpu worker install'),
-    (['run', 'search', _WORKDIR], 'all',
-     f'layernas/launch.sh tpu worker start search {_WORKDIR}'),
-    (['logs'], '0', 'layernas/launch.sh tpu worker log'),
-    (['logs', '--worker=all'], 'all', 'layernas/launch.sh tpu worker log'),
-    (['stop'], 'all', 'layernas/launch.sh tpu worker stop'),
+@pytest.mark.parametrize(('arguments', 'plan'), [
+    (['create', '--spot', '--create-flag=--network=my net'], [
+        _LIST,
+        [*_VM, 'create', 'nas', *_TPU, '--accelerator-type=v3-16',
+         '--version=tpu-ubuntu2204-base', '--spot', '--network=my net'],
+    ]),
+    (['create', '--queued', '--accelerator-type=v5litepod-8'], [
+        _LIST,
+        [*_QUEUE, 'list', *_TPU, '--format=value(name.basename(),state.state)'],
+        [*_QUEUE, 'create', 'nas', *_TPU, '--node-id=nas',
+         '--accelerator-type=v5litepod-8',
+         '--runtime-version=v2-alpha-tpuv5-lite'],
+    ]),
+    (['install'], [_on_workers('all', 'install')]),
+    (['run', 'search', _WORKDIR],
+     [_on_workers('all', f'start search {_WORKDIR}')]),
+    (['logs'], [_on_workers('0', 'log')]),
+    (['logs', '--worker=all'], [_on_workers('all', 'log')]),
+    (['stop'], [_on_workers('all', 'stop')]),
+    (['stop', '--connect-flag=--internal-ip'],
+     [[*_VM, 'ssh', 'nas', *_TPU, '--internal-ip',
+       *_on_workers('all', 'stop')[-2:]]]),
+    (['status'], [_LIST, _on_workers('all', 'status')]),
+    (['delete'], [[*_VM, 'delete', 'nas', *_TPU, '--quiet']]),
+    (['delete', '--queued'],
+     [[*_QUEUE, 'delete', 'nas', *_TPU, '--force', '--quiet']]),
 ])
-def test_dry_run_of_what_is_one_command_on_workers(
-    cloud, arguments, worker, command
-):
-  flag = '--internal-ip'
-  subcommand, *rest = arguments
-  assert cloud.plan(subcommand, f'--connect-flag={flag}', *rest) == [
-      [*_VM, 'ssh', 'nas', *_TPU, flag, f'--worker={worker}',
-       f'--command={command}'],
-  ]
+def test_dry_run_shows_what_gcloud_would_be_asked(cloud, arguments, plan):
+  assert cloud.plan(*arguments) == plan
 
 
-def test_dry_run_of_status_and_delete(cloud):
-  assert cloud.plan('status') == [
-      _LIST,
-      [*_VM, 'ssh', 'nas', *_TPU, '--worker=all',
-       '--command=layernas/launch.sh tpu worker status'],
-  ]
-  assert cloud.plan('delete') == [[*_VM, 'delete', 'nas', *_TPU, '--quiet']]
-  assert cloud.plan('delete', LAYERNAS_TPU_QUEUED='true') == [
-      [*_QUEUE, 'delete', 'nas', *_TPU, '--force', '--quiet']
-  ]
+def test_flags_are_read_from_the_environment(cloud):
+  assert cloud.plan('delete', LAYERNAS_TPU_QUEUED='true') == cloud.plan(
+      'delete', '--queued'
+  )
 
 
 def test_dry_run_of_watch_shows_one_round_of_everything(cloud):
@@ -235,17 +227,19 @@ def test_dry_run_needs_no_gcloud_but_all_else_does(cloud):
 def test_runtime_version_goes_with_the_type(cloud, kind, version):
   last = cloud.plan('create', f'--accelerator-type={kind}')[-1]
   assert f'--version={version}' in last
-  last = cloud.plan('create', f'--accelerator-type={kind}', '--version=own')[-1]
+
+
+def test_runtime_version_may_be_given(cloud):
+  last = cloud.plan('create', '--accelerator-type=v4-8', '--version=own')[-1]
   assert '--version=own' in last
 
 
-@pytest.mark.parametrize('flag', ['--help', '-h'])
-def test_help_names_every_subcommand_and_flag(cloud, flag):
-  text = cloud.tpu(flag).stdout
+def test_help_names_every_subcommand_and_flag(cloud):
+  text = cloud.tpu('--help').stdout
   for word in ('create', 'copy', 'install', 'run', 'watch', 'logs', 'status',
                'stop', 'delete', '--name', '--zone', '--spot', '--queued'):
     assert word in text
-  assert cloud.tpu().stdout == text
+  assert cloud.tpu('-h').stdout == cloud.tpu().stdout == text
 
 
 @pytest.mark.parametrize(('arguments', 'parts'), [
@@ -275,25 +269,22 @@ def test_wrong_input_is_one_line_and_asks_gcloud_nothing(
   assert not (cloud.cloud / 'calls').exists()
 
 
-@pytest.mark.parametrize('name', ['NAME', 'PROJECT', 'ZONE',
-                                  'ACCELERATOR_TYPE'])
-def test_missing_flag_is_one_line_that_names_both_ways_to_give_it(cloud, name):
-  variable = f'LAYERNAS_TPU_{name}'
-  flag = f'--{name.lower().replace("_", "-")}'
-  result = cloud.tpu('create', **{variable: ''})
-  assert_one_line(result, 2, f'{flag}: missing', variable)
+def test_missing_flag_is_one_line_that_names_both_ways_to_give_it(cloud):
+  for name in ('NAME', 'PROJECT', 'ZONE', 'ACCELERATOR_TYPE'):
+    variable = f'LAYERNAS_TPU_{name}'
+    flag = f'--{name.lower().replace("_", "-")}'
+    result = cloud.tpu('create', **{variable: ''})
+    assert_one_line(result, 2, f'{flag}: missing', variable)
 
 
 @pytest.mark.parametrize('architecture', [
-    'mobilenet_v2', 'gs://bucket/one/result.json', 'outside.py',
+    'mobilenet_v2', '0-1-0', 'gs://bucket/one/result.json', 'outside.py',
 ])
 def test_config_and_architecture_that_a_worker_can_read_are_taken(
     cloud, architecture
 ):
-  assert len(cloud.plan(
-      'run', 'train', _WORKDIR, f'--architecture={architecture}',
-      _CONFIG,
-  )) == 1
+  flag = f'--architecture={architecture}'
+  assert len(cloud.plan('run', 'train', _WORKDIR, flag, _CONFIG)) == 1
 
 
 def test_create_takes_the_tpu_that_is_there(cloud):
@@ -306,17 +297,15 @@ def test_create_takes_the_tpu_that_is_there(cloud):
   assert_one_line(result, 2, '--accelerator-type: v3-8', 'allowed is v3-16')
 
 
-def test_create_makes_a_preempted_tpu_again(cloud):
+def test_create_makes_a_preempted_tpu_again_and_leaves_a_stopped_one(cloud):
   cloud.done('create')
+  cloud.take_calls()
   (cloud.cloud / 'tpu').write_text('nas PREEMPTED v3-16')
   cloud.done('create')
-  assert cloud.take_calls()[2:] == [
+  assert cloud.take_calls() == [
       'tpu-vm list', 'tpu-vm delete', 'tpu-vm create'
   ]
   assert (cloud.cloud / 'tpu').read_text() == 'nas READY v3-16'
-
-
-def test_create_leaves_a_stopped_tpu_to_the_user(cloud):
   (cloud.cloud / 'tpu').write_text('nas STOPPED v3-16')
   assert_one_line(cloud.tpu('create'), 1, 'nas is STOPPED')
 
@@ -344,27 +333,20 @@ def test_failure_of_gcloud_gives_an_exit_code_and_a_line(cloud):
   assert cloud.tpu('status').returncode == 1
 
 
-def test_copy_sends_the_checkout_without_what_is_made_here(cloud):
+def test_copy_replaces_the_checkout_but_not_what_is_made_there(cloud):
   for name in ('.git/x', '.venv/x', 'workdir/x', 'layernas/__pycache__/x',
                '.ruff_cache/x', 'docs/workdir/x', '.ci/run'):
     (cloud.root / name).parent.mkdir(parents=True, exist_ok=True)
     (cloud.root / name).touch()
-  cloud.done('create')
-  cloud.done('copy')
+  cloud.set_up()
   with tarfile.open(cloud.root / 'workdir/tpu/nas.tar.gz') as archive:
     names = {name.removeprefix('./') for name in archive.getnames()}
   assert {'launch.sh', 'launch_tpu.sh', 'experiments/search.py', '.ci/run',
           'docs/workdir/x'} <= names
   assert not [name for name in names if name.startswith(
       ('.git', '.venv', 'workdir', 'layernas/__pycache__', '.ruff_cache'))]
-  for worker in range(2):
-    home = cloud.cloud / f'home-{worker}/layernas'
-    assert os.access(home / 'launch.sh', os.X_OK)
-
-
-def test_copy_removes_old_files_and_keeps_environment_and_workdir(cloud):
-  cloud.set_up()
   home = cloud.cloud / 'home-1/layernas'
+  assert os.access(home / 'launch.sh', os.X_OK)
   (home / 'workdir/kept').touch()
   (cloud.root / 'outside.py').unlink()
   cloud.done('copy')
@@ -376,6 +358,8 @@ def test_copy_removes_old_files_and_keeps_environment_and_workdir(cloud):
 def test_install_makes_the_environment_for_tpus_on_all_workers(cloud):
   cloud.done('create')
   cloud.done('copy')
+  assert cloud.tpu('install', FAKE_PIP='1').returncode == 1
+  cloud.take_log()
   cloud.done('install')
   homes = [f'{cloud.cloud}/home-{worker}/layernas' for worker in range(2)]
   assert cloud.take_log() == [
@@ -401,12 +385,6 @@ echo "sudo $*" >>"$FAKE_LOG"
   assert sum('pip jax[tpu]' in line for line in lines) == 2
 
 
-def test_install_that_fails_gives_its_exit_code(cloud):
-  cloud.done('create')
-  cloud.done('copy')
-  assert cloud.tpu('install', FAKE_PIP='1').returncode == 1
-
-
 def test_flags_reach_the_program_unchanged_on_all_workers(cloud):
   cloud.add_program('other', '')
   cloud.set_up()
@@ -420,16 +398,6 @@ def test_flags_reach_the_program_unchanged_on_all_workers(cloud):
     assert f'platform tpu {home}\n' in cloud.file('log', worker)
     assert 'coordinator auto\n' in cloud.file('log', worker)
   assert cloud.take_log() == []
-
-
-def test_awkward_flags_are_shown_as_a_shell_reads_them(cloud):
-  [words] = cloud.plan('run', 'other', _WORKDIR, *_AWKWARD)
-  command = words[-1].removeprefix('--command=')
-  shown = subprocess.run(
-      ['bash', '-c', f"printf '%s\\0' {command}"], capture_output=True,
-      text=True, check=True,
-  ).stdout.split('\0')
-  assert shown[4:-1] == ['other', _WORKDIR, *_AWKWARD]
 
 
 def test_run_outlives_the_connection_and_stop_lets_it_save(cloud):
@@ -455,6 +423,7 @@ def test_run_outlives_the_connection_and_stop_lets_it_save(cloud):
   assert 'nothing is running' in cloud.done('stop').stderr
 
 
+@pytest.mark.long
 def test_logs_follow_a_program_to_its_end(cloud):
   cloud.add_program('other', """
 while not (cloud / 'go').exists():
@@ -489,9 +458,9 @@ def test_machine_that_restarts_has_lost_its_program(cloud):
 
 
 @pytest.mark.parametrize(('program', 'file'), [
-    ('search', 'result.json'), ('train', 'final.json'),
+    ('search', 'result.json'),
+    pytest.param('train', 'final.json', marks=pytest.mark.long),
 ])
-@pytest.mark.slow
 def test_watch_does_everything_once_and_ends_with_the_result(
     cloud, program, file
 ):
@@ -508,7 +477,6 @@ def test_watch_does_everything_once_and_ends_with_the_result(
   assert json.loads(ran.read_text()) == [_CONFIG, _WORKDIR, *_AWKWARD]
 
 
-@pytest.mark.slow
 def test_watch_makes_nothing_where_the_result_is_there(cloud):
   (cloud.cloud / 'gs/bucket/run').mkdir(parents=True)
   (cloud.cloud / 'gs/bucket/run/result.json').touch()
@@ -517,74 +485,58 @@ def test_watch_makes_nothing_where_the_result_is_there(cloud):
   assert 'costs money' not in result.stderr
 
 
-@pytest.mark.slow
-def test_watch_makes_a_preempted_tpu_again_with_the_same_command(cloud):
-  cloud.add_program('search', """
+@pytest.mark.long
+@pytest.mark.parametrize(('program', 'text', 'calls'), [
+    ('search', """
 if first:
   (cloud / 'tpu').write_text('nas PREEMPTED v3-16')
   wait()
 elif worker == 'home-0':
   finish()
-""")
-  flags = [_CONFIG, _WORKDIR, '--x=1', '--name=a flag of its own']
-  cloud.done('watch', 'search', *flags)
-  assert cloud.take_calls('tpu-vm create', 'tpu-vm delete', 'start') == [
-      'tpu-vm create', 'start', 'tpu-vm delete', 'tpu-vm create', 'start',
-  ]
-  texts = [(cloud.cloud / f'ran-home-0-{run}').read_text() for run in range(2)]
-  assert texts[0] == texts[1]
-  assert json.loads(texts[0]) == flags
-
-
-@pytest.mark.slow
-def test_watch_runs_what_was_told_to_end_again_on_the_same_tpu(cloud):
-  """SIGTERM lets programs end with 0: that is not done."""
-  cloud.add_program('other', """
+""", ['tpu-vm create', 'start', 'tpu-vm delete', 'tpu-vm create', 'start']),
+    # Told to end, programs end with 0: that is not done.
+    ('other', """
 signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
 if first:
   os.killpg(0, signal.SIGTERM)
-""")
-  cloud.done('watch', 'other', _WORKDIR)
-  calls = cloud.take_calls('tpu-vm create', 'start', 'stop')
-  assert calls == ['tpu-vm create', 'start', 'stop', 'start']
-  assert (cloud.cloud / 'ran-home-0-1').exists()
-
-
-@pytest.mark.slow
-def test_watch_does_not_take_an_end_without_a_result_for_done(cloud):
-  cloud.add_program('search', """
+""", ['tpu-vm create', 'start', 'stop', 'start']),
+    # No result in the workdir.
+    ('search', """
 if worker == 'home-0' and not first:
   finish()
-""")
-  result = cloud.done('watch', 'search', _WORKDIR)
-  assert 'search ended without a result' in result.stderr
-  assert (cloud.cloud / 'ran-home-0-1').exists()
+""", ['tpu-vm create', 'start', 'stop', 'start']),
+])
+def test_watch_runs_the_same_command_again(cloud, program, text, calls):
+  cloud.add_program(program, text)
+  flags = [_CONFIG, _WORKDIR, '--x=1', '--name=a flag of its own']
+  cloud.done('watch', program, *flags)
+  verbs = ('tpu-vm create', 'tpu-vm delete', 'start', 'stop')
+  assert cloud.take_calls(*verbs) == calls
+  for run in range(2):
+    ran = cloud.cloud / f'ran-home-0-{run}'
+    assert json.loads(ran.read_text()) == flags
 
 
-@pytest.mark.slow
-def test_watch_gives_up_on_wrong_input_at_once_and_shows_the_log(cloud):
-  cloud.add_program('search', "sys.exit(print('what is wrong') or 2)")
+@pytest.mark.parametrize(('text', 'code', 'error', 'starts'), [
+    ("sys.exit(print('what is wrong') or 2)", 2, 'error: wrong input', 1),
+    pytest.param(
+        "sys.exit(print('what is wrong') or 1)", 1,
+        'error: search failed (exit 1), 5 times on the TPU nas', 5,
+        marks=pytest.mark.long,
+    ),
+])
+def test_watch_gives_up_and_shows_the_log(cloud, text, code, error, starts):
+  cloud.add_program('search', text)
   result = cloud.tpu('watch', 'search', _WORKDIR)
-  assert result.returncode == 2
+  assert result.returncode == code
   assert 'what is wrong' in result.stdout
-  assert result.stderr.splitlines()[-1].startswith('error: wrong input')
-  assert cloud.take_calls('start') == ['start']
-
-
-@pytest.mark.slow
-def test_watch_gives_up_on_a_program_that_always_fails(cloud):
-  cloud.add_program('search', 'sys.exit(1)')
-  result = cloud.tpu('watch', 'search', _WORKDIR)
-  assert result.returncode == 1
-  assert result.stderr.splitlines()[-1].startswith(
-      'error: search failed (exit 1), 5 times on the TPU nas'
-  )
+  assert result.stderr.splitlines()[-1].startswith(error)
   assert cloud.take_calls('tpu-vm create', 'start') == [
-      'tpu-vm create', *5 * ['start']
+      'tpu-vm create', *starts * ['start']
   ]
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_watch_tries_again_where_gcloud_fails(cloud):
   cloud.add_program('search', 'finish()')
   for verb, count in (('list', 1), ('create', 2), ('scp', 2)):
@@ -596,7 +548,7 @@ def test_watch_tries_again_where_gcloud_fails(cloud):
   ]
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_watch_goes_on_watching_what_runs_and_starts_no_second(cloud):
   cloud.add_program('search', """
 while not (cloud / 'go').exists():
@@ -613,7 +565,7 @@ finish()
   assert not (cloud.cloud / 'ran-home-0-1').exists()
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_watch_leaves_another_command_alone(cloud):
   cloud.add_program('other', 'wait()')
   cloud.set_up()
@@ -623,7 +575,7 @@ def test_watch_leaves_another_command_alone(cloud):
   assert 'home-0: running' in cloud.done('status').stdout
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_watch_ends_where_the_user_stops_the_program(cloud):
   cloud.add_program('search', 'wait()')
   with subprocess.Popen(
@@ -639,7 +591,7 @@ def test_watch_ends_where_the_user_stops_the_program(cloud):
   assert errors.splitlines()[-1] == 'error: the program was stopped'
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_watch_runs_afresh_what_had_ended_before_it(cloud):
   cloud.add_program('search', 'sys.exit(2) if first else finish()')
   cloud.set_up()

@@ -1,115 +1,195 @@
-"""Promises about the tree itself."""
+"""Promises about the tree itself: imports, the wheel, the examples."""
 
 import ast
+import collections
+import functools
+import graphlib
 import json
 import pathlib
-import re
-import statistics
-import subprocess
+import sys
+import tomllib
+from collections.abc import Iterator
+from collections.abc import Mapping
+from typing import NamedTuple
+
+import pytest
 
 from examples.own_space import space
 from tests import tiny
 
-_SOURCES = sorted((tiny.ROOT / 'layernas').rglob('*.py'))
-_HEAVY = ('jax', 'flax', 'optax', 'orbax', 'tensorflow', 'layernas.models',
-          'layernas.data', 'layernas.training')
-_RESULTS = tiny.ROOT / 'docs' / 'results' / 'cifar10_small'
+_BASE = {'errors', 'termination', 'lookup'}
+
+# Room -> the rooms that it may import, at the top of a module or within a
+# function. docs/architecture.md says what is in them.
+_ROOMS = {
+    'layernas': set(),
+    'errors': set(),
+    'termination': {'errors'},
+    'lookup': {'errors'},
+    'search': _BASE,
+    'native': _BASE,
+    'data': _BASE,
+    'storage': {*_BASE, 'search'},
+    'networks': {*_BASE, 'search', 'storage'},
+    'models': {*_BASE, 'native', 'networks'},
+    'training': {*_BASE, 'data', 'models', 'native', 'networks', 'storage'},
+    'executors': {*_BASE, 'search', 'storage'},
+    'reports': {*_BASE, 'layernas', 'networks', 'search', 'storage'},
+    'study.methods': {*_BASE, 'search'},
+    'study.tables': {*_BASE, 'search', 'storage'},
+    'study': {
+        *_BASE, 'layernas', 'reports', 'search', 'storage', 'study.methods',
+        'study.tables',
+    },
+    'runs': {
+        *_BASE, 'layernas', 'data', 'executors', 'models', 'networks',
+        'reports', 'search', 'storage', 'training',
+    },
+    'latency': {
+        *_BASE, 'layernas', 'data', 'models', 'networks', 'reports', 'runs',
+        'search', 'storage', 'training',
+    },
+}
+
+_TRAINING = {'jax', 'jaxlib', 'flax', 'optax', 'orbax', 'tensorflow',
+             'tensorflow_datasets'}
+
+# Room -> packages that it never imports.
+_NEVER = {
+    'networks': _TRAINING,
+    'study.methods': _TRAINING,
+    'study.tables': _TRAINING,
+    'study': _TRAINING,
+    'executors': _TRAINING,
+    'data': {'jax', 'jaxlib', 'flax'},
+}
 
 
-def _imports(path: pathlib.Path) -> set[str]:
-  names = set()
-  for node in ast.walk(ast.parse(path.read_text())):
-    if isinstance(node, ast.ImportFrom) and node.module:
-      names.add(node.module)
-    elif isinstance(node, ast.Import):
-      names |= {alias.name for alias in node.names}
-  return names
+class _Import(NamedTuple):
+  name: str
+  lazy: bool
 
 
-def test_files_are_small() -> None:
-  lengths = [len(path.read_text().splitlines()) for path in _SOURCES]
-  assert statistics.median(lengths) < 150
-  assert max(lengths) <= 350
+def _module(path: pathlib.Path) -> str:
+  parts = path.relative_to(tiny.ROOT).with_suffix('').parts
+  return '.'.join(parts).removesuffix('.__init__')
 
 
-def test_rooms_import_what_the_architecture_says() -> None:
-  forbidden = {
-      'search': ('jax', 'flax', 'optax', 'orbax', 'layernas.networks',
-                 'layernas.models', 'layernas.data', 'layernas.training',
-                 'layernas.experiment'),
-      'baselines': (*_HEAVY, 'layernas.networks', 'layernas.benchmarks',
-                    'layernas.experiment', 'layernas.study'),
-      'benchmarks': (*_HEAVY, 'layernas.networks', 'layernas.baselines',
-                     'layernas.experiment', 'layernas.study'),
-      'study': _HEAVY,
-      'executors': (*_HEAVY, 'layernas.networks', 'layernas.experiment',
-                    'layernas.study', 'layernas.baselines'),
-      'experiment': ('layernas.baselines', 'layernas.benchmarks',
-                     'layernas.study'),
-      'networks': ('jax', 'flax', 'layernas.models', 'layernas.training',
-                   'layernas.experiment'),
-      'models': ('layernas.search', 'layernas.training', 'layernas.data',
-                 'layernas.experiment'),
-      'data': ('jax', 'layernas.search', 'layernas.networks',
-               'layernas.models', 'layernas.training'),
-      'training': ('layernas.search', 'layernas.networks.space',
-                   'layernas.experiment'),
+_SOURCES = {
+    _module(path): path for path in (tiny.ROOT / 'layernas').rglob('*.py')
+}
+
+
+def _room(module: str) -> str:
+  _, *parts = module.split('.')
+  inner = '.'.join(parts[:2])
+  return inner if inner in _ROOMS else ''.join(parts[:1]) or 'layernas'
+
+
+def _walk(node: ast.AST, lazy: bool = False) -> Iterator[_Import]:
+  """What a syntax tree imports, modules where they are named as such."""
+  for child in ast.iter_child_nodes(node):
+    if isinstance(child, ast.ImportFrom):
+      for alias in child.names:
+        inner = f'{child.module}.{alias.name}'
+        yield _Import(inner if inner in _SOURCES else child.module, lazy)
+    elif isinstance(child, ast.Import):
+      yield from (_Import(alias.name, lazy) for alias in child.names)
+    else:
+      function = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)
+      yield from _walk(child, lazy or isinstance(child, function))
+
+
+@functools.cache
+def _imports() -> Mapping[str, frozenset[_Import]]:
+  """Imports of every module of the package, its own name left out."""
+  return {
+      module: frozenset(
+          each for each in _walk(ast.parse(path.read_text()))
+          if each.name != module
+      )
+      for module, path in _SOURCES.items()
   }
-  for path in _SOURCES:
-    room = path.relative_to(tiny.ROOT / 'layernas').parts[0]
-    for name in _imports(path):
-      for other in forbidden.get(room, ()):
-        assert not f'{name}.'.startswith(f'{other}.'), path
 
 
-def test_every_source_module_has_a_test_module() -> None:
-  tests = {path.name for path in (tiny.ROOT / 'tests').rglob('test_*.py')}
-  # Exceptions and interfaces, which do nothing.
-  exempt = {'errors', '__init__', 'connection', 'executor'}
-  missing = [
-      path.name for path in _SOURCES
-      if path.stem not in exempt and f'test_{path.name}' not in tests
-  ]
-  assert not missing
+def _packages(modules: Mapping[str, frozenset[_Import]]) -> set[str]:
+  """Packages of others that these modules import."""
+  names = {each.name.partition('.')[0] for found in modules.values()
+           for each in found}
+  return names - set(sys.stdlib_module_names) - {'layernas'}
 
 
-def test_readme_numbers_are_those_of_the_stored_result() -> None:
-  readme = (tiny.ROOT / 'README.md').read_text()
-  final = json.loads((_RESULTS / 'final.json').read_text())
-  for row in final['networks']:
-    assert row['mean'] == statistics.fmean(row['accuracies'])
-    cells = [
-        f'{row["madds"]:,}', f'{row["params"]:,}', f'{100 * row["mean"]:.2f}',
-        *(f'{100 * accuracy:.2f}' for accuracy in row['accuracies']),
-    ]
-    pattern = r'.*'.join(map(re.escape, cells))
-    assert re.search(pattern, readme), cells
-  result = json.loads((_RESULTS / 'result.json').read_text())
-  assert f'`{result["winner"]["architecture"]}`' in readme
+@pytest.mark.parametrize('room', sorted({_room(name) for name in _SOURCES}))
+def test_rooms_import_what_lies_below_them(room: str) -> None:
+  found = {module: names for module, names in _imports().items()
+           if _room(module) == room}
+  rooms = {_room(each.name): module for module, names in found.items()
+           for each in names if each.name in _SOURCES}
+  rooms.pop(room, None)
+  wrong = {other: module for other, module in rooms.items()
+           if other not in _ROOMS[room]}
+  assert not wrong
+  assert not _packages(found) & _NEVER.get(room, set())
 
 
-def test_readme_commands_name_what_exists() -> None:
-  readme = (tiny.ROOT / 'README.md').read_text()
-  assert './launch.sh test' in readme
-  for path in re.findall(
-      r'(?:experiments|configs|docs|examples)/[\w/.]+\.\w+', readme
+def test_no_circle_between_rooms_or_modules() -> None:
+  modules = {
+      module: {each.name for each in names if each.name in _SOURCES}
+      for module, names in _imports().items()
+  }
+  rooms = collections.defaultdict(set)
+  for module, names in modules.items():
+    rooms[_room(module)] |= {_room(name) for name in names} - {_room(module)}
+  for graph in (modules, rooms):
+    # Raises a CycleError that names the circle.
+    assert list(graphlib.TopologicalSorter(graph).static_order())
+
+
+def test_the_search_half_needs_nothing_but_numpy() -> None:
+  found = {module: names for module, names in _imports().items()
+           if _room(module) in ('search', *_BASE)}
+  assert _packages(found) == {'numpy'}
+
+
+def test_training_reaches_nothing_of_the_search() -> None:
+  """A network is trained without knowing which search asks for it."""
+  reached = set()
+  waiting = [name for name in _SOURCES if _room(name) == 'training']
+  while waiting:
+    module = waiting.pop()
+    if module in _SOURCES and module not in reached:
+      reached.add(module)
+      waiting += [each.name for each in _imports()[module] if not each.lazy]
+  assert not {name for name in reached if _room(name) == 'search'}
+
+
+def test_the_wheel_holds_every_file_of_the_package() -> None:
+  """Modules lie in packages; every other file is declared as data of one."""
+  project = tomllib.loads((tiny.ROOT / 'pyproject.toml').read_text())
+  declared = set()
+  for package, patterns in (
+      project['tool']['setuptools']['package-data'].items()
   ):
-    assert (tiny.ROOT / path).exists(), path
-  for program in re.findall(r'python (experiments/\w+\.py)', readme):
-    done = subprocess.run(
-        [tiny.command('search')[0], program, '--help'], cwd=tiny.ROOT,
-        capture_output=True, text=True, check=False,
-    )
-    assert '--config' in done.stdout
+    folder = tiny.ROOT / package.replace('.', '/')
+    assert (folder / '__init__.py').exists()
+    for pattern in patterns:
+      assert list(folder.glob(pattern)), pattern
+      declared |= set(folder.glob(pattern))
+  for path in (tiny.ROOT / 'layernas').rglob('*'):
+    if path.suffix == '.py':
+      assert (path.parent / '__init__.py').exists(), path
+    elif path.is_file() and '__pycache__' not in path.parts:
+      assert path in declared
 
 
-def test_example_is_short_and_a_whole_space() -> None:
+def test_the_example_is_short_and_a_whole_space() -> None:
   lines = (tiny.ROOT / 'examples' / 'own_space.py').read_text().splitlines()
   assert len(lines) <= 40
   assert space().search_space.size == 12
 
 
-def test_example_is_searched(tmp_path: pathlib.Path) -> None:
+@pytest.mark.long
+def test_the_example_is_searched(tmp_path: pathlib.Path) -> None:
   done = tiny.run_program(
       'search', '--config=configs/cifar10_small.py:smoke',
       '--config.space=examples.own_space:space', '--config.target.high=2e5',

@@ -142,7 +142,7 @@ def play_all(
   """Plays runs in worker processes.
 
   Args:
-    config: see configs/benchmark_default.py; `workers` says how many.
+    config: see configs/study/default.py; `workers` says how many.
     keys: of the runs.
 
   Yields:

@@ -139,7 +139,7 @@ def run_audit(config: ConfigDict, workdir: epath.PathLike) -> dict[str, Any]:
   """Audits every benchmark for every H.
 
   Args:
-    config: see configs/audit.py.
+    config: see configs/study/audit.py.
     workdir: audit.json, audit.md and audit.png are written there.
 
   Returns:

@@ -170,7 +170,7 @@ def keys_of(config: ConfigDict) -> list[Key]:
   """Names all runs that a config asks for.
 
   Args:
-    config: see configs/benchmark_default.py.
+    config: see configs/study/default.py.
 
   Returns:
     Keys, grouped by benchmark, accounting and method.
@@ -190,7 +190,7 @@ def run_study(config: ConfigDict, workdir: epath.PathLike) -> dict[str, Any]:
   """Runs or resumes a study and writes its report.
 
   Args:
-    config: see configs/benchmark_default.py.
+    config: see configs/study/default.py.
     workdir: of the study; finished runs in it are not done again.
 
   Returns:

@@ -30,7 +30,7 @@ def make_benchmark(name: str, section: Any) -> Benchmark:
 
   Args:
     name: of the section.
-    section: see `benchmark` in configs/benchmark_default.py.
+    section: see `benchmark` in configs/study/default.py.
 
   Returns:
     The benchmark.
@@ -74,7 +74,7 @@ def make_strategy(section: Any) -> Strategy:
   """The strategy that a method's section describes, not yet begun.
 
   Args:
-    section: see `method` in configs/benchmark_default.py.
+    section: see `method` in configs/study/default.py.
 
   Returns:
     The strategy.
@@ -90,7 +90,7 @@ def check_study(config: Any) -> None:
   """Raises UserError unless all of a study's fields make sense.
 
   Args:
-    config: see configs/benchmark_default.py.
+    config: see configs/study/default.py.
   """
   if not config.benchmarks or not config.methods:
     raise UserError(

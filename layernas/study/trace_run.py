@@ -29,7 +29,7 @@ def trace_run(
   """Plays a run; writes trace.json, trace.html and trace.png.
 
   Args:
-    config: see configs/benchmark_default.py.
+    config: see configs/study/default.py.
     workdir: of traces of this config; files of an earlier one are replaced.
     benchmark: its name in the config; may be '' where there is only one.
     method: likewise.
@@ -67,7 +67,7 @@ def traced(config: ConfigDict, key: Key) -> dict[str, Any]:
   """Plays a run of a study.
 
   Args:
-    config: see configs/benchmark_default.py.
+    config: see configs/study/default.py.
     key: of the run.
 
   Returns:

@@ -16,7 +16,7 @@ import pytest
 from tests import tiny
 
 _FLAGS = (
-    '--config=configs/imagenet_v3_small_60m.py:smoke,mobilenet_v3',
+    '--config=configs/imagenet.py:v3_small_60m,smoke,mobilenet_v3',
     # 31 images are a batch of 16 an epoch.
     '--config.training.epochs=4', '--config.training.checkpoint_every_steps=1',
     '--config.budget.trials=1',

@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from configs import benchmark_default
+from configs.study import default
 from layernas.errors import UserError
 from layernas.study import report
 from layernas.study.run import Key
@@ -29,14 +29,14 @@ def _no_pictures(monkeypatch):
 
 
 def config(**changes):
-  made = benchmark_default.get_config()
-  made.benchmarks.macro = benchmark_default.benchmark(
+  made = default.get_config()
+  made.benchmarks.macro = default.benchmark(
       table__name='nas_bench_macro', rewards=('acc1', 'acc2', 'acc3'),
       report='held_out', cost='madds', target__high=5e7, budget__trials=20,
   )
-  made.methods.layernas = benchmark_default.method('layernas', buckets=3)
-  made.methods.evolution = benchmark_default.method('evolution')
-  made.methods.tpe = benchmark_default.method(
+  made.methods.layernas = default.method('layernas', buckets=3)
+  made.methods.evolution = default.method('evolution')
+  made.methods.tpe = default.method(
       'optuna', seeds=3, sampler='tpe'
   )
   made.seeds = 45
@@ -110,7 +110,7 @@ def test_another_config_is_refused(tmp_path):
 
 def test_a_bucket_is_refused():
   with pytest.raises(UserError, match='gs://bucket/run: allowed is'):
-    run_study(benchmark_default.get_config(), 'gs://bucket/run')
+    run_study(default.get_config(), 'gs://bucket/run')
 
 
 def test_wrong_config_leaves_no_workdir(tmp_path):

@@ -3,7 +3,7 @@
 
 import pytest
 
-from configs import benchmark_default
+from configs.study import default
 from layernas.search import Budget
 from layernas.search import TargetInterval
 from layernas.search.finalists import Finalists
@@ -20,13 +20,13 @@ def section(**changes):
       'table__name': 'nas_bench_macro', 'rewards': ('acc1',), 'report': 'acc2',
       'cost': 'madds', 'budget__trials': 10,
   }
-  return benchmark_default.benchmark(**fields | changes)
+  return default.benchmark(**fields | changes)
 
 
 def study(**changes):
-  config = benchmark_default.get_config()
+  config = default.get_config()
   config.benchmarks.macro = section()
-  config.methods.random = benchmark_default.method('random')
+  config.methods.random = default.method('random')
   config.update(changes)
   return config
 
@@ -93,7 +93,7 @@ def test_wrong_fields_are_named(changes, parts):
 
 
 def test_strategies():
-  method = benchmark_default.method
+  method = default.method
   sweep = make_strategy(method('layernas', buckets=7, keep=2, order='backward'))
   assert isinstance(sweep, Sweep)
   assert sweep.buckets == 7
@@ -109,7 +109,7 @@ def test_strategies():
 ])
 def test_wrong_methods_are_named(kind, settings, parts):
   config = study()
-  config.methods.mine = benchmark_default.method(kind, **settings)
+  config.methods.mine = default.method(kind, **settings)
   with problems.refuses('methods.mine: ', *parts):
     check_study(config)
 
@@ -129,7 +129,7 @@ def test_wrong_study_fields_are_named(changes, parts):
 
 def test_a_study_needs_methods_benchmarks_and_seeds():
   with problems.refuses('no benchmarks or no methods'):
-    check_study(benchmark_default.get_config())
+    check_study(default.get_config())
   config = study()
   config.benchmarks.macro.seeds = -1
   with problems.refuses('benchmarks.macro.seeds: -1'):
@@ -138,16 +138,16 @@ def test_a_study_needs_methods_benchmarks_and_seeds():
 
 def test_repeats_of_finalists_around_any_method():
   for kind in ('layernas', 'evolution'):
-    wrapped = make_strategy(benchmark_default.method(kind, finalists=0.3))
+    wrapped = make_strategy(default.method(kind, finalists=0.3))
     assert isinstance(wrapped, Finalists)
     assert wrapped.share == 0.3
-  within = benchmark_default.method('layernas')
+  within = default.method('layernas')
   within.settings.finalists = 0.25
   assert make_strategy(within).share == 0.25
 
 
 def test_a_chain_needs_no_table():
-  made = make_benchmark('chain', benchmark_default.benchmark(
+  made = make_benchmark('chain', default.benchmark(
       synthetic='chain', cost='units', target__high=10.0, budget__trials=5,
       chain_layers=3, chain_options=2, interaction=0.5, noise=1.0,
   ))

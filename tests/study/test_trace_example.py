@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from configs import trace_example
+from configs.study import trace_example
 from layernas.reports.trace_page import trace_page
 from layernas.study.run import Key
 from layernas.study.trace_run import traced

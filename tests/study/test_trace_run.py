@@ -6,7 +6,7 @@ import pathlib
 import pytest
 from ml_collections import ConfigDict
 
-from configs import benchmark_default
+from configs.study import default
 from layernas.errors import UserError
 from layernas.study.run import Key
 from layernas.study.run import play
@@ -18,21 +18,21 @@ from tests import tiny
 
 
 def _config() -> ConfigDict:
-  config = benchmark_default.get_config()
+  config = default.get_config()
   for name, high in (('narrow', 4e7), ('wide', 0.0)):
-    config.benchmarks[name] = benchmark_default.benchmark(
+    config.benchmarks[name] = default.benchmark(
         table__name='nas_bench_macro', rewards=('acc1', 'acc2', 'acc3'),
         report='held_out', cost='madds', target__high=high,
         budget__trials=40, failing=0.1,
     )
-  method = benchmark_default.method
+  method = default.method
   config.methods.sweep = method('layernas', buckets=3)
   config.methods.recentred = method(
       'layernas', schedule='recentred', buckets=2
   )
   config.methods.interleaved = method('layernas', schedule='interleaved')
   config.methods.evolution = method('evolution')
-  return benchmark_default.finish(config, '')
+  return default.finish(config, '')
 
 
 @pytest.mark.parametrize('method', ['sweep', 'recentred', 'interleaved'])
@@ -100,7 +100,7 @@ def test_the_workdir_of_something_else(tmp_path: pathlib.Path) -> None:
 
 def test_the_program(tmp_path: pathlib.Path) -> None:
   done = tiny.run_program(
-      'trace', '--config=configs/trace_example.py', '--seed=4',
+      'trace', '--config=configs/study/trace_example.py', '--seed=4',
       '--accounting=every_query', f'--workdir={tmp_path}/trace',
   )
   assert done.returncode == 0, done.stderr

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 from ml_collections import ConfigDict
 
-from configs import benchmark_default
+from configs.study import default
 from layernas.search import Budget
 from layernas.search import Layer
 from layernas.search import SearchSpace
@@ -33,18 +33,18 @@ BENCHMARK = Benchmark(
 
 def config(compared: str = 'layernas', **changes: Any) -> ConfigDict:
   """Config of the study; changes are those of the benchmark's section."""
-  study = benchmark_default.get_config()
+  study = default.get_config()
   study.title = 'A tiny study'
   study.compared = compared
   study.curve_points = 5
   study.accountings = ('every_query',)
-  study.benchmarks.toy = benchmark_default.benchmark(
+  study.benchmarks.toy = default.benchmark(
       signal='short training', metric='test accuracy, %', protocol='toy split',
       **changes,
   )
   study.benchmarks.toy.published.evolution = (70.5, 1.25, 'a paper, table 3')
-  study.methods.layernas = benchmark_default.method('layernas', buckets=5)
-  study.methods.random = benchmark_default.method('random')
+  study.methods.layernas = default.method('layernas', buckets=5)
+  study.methods.random = default.method('random')
   return study
 
 

@@ -1,4 +1,4 @@
-"""How far the search gets: one setting of ours on every table and budget.
+"""How far the search gets: one setting on every table and budget.
 
 `ours` is the schedule model_guided, its settings chosen on NATS-Bench topology
 CIFAR-10 and NAS-Bench-Macro alone. Beside it stand plain LayerNAS, the same
@@ -6,18 +6,16 @@ reward model without layer tables, and the baselines, with repeats of finalists
 (`_repeats`) and without. Takes about an hour on two CPU cores. Expect what
 docs/search-quality.md shows.
 
-  ./launch.sh benchmark --config=configs/search_quality.py \
-    --workdir=workdir/search_quality
+  ./launch.sh benchmark --config=configs/study/search_quality.py
 """
 
 from typing import Any
 
 from ml_collections import ConfigDict
 
-from configs import benchmark_default
-from configs import macro_benchmarks
-from configs import nats_sss
-from configs import nats_tss
+from configs.study import default
+from configs.study import macro
+from configs.study import nats
 
 SHARE = 0.2
 """Of the budget, for repeats of finalists; of every method that has them."""
@@ -38,34 +36,34 @@ def get_config(argument: str = '') -> ConfigDict:
   Returns:
     A locked config.
   """
-  config = benchmark_default.get_config()
+  config = default.get_config()
   config.title = 'Search quality'
   config.accountings = ('every_query',)
   config.benchmarks = ConfigDict(_benchmarks())
   config.methods = _methods()
   config.compared = 'ours'
   config.curve_points = 40
-  return benchmark_default.finish(config, argument)
+  return default.finish(config, argument)
 
 
 def _benchmarks() -> dict[str, ConfigDict]:
   sections = {}
   for dataset in ('c10', 'c100', 'in16'):
-    sections[f'nats_tss_{dataset}'] = nats_tss.benchmark_of(dataset)
+    sections[f'nats_tss_{dataset}'] = nats.topology(dataset)
   for table, budgets in (
       ('nas_bench_macro', (50, 100, 300, 600)),
       ('channel_bench_macro', (100, 300, 600)),
   ):
     for trials in budgets:
-      section = macro_benchmarks.benchmark_of(table)
+      section = macro.section_of(table)
       section.budget.trials = trials
       sections[f'{table}_{trials}'] = section
   for trials in (200, 1000):
     sections[f'chain_{trials}'] = _chain(trials)
-  # A run of ours takes seconds here.
+  # A run of `ours` takes seconds here.
   sections['chain_1000'].seeds = 40
   for trials in (100, 300):
-    section = nats_sss.benchmark_of()
+    section = nats.size()
     section.budget.trials = trials
     sections[f'nats_sss_c10_{trials}'] = section
   for column, limit in _LATENCIES.items():
@@ -75,7 +73,7 @@ def _benchmarks() -> dict[str, ConfigDict]:
 
 def _chain(trials: int) -> ConfigDict:
   """Twenty layers with six options, 4e15 networks, half of the largest cost."""
-  return benchmark_default.benchmark(
+  return default.benchmark(
       synthetic='chain', cost='units', target__high=180.0,
       budget__trials=trials, interaction=0.5, noise=1.0,
       signal='synthetic reward: terms of layers and of neighbours, and an error'
@@ -87,7 +85,7 @@ def _chain(trials: int) -> ConfigDict:
 
 def _latency(column: str, limit: float) -> ConfigDict:
   """Topology under a latency limit, answers judged by the signal itself."""
-  section = nats_tss.benchmark_of('c10')
+  section = nats.topology('c10')
   section.cost = column
   section.target.high = limit
   section.report = 'val12_c10'
@@ -100,20 +98,20 @@ def _latency(column: str, limit: float) -> ConfigDict:
 
 def _model_guided(seeds: int = 0, **guided: Any) -> ConfigDict:
   """The schedule model_guided with the frozen setting, but for some fields."""
-  return benchmark_default.method(
+  return default.method(
       'layernas', seeds, schedule='model_guided', buckets=10, keep=2,
       guided=guided,
   )
 
 
 def _methods() -> ConfigDict:
-  method = benchmark_default.method
+  method = default.method
   sections = {
       'ours': _model_guided(),
       'ours_no_repeats': _model_guided(seeds=40, trainings=1),
-      'layernas': method('layernas', buckets=nats_tss.BUCKETS),
+      'layernas': method('layernas', buckets=nats.TOPOLOGY_BUCKETS),
       'layernas_recentred': method(
-          'layernas', schedule='recentred', buckets=nats_tss.BUCKETS,
+          'layernas', schedule='recentred', buckets=nats.TOPOLOGY_BUCKETS,
           start='random', order='alternating',
       ),
       'model_random': method('model_random', seeds=40),

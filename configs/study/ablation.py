@@ -4,18 +4,17 @@ The argument says which: buckets (H), keep, start (where undecided layers
 stand), order, spacing or schedule. Takes one to three minutes each on two CPU
 cores. Expect what docs/ablations.md shows.
 
-  ./launch.sh benchmark --config=configs/ablation.py:buckets \
-    --workdir=workdir/ablation_buckets
+  ./launch.sh benchmark --config=configs/study/ablation.py:buckets
 """
 
 from typing import Any
 
 from ml_collections import ConfigDict
 
-from configs import benchmark_default
-from configs import macro_benchmarks
-from configs import nats_sss
-from configs import nats_tss
+from configs.default import split_argument
+from configs.study import default
+from configs.study import macro
+from configs.study import nats
 
 _VARIANTS: dict[str, dict[str, dict[str, Any]]] = {
     'buckets': {
@@ -43,7 +42,7 @@ _VARIANTS: dict[str, dict[str, dict[str, Any]]] = {
 }
 
 
-def get_config(argument: str = 'buckets') -> ConfigDict:
+def get_config(argument: str = '') -> ConfigDict:
   """The config of one ablation.
 
   Args:
@@ -53,26 +52,21 @@ def get_config(argument: str = 'buckets') -> ConfigDict:
     A locked config.
 
   Raises:
-    ValueError: another argument.
+    ValueError: nothing to vary, or a word that is not allowed.
   """
-  varied, _, rest = argument.partition(',')
-  if varied not in _VARIANTS:
-    raise ValueError(
-        f'config argument {argument!r}: allowed are {list(_VARIANTS)}, or one'
-        ' of them with ,smoke'
-    )
-  config = benchmark_default.get_config()
+  varied, smoke = split_argument(argument, _VARIANTS, ('smoke',))
+  config = default.get_config()
   config.title = f'Ablation: {varied}'
   for dataset in ('c10', 'c100', 'in16'):
-    section = nats_tss.benchmark_of(dataset)
+    section = nats.topology(dataset)
     section.published = ConfigDict()
     config.benchmarks[f'nats_tss_{dataset}'] = section
   for table in ('nas_bench_macro', 'channel_bench_macro'):
-    config.benchmarks[table] = macro_benchmarks.benchmark_of(table)
-  config.benchmarks.nats_sss_c10 = nats_sss.benchmark_of()
+    config.benchmarks[table] = macro.section_of(table)
+  config.benchmarks.nats_sss_c10 = nats.size()
   for name, settings in _VARIANTS[varied].items():
-    section = benchmark_default.method('layernas', **(
-        {'buckets': nats_tss.BUCKETS} | settings
+    section = default.method('layernas', **(
+        {'buckets': nats.TOPOLOGY_BUCKETS} | settings
     ))
     config.methods[name] = section
-  return benchmark_default.finish(config, rest)
+  return default.finish(config, smoke)

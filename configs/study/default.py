@@ -1,6 +1,6 @@
-"""Every field of a benchmark run with its default; other configs change a few.
+"""Every field of a study with its default; the other studies change a few.
 
-Not a run of its own. Configs are locked: a field that is not here does not
+Not a study of its own. Configs are locked: a field that is not here does not
 exist.
 """
 
@@ -12,7 +12,7 @@ from configs import default
 
 
 def get_config() -> ConfigDict:
-  """A run without benchmarks and methods, unlocked."""
+  """A study without benchmarks and methods, unlocked."""
   config = ConfigDict()
   # What is shown on top of the report.
   config.title = ''
@@ -142,6 +142,39 @@ def method(
   )
   section.settings.update(settings)
   return section
+
+
+def methods(buckets: int, optuna_seeds: int = 100) -> ConfigDict:
+  """LayerNAS's schedules and all baselines.
+
+  Args:
+    buckets: H of the layer tables.
+    optuna_seeds: runs of Optuna's samplers, which take most of the time; 0
+      leaves them out.
+
+  Returns:
+    Sections by name, unlocked.
+  """
+  sections = ConfigDict({
+      'layernas': method('layernas', buckets=buckets),
+      'layernas_random_order': method(
+          'layernas', buckets=buckets, order='random'
+      ),
+      'layernas_recentred': method(
+          'layernas', schedule='recentred', buckets=buckets, start='random',
+          order='alternating',
+      ),
+      'layernas_interleaved': method(
+          'layernas', schedule='interleaved', buckets=buckets
+      ),
+      'random': method('random'),
+      'evolution': method('evolution'),
+      'local_search': method('local_search'),
+      'reinforce': method('reinforce'),
+  })
+  for sampler in ('tpe', 'nsga2') if optuna_seeds else ():
+    sections[sampler] = method('optuna', seeds=optuna_seeds, sampler=sampler)
+  return sections
 
 
 def finish(config: ConfigDict, argument: str) -> ConfigDict:

@@ -7,15 +7,14 @@ assumption to hold in about 50 to 90 % of the buckets, by table and H
 (docs/audit.md).
 
   ./launch.sh audit
-  ./launch.sh audit --config=configs/audit.py --workdir=workdir/audit
+  ./launch.sh audit --config=configs/study/audit.py
 """
 
 from ml_collections import ConfigDict
 
-from configs import benchmark_default
-from configs import macro_benchmarks
-from configs import nats_sss
-from configs import nats_tss
+from configs.study import default
+from configs.study import macro
+from configs.study import nats
 
 
 def get_config(argument: str = '') -> ConfigDict:
@@ -45,15 +44,15 @@ def get_config(argument: str = '') -> ConfigDict:
   config.spacing = 'linear'
   # Best networks whose prefixes are followed.
   config.top = 100
-  # By name; see `benchmark` in configs/benchmark_default.py.
+  # By name; see `benchmark` in configs/study/default.py.
   config.benchmarks = ConfigDict()
   for dataset in ('c10', 'c100', 'in16'):
-    config.benchmarks[f'nats_tss_{dataset}'] = nats_tss.benchmark_of(dataset)
-  config.benchmarks.nats_sss_c10 = nats_sss.benchmark_of()
+    config.benchmarks[f'nats_tss_{dataset}'] = nats.topology(dataset)
+  config.benchmarks.nats_sss_c10 = nats.size()
   for table in ('nas_bench_macro', 'channel_bench_macro'):
-    config.benchmarks[table] = macro_benchmarks.benchmark_of(table)
+    config.benchmarks[table] = macro.section_of(table)
   for kind in ('additive', 'interacting'):
-    config.benchmarks[kind] = benchmark_default.benchmark(
+    config.benchmarks[kind] = default.benchmark(
         table__name='nas_bench_macro', cost='madds', synthetic=kind,
         target__high=52_830_464.0, budget__trials=300,
         protocol='synthetic reward over the space of NAS-Bench-Macro',

@@ -4,12 +4,13 @@ LayerNAS with three buckets on NAS-Bench-Macro (8 blocks with 3 options each,
 CIFAR-10), MAdds at most half of the largest network's. Takes seconds. Expect
 the files that lie in docs/results/trace_example.
 
-  ./launch.sh trace --config=configs/trace_example.py --workdir=workdir/trace
+  ./launch.sh trace --config=configs/study/trace_example.py \
+    --workdir=workdir/trace
 """
 
 from ml_collections import ConfigDict
 
-from configs import benchmark_default
+from configs.study import default
 
 
 def get_config(argument: str = '') -> ConfigDict:
@@ -21,10 +22,10 @@ def get_config(argument: str = '') -> ConfigDict:
   Returns:
     A locked config.
   """
-  config = benchmark_default.get_config()
+  config = default.get_config()
   config.title = 'Worked example of a decision trace'
   config.seeds = 1
-  config.benchmarks.macro = benchmark_default.benchmark(
+  config.benchmarks.macro = default.benchmark(
       table__name='nas_bench_macro', rewards=('acc1', 'acc2', 'acc3'),
       report='held_out', cost='madds',
       # Half of the largest network's 105,660,928.
@@ -33,5 +34,5 @@ def get_config(argument: str = '') -> ConfigDict:
       metric='accuracy of a training that no query gives, %',
       protocol='CIFAR-10, at most half of the largest MAdds',
   )
-  config.methods.layernas = benchmark_default.method('layernas', buckets=3)
-  return benchmark_default.finish(config, argument)
+  config.methods.layernas = default.method('layernas', buckets=3)
+  return default.finish(config, argument)

@@ -7,14 +7,12 @@ deviation of a layer's terms; additive with a tenth of the queries failing.
 Takes about a minute on two CPU cores. Expect LayerNAS to lead where the reward
 is additive (docs/results/synthetic).
 
-  ./launch.sh benchmark --config=configs/synthetic.py \
-    --workdir=workdir/synthetic
+  ./launch.sh benchmark --config=configs/study/synthetic.py
 """
 
 from ml_collections import ConfigDict
 
-from configs import benchmark_default
-from configs import nats_tss
+from configs.study import default
 
 _KINDS = {
     'additive': {'synthetic': 'additive'},
@@ -33,10 +31,10 @@ def get_config(argument: str = '') -> ConfigDict:
   Returns:
     A locked config.
   """
-  config = benchmark_default.get_config()
+  config = default.get_config()
   config.title = 'Synthetic rewards'
   for kind, fields in _KINDS.items():
-    config.benchmarks[kind] = benchmark_default.benchmark(
+    config.benchmarks[kind] = default.benchmark(
         table__name='nas_bench_macro', cost='madds', target__high=52_830_464.0,
         budget__trials=300, signal=f'synthetic reward, {kind}',
         metric='the same without error',
@@ -44,6 +42,6 @@ def get_config(argument: str = '') -> ConfigDict:
         ' largest',
         **fields,
     )
-  config.methods = nats_tss.methods(10, optuna_seeds=0)
+  config.methods = default.methods(10, optuna_seeds=0)
   config.compared = 'layernas'
-  return benchmark_default.finish(config, argument)
+  return default.finish(config, argument)

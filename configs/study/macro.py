@@ -7,14 +7,12 @@ the answer is judged by. Takes about six minutes on two CPU cores, most of them
 Optuna's. Expect about 92.2 on NAS-Bench-Macro and 91.3 on Channel-Bench-Macro
 (docs/results/macro_benchmarks).
 
-  ./launch.sh benchmark --config=configs/macro_benchmarks.py \
-    --workdir=workdir/macro_benchmarks
+  ./launch.sh benchmark --config=configs/study/macro.py
 """
 
 from ml_collections import ConfigDict
 
-from configs import benchmark_default
-from configs import nats_tss
+from configs.study import default
 
 # Half of the largest MAdds of each table.
 _LIMITS = {
@@ -35,16 +33,16 @@ def get_config(argument: str = '') -> ConfigDict:
   Returns:
     A locked config.
   """
-  config = benchmark_default.get_config()
+  config = default.get_config()
   config.title = 'NAS-Bench-Macro and Channel-Bench-Macro'
   for name in _LIMITS:
-    config.benchmarks[name] = benchmark_of(name)
-  config.methods = nats_tss.methods(BUCKETS, optuna_seeds=50)
+    config.benchmarks[name] = section_of(name)
+  config.methods = default.methods(BUCKETS, optuna_seeds=50)
   config.compared = 'layernas_recentred'
-  return benchmark_default.finish(config, argument)
+  return default.finish(config, argument)
 
 
-def benchmark_of(table: str) -> ConfigDict:
+def section_of(table: str) -> ConfigDict:
   """One of the two tables.
 
   Args:
@@ -54,7 +52,7 @@ def benchmark_of(table: str) -> ConfigDict:
     The section, unlocked.
   """
   name, limit = _LIMITS[table]
-  return benchmark_default.benchmark(
+  return default.benchmark(
       table__name=table, rewards=('acc1', 'acc2', 'acc3'), report='held_out',
       cost='madds', target__high=limit, budget__trials=300,
       signal='test accuracy of one of three trainings, %',

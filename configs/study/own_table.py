@@ -4,15 +4,14 @@ Set the fields below, or give them as flags; no code is needed. As it stands it
 reads examples/own_table.csv, whose figures are made up. Takes seconds. Expect
 means between 78 and the best network under the limit, 81.6.
 
-  ./launch.sh benchmark --config=configs/own_table.py \
+  ./launch.sh benchmark --config=configs/study/own_table.py \
     --config.benchmarks.own.table.file=examples/own_table.csv \
     --workdir=workdir/own_table
 """
 
 from ml_collections import ConfigDict
 
-from configs import benchmark_default
-from configs import nats_tss
+from configs.study import default
 
 
 def get_config(argument: str = '') -> ConfigDict:
@@ -24,10 +23,10 @@ def get_config(argument: str = '') -> ConfigDict:
   Returns:
     A locked config.
   """
-  config = benchmark_default.get_config()
+  config = default.get_config()
   config.title = 'A table of your own'
   config.seeds = 50
-  config.benchmarks.own = benchmark_default.benchmark(
+  config.benchmarks.own = default.benchmark(
       table__file='examples/own_table.csv',
       # The column of architectures, such as 3x3:16:relu, and what finds their
       # options in it.
@@ -41,6 +40,6 @@ def get_config(argument: str = '') -> ConfigDict:
       signal='validation accuracy, %', metric='test accuracy, %',
       protocol='made-up figures',
   )
-  config.methods = nats_tss.methods(buckets=5, optuna_seeds=10)
+  config.methods = default.methods(buckets=5, optuna_seeds=10)
   config.compared = 'layernas'
-  return benchmark_default.finish(config, argument)
+  return default.finish(config, argument)
