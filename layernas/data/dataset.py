@@ -1,19 +1,12 @@
-"""What every data set gives: numbered training batches, padded evaluation.
+"""What a data set is: numbered training batches, padded evaluation batches.
 
-Random numbers that depend on what they are for, never on what came before.
+Batch number s depends on the seed and s alone: its random numbers are drawn by
+a key, never from a stream that goes on, so that it is made without those in
+front of it. Training can so resume at any step, on any number of hosts.
 
-Batch number s can so be made without making those in front of it.
-
-Which images make up a batch.
-
-Which training images are held out as the split 'validation'.
-
-In which type pixels go from the host to the accelerator.
-
-float32 is exact and takes the most bytes, bfloat16 half of them with 8 bits of
-precision; both are scaled to -1..1 here. uint8, 0..255, takes a quarter: the
-accelerator scales it, which costs it next to nothing and the host a pass over
-the pixels less. Interpolated pixels are rounded to whole levels.
+Beside the class `Dataset` this module holds what data sets are made of: which
+images are held out as the split 'validation', which of them make up a batch,
+and in which type pixels go from the host to the accelerator.
 """
 
 import abc
@@ -27,40 +20,9 @@ import numpy as np
 
 from layernas.errors import UserError
 
-# First word of a stream's key: streams for different purposes differ.
-ORDER, AUGMENTATION = 1, 2
-
-
-def random_stream(*key: int) -> np.random.Generator:
-  """A generator whose stream depends on the key alone.
-
-  Args:
-    *key: integers >= 0; the first says the purpose.
-
-  Returns:
-    The generator, at its start.
-  """
-  return np.random.Generator(
-      np.random.Philox(np.random.SeedSequence(list(key)))
-  )
-
-
-def random_seed(*key: int) -> int:
-  """A seed for programs that take one integer, 0 <= seed < 2**31.
-
-  Args:
-    *key: as in `random_stream`.
-
-  Returns:
-    The seed.
-  """
-  return int(random_stream(*key).integers(2**31))
-
-
 Batch = dict[str, np.ndarray]
-"""'image' (batch, side, side, 3) as the config's `transfer` says, see
-`transfer.TRANSFERS`; 'label' int32 (batch,); 'mask' float32 (batch,), which is
-0 for padding."""
+"""'image' (batch, side, side, 3), of the type in `TRANSFERS` that the config
+names; 'label' int32 (batch,); 'mask' float32 (batch,), 0 for padding."""
 
 SPLITS = ('train', 'validation', 'all_train', 'test')
 """'train' and 'validation' part the training images; 'all_train' is both."""
@@ -210,6 +172,24 @@ def pad_batch(images: np.ndarray, labels: np.ndarray, size: int) -> Batch:
   }
 
 
+ORDER, AUGMENTATION = 1, 2
+"""First words of a stream's key: streams for different purposes differ."""
+
+
+def random_stream(*key: int) -> np.random.Generator:
+  """A generator whose stream depends on the key alone.
+
+  Args:
+    *key: integers >= 0; the first says the purpose.
+
+  Returns:
+    The generator, at its start.
+  """
+  return np.random.Generator(
+      np.random.Philox(np.random.SeedSequence(list(key)))
+  )
+
+
 def epoch_of(step: int, batch_size: int, examples: int) -> tuple[int, int]:
   """Epoch of a batch and its number within the epoch."""
   return divmod(step, examples // batch_size)
@@ -300,7 +280,13 @@ TRANSFERS = {
     'bfloat16': np.dtype(ml_dtypes.bfloat16),
     'uint8': np.dtype(np.uint8),
 }
-"""Allowed values of the field `transfer`, and the type of the images."""
+"""Allowed values of the field `transfer`, and the type of the images.
+
+float32 is exact and takes the most bytes, bfloat16 half of them with 8 bits of
+precision; both are scaled to -1..1 on the host. uint8, 0..255, takes a quarter:
+the accelerator scales it, which costs it next to nothing and the host a pass
+over the pixels less. Interpolated pixels are rounded to whole levels.
+"""
 
 
 def scale(pixels: Any) -> Any:

@@ -18,6 +18,8 @@ from PIL import Image
 from layernas.data.array_dataset import ArrayDataset
 from layernas.errors import UserError
 
+NAME = 'cifar10_subset'
+
 ARCHIVE = pathlib.Path(__file__).parent / 'embedded' / 'cifar10_subset.tar.gz'
 
 SHA256 = '99fbcbd6f4bd37ce96c87617aa174a70bef6f9aa50a13dd1212362124549b737'
@@ -32,18 +34,23 @@ NATIVE_SIZE = 32
 """Side of the images in pixels."""
 
 
-def load(config: Any) -> ArrayDataset:
+def load(section: Any) -> ArrayDataset:
   """Reads the embedded images.
 
   Args:
-    config: data section; other image sizes than 32 are resampled.
+    section: the config's data section; other image sizes than 32 are resampled.
 
   Returns:
     The data set.
 
   Raises:
-    UserError: the archive is missing or damaged.
+    UserError: the config names another set, or the archive is missing or
+      damaged.
   """
+  if section.name != NAME:
+    raise UserError(
+        f'data.name: {section.name!r}: allowed is one of {[NAME]}'
+    )
   files: dict[str, list[bytes]] = {'train': [], 'test': []}
   labels: dict[str, list[int]] = {'train': [], 'test': []}
   with tarfile.open(fileobj=io.BytesIO(_read_archive())) as archive:
@@ -53,11 +60,11 @@ def load(config: Any) -> ArrayDataset:
       labels[split].append(CLASSES.index(label))
   splits = {
       name: (
-          functools.partial(_decode_all, files[split], config.image_size),
+          functools.partial(_decode_all, files[split], section.image_size),
           np.array(labels[split], np.int32),
       ) for name, split in (('all_train', 'train'), ('test', 'test'))
   }
-  return ArrayDataset('cifar10_subset', splits, len(CLASSES), config, CLASSES)
+  return ArrayDataset(NAME, splits, len(CLASSES), section, CLASSES)
 
 
 def _read_archive() -> bytes:

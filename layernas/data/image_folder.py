@@ -1,4 +1,4 @@
-"""Lists the image files below a directory and checks their arrangement.
+"""A directory of image files as a data set.
 
   DIRECTORY/train/CLASS/*.jpg
   DIRECTORY/test/CLASS/*.jpg
@@ -11,7 +11,14 @@ import dataclasses
 import os
 import pathlib
 from collections.abc import Mapping
+from typing import Any
 
+import numpy as np
+import tensorflow as tf
+
+from layernas.data.dataset import held_out_mask
+from layernas.data.streamed_dataset import StreamedDataset
+from layernas.data.streamed_dataset import read_locally
 from layernas.errors import UserError
 
 SUFFIXES = ('.jpg', '.jpeg', '.png')
@@ -26,6 +33,29 @@ _LAYOUT = (
     'a directory with train/CLASS/ and test/CLASS/ (or val/ or validation/)'
     f' that hold {_FILES}'
 )
+
+
+def load(section: Any) -> StreamedDataset:
+  """The data set of a directory.
+
+  Args:
+    section: the config's data section: `directory`, `validation_share`, and
+      what `StreamedDataset` takes from it.
+
+  Returns:
+    The data set; no image has been opened.
+
+  Raises:
+    UserError: names the file or directory that is wrong, and what is allowed.
+  """
+  if not section.directory:
+    raise UserError(
+        "data.directory: '': allowed is the directory of the images"
+    )
+  files = list_images(section.directory)
+  return StreamedDataset(
+      FolderImages(files, section.validation_share), section
+  )
 
 
 @dataclasses.dataclass(frozen=True)
@@ -119,3 +149,56 @@ def _entries(directory: pathlib.Path) -> list[os.DirEntry]:
         (entry for entry in entries if not entry.name.startswith('.')),
         key=lambda entry: entry.name,
     )
+
+
+class FolderImages:
+  """Image files in splits; see `streamed_dataset.EncodedImages`.
+
+  The last files of every class are held out, so that pictures taken in a row
+  do not end up on both sides. No file is opened before its turn.
+  """
+
+  def __init__(self, files: ImageFiles, validation_share: float):
+    """Reads nothing yet.
+
+    Args:
+      files: to read.
+      validation_share: of the training images, held out.
+    """
+    self.name = str(files.directory)
+    self.class_names = files.class_names
+    self.num_classes = len(files.class_names)
+    self._files = files
+    labels = np.array(files.labels['all_train'])
+    held_out = held_out_mask(labels, validation_share)
+    self._rows = {
+        'train': ('all_train', np.flatnonzero(~held_out)),
+        'validation': ('all_train', np.flatnonzero(held_out)),
+        'all_train': ('all_train', np.arange(len(labels))),
+        'test': ('test', np.arange(len(files.labels['test']))),
+    }
+
+  def num_examples(self, split: str) -> int:
+    """Number of images of a split."""
+    return len(self._rows[split][1])
+
+  def rows(self, split: str) -> np.ndarray:
+    """Numbers of a split's files as `fetch` takes them."""
+    return self._rows[split][1]
+
+  def fetch(self, split: str, numbered: tf.data.Dataset) -> tf.data.Dataset:
+    """Adds images and labels to rows of a split."""
+    group = self._rows[split][0]
+    paths, labels = self._files.paths[group], self._files.labels[group]
+
+    def read(rows: np.ndarray) -> tuple[list[bytes], list[int]]:
+      return (
+          [pathlib.Path(paths[row]).read_bytes() for row in rows],
+          [labels[row] for row in rows],
+      )
+
+    return read_locally(numbered, read)
+
+  def describe(self, split: str, row: int) -> str:
+    """Path of an image."""
+    return self._files.paths[self._rows[split][0]][row]

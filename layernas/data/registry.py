@@ -1,6 +1,13 @@
 """From a config to its data set.
 
-Checks of the fields of a config's data section.
+A config names what loads its data: one of `SOURCES`, or module:function. Such a
+function is given the config's data section and, as keyword arguments, its
+section `settings`; it returns a `Dataset`:
+
+  def load(section, classes):
+    images, labels = ...
+    splits = {'all_train': (lambda: images, labels), 'test': ...}
+    return ArrayDataset('mine', splits, classes, section)
 """
 
 import importlib
@@ -8,84 +15,39 @@ import os
 from types import ModuleType
 from typing import Any
 
-from layernas.data import embedded_cifar10
-from layernas.data import image_folder
+from layernas import lookup
 from layernas.data.augmentation import AUGMENTATIONS
 from layernas.data.dataset import TRANSFERS
 from layernas.data.dataset import Dataset
 from layernas.errors import UserError
 
-SOURCES = ('embedded', 'tfds', 'folder')
-"""Inside the package, a prepared TFDS set, a directory of image files."""
-
-EMBEDDED_NAMES = ('cifar10_subset',)
-
 MIN_IMAGE_SIZE = 8
 
 
-def check_data(config: Any) -> None:
-  """Checks every field on its own; whether the data exist, loading finds out.
-
-  Args:
-    config: data section: source, name, directory, num_classes, image_size,
-      validation_share, augmentation, crop_padding, transfer.
-
-  Raises:
-    UserError: names the field, its value and what is allowed.
-  """
-  _check_choice('source', config.source, SOURCES)
-  _check_choice('augmentation', config.augmentation, AUGMENTATIONS)
-  _check_choice('transfer', config.transfer, tuple(TRANSFERS))
-  if config.source == 'embedded':
-    _check_choice('name', config.name, EMBEDDED_NAMES)
-  if config.source == 'folder' and not config.directory:
-    _fail('directory', config.directory, 'the directory of the images')
-  size, padding = config.image_size, config.crop_padding
-  if not _is_integer(size) or size < MIN_IMAGE_SIZE:
-    _fail('image_size', size, f'an integer of at least {MIN_IMAGE_SIZE} pixels')
-  if not _is_integer(padding) or not 0 <= padding < size:
-    _fail('crop_padding', padding, f'an integer from 0 to {size - 1} pixels')
-  if not 0 < config.validation_share < 1:
-    _fail('validation_share', config.validation_share, '0 < x < 1')
-  classes = config.num_classes
-  if not _is_integer(classes) or classes < 0:
-    _fail('num_classes', classes, 'an integer, 0 for those of the data set')
+def load_folder(section: Any) -> Dataset:
+  """Image files; see `image_folder`."""
+  return _streaming('image_folder', section).load(section)
 
 
-def check_classes(config: Any, dataset: Dataset) -> None:
-  """Raises UserError if a data set has not the classes that a config wants."""
-  if config.num_classes not in (0, dataset.num_classes):
-    raise UserError(
-        f'data.num_classes: {config.num_classes}: allowed is'
-        f' {dataset.num_classes}, the number of classes of {dataset.name}, or 0'
-    )
+def load_tfds(section: Any) -> Dataset:
+  """A set prepared by TensorFlow Datasets; see `tfds_images`."""
+  return _streaming('tfds_images', section).load(section)
 
 
-def _check_choice(field: str, value: Any, allowed: tuple[str, ...]) -> None:
-  if value not in allowed:
-    _fail(field, value, f'one of {list(allowed)}')
+SOURCES: lookup.Registry = {
+    'embedded': 'layernas.data.embedded_cifar10:load',
+    'tfds': load_tfds,
+    'folder': load_folder,
+}
+"""Inside the package, a prepared TFDS set, a directory of image files."""
 
 
-def _is_integer(value: Any) -> bool:
-  return isinstance(value, int) and not isinstance(value, bool)
-
-
-def _fail(field: str, value: Any, allowed: str) -> None:
-  raise UserError(f'data.{field}: {value!r}: allowed is {allowed}')
-
-
-def load_dataset(config: Any) -> Dataset:
+def load_dataset(section: Any) -> Dataset:
   """Loads the data set that a config names.
 
   Args:
-    config: data section. `source` is 'embedded', 'tfds' or 'folder'; `name` of
-      the embedded or TFDS set; `directory` of the prepared TFDS sets ('' for
-      the TFDS default) or of the image folder; `train_split`, `test_split` of
-      the TFDS set ('' for the first of test, validation); `num_classes` that
-      the set must have, 0 for any; `image_size` in pixels; `validation_share`
-      of the training images, which is held out; `augmentation`, one of
-      `augmentation.AUGMENTATIONS`; `crop_padding` in pixels, for 'crop_flip';
-      `transfer`, one of `transfer.TRANSFERS`.
+    section: the config's data section; see configs/default.py. What a source
+      does not need it leaves alone.
 
   Returns:
     The data set.
@@ -93,33 +55,56 @@ def load_dataset(config: Any) -> Dataset:
   Raises:
     UserError: a field is wrong, or data are missing or damaged.
   """
-  check_data(config)
-  dataset = _LOADERS[config.source](config)
-  check_classes(config, dataset)
+  check_data(section)
+  load = lookup.find('data.source', section.source, SOURCES)
+  dataset = lookup.call(load, 'data.settings', section.settings, section)
+  if not isinstance(dataset, Dataset):
+    raise UserError(
+        f'data.source: {section.source!r} gave a {type(dataset).__name__}:'
+        ' allowed is a layernas.data.dataset.Dataset'
+    )
+  if section.num_classes not in (0, dataset.num_classes):
+    raise UserError(
+        f'data.num_classes: {section.num_classes}: allowed is'
+        f' {dataset.num_classes}, the number of classes of {dataset.name}, or 0'
+    )
   return dataset
 
 
-def _load_folder(config: Any) -> Dataset:
-  files = image_folder.list_images(config.directory)
-  source = _streaming('folder_images', config).FolderImages(
-      files, config.validation_share
-  )
-  return _streaming('streamed_dataset', config).StreamedDataset(source, config)
+def check_data(section: Any) -> None:
+  """Checks the fields that all sources share, each on its own.
+
+  Args:
+    section: the config's data section: image_size, crop_padding, num_classes,
+      validation_share, augmentation, transfer.
+
+  Raises:
+    UserError: names the field, its value and what is allowed.
+  """
+  size, padding = section.image_size, section.crop_padding
+  classes = section.num_classes
+  for field, passes, allowed in (
+      ('augmentation', section.augmentation in AUGMENTATIONS,
+       f'one of {list(AUGMENTATIONS)}'),
+      ('transfer', section.transfer in TRANSFERS, f'one of {list(TRANSFERS)}'),
+      ('image_size', _is_integer(size) and size >= MIN_IMAGE_SIZE,
+       f'an integer of at least {MIN_IMAGE_SIZE} pixels'),
+      ('crop_padding', _is_integer(padding) and 0 <= padding < size,
+       f'an integer from 0 to {size - 1} pixels'),
+      ('validation_share', 0 < section.validation_share < 1, '0 < x < 1'),
+      ('num_classes', _is_integer(classes) and classes >= 0,
+       'an integer, 0 for those of the data set'),
+  ):
+    if not passes:
+      value = getattr(section, field)
+      raise UserError(f'data.{field}: {value!r}: allowed is {allowed}')
 
 
-def _load_tfds(config: Any) -> Dataset:
-  source = _streaming('tfds_images', config).open_images(config)
-  return _streaming('streamed_dataset', config).StreamedDataset(source, config)
+def _is_integer(value: Any) -> bool:
+  return isinstance(value, int) and not isinstance(value, bool)
 
 
-_LOADERS = {
-    'embedded': embedded_cifar10.load,
-    'folder': _load_folder,
-    'tfds': _load_tfds,
-}
-
-
-def _streaming(module: str, config: Any) -> ModuleType:
+def _streaming(module: str, section: Any) -> ModuleType:
   """Imports a module of this package that needs TensorFlow."""
   # Its notes on every data set that ends would break up the progress bar.
   os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '2')
@@ -131,6 +116,6 @@ def _streaming(module: str, config: Any) -> ModuleType:
     return importlib.import_module(f'layernas.data.{module}')
   except ImportError as error:
     raise UserError(
-        f'data.source: {config.source!r} needs TensorFlow ({error}): allowed is'
-        " 'embedded', or pip install 'layernas[tf]' first"
+        f'data.source: {section.source!r} needs TensorFlow ({error}): allowed'
+        " is 'embedded', or pip install 'layernas[tf]' first"
     ) from error

@@ -134,11 +134,11 @@ def resize(image: tf.Tensor, size: int) -> tf.Tensor:
 
 
 def to_transfer(pixels: tf.Tensor, transfer: str) -> tf.Tensor:
-  """As `transfer.to_transfer`, for a tensor; clips what bicubic overshoots.
+  """As `dataset.to_transfer`, for a tensor; clips what bicubic overshoots.
 
   Args:
     pixels: float32; values outside of 0..255 are clipped.
-    transfer: one of `transfer.TRANSFERS`.
+    transfer: one of `dataset.TRANSFERS`.
 
   Returns:
     The same shape.

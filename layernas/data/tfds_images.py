@@ -1,6 +1,7 @@
-"""A prepared TensorFlow Datasets set as a source of encoded images.
+"""A set prepared by TensorFlow Datasets (TFDS), opened by its name.
 
-What a user has to do to get a TFDS set that is not there.
+What a config asks for is checked against the set before anything is read. A set
+that is not there is answered with the command that prepares it.
 """
 
 import functools
@@ -15,58 +16,11 @@ import tensorflow_datasets as tfds
 
 from layernas.data.dataset import held_out_count
 from layernas.data.streamed_dataset import Fetch
+from layernas.data.streamed_dataset import StreamedDataset
 from layernas.data.tfds_records import first_label
 from layernas.data.tfds_records import open_records
 from layernas.data.tfds_records import split_rows
 from layernas.errors import UserError
-
-IMAGENET = 'imagenet2012'
-
-# Sizes in TFDS's imagenet2012/checksums.tsv: 147,897,477,120 and 6,744,924,160
-# bytes. TFDS copies the JPEG files into its records as they are.
-_IMAGENET_STEPS = (
-    'It takes about 155 GB, and as much again while it is made. Register at'
-    ' https://image-net.org/download-images, put ILSVRC2012_img_train.tar (148'
-    ' GB) and ILSVRC2012_img_val.tar (6.7 GB) into {manual}, and run: {command}'
-)
-
-
-def how_to_prepare(builder: tfds.core.DatasetBuilder, name: str) -> str:
-  """Says in a line which command prepares a set, and how large it is.
-
-  TFDS has a command of its own, "tfds build", but that of 4.9.10 imports
-  apache_beam, which TFDS does not require.
-
-  Args:
-    builder: of the set, with the directory where it is to be.
-    name: name[/config][:version] of the set.
-
-  Returns:
-    One or more sentences, the last of which ends with the command.
-  """
-  root = str(builder.data_dir_root)
-  command = 'python -c ' + shlex.quote(
-      f'import tensorflow_datasets as tfds; tfds.builder("{name}",'
-      f' data_dir="{root}", file_format="tfrecord").download_and_prepare()'
-  )
-  # Where TFDS looks if it is not told another place.
-  manual = f'{root}/downloads/manual'
-  if builder.name == IMAGENET:
-    return _IMAGENET_STEPS.format(manual=manual, command=command)
-  if builder.MANUAL_DOWNLOAD_INSTRUCTIONS:
-    steps = ' '.join(builder.MANUAL_DOWNLOAD_INSTRUCTIONS.split())
-    return f'{steps} The manual_dir is {manual}. Then run: {command}'
-  return f'{_download_size(builder)}This command prepares it: {command}'
-
-
-def _download_size(builder: tfds.core.DatasetBuilder) -> str:
-  """A sentence on the size of what is downloaded, '' where it is not known."""
-  urls = builder.url_infos or {}
-  total = sum(int(url.size) for url in urls.values())
-  if not total:
-    return ''
-  return f'Its files to download are {total / 1e9:,.2f} GB. '
-
 
 TEST_SPLITS = ('test', 'validation')
 """The first that the set has, with labels, is the test split, unless the config
@@ -130,55 +84,59 @@ class TfdsImages:
     return open_records(self._builder, name, self._keys)
 
 
-def open_images(config: Any) -> TfdsImages:
-  """Opens the set that a config names.
+def load(section: Any) -> StreamedDataset:
+  """The data set that a config names.
 
   Args:
-    config: data section: name, directory ('' for the TFDS default),
-      train_split, test_split ('' for the set's own), validation_share.
+    section: the config's data section: name, directory ('' for the TFDS
+      default), train_split, test_split ('' for the set's own),
+      validation_share, and what `StreamedDataset` takes from it.
 
   Returns:
-    The images.
+    The data set; no image has been read.
 
   Raises:
     UserError: names the set, the directory and what is allowed.
   """
-  directory = os.path.expanduser(config.directory) or None
+  directory = os.path.expanduser(section.directory) or None
   try:
-    builder = tfds.builder(config.name, data_dir=directory)
+    builder = tfds.builder(section.name, data_dir=directory)
   except (AssertionError, ValueError) as error:  # Of TFDS; its text is long.
     text = str(error).strip().splitlines()[0]
     raise UserError(
-        f'data.name: {config.name!r}: {text} Allowed is a TFDS set'
+        f'data.name: {section.name!r}: {text} Allowed is a TFDS set'
         ' name[/config][:version]; tfds.list_builders() lists them'
     ) from error
-  _check_prepared(builder, config)
-  keys = _image_and_label(builder, config)
-  train_split = _slice(builder, 'train_split', config.train_split)
-  test_split = config.test_split or _labelled_test_split(builder, keys, config)
-  return TfdsImages(
-      builder, keys, train_split, _slice(builder, 'test_split', test_split),
-      config.validation_share,
+  _check_prepared(builder, section)
+  keys = _image_and_label(builder, section)
+  train_split = _slice(builder, 'train_split', section.train_split)
+  test_split = section.test_split or _labelled_test_split(
+      builder, keys, section
   )
+  images = TfdsImages(
+      builder, keys, train_split, _slice(builder, 'test_split', test_split),
+      section.validation_share,
+  )
+  return StreamedDataset(images, section)
 
 
-def _check_prepared(builder: tfds.core.DatasetBuilder, config: Any) -> None:
+def _check_prepared(builder: tfds.core.DatasetBuilder, section: Any) -> None:
   root = str(builder.data_dir_root)
   if not builder.is_prepared():
     raise UserError(
-        f'data.name: {config.name!r}: not found in data.directory {root!r}:'
-        f' allowed is a prepared set. {how_to_prepare(builder, config.name)}'
+        f'data.name: {section.name!r}: not found in data.directory {root!r}:'
+        f' allowed is a prepared set. {how_to_prepare(builder, section.name)}'
     )
   if builder.info.file_format not in _FORMATS:
     raise UserError(
-        f'data.name: {config.name!r}: stored in {root!r} as'
+        f'data.name: {section.name!r}: stored in {root!r} as'
         f' {builder.info.file_format.value}: allowed is one of'
         f' {[file_format.value for file_format in _FORMATS]}'
     )
 
 
 def _image_and_label(
-    builder: tfds.core.DatasetBuilder, config: Any
+    builder: tfds.core.DatasetBuilder, section: Any
 ) -> tuple[str, str]:
   """Names of the two features that make a set one for classification."""
   features, keys = builder.info.features, builder.info.supervised_keys
@@ -188,14 +146,14 @@ def _image_and_label(
       or not isinstance(features[keys[1]], tfds.features.ClassLabel)
   ):
     raise UserError(
-        f'data.name: {config.name!r} gives {keys or sorted(features)}: allowed'
+        f'data.name: {section.name!r} gives {keys or sorted(features)}: allowed'
         ' are sets of images with one class label each'
     )
   return keys
 
 
 def _labelled_test_split(
-    builder: tfds.core.DatasetBuilder, keys: tuple[str, str], config: Any
+    builder: tfds.core.DatasetBuilder, keys: tuple[str, str], section: Any
 ) -> str:
   splits = builder.info.splits
   # Some sets publish test images without labels; TFDS gives them label -1.
@@ -205,7 +163,7 @@ def _labelled_test_split(
   ]
   if not labelled:
     raise UserError(
-        f'data.name: {config.name!r} has splits {sorted(splits)}: allowed are'
+        f'data.name: {section.name!r} has splits {sorted(splits)}: allowed are'
         f' sets with one of {list(TEST_SPLITS)} with labels, unless'
         ' data.test_split and data.train_split name parts of another, as'
         " 'train[90%:]' and 'train[:90%]'"
@@ -239,3 +197,51 @@ def _slice(builder: tfds.core.DatasetBuilder, field: str, split: str) -> str:
 
 def _rows_of(builder: tfds.core.DatasetBuilder, split: str) -> np.ndarray:
   return split_rows(builder, split)[1]
+
+
+IMAGENET = 'imagenet2012'
+
+# Sizes in TFDS's imagenet2012/checksums.tsv: 147,897,477,120 and 6,744,924,160
+# bytes. TFDS copies the JPEG files into its records as they are.
+_IMAGENET_STEPS = (
+    'It takes about 155 GB, and as much again while it is made. Register at'
+    ' https://image-net.org/download-images, put ILSVRC2012_img_train.tar (148'
+    ' GB) and ILSVRC2012_img_val.tar (6.7 GB) into {manual}, and run: {command}'
+)
+
+
+def how_to_prepare(builder: tfds.core.DatasetBuilder, name: str) -> str:
+  """Says in a line which command prepares a set, and how large it is.
+
+  TFDS has a command of its own, "tfds build", but that of 4.9.10 imports
+  apache_beam, which TFDS does not require.
+
+  Args:
+    builder: of the set, with the directory where it is to be.
+    name: name[/config][:version] of the set.
+
+  Returns:
+    One or more sentences, the last of which ends with the command.
+  """
+  root = str(builder.data_dir_root)
+  command = 'python -c ' + shlex.quote(
+      f'import tensorflow_datasets as tfds; tfds.builder("{name}",'
+      f' data_dir="{root}", file_format="tfrecord").download_and_prepare()'
+  )
+  # Where TFDS looks if it is not told another place.
+  manual = f'{root}/downloads/manual'
+  if builder.name == IMAGENET:
+    return _IMAGENET_STEPS.format(manual=manual, command=command)
+  if builder.MANUAL_DOWNLOAD_INSTRUCTIONS:
+    steps = ' '.join(builder.MANUAL_DOWNLOAD_INSTRUCTIONS.split())
+    return f'{steps} The manual_dir is {manual}. Then run: {command}'
+  return f'{_download_size(builder)}This command prepares it: {command}'
+
+
+def _download_size(builder: tfds.core.DatasetBuilder) -> str:
+  """A sentence on the size of what is downloaded, '' where it is not known."""
+  urls = builder.url_infos or {}
+  total = sum(int(url.size) for url in urls.values())
+  if not total:
+    return ''
+  return f'Its files to download are {total / 1e9:,.2f} GB. '

@@ -3,26 +3,22 @@
 Both file formats of TFDS are read at random:
 
 - tfrecord, TFDS's default and what ImageNet is usually stored as, through an
-  index of record offsets (`record_index`); local files by Python, those on gs://
-  by TensorFlow's C++, one ranged request for each record.
+  index of record offsets; local files by Python, those on gs:// by TensorFlow's
+  C++, one ranged request for each record.
 - array_record, which has its index inside, through TFDS's own data source. It
   reads local files only.
+
+TFRecord files have no index of their own: each record is its length (8 bytes),
+a checksum of that (4), the data, and a checksum of them (4). The headers are
+read once, and the offsets kept beside the files, or in ~/.cache/layernas where
+those cannot be written: 10 MB for ImageNet. Local files are opened unbuffered
+for that, so that headers alone are read; of files on gs:// TensorFlow reads
+everything once, which takes as long as one pass over the set.
 
 The common alternative, reading files in sequence through a shuffle buffer,
 mixes only as many images as the buffer holds and must reread an epoch to resume
 in its middle. Records at random cost more requests on gs://; `_REMOTE_READS` of
 them are under way at a time, and a local copy is faster still.
-
-Where every record of TFRecord files begins, found once and kept on disk.
-
-TFRecord files have no index of their own: each record is its length (8 bytes),
-a checksum of that (4), the data, and a checksum of them (4). The headers are
-read once, data skipped, and the offsets kept beside the files, or in
-~/.cache/layernas where those cannot be written: 10 MB for ImageNet. From then
-on any record is one read of known place and length.
-
-Local files are opened unbuffered, so that headers alone are read. Of files on
-gs:// TensorFlow reads everything once: as long as one pass over the set.
 """
 
 import concurrent.futures
@@ -48,9 +44,9 @@ from layernas.data.streamed_dataset import read_locally
 from layernas.data.streamed_dataset import read_part
 from layernas.errors import UserError
 
-_THREADS = 32
-_AROUND = 16
-"""Bytes of a record that are not data."""
+_REMOTE_READS = 128
+"""Requests to gs:// under way at a time: at 30 to 60 ms each some 3,000 images
+a second. An estimate; we had no bucket to test it."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -66,127 +62,6 @@ class RecordIndex:
   files: np.ndarray
   offsets: np.ndarray
   lengths: np.ndarray
-
-
-def record_index(paths: Sequence[str], counts: Sequence[int]) -> RecordIndex:
-  """Reads the index of some files, or makes and keeps it.
-
-  Args:
-    paths: of the files, at least one, all in one directory.
-    counts: how many records each must have.
-
-  Returns:
-    The index.
-
-  Raises:
-    UserError: a file is missing or cut short, or has another number of records.
-  """
-  sizes = _in_threads(_size, paths)
-  for place in _places(paths):
-    ends = _load(place, sizes, counts)
-    if ends is not None:
-      return _from_ends(ends, counts)
-  logging.info('Indexing the records of %d files, once.', len(paths))
-  ends = np.concatenate(_in_threads(_scan, paths, counts, sizes))
-  _keep(_places(paths), ends, sizes, counts)
-  return _from_ends(ends, counts)
-
-
-def _from_ends(ends: np.ndarray, counts: Sequence[int]) -> RecordIndex:
-  """From the end of every record in its file."""
-  offsets = np.roll(ends, 1)
-  starts = np.cumsum([0, *counts])[:-1]
-  offsets[starts[np.array(counts) > 0]] = 0
-  files = np.repeat(np.arange(len(counts)), counts)
-  return RecordIndex(files, offsets, ends - offsets)
-
-
-def _scan(path: str, count: int, size: int) -> np.ndarray:
-  """Ends of all records of a file, int64."""
-  ends, end = [], 0
-  with _open(path) as file:
-    while end < size:
-      file.seek(end)
-      end += int.from_bytes(file.read(8), 'little') + _AROUND
-      ends.append(end)
-  if end != size or len(ends) != count:
-    raise UserError(
-        f'{path}: {len(ends)} records that end at byte {end} of {size}: allowed'
-        f' are {count} whole records; copy or prepare the data set again'
-    )
-  return np.array(ends, np.int64)
-
-
-def _open(path: str) -> BinaryIO:
-  if '://' in path:
-    return tf.io.gfile.GFile(path, 'rb')
-  return pathlib.Path(path).open('rb', buffering=0)
-
-
-def _size(path: str) -> int:
-  try:
-    return tf.io.gfile.stat(path).length
-  except tf.errors.NotFoundError as error:
-    raise UserError(
-        f'{path}: no such file: allowed is a data set with all of its files;'
-        ' copy or prepare it again'
-    ) from error
-
-
-def _in_threads(function: object, *arguments: Sequence) -> list:
-  with concurrent.futures.ThreadPoolExecutor(_THREADS) as threads:
-    return list(threads.map(function, *arguments))
-
-
-def _places(paths: Sequence[str]) -> list[epath.Path]:
-  """Where an index may lie: beside the files, in the user's cache."""
-  first = epath.Path(paths[0])
-  cache = os.environ.get('XDG_CACHE_HOME') or '~/.cache'
-  key = hashlib.sha256(os.fspath(first).encode()).hexdigest()[:16]
-  name = first.name.rsplit('-of-', 1)[0].rsplit('-', 1)[0] + '.index.npz'
-  cached = epath.Path(cache).expanduser() / 'layernas' / key / name
-  return [first.parent / name, cached]
-
-
-def _load(
-    place: epath.Path, sizes: Sequence[int], counts: Sequence[int]
-) -> np.ndarray | None:
-  """The ends in a kept index, if it is of these very files."""
-  try:
-    with np.load(io.BytesIO(place.read_bytes())) as kept:
-      fits = (
-          np.array_equal(kept['sizes'], sizes)
-          and np.array_equal(kept['counts'], counts)
-      )
-      return kept['ends'] if fits else None
-  except (OSError, tf.errors.OpError, ValueError, KeyError, EOFError,
-          zipfile.BadZipFile):
-    return None
-
-
-def _keep(
-    places: Sequence[epath.Path], ends: np.ndarray, sizes: Sequence[int],
-    counts: Sequence[int],
-) -> None:
-  """Writes the index to the first place that can be written."""
-  data = io.BytesIO()
-  np.savez(data, ends=ends, sizes=sizes, counts=counts)
-  for place in places:
-    part = place.with_name(f'.{place.name}.{uuid.uuid4().hex}')
-    try:
-      place.parent.mkdir(parents=True, exist_ok=True)
-      part.write_bytes(data.getvalue())
-      # Other hosts may read or write the same index meanwhile.
-      part.replace(place)
-    except (OSError, tf.errors.OpError):
-      continue
-    return
-  logging.warning('The index of records cannot be kept in %s.', places)
-
-
-_REMOTE_READS = 128
-"""Requests to gs:// under way at a time: at 30 to 60 ms each some 3,000 images
-a second. An estimate; we had no bucket to test it."""
 
 
 def split_rows(
@@ -363,3 +238,124 @@ def _array_records(
     ]
 
   return lambda numbered: read_locally(numbered, read)
+
+
+_THREADS = 32
+_AROUND = 16
+"""Bytes of a record that are not data."""
+
+
+def record_index(paths: Sequence[str], counts: Sequence[int]) -> RecordIndex:
+  """Reads the index of some files, or makes and keeps it.
+
+  Args:
+    paths: of the files, at least one, all in one directory.
+    counts: how many records each must have.
+
+  Returns:
+    The index.
+
+  Raises:
+    UserError: a file is missing or cut short, or has another number of records.
+  """
+  sizes = _in_threads(_size, paths)
+  for place in _places(paths):
+    ends = _load(place, sizes, counts)
+    if ends is not None:
+      return _from_ends(ends, counts)
+  logging.info('Indexing the records of %d files, once.', len(paths))
+  ends = np.concatenate(_in_threads(_scan, paths, counts, sizes))
+  _keep(_places(paths), ends, sizes, counts)
+  return _from_ends(ends, counts)
+
+
+def _from_ends(ends: np.ndarray, counts: Sequence[int]) -> RecordIndex:
+  """From the end of every record in its file."""
+  offsets = np.roll(ends, 1)
+  starts = np.cumsum([0, *counts])[:-1]
+  offsets[starts[np.array(counts) > 0]] = 0
+  files = np.repeat(np.arange(len(counts)), counts)
+  return RecordIndex(files, offsets, ends - offsets)
+
+
+def _scan(path: str, count: int, size: int) -> np.ndarray:
+  """Ends of all records of a file, int64."""
+  ends, end = [], 0
+  with _open(path) as file:
+    while end < size:
+      file.seek(end)
+      end += int.from_bytes(file.read(8), 'little') + _AROUND
+      ends.append(end)
+  if end != size or len(ends) != count:
+    raise UserError(
+        f'{path}: {len(ends)} records that end at byte {end} of {size}: allowed'
+        f' are {count} whole records; copy or prepare the data set again'
+    )
+  return np.array(ends, np.int64)
+
+
+def _open(path: str) -> BinaryIO:
+  if '://' in path:
+    return tf.io.gfile.GFile(path, 'rb')
+  return pathlib.Path(path).open('rb', buffering=0)
+
+
+def _size(path: str) -> int:
+  try:
+    return tf.io.gfile.stat(path).length
+  except tf.errors.NotFoundError as error:
+    raise UserError(
+        f'{path}: no such file: allowed is a data set with all of its files;'
+        ' copy or prepare it again'
+    ) from error
+
+
+def _in_threads(function: object, *arguments: Sequence) -> list:
+  with concurrent.futures.ThreadPoolExecutor(_THREADS) as threads:
+    return list(threads.map(function, *arguments))
+
+
+def _places(paths: Sequence[str]) -> list[epath.Path]:
+  """Where an index may lie: beside the files, in the user's cache."""
+  first = epath.Path(paths[0])
+  cache = os.environ.get('XDG_CACHE_HOME') or '~/.cache'
+  key = hashlib.sha256(os.fspath(first).encode()).hexdigest()[:16]
+  name = first.name.rsplit('-of-', 1)[0].rsplit('-', 1)[0] + '.index.npz'
+  cached = epath.Path(cache).expanduser() / 'layernas' / key / name
+  return [first.parent / name, cached]
+
+
+def _load(
+    place: epath.Path, sizes: Sequence[int], counts: Sequence[int]
+) -> np.ndarray | None:
+  """The ends in a kept index, if it is of these very files."""
+  try:
+    with np.load(io.BytesIO(place.read_bytes())) as kept:
+      fits = (
+          np.array_equal(kept['sizes'], sizes)
+          and np.array_equal(kept['counts'], counts)
+      )
+      return kept['ends'] if fits else None
+  except (OSError, tf.errors.OpError, ValueError, KeyError, EOFError,
+          zipfile.BadZipFile):
+    return None
+
+
+def _keep(
+    places: Sequence[epath.Path], ends: np.ndarray, sizes: Sequence[int],
+    counts: Sequence[int],
+) -> None:
+  """Writes the index to the first place that can be written."""
+  data = io.BytesIO()
+  np.savez(data, ends=ends, sizes=sizes, counts=counts)
+  for place in places:
+    part = place.with_name(f'.{place.name}.{uuid.uuid4().hex}')
+    try:
+      place.parent.mkdir(parents=True, exist_ok=True)
+      part.write_bytes(data.getvalue())
+      # Other hosts may read or write the same index meanwhile.
+      part.replace(place)
+    except (OSError, tf.errors.OpError):
+      continue
+    return
+  logging.warning('The index of records cannot be kept in %s.', places)

@@ -82,10 +82,13 @@ class Progress(Hook):
       self, training: Training, step: int, metrics: Mapping[str, float]
   ) -> None:
     """Moves the bar of a training."""
-    self._bars.update(
-        self._tasks[training.name], completed=step,
-        note=f'loss {metrics["train_loss"]:.3f}',
-    )
+    note = f'loss {metrics["train_loss"]:.3f}'
+    if 'steps_per_second' in metrics:
+      note += (
+          f', rate {metrics["learning_rate"]:.3g},'
+          f' {metrics["steps_per_second"]:.3g} steps/s'
+      )
+    self._bars.update(self._tasks[training.name], completed=step, note=note)
 
   def after_failure(self, training: Training | None, message: str) -> None:
     """Prints why another attempt follows."""

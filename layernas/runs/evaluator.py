@@ -49,9 +49,11 @@ from layernas.training import hosts
 from layernas.training.checks import check_batches
 from layernas.training.devices import enable_compilation_cache
 from layernas.training.devices import keep_freed_memory
+from layernas.training.hooks import profile_hooks
 from layernas.training.programs import Programs
 from layernas.training.programs import compile_programs
 from layernas.training.train import EarlyEvaluation
+from layernas.training.train import Job
 from layernas.training.train import NonFiniteLossError
 from layernas.training.train import measured_rate
 from layernas.training.train import train_and_evaluate
@@ -85,6 +87,10 @@ class CandidateFiles:
   def directory(self, candidate: Candidate) -> epath.Path:
     """Where a candidate's training keeps its checkpoints."""
     return self._workdir / 'candidates' / f'{candidate.id:06d}'
+
+  def profile(self, candidate: Candidate) -> epath.Path:
+    """Where a trace of a candidate's training goes; it stays."""
+    return self._workdir / 'profile' / f'{candidate.id:06d}'
 
   def finish(self, candidate: Candidate, evaluation: Evaluation) -> None:
     """Keeps a result until its trial is recorded, which may be much later.
@@ -256,12 +262,17 @@ class TrainingEvaluator:
     fraction = self._config.early_stop.fraction
     try:
       result = train_and_evaluate(
-          self._config,
-          self._space.network(candidate.architecture),
+          Job(
+              self._config, self._space.network(candidate.architecture),
+              self._dataset, candidate.seed,
+          ),
           self._files.directory(candidate),
-          seed=candidate.seed,
-          dataset=self._dataset,
-          report=lambda *logged: self._report(candidate, *logged),
+          hooks=[
+              lambda *logged: self._report(candidate, *logged),
+              *profile_hooks(
+                  self._config.profile, self._files.profile(candidate)
+              ),
+          ],
           programs=lambda: self._ahead.programs(candidate.architecture),
           wall_time=wall_time,
           early=EarlyEvaluation(fraction, ends) if fraction else None,

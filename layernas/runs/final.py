@@ -40,6 +40,8 @@ from layernas.training.checks import check_batches
 from layernas.training.checks import check_training
 from layernas.training.devices import enable_compilation_cache
 from layernas.training.devices import keep_freed_memory
+from layernas.training.hooks import profile_hooks
+from layernas.training.train import Job
 from layernas.training.train import train_and_evaluate
 from layernas.training.train import training_steps
 
@@ -287,10 +289,13 @@ class _Trainer:
 
     for hook in self.hooks:
       hook.before_training(training, '')
+    path = self.directory.path
     result = train_and_evaluate(
-        self.recipe, network, self.directory.path / run, seed=seed,
-        dataset=self.dataset, train_split='all_train',
-        evaluation_split='test', report=logged,
+        Job(self.recipe, network, self.dataset, seed, 'all_train', 'test'),
+        path / run,
+        hooks=[
+            logged, *profile_hooks(self.recipe.profile, path / 'profile' / run)
+        ],
     )
     for hook in self.hooks:
       hook.after_training(training)

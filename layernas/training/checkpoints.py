@@ -9,7 +9,6 @@ from absl import logging
 from etils import epath
 
 from layernas.errors import UserError
-from layernas.networks.spec import NetworkSpec
 from layernas.storage.checkpoints import Checkpoints
 from layernas.training import hosts
 from layernas.training.steps import TrainState
@@ -28,32 +27,17 @@ class TrainingCheckpoints:
   """
 
   def __init__(
-      self, config: Any, network: NetworkSpec, seed: int, split: str,
-      directory: epath.PathLike, wall_time: WallTime,
-      early_fraction: float = 0.0,
+      self, directory: epath.PathLike, identity: Any, wall_time: WallTime
   ):
     """Starts the clock.
 
     Args:
-      config: with sections data, model and training.
-      network: that is trained.
-      seed: of the training.
-      split: that is trained on.
       directory: of the checkpoints.
+      identity: JSON types, the same whenever the same training goes on, and
+        others for every other training.
       wall_time: told how long saving and restoring take.
-      early_fraction: of the steps, where the network is evaluated early; 0
-        where it is not.
     """
-    training = config.training.to_dict()
-    del training['checkpoint_every_steps']
-    text = json.dumps(
-        [
-            {name: config[name].to_dict() for name in ('data', 'model')},
-            training, network.to_dict(), seed, split,
-            *([early_fraction] if early_fraction else []),
-        ],
-        sort_keys=True,
-    )
+    text = json.dumps(identity, sort_keys=True)
     self._fingerprint = hashlib.sha256(text.encode()).hexdigest()
     self._directory = epath.Path(directory)
     self._wall_time = wall_time

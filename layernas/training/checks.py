@@ -10,10 +10,10 @@ from layernas.data.dataset import Dataset
 from layernas.errors import UserError
 from layernas.models.convolutions import IMPLEMENTATIONS
 from layernas.native import library
-from layernas.training.optimizer import OPTIMIZERS
 from layernas.training.optimizer import PARAMETER_KINDS
-from layernas.training.optimizer import SCHEDULES
 from layernas.training.optimizer import excluded_kinds
+from layernas.training.optimizer import learning_rate
+from layernas.training.optimizer import make_optimizer
 
 DTYPES = {'float32': jnp.float32, 'bfloat16': jnp.bfloat16}
 
@@ -22,6 +22,7 @@ _POSITIVE = ('a number above zero', lambda v: v > 0)
 _NOT_NEGATIVE = ('a number of zero or more', lambda v: v >= 0)
 _COUNT = ('an integer of at least one', lambda v: v == int(v) and v >= 1)
 _SHARE = ('0 <= x < 1', lambda v: 0 <= v < 1)
+_WHOLE = ('an integer of zero or more', lambda v: v == int(v) and v >= 0)
 _RULES = {
     'training': {
         'batch_size': _COUNT,
@@ -46,14 +47,18 @@ _RULES = {
         'dropout': _SHARE,
         'dropout_from_epochs': _NOT_NEGATIVE,
     },
+    'profile': {'steps': _WHOLE, 'skip': _WHOLE},
 }
+
+_STEPS_PER_EPOCH = 1000
+"""Of the schedule that is made to see whether it can be made."""
 
 
 def check_training(config: Any, section: str = 'training') -> None:
-  """Checks the fields of the model and of one training section.
+  """Checks the fields of model and profile, and of one training section.
 
   Args:
-    config: with sections `model` and `section`.
+    config: with sections `model`, `profile` and `section`.
     section: 'training', or 'final' with the same fields.
 
   Raises:
@@ -66,8 +71,6 @@ def check_training(config: Any, section: str = 'training') -> None:
       if not math.isfinite(value) or not passes(value):
         raise UserError(f'{name}.{field}: {value!r}: allowed is {allowed}')
   training = getattr(config, section)
-  _check_choice(f'{section}.optimizer', training.optimizer, OPTIMIZERS)
-  _check_choice(f'{section}.schedule', training.schedule, SCHEDULES)
   _check_choice('model.dtype', config.model.dtype, DTYPES)
   _check_depthwise(config.model.depthwise)
   _check_excludes(section, training.weight_decay_excludes)
@@ -76,6 +79,8 @@ def check_training(config: Any, section: str = 'training') -> None:
         f'{section}.warmup_epochs: {training.warmup_epochs}: allowed is less'
         f' than {section}.epochs, {training.epochs}'
     )
+  schedule = learning_rate(training, _STEPS_PER_EPOCH, section)
+  make_optimizer(training, schedule, section)
 
 
 def check_batches(

@@ -4,12 +4,11 @@ Every process runs the same code on its own devices and its own share of every
 batch. Process 0 decides and writes; what it decides is told to the others, and
 what all must have in common is compared. With one process nothing is sent.
 
+A preempted machine gets SIGTERM: the process saves, says so and ends, after the
+step that is under way or after the compilation or evaluation. Several processes
+end after the same step.
+
 All processes call these functions equally often and in the same order.
-
-SIGTERM, as a preempted machine gets it: save, say so, end.
-
-A step that is under way is finished first; where a network is being compiled or
-evaluated, that is. Several processes end after the same step.
 """
 
 import contextlib

@@ -1,8 +1,21 @@
-"""Optimisers with L2 weight decay.
+"""How parameters follow from gradients: optimisers, schedules, weight decay.
 
-Learning-rate schedules.
+A config names its optimiser and its learning-rate schedule: one of `OPTIMIZERS`
+and `SCHEDULES`, or module:function. Such a function is given what it is made of
+in one argument, a `Recipe` or a `Span`, and the config's section
+`optimizer_settings` or `schedule_settings` as keyword arguments. An optimiser
+of its own, which takes --config.training.optimizer_settings.b2=0.98:
 
-An optimiser step over all parameters as one kernel.
+  def lion(recipe, b2=0.99):
+    return optax.lion(
+        recipe.learning_rate, b2=b2, weight_decay=recipe.decay.rate,
+        mask=recipe.decay.mask,
+    )
+
+and a schedule, a function from the step after the warm-up to the rate:
+
+  def linear(span):
+    return optax.linear_schedule(span.peak, 0.0, span.steps)
 """
 
 import dataclasses
@@ -15,41 +28,89 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
+from layernas import lookup
+from layernas.errors import UserError
 from layernas.native import library
 from layernas.training.losses import non_finite
 
-SCHEDULES = ('cosine', 'stepped', 'constant')
+
+@dataclasses.dataclass(frozen=True)
+class Span:
+  """What a schedule is for: the part of a training behind its warm-up.
+
+  Attributes:
+    peak: learning rate at the end of the warm-up, for the config's batch size.
+    steps: from there to the end of the training, at least one.
+    warmup: steps of the linear warm-up before it.
+    steps_per_epoch: optimiser steps.
+    training: section of the config.
+  """
+
+  peak: float
+  steps: int
+  warmup: int
+  steps_per_epoch: int
+  training: Any
 
 
-def learning_rate(config: Any, steps_per_epoch: int) -> optax.Schedule:
-  """Linear warm-up, then the configured decay.
+def cosine(span: Span) -> optax.Schedule:
+  """Falls to zero along half a cosine."""
+  return optax.cosine_decay_schedule(span.peak, span.steps)
+
+
+def stepped(span: Span) -> optax.Schedule:
+  """Falls by `decay_rate` every `decay_epochs`."""
+  # The staircase counts from the start of training, warm-up included.
+  staircase = optax.exponential_decay(
+      span.peak,
+      max(1, round(span.training.decay_epochs * span.steps_per_epoch)),
+      span.training.decay_rate, staircase=True,
+  )
+  return lambda step: staircase(step + span.warmup)
+
+
+def constant(span: Span) -> optax.Schedule:
+  """Stays at the peak."""
+  return optax.constant_schedule(span.peak)
+
+
+SCHEDULES: lookup.Registry = {
+    'cosine': cosine, 'stepped': stepped, 'constant': constant,
+}
+
+
+def learning_rate(
+    training: Any, steps_per_epoch: int, section: str = 'training'
+) -> optax.Schedule:
+  """Linear warm-up, then the schedule that a config names.
 
   Args:
-    config: training section: `learning_rate` (per 256 images), `batch_size`
-      (global), `schedule`, `epochs`, `warmup_epochs`, `decay_rate` and
-      `decay_epochs` (the last two for 'stepped').
+    training: section of the config: `learning_rate` (per 256 images),
+      `batch_size` (global), `epochs`, `warmup_epochs`, `schedule`,
+      `schedule_settings`, and what the schedule takes from it.
     steps_per_epoch: optimiser steps.
+    section: its name, for errors.
 
   Returns:
     Step to learning rate.
+
+  Raises:
+    UserError: there is no such schedule, or it takes no such settings.
   """
-  peak = config.learning_rate * config.batch_size / 256
-  steps = round(config.epochs * steps_per_epoch)
-  warmup = round(config.warmup_epochs * steps_per_epoch)
-  if config.schedule == 'cosine':
-    decay = optax.cosine_decay_schedule(peak, max(1, steps - warmup))
-  elif config.schedule == 'stepped':
-    # The staircase counts from the start of training, warm-up included.
-    staircase = optax.exponential_decay(
-        peak, max(1, round(config.decay_epochs * steps_per_epoch)),
-        config.decay_rate, staircase=True,
+  peak = training.learning_rate * training.batch_size / 256
+  steps = round(training.epochs * steps_per_epoch)
+  warmup = round(training.warmup_epochs * steps_per_epoch)
+  span = Span(peak, max(1, steps - warmup), warmup, steps_per_epoch, training)
+  field = f'{section}.schedule'
+  decay = lookup.call(
+      lookup.find(field, training.schedule, SCHEDULES), f'{field}_settings',
+      training.schedule_settings, span,
+  )
+  if not callable(decay):
+    raise UserError(
+        f'{field}: {training.schedule!r} gave a {type(decay).__name__}: allowed'
+        ' is a function from step to learning rate'
     )
-
-    def decay(step: Any) -> Any:
-      return staircase(step + warmup)
-
-  else:
-    decay = optax.constant_schedule(peak)
   if not warmup:
     return decay
   ramp = optax.linear_schedule(0.0, peak, warmup)
@@ -59,15 +120,112 @@ def learning_rate(config: Any, steps_per_epoch: int) -> optax.Schedule:
 Updated = tuple[Any, optax.OptState, jax.Array]
 """Parameters, optimiser state, and 1.0 where a gradient is not finite."""
 
+Update = Callable[[Any, optax.OptState, Any], Updated]
+"""Takes gradient, optimiser state and parameters."""
+
+
+@dataclasses.dataclass(frozen=True)
+class WeightDecay:
+  """The weight decay of a training, in the terms of optax.
+
+  Attributes:
+    rate: 0 where there is none.
+    mask: from parameters to a tree of bools, True for those that decay.
+  """
+
+  rate: float
+  mask: Callable[[Any], Any]
+
+  def in_loss(self) -> optax.GradientTransformation:
+    """The gradient of `rate` times half the squared norm, added to the loss's.
+
+    Comes first in a chain. AdamW and its like decay beside the gradient
+    instead, and take rate and mask themselves.
+    """
+    return optax.add_decayed_weights(self.rate, mask=self.mask)
+
+  def rates(self, params: Any) -> Any:
+    """The rate of every parameter, zero for those that do not decay."""
+    return jax.tree.map(
+        lambda included: self.rate * included, self.mask(params)
+    )
+
+
+@dataclasses.dataclass(frozen=True)
+class Recipe:
+  """What an optimiser is made of, beside its settings.
+
+  Attributes:
+    learning_rate: step to learning rate.
+    decay: weight decay, which the optimiser has to apply.
+    training: section of the config.
+  """
+
+  learning_rate: optax.Schedule
+  decay: WeightDecay
+  training: Any
+
+
+@dataclasses.dataclass(frozen=True)
+class Optimizer:
+  """An optimiser and, where it has them, its short cuts.
+
+  Attributes:
+    transformation: from gradients to steps; all that an optimiser needs.
+    compiled: the same step, state included, as a kernel for CPU; None where
+      there is none.
+    starts_constant: whether at first every array of the state has one value
+      throughout: then no program is compiled to make it.
+  """
+
+  transformation: optax.GradientTransformation
+  compiled: Update | None = None
+  starts_constant: bool = False
+
+  def update(self, compiled: bool = False) -> Update:
+    """One step; as a kernel where that is wanted and there is one."""
+    if compiled and self.compiled:
+      return self.compiled
+    return functools.partial(plain_update, self.transformation)
+
+  def compile_init(self, params: Any) -> Callable[[Any], optax.OptState]:
+    """Compiles what makes the state before the first step.
+
+    Args:
+      params: tree of parameters, or of their shapes.
+
+    Returns:
+      From parameters to the state, NumPy arrays; calling it compiles nothing
+      that networks do not share.
+    """
+    if self.starts_constant:
+      return functools.partial(_constant_state, self.transformation)
+    init = jax.jit(self.transformation.init).lower(params).compile()
+    return lambda params: jax.tree.map(np.array, init(params))
+
+
+def _constant_state(
+    transformation: optax.GradientTransformation, params: Any
+) -> optax.OptState:
+  """Runs on scalars and fills the arrays on the host."""
+  shapes = jax.eval_shape(transformation.init, params)
+  values = transformation.init(
+      jax.tree.map(lambda leaf: np.zeros((), leaf.dtype), params)
+  )
+  return jax.tree.map(
+      lambda leaf, value: np.full(leaf.shape, value, leaf.dtype),
+      shapes, values,
+  )
+
 
 def plain_update(
-    optimizer: optax.GradientTransformation, gradient: Any,
+    transformation: optax.GradientTransformation, gradient: Any,
     state: optax.OptState, params: Any,
 ) -> Updated:
   """One step as optax takes it.
 
   Args:
-    optimizer: gradient transformation.
+    transformation: from gradients to steps.
     gradient: tree of the loss's gradient.
     state: of the optimiser.
     params: tree of parameters.
@@ -75,30 +233,30 @@ def plain_update(
   Returns:
     See `Updated`.
   """
-  updates, new_state = optimizer.update(gradient, state, params)
+  updates, new_state = transformation.update(gradient, state, params)
   return optax.apply_updates(params, updates), new_state, non_finite(gradient)
 
 
 @dataclasses.dataclass(frozen=True)
 class CompiledUpdate:
-  """One step of SGD or RMSProp, with the state that optax keeps for them.
+  """One step of SGD or RMSProp over all parameters as one kernel.
 
   XLA makes thousands of small programs of the same arithmetic, and copies what
-  they overwrite.
+  they overwrite. The state is the one that optax keeps for them.
 
   Attributes:
     schedule: step to learning rate.
-    decays: (params) -> tree of weight decays, zeros for what is left out.
+    decay: added to the loss.
     momentum: Nesterov's for SGD; after the learning rate for RMSProp.
     square_decay: of RMSProp.
     epsilon: of RMSProp.
   """
 
   schedule: optax.Schedule
-  decays: Any
+  decay: WeightDecay
   momentum: float
-  square_decay: float
-  epsilon: float
+  square_decay: float = 0.0
+  epsilon: float = 0.0
 
   def __call__(
       self, gradient: Any, state: optax.OptState, params: Any
@@ -125,7 +283,7 @@ class CompiledUpdate:
         + [jax.ShapeDtypeStruct(leaf.shape, jnp.float32) for leaf in leaves],
         jnp.asarray(self.schedule(count), jnp.float32),
         *jax.tree.leaves(gradient), *leaves,
-        decays=np.array(jax.tree.leaves(self.decays(params)), np.float32),
+        decays=np.array(jax.tree.leaves(self.decay.rates(params)), np.float32),
         momentum=np.float32(self.momentum),
         square_decay=np.float32(self.square_decay),
         epsilon=np.float32(self.epsilon),
@@ -141,69 +299,78 @@ class CompiledUpdate:
     return new_params, new_state, flag
 
 
-OPTIMIZERS = ('sgd', 'rmsprop')
+def sgd(recipe: Recipe) -> Optimizer:
+  """Nesterov momentum."""
+  momentum = recipe.training.momentum
+  step = optax.sgd(recipe.learning_rate, momentum=momentum, nesterov=True)
+  return Optimizer(
+      optax.chain(recipe.decay.in_loss(), step),
+      CompiledUpdate(recipe.learning_rate, recipe.decay, momentum),
+      starts_constant=True,
+  )
+
+
+def rmsprop(recipe: Recipe) -> Optimizer:
+  """TensorFlow's RMSProp.
+
+  Its accumulator starts at one, epsilon is inside the root, and the learning
+  rate comes before the momentum.
+  """
+  training = recipe.training
+  step = optax.rmsprop(
+      recipe.learning_rate, decay=training.rms_decay, eps=training.rms_epsilon,
+      initial_scale=1.0, eps_in_sqrt=True, momentum=training.momentum,
+  )
+  return Optimizer(
+      optax.chain(recipe.decay.in_loss(), step),
+      CompiledUpdate(
+          recipe.learning_rate, recipe.decay, training.momentum,
+          training.rms_decay, training.rms_epsilon,
+      ),
+      starts_constant=True,
+  )
+
+
+OPTIMIZERS: lookup.Registry = {'sgd': sgd, 'rmsprop': rmsprop}
 
 PARAMETER_KINDS = ('batch_norm', 'bias', 'depthwise', 'classifier')
 """What can be left out of the weight decay; a parameter may be of two kinds."""
 
 
 def make_optimizer(
-    config: Any, schedule: optax.Schedule
-) -> optax.GradientTransformation:
-  """SGD or RMSProp; the decay is the gradient of half the squared norm.
+    training: Any, schedule: optax.Schedule, section: str = 'training'
+) -> Optimizer:
+  """The optimiser that a config names.
 
   Args:
-    config: training section: `optimizer`, `momentum`, `rms_decay`,
-      `rms_epsilon`, `weight_decay`, `weight_decay_excludes`.
+    training: section of the config: `optimizer`, `optimizer_settings`,
+      `weight_decay`, `weight_decay_excludes`, and what the optimiser takes from
+      it.
     schedule: step to learning rate.
+    section: its name, for errors.
 
   Returns:
-    The gradient transformation.
+    The optimiser.
+
+  Raises:
+    UserError: there is no such optimiser, or it takes no such settings.
   """
-  decay = optax.add_decayed_weights(
-      config.weight_decay,
-      mask=functools.partial(
-          decayed, excludes=excluded_kinds(config.weight_decay_excludes)
-      ),
+  field = f'{section}.optimizer'
+  decay = WeightDecay(training.weight_decay, functools.partial(
+      decayed, excludes=excluded_kinds(training.weight_decay_excludes)
+  ))
+  made = lookup.call(
+      lookup.find(field, training.optimizer, OPTIMIZERS), f'{field}_settings',
+      training.optimizer_settings, Recipe(schedule, decay, training),
   )
-  if config.optimizer == 'sgd':
-    step = optax.sgd(schedule, momentum=config.momentum, nesterov=True)
-  else:
-    # TensorFlow's RMSProp: accumulator starts at one, epsilon inside the root,
-    # learning rate before the momentum.
-    step = optax.rmsprop(
-        schedule, decay=config.rms_decay, eps=config.rms_epsilon,
-        initial_scale=1.0, eps_in_sqrt=True, momentum=config.momentum,
+  if isinstance(made, optax.GradientTransformation):
+    return Optimizer(made)
+  if not isinstance(made, Optimizer):
+    raise UserError(
+        f'{field}: {training.optimizer!r} gave a {type(made).__name__}: allowed'
+        ' is an optax.GradientTransformation'
     )
-  return optax.chain(decay, step)
-
-
-def make_update(
-    config: Any, schedule: optax.Schedule, compiled: bool
-) -> Callable[[Any, optax.OptState, Any], Updated]:
-  """The step of `make_optimizer`'s optimiser, its state included.
-
-  Args:
-    config: as there.
-    schedule: step to learning rate.
-    compiled: as one kernel.
-
-  Returns:
-    (gradient, state, params) -> see `Updated`.
-  """
-  if not compiled:
-    return functools.partial(plain_update, make_optimizer(config, schedule))
-  excludes = excluded_kinds(config.weight_decay_excludes)
-
-  def decays(params: Any) -> Any:
-    return jax.tree.map(
-        lambda included: config.weight_decay * included,
-        decayed(params, excludes),
-    )
-
-  return CompiledUpdate(
-      schedule, decays, config.momentum, config.rms_decay, config.rms_epsilon
-  )
+  return made
 
 
 def excluded_kinds(text: str) -> frozenset[str]:

@@ -1,20 +1,19 @@
-"""What XLA compiles for a network: its train step and its evaluation step.
+"""What XLA compiles for a network, and a count of what it compiles.
 
 All that is compiled for a network is made here, before its training, perhaps in
-another thread; nothing else of a training depends on the network's shape as a
-program does.
-
-Counts what XLA compiles in this process.
+another thread: its train step, its evaluation step and, for optimisers that
+need one, what makes their first state. Nothing else of a training is a program
+that depends on the network's shape.
 """
 
 import dataclasses
-import functools
 import threading
 from collections.abc import Callable
 from typing import Any
 
 import jax
 import numpy as np
+import optax
 from jax import monitoring
 
 from layernas.data.dataset import Dataset
@@ -28,49 +27,11 @@ from layernas.training.devices import stand_in
 from layernas.training.devices import stand_in_batch
 from layernas.training.optimizer import learning_rate
 from layernas.training.optimizer import make_optimizer
-from layernas.training.optimizer import make_update
 from layernas.training.steps import TrainState
 from layernas.training.steps import Variables
 from layernas.training.steps import initial_state
 from layernas.training.steps import make_evaluation_step
 from layernas.training.steps import make_train_step
-
-_ASKED = '/jax/core/compile/backend_compile_duration'
-_FOUND = '/jax/compilation_cache/cache_hits'
-
-_lock = threading.Lock()
-_compilations = 0
-
-
-def compilations() -> int:
-  """Programs compiled since this module was imported.
-
-  One that was found in the cache on disk does not count; one that a thread is
-  taking from there counts for that moment.
-  """
-  return _compilations
-
-
-def _asked(event: str, seconds: float, **details: Any) -> None:
-  del seconds, details
-  if event == _ASKED:
-    _add(1)
-
-
-def _found(event: str, **details: Any) -> None:
-  del details
-  if event == _FOUND:
-    _add(-1)
-
-
-def _add(number: int) -> None:
-  global _compilations  # noqa: PLW0603
-  with _lock:
-    _compilations += number
-
-
-monitoring.register_event_duration_secs_listener(_asked)
-monitoring.register_event_listener(_found)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -80,6 +41,7 @@ class Programs:
   Attributes:
     variables: shapes of its 'params' and 'batch_stats'.
     state: makes of variables the state before the first step, on the host.
+    learning_rate: from the number of steps done before a step to its rate.
     train_step: (replicated state, sharded batch, replicated seed)
       -> state.
     evaluation_step: (replicated variables, sharded batch) -> metric
@@ -88,6 +50,7 @@ class Programs:
 
   variables: Variables
   state: Callable[[Variables], TrainState]
+  learning_rate: Callable[[int], float]
   train_step: Callable[..., TrainState]
   evaluation_step: Callable[..., dict[str, jax.Array]]
 
@@ -129,29 +92,28 @@ def compile_programs(
   model = create_model(config, network, dataset.num_classes)
   epoch = dataset.num_examples(split) // training.batch_size
   schedule = learning_rate(training, epoch)
-  update = make_update(
-      training, schedule, resolve(config.model.depthwise) == 'compiled'
-  )
+  optimizer = make_optimizer(training, schedule)
+  update = optimizer.update(resolve(config.model.depthwise) == 'compiled')
   variables = variable_shapes(model, dataset.image_size)
-  fresh = functools.partial(
-      initial_state, optimizer=make_optimizer(training, schedule),
-      ema=training.ema_decay > 0,
-  )
+  init = optimizer.compile_init(variables['params'])
+
+  def fresh(variables: Variables) -> TrainState:
+    return initial_state(
+        variables, init(variables['params']), training.ema_decay > 0
+    )
+
   state = _stand_in_state(variables, fresh)
   shape = dataset.image_size, config.data.transfer
-  train_step = make_train_step(
-      model, update, training, training.log_every_steps
-  )
-  evaluation_step = make_evaluation_step(model)
   return Programs(
       variables,
       fresh,
+      _compiled_schedule(schedule, f'{epoch} {training.to_json()}'),
       _compiled(
-          train_step, state, stand_in_batch(*shape, training.batch_size),
-          stand_in((), np.int32),
+          make_train_step(model, update, training), state,
+          stand_in_batch(*shape, training.batch_size), stand_in((), np.int32),
       ),
       _compiled(
-          evaluation_step, state.evaluated,
+          make_evaluation_step(model), state.evaluated,
           stand_in_batch(*shape, training.evaluation_batch_size),
       ),
   )
@@ -167,6 +129,28 @@ def _compiled(step: Any, *arguments: Any) -> Callable[..., Any]:
   return executable if jax.process_count() == 1 else step
 
 
+def _compiled_schedule(
+    schedule: optax.Schedule, key: str
+) -> Callable[[int], float]:
+  """A schedule for the host, compiled once for all networks of a process.
+
+  Args:
+    schedule: step to learning rate.
+    key: what it depends on.
+
+  Returns:
+    The same, as a number.
+  """
+  if key not in _schedules:
+    step = jax.ShapeDtypeStruct((), np.int32)
+    _schedules[key] = jax.jit(schedule).lower(step).compile()
+  program = _schedules[key]
+  return lambda step: float(program(np.int32(step)))
+
+
+_schedules: dict[str, Callable[..., jax.Array]] = {}
+
+
 def _stand_in_state(
     variables: Variables, fresh: Callable[[Variables], TrainState]
 ) -> TrainState:
@@ -176,3 +160,41 @@ def _stand_in_state(
   return jax.tree.map(
       lambda leaf: stand_in(leaf.shape, leaf.dtype), fresh(zeros)
   )
+
+
+_ASKED = '/jax/core/compile/backend_compile_duration'
+_FOUND = '/jax/compilation_cache/cache_hits'
+
+_lock = threading.Lock()
+_compilations = 0
+
+
+def compilations() -> int:
+  """Programs compiled since this module was imported.
+
+  One that was found in the cache on disk does not count; one that a thread is
+  taking from there counts for that moment.
+  """
+  return _compilations
+
+
+def _asked(event: str, seconds: float, **details: Any) -> None:
+  del seconds, details
+  if event == _ASKED:
+    _add(1)
+
+
+def _found(event: str, **details: Any) -> None:
+  del details
+  if event == _FOUND:
+    _add(-1)
+
+
+def _add(number: int) -> None:
+  global _compilations  # noqa: PLW0603
+  with _lock:
+    _compilations += number
+
+
+monitoring.register_event_duration_secs_listener(_asked)
+monitoring.register_event_listener(_found)

@@ -1,7 +1,4 @@
-"""The pmapped train and evaluation steps.
-
-What changes while a network trains.
-"""
+"""The state of a network in training, and the pmapped steps that change it."""
 
 import functools
 from collections.abc import Callable
@@ -17,9 +14,13 @@ import optax
 from layernas.models.batch_norm import mean_over
 from layernas.training import losses
 from layernas.training.devices import AXIS
-from layernas.training.optimizer import Updated
+from layernas.training.optimizer import Update
 
 Variables = dict[str, Any]
+"""'params' and 'batch_stats', trees of arrays."""
+
+Batch = dict[str, jax.Array]
+"""As `layernas.data.dataset.Batch`, split over the local devices."""
 
 
 class TrainState(flax.struct.PyTreeNode):
@@ -47,13 +48,13 @@ class TrainState(flax.struct.PyTreeNode):
 
 
 def initial_state(
-    variables: Variables, optimizer: optax.GradientTransformation, ema: bool
+    variables: Variables, optimizer_state: optax.OptState, ema: bool
 ) -> TrainState:
   """State before the first step.
 
   Args:
     variables: initial 'params' and 'batch_stats'.
-    optimizer: whose state is to be initialised.
+    optimizer_state: initial as well.
     ema: whether to keep a moving average.
 
   Returns:
@@ -63,27 +64,9 @@ def initial_state(
   return TrainState(
       step=np.zeros((), np.int32),
       variables=variables,
-      optimizer=_initial_optimizer_state(optimizer, variables['params']),
+      optimizer=optimizer_state,
       ema=jax.tree.map(np.copy, variables) if ema else {},
       sums={name: np.zeros((), np.float32) for name in names},
-  )
-
-
-def _initial_optimizer_state(
-    optimizer: optax.GradientTransformation, params: Any
-) -> optax.OptState:
-  """State of an optimiser whose leaves are constant at first, as ours are.
-
-  Run on scalars and filled on the host: on the parameters themselves it would
-  compile a program for every shape.
-  """
-  shapes = jax.eval_shape(optimizer.init, params)
-  values = optimizer.init(
-      jax.tree.map(lambda leaf: np.zeros((), leaf.dtype), params)
-  )
-  return jax.tree.map(
-      lambda leaf, value: np.full(leaf.shape, value, leaf.dtype),
-      shapes, values,
   )
 
 
@@ -110,34 +93,73 @@ def moving_average(
   )
 
 
-Batch = dict[str, jax.Array]
-
-
 def make_train_step(
-    model: nn.Module,
-    update: Callable[[Any, optax.OptState, Any], Updated],
-    config: Any, log_every: int,
+    model: nn.Module, update: Update, training: Any
 ) -> Callable[[TrainState, Batch, jax.Array], TrainState]:
   """Compiles lazily a step over all local devices.
 
   Args:
     model: called as model.apply(variables, images, train=True).
-    update: of the parameters, see `layernas.training.optimizer.make_update`.
-    config: training section: `label_smoothing`, `ema_decay`.
-    log_every: the state's metric sums restart after so many steps.
+    update: of the parameters.
+    training: section of the config: `label_smoothing`, `ema_decay`, and
+      `log_every_steps`, after which the state's metric sums restart.
 
   Returns:
     (replicated state, sharded batch, replicated seed) -> state. On accelerators
     the state given is consumed.
   """
   step = functools.partial(
-      _train_step, model=model, update=update,
-      smoothing=config.label_smoothing, ema_decay=config.ema_decay,
-      log_every=log_every,
+      _train_step, model=model, update=update, training=training
   )
   # On CPU, XLA copies what a step reads before it overwrites it.
   donated = () if jax.default_backend() == 'cpu' else 0
   return jax.pmap(step, axis_name=AXIS, donate_argnums=donated)
+
+
+def _train_step(
+    state: TrainState, batch: Batch, seed: jax.Array, *, model: nn.Module,
+    update: Update, training: Any,
+) -> TrainState:
+  key = jax.random.fold_in(jax.random.key(seed), state.step)
+  key = jax.random.fold_in(key, jax.lax.axis_index(AXIS))
+
+  def loss_of(params: Any) -> tuple[jax.Array, Any]:
+    variables = {**state.variables, 'params': params}
+    logits, updated = model.apply(
+        variables, batch['image'], train=True, mutable=['batch_stats'],
+        rngs={'dropout': key},
+    )
+    entropy = losses.cross_entropy(
+        logits, batch['label'], training.label_smoothing
+    )
+    sums = losses.metric_sums(logits, batch['label'], batch['mask'], entropy)
+    return jnp.mean(entropy), (updated, sums)
+
+  gradient, (updated, sums) = jax.grad(loss_of, has_aux=True)(
+      state.variables['params']
+  )
+  params, optimizer_state, sums['non_finite'] = update(
+      mean_over(gradient, AXIS), state.optimizer, state.variables['params']
+  )
+  variables = {
+      'params': params,
+      # Devices that normalise by their own images keep one average.
+      'batch_stats': mean_over(updated['batch_stats'], AXIS),
+  }
+  fresh = state.step % training.log_every_steps == 0
+  sums = jax.tree.map(
+      lambda old, new: jnp.where(fresh, 0.0, old) + new,
+      state.sums, jax.lax.psum(sums, AXIS),
+  )
+  return TrainState(
+      step=state.step + 1,
+      variables=variables,
+      optimizer=optimizer_state,
+      ema=moving_average(
+          state.ema, variables, training.ema_decay, state.step
+      ),
+      sums=sums,
+  )
 
 
 def make_evaluation_step(
@@ -159,46 +181,3 @@ def make_evaluation_step(
     return jax.lax.psum(sums, AXIS)
 
   return jax.pmap(step, axis_name=AXIS)
-
-
-def _train_step(
-    state: TrainState, batch: Batch, seed: jax.Array, *, model: nn.Module,
-    update: Callable[[Any, optax.OptState, Any], Updated], smoothing: float,
-    ema_decay: float, log_every: int,
-) -> TrainState:
-  key = jax.random.fold_in(jax.random.key(seed), state.step)
-  key = jax.random.fold_in(key, jax.lax.axis_index(AXIS))
-
-  def loss_of(params: Any) -> tuple[jax.Array, Any]:
-    variables = {**state.variables, 'params': params}
-    logits, updated = model.apply(
-        variables, batch['image'], train=True, mutable=['batch_stats'],
-        rngs={'dropout': key},
-    )
-    entropy = losses.cross_entropy(logits, batch['label'], smoothing)
-    sums = losses.metric_sums(logits, batch['label'], batch['mask'], entropy)
-    return jnp.mean(entropy), (updated, sums)
-
-  gradient, (updated, sums) = jax.grad(loss_of, has_aux=True)(
-      state.variables['params']
-  )
-  params, optimizer_state, sums['non_finite'] = update(
-      mean_over(gradient, AXIS), state.optimizer, state.variables['params']
-  )
-  variables = {
-      'params': params,
-      # Devices that normalise by their own images keep one average.
-      'batch_stats': mean_over(updated['batch_stats'], AXIS),
-  }
-  fresh = state.step % log_every == 0
-  sums = jax.tree.map(
-      lambda old, new: jnp.where(fresh, 0.0, old) + new,
-      state.sums, jax.lax.psum(sums, AXIS),
-  )
-  return TrainState(
-      step=state.step + 1,
-      variables=variables,
-      optimizer=optimizer_state,
-      ema=moving_average(state.ema, variables, ema_decay, state.step),
-      sums=sums,
-  )

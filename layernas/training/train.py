@@ -1,9 +1,4 @@
-"""Trains one network and evaluates it.
-
-How fast a network trains on this process's devices.
-
-Evaluates a network once during its training and asks whether to go on.
-"""
+"""Trains one network and evaluates it."""
 
 import dataclasses
 import math
@@ -11,6 +6,7 @@ import statistics
 import time
 from collections.abc import Callable
 from collections.abc import Mapping
+from collections.abc import Sequence
 from typing import Any
 
 import jax
@@ -19,7 +15,6 @@ from etils import epath
 
 from layernas.data.dataset import Dataset
 from layernas.data.dataset import HostShare
-from layernas.data.registry import load_dataset
 from layernas.errors import Preempted
 from layernas.models.initialization import draw_variables
 from layernas.networks.spec import NetworkSpec
@@ -30,131 +25,58 @@ from layernas.training.devices import prefetch
 from layernas.training.devices import replicate
 from layernas.training.devices import unreplicate
 from layernas.training.devices import wait_on_cpu
+from layernas.training.hooks import Logged
+from layernas.training.hooks import StepHook
+from layernas.training.hooks import StepHooks
 from layernas.training.programs import Programs
 from layernas.training.programs import compile_programs
 from layernas.training.steps import TrainState
 from layernas.training.steps import Variables
 from layernas.training.wall_time import WallTime
 
-_WARM_UP = 2
-_LEAST_STEPS = 5
-_SECONDS = 2.0
-"""Of timed steps at least, so that processes that begin together overlap."""
-
-
-def measured_rate(config: Any, programs: Programs, dataset: Dataset) -> float:
-  """Trains a network for some steps.
-
-  Args:
-    config: with a section training.
-    programs: of the network.
-    dataset: to train on.
-
-  Returns:
-    Steps a second, by the median step.
-  """
-  state = replicate(programs.state(draw_variables(programs.variables, 0)))
-  seed = replicate(np.int32(0))
-  batches = prefetch(dataset.train_batches(
-      'train', config.training.batch_size, 0
-  ))
-  seconds: list[float] = []
-  while len(seconds) < _LEAST_STEPS + _WARM_UP or sum(
-      seconds[_WARM_UP:]
-  ) < _SECONDS:
-    begun = time.monotonic()
-    state = programs.train_step(state, next(batches), seed)
-    jax.block_until_ready(state.sums)
-    seconds.append(time.monotonic() - begun)
-  return 1 / statistics.median(seconds[_WARM_UP:])
-
 
 @dataclasses.dataclass(frozen=True)
-class EarlyEvaluation:
-  """At which step, and who decides.
+class Job:
+  """One training: what is trained, how and on what.
 
   Attributes:
-    fraction: of a training's steps, 0 < fraction < 1.
-    hopeless: takes the accuracy of that step; whether to stop. Asked after that
-      step and after every later one: what others come to meanwhile may decide.
-      Where several processes train together, asked once.
+    config: with sections data, model and training.
+    network: what to train.
+    dataset: to train and evaluate on.
+    seed: of initialisation, image order, augmentation and dropout.
+    split: of the data set, to train on.
+    evaluation_split: to evaluate on.
   """
 
-  fraction: float
-  hopeless: Callable[[float], bool]
+  config: Any
+  network: NetworkSpec
+  dataset: Dataset
+  seed: int = 0
+  split: str = 'train'
+  evaluation_split: str = 'validation'
 
-  def step(self, steps: int) -> int:
-    """The step after which the network is evaluated.
+  @property
+  def steps(self) -> int:
+    """Optimiser steps of the whole training."""
+    examples = self.dataset.num_examples(self.split)
+    return training_steps(self.config.training, examples)
+
+  def identity(self, early: 'EarlyEvaluation | None' = None) -> list[Any]:
+    """What a checkpoint has to have in common with a training that goes on.
 
     Args:
-      steps: of the whole training.
+      early: the early evaluation, if any.
 
     Returns:
-      At least 1 and less than `steps`; 0, which is never, where there is none.
+      JSON types.
     """
-    return min(max(1, round(self.fraction * steps)), steps - 1)
-
-
-class EarlyPoint:
-  """The early evaluation of one training, or none.
-
-  Attributes:
-    stopped: whether the training ended there.
-  """
-
-  def __init__(
-      self, early: EarlyEvaluation | None, steps: int,
-      run: TrainingCheckpoints, accuracy: Callable[[TrainState], float],
-  ):
-    """Prepares; `ends` is called after every step.
-
-    Args:
-      early: at which step, and who decides; None evaluates nothing.
-      steps: of the whole training.
-      run: keeps the accuracy with its checkpoints.
-      accuracy: evaluates a replicated state.
-    """
-    self.stopped = False
-    self._early = early
-    self._step = early.step(steps) if early else 0
-    self._run = run
-    self._accuracy = accuracy
-    self._asked = False
-
-  def ends(self, step: int, state: TrainState) -> bool:
-    """Whether the training ends here.
-
-    Args:
-      step: that has been done.
-      state: after it, replicated; stays as it is.
-
-    Returns:
-      `stopped`.
-    """
-    if not self._early or not 0 < self._step <= step or self.stopped:
-      return self.stopped
-    if self._asked and jax.process_count() > 1:
-      return False
-    self._asked = True
-    if step == self._step and self._run.early_accuracy is None:
-      self._run.early_accuracy = self._accuracy(state)
-    if self._run.early_accuracy is not None:
-      # Each process asks its own search: all must do as the first one does.
-      self.stopped = hosts.told(
-          bool(self._early.hopeless(self._run.early_accuracy))
-      )
-    return self.stopped
-
-
-EvaluationStep = Callable[[Variables, Any], dict[str, jax.Array]]
-"""(replicated variables, sharded batch) -> replicated metric sums."""
-
-Report = Callable[[int, Mapping[str, float]], None]
-"""Takes a step and its metrics."""
-
-
-class NonFiniteLossError(ArithmeticError):
-  """The training loss or a gradient became NaN or infinite."""
+    training = self.config.training.to_dict()
+    del training['checkpoint_every_steps']
+    return [
+        {name: self.config[name].to_dict() for name in ('data', 'model')},
+        training, self.network.to_dict(), self.seed, self.split,
+        *([early.fraction] if early else []),
+    ]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -178,10 +100,90 @@ class TrainResult:
   stopped: bool = False
 
 
+class NonFiniteLossError(ArithmeticError):
+  """The training loss or a gradient became NaN or infinite."""
+
+
+@dataclasses.dataclass(frozen=True)
+class EarlyEvaluation:
+  """An evaluation once during a training, and who decides whether it goes on.
+
+  Attributes:
+    fraction: of a training's steps, 0 < fraction < 1.
+    hopeless: takes the accuracy of that step; whether to stop. Asked after that
+      step and after every later one: what others come to meanwhile may decide.
+      Where several processes train together, asked once.
+  """
+
+  fraction: float
+  hopeless: Callable[[float], bool]
+
+  def step(self, steps: int) -> int:
+    """The step after which the network is evaluated.
+
+    Args:
+      steps: of the whole training.
+
+    Returns:
+      At least 1 and less than `steps`; 0, which is never, where there is none.
+    """
+    return min(max(1, round(self.fraction * steps)), steps - 1)
+
+
+class _EarlyPoint:
+  """The early evaluation of one training, or none.
+
+  Attributes:
+    stopped: whether the training ended there.
+  """
+
+  def __init__(
+      self, early: EarlyEvaluation | None, steps: int,
+      checkpoints: TrainingCheckpoints, accuracy: Callable[[TrainState], float],
+  ):
+    """Prepares; `ends` is called after every step.
+
+    Args:
+      early: at which step, and who decides; None evaluates nothing.
+      steps: of the whole training.
+      checkpoints: keep the accuracy.
+      accuracy: evaluates a replicated state.
+    """
+    self.stopped = False
+    self._early = early
+    self._step = early.step(steps) if early else 0
+    self._checkpoints = checkpoints
+    self._accuracy = accuracy
+    self._asked = False
+
+  def ends(self, step: int, state: TrainState) -> bool:
+    """Whether the training ends here.
+
+    Args:
+      step: that has been done.
+      state: after it, replicated; stays as it is.
+
+    Returns:
+      `stopped`.
+    """
+    if not self._early or not 0 < self._step <= step or self.stopped:
+      return self.stopped
+    if self._asked and jax.process_count() > 1:
+      return False
+    self._asked = True
+    if step == self._step and self._checkpoints.early_accuracy is None:
+      self._checkpoints.early_accuracy = self._accuracy(state)
+    if self._checkpoints.early_accuracy is not None:
+      # Each process asks its own search: all must do as the first one does.
+      self.stopped = hosts.told(
+          bool(self._early.hopeless(self._checkpoints.early_accuracy))
+      )
+    return self.stopped
+
+
 def train_and_evaluate(
-    config: Any, network: NetworkSpec, workdir: epath.PathLike, *,
-    seed: int = 0, dataset: Dataset | None = None, train_split: str = 'train',
-    evaluation_split: str = 'validation', report: Report | None = None,
+    job: Job, workdir: epath.PathLike, *,
+    hooks: Sequence[StepHook | Logged] = (),
     programs: Callable[[], Programs] | None = None,
     wall_time: WallTime | None = None, early: EarlyEvaluation | None = None,
 ) -> TrainResult:
@@ -191,14 +193,10 @@ def train_and_evaluate(
   gives the same result, bit for bit.
 
   Args:
-    config: with sections data, model and training.
-    network: what to train.
+    job: what to train, how and on what.
     workdir: for checkpoints.
-    seed: of initialisation, image order, augmentation and dropout.
-    dataset: that of the config, if it is loaded already.
-    train_split: images to train on.
-    evaluation_split: images to evaluate on.
-    report: called with the metrics of every logged step.
+    hooks: hear of the steps; a function is called as (step, metrics) after
+      those that are logged.
     programs: gives the network's programs, where they are perhaps compiled
       already.
     wall_time: told where the time goes.
@@ -213,45 +211,84 @@ def train_and_evaluate(
     Preempted: SIGTERM came; a checkpoint has been saved.
     UserError: the workdir holds checkpoints of another training.
   """
-  dataset = dataset or load_dataset(config.data)
-  training = config.training
   wall_time = wall_time or WallTime()
-  steps = training_steps(training, dataset.num_examples(train_split))
-  run = TrainingCheckpoints(
-      config, network, seed, train_split, epath.Path(workdir) / 'checkpoints',
-      wall_time, early.fraction if early else 0.0,
+  checkpoints = TrainingCheckpoints(
+      epath.Path(workdir) / 'checkpoints', job.identity(early), wall_time
   )
   with wall_time.spent_on('compile'):
     made = programs() if programs else compile_programs(
-        config, network, dataset, train_split
+        job.config, job.network, job.dataset, job.split
     )
 
   def evaluated(state: TrainState) -> dict[str, float]:
     with wall_time.spent_on('evaluate'):
       return evaluate(
-          made.evaluation_step, state.evaluated, dataset, evaluation_split,
-          training.evaluation_batch_size,
+          made.evaluation_step, state.evaluated, job.dataset,
+          job.evaluation_split, job.config.training.evaluation_batch_size,
       )
 
-  point = EarlyPoint(
-      early, steps, run, lambda state: evaluated(state)['accuracy']
+  point = _EarlyPoint(
+      early, job.steps, checkpoints, lambda state: evaluated(state)['accuracy']
   )
-  with run:
-    state = made.state(draw_variables(made.variables, seed))
-    state = run.restore(state)
-    batches = prefetch(dataset.train_batches(
-        train_split, training.batch_size, seed, int(state.step), _this_host()
-    ))
-    with wall_time.spent_on('train'):
-      state, metrics = _train(
-          state, made.train_step, batches, steps, seed, training, run, report,
-          point,
-      )
+  with checkpoints:
+    state = made.state(draw_variables(made.variables, job.seed))
+    state = checkpoints.restore(state)
+    with wall_time.spent_on('train'), StepHooks(hooks) as told:
+      state, metrics = _train(job, made, state, checkpoints, point, told)
     metrics = {} if point.stopped else metrics | evaluated(state)
     done = int(unreplicate(state.step))
   return TrainResult(
-      metrics, done, run.seconds(), run.early_accuracy, point.stopped
+      metrics, done, checkpoints.seconds(), checkpoints.early_accuracy,
+      point.stopped,
   )
+
+
+def _train(
+    job: Job, made: Programs, state: TrainState,
+    checkpoints: TrainingCheckpoints, point: _EarlyPoint, hooks: StepHook,
+) -> tuple[TrainState, dict[str, float]]:
+  """Runs the steps that are left; returns replicated state and metrics."""
+  training, steps, first = job.config.training, job.steps, int(state.step)
+  batches = prefetch(job.dataset.train_batches(
+      job.split, training.batch_size, job.seed, first, _this_host()
+  ))
+  state, seeds = replicate(state), replicate(np.int32(job.seed))
+  metrics = _train_metrics(state, first) if first >= steps else {}
+  if point.ends(first, state):
+    return state, {}
+  hooks.began(first)
+  logged, since = first, time.monotonic()
+  for step in range(first + 1, steps + 1):
+    state = made.train_step(state, next(batches), seeds)
+    wait_on_cpu(state.sums)
+    if step % training.log_every_steps == 0 or step == steps:
+      metrics = _train_metrics(state, step)
+      now = time.monotonic()
+      hooks.logged(step, metrics | {
+          'learning_rate': made.learning_rate(step - 1),
+          'steps_per_second': (step - logged) / max(now - since, 1e-9),
+      })
+      logged, since = step, now
+    hooks.stepped(step, state)
+    if point.ends(step, state):
+      return state, {}
+    ending = hosts.noticed()
+    every = training.checkpoint_every_steps
+    if step < steps and (ending or (every and step % every == 0)):
+      checkpoints.save(step, unreplicate(state))
+    if step < steps and ending:
+      raise Preempted(f'saved after step {step} of {steps}')
+  return state, metrics
+
+
+def _train_metrics(state: TrainState, step: int) -> dict[str, float]:
+  """Means since the last logged step."""
+  means = losses.means(unreplicate(state.sums))
+  if not math.isfinite(means['loss']):
+    raise NonFiniteLossError(f'loss is {means["loss"]} at step {step}')
+  if means['non_finite']:
+    raise NonFiniteLossError(f'gradient is not finite by step {step}')
+  return {f'train_{name}': means[name] for name in ('loss', 'accuracy')}
 
 
 def training_steps(training: Any, examples: int) -> int:
@@ -265,6 +302,10 @@ def training_steps(training: Any, examples: int) -> int:
     Steps; an epoch is cut to whole batches.
   """
   return max(1, round(training.epochs * (examples // training.batch_size)))
+
+
+EvaluationStep = Callable[[Variables, Any], dict[str, jax.Array]]
+"""(replicated variables, sharded batch) -> replicated metric sums."""
 
 
 def evaluate(
@@ -297,42 +338,34 @@ def _this_host() -> HostShare:
   return HostShare(jax.process_index(), jax.process_count())
 
 
-def _train(
-    state: TrainState, train_step: Callable[..., TrainState], batches: Any,
-    steps: int, seed: int, training: Any, run: TrainingCheckpoints,
-    report: Report | None, point: EarlyPoint,
-) -> tuple[TrainState, dict[str, float]]:
-  """Runs the steps that are left; returns replicated state and metrics."""
-  first = int(state.step)
-  state = replicate(state)
-  seeds = replicate(np.int32(seed))
-  if point.ends(first, state):
-    return state, {}
-  for step in range(first + 1, steps + 1):
-    state = train_step(state, next(batches), seeds)
-    wait_on_cpu(state.sums)
-    every = training.checkpoint_every_steps
-    if step % training.log_every_steps == 0 or step == steps:
-      metrics = _logged(state, step)
-      if report:
-        report(step, metrics)
-    if point.ends(step, state):
-      return state, {}
-    ending = hosts.noticed()
-    if step < steps and (ending or (every and step % every == 0)):
-      run.save(step, unreplicate(state))
-    if step < steps and ending:
-      raise Preempted(f'saved after step {step} of {steps}')
-  if first >= steps:
-    metrics = _logged(state, first)
-  return state, metrics
+_WARM_UP = 2
+_LEAST_STEPS = 5
+_SECONDS = 2.0
+"""Of timed steps at least, so that processes that begin together overlap."""
 
 
-def _logged(state: TrainState, step: int) -> dict[str, float]:
-  """Means since the last logged step."""
-  means = losses.means(unreplicate(state.sums))
-  if not math.isfinite(means['loss']):
-    raise NonFiniteLossError(f'loss is {means["loss"]} at step {step}')
-  if means['non_finite']:
-    raise NonFiniteLossError(f'gradient is not finite by step {step}')
-  return {f'train_{name}': means[name] for name in ('loss', 'accuracy')}
+def measured_rate(config: Any, programs: Programs, dataset: Dataset) -> float:
+  """How fast a network trains on this process's devices.
+
+  Args:
+    config: with a section training.
+    programs: of the network.
+    dataset: to train on.
+
+  Returns:
+    Steps a second, by the median step.
+  """
+  state = replicate(programs.state(draw_variables(programs.variables, 0)))
+  seed = replicate(np.int32(0))
+  batches = prefetch(dataset.train_batches(
+      'train', config.training.batch_size, 0
+  ))
+  seconds: list[float] = []
+  while len(seconds) < _LEAST_STEPS + _WARM_UP or sum(
+      seconds[_WARM_UP:]
+  ) < _SECONDS:
+    begun = time.monotonic()
+    state = programs.train_step(state, next(batches), seed)
+    jax.block_until_ready(state.sums)
+    seconds.append(time.monotonic() - begun)
+  return 1 / statistics.median(seconds[_WARM_UP:])

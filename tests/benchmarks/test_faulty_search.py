@@ -8,6 +8,7 @@ import resource
 import numpy as np
 import pytest
 
+from layernas.training.train import Job
 from tools.perf import faulty_search
 from tools.perf.faulty_search import Fault
 from tools.perf.faulty_search import PoisonedImages
@@ -25,10 +26,11 @@ class Images:
 def train(steps=10):
   """Stands for `train_and_evaluate`: reports ten steps."""
 
-  def train_and_evaluate(config, network, workdir, *, dataset, report):
+  def train_and_evaluate(job, workdir, *, hooks=()):
     for step in range(1, steps + 1):
-      report(step, {})
-    return dataset
+      for hook in hooks:
+        hook(step, {})
+    return job.dataset
 
   return train_and_evaluate
 
@@ -48,8 +50,7 @@ def test_nan_is_in_the_data_of_its_candidate():
   images = Images()
 
   def dataset_of(candidate):
-    return wrapped({}, None, f'w/candidates/{candidate:06d}', dataset=images,
-                   report=lambda *logged: None)
+    return wrapped(Job({}, None, images), f'w/candidates/{candidate:06d}')
 
   assert dataset_of(1) is images
   assert isinstance(dataset_of(2), PoisonedImages)
@@ -60,8 +61,8 @@ def test_an_exception_comes_once_at_its_step(tmp_path):
   wrapped, seen = faulty_search.faulty(fault, train()), []
 
   def run(candidate):
-    wrapped({}, None, f'w/candidates/{candidate:06d}', dataset=None,
-            report=lambda step, metrics: seen.append(step))
+    wrapped(Job({}, None, None), f'w/candidates/{candidate:06d}',
+            hooks=[lambda step, metrics: seen.append(step)])
 
   run(1)
   assert len(seen) == 10
@@ -88,6 +89,6 @@ def test_the_fault_comes_by_the_environment(monkeypatch):
   monkeypatch.setattr(faulty_search.evaluator, 'train_and_evaluate', train())
   faulty_search.install()
   found = faulty_search.evaluator.train_and_evaluate(
-      {}, None, '000000', dataset=Images(), report=lambda *logged: None
+      Job({}, None, Images()), '000000'
   )
   assert isinstance(found, PoisonedImages)

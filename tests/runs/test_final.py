@@ -11,6 +11,7 @@ from layernas.runs import final
 from layernas.runs.final import read_architecture
 from layernas.runs.final import run_final
 from layernas.runs.final import width_scaled
+from layernas.training.train import Job
 from layernas.training.train import TrainResult
 from tests import tiny
 
@@ -51,9 +52,8 @@ def test_recipe_and_splits_are_the_final_ones(
 ) -> None:
   seen = []
 
-  def record(config: object, *args: object, **named: object) -> TrainResult:
-    seen.append((config.training.epochs, named['train_split'],
-                 named['evaluation_split']))
+  def record(job: Job, *args: object, **named: object) -> TrainResult:
+    seen.append((job.config.training.epochs, job.split, job.evaluation_split))
     return TrainResult({'accuracy': 0.5}, 1, 1.0)
 
   monkeypatch.setattr(final, 'train_and_evaluate', record)

@@ -14,7 +14,6 @@ from layernas.training.devices import replicate
 from layernas.training.devices import shard
 from layernas.training.devices import wait_on_cpu
 from layernas.training.optimizer import make_optimizer
-from layernas.training.optimizer import make_update
 from layernas.training.programs import create_model
 from layernas.training.steps import TrainState
 from layernas.training.steps import initial_state
@@ -33,20 +32,24 @@ def _rate(step):
   return 0.05
 
 
+def first_state(config, model, optimizer) -> TrainState:
+  """State before the first step, on the host."""
+  variables = initial_variables(model, small.SIDE, seed=0)
+  init = optimizer.compile_init(variables['params'])
+  return initial_state(
+      variables, init(variables['params']), config.training.ema_decay > 0
+  )
+
+
 def train(config, network, steps, batch_size=BATCH) -> TrainState:
   """Replicated state after some steps at a constant learning rate."""
   data = small.dataset()
   model = create_model(config, network, small.CLASSES)
-  state = initial_state(
-      initial_variables(model, small.SIDE, seed=0),
-      make_optimizer(config.training, _rate),
-      ema=config.training.ema_decay > 0,
-  )
-  update = make_update(config.training, _rate, compiled=True)
+  optimizer = make_optimizer(config.training, _rate)
   step = make_train_step(
-      model, update, config.training, config.training.log_every_steps
+      model, optimizer.update(compiled=True), config.training
   )
-  state = replicate(state)
+  state = replicate(first_state(config, model, optimizer))
   seed = replicate(np.int32(0))
   batches = data.train_batches('train', batch_size, seed=0)
   for _ in range(steps):
@@ -94,11 +97,16 @@ def main(path: str) -> None:
       make_evaluation_step(model), state.evaluated, small.dataset(), 'test', 8
   )
   own = own_statistics(config)
+  copied = train(
+      small.get_config(optimizer='tests.training.own:schedule_free'),
+      small.NETWORK, STEPS,
+  )
   np.savez(
       path, devices=jax.local_device_count(), **flat('metrics', metrics),
       **flat('sync/variables', state.variables), **flat('sync/ema', state.ema),
       **flat('sync/sums', state.sums),
       **flat('own', own.variables['batch_stats']),
+      **flat('sync/schedule_free', copied.variables),
   )
 
 

@@ -12,6 +12,9 @@ from layernas.networks.spec import Block
 from layernas.networks.spec import Head
 from layernas.networks.spec import NetworkSpec
 from layernas.networks.spec import Stem
+from layernas.training.programs import Programs
+from layernas.training.programs import compile_programs
+from layernas.training.train import Job
 
 NETWORK = NetworkSpec(Stem(8), (Block(8, 0, stride=2),), Head(0))
 OTHER_NETWORK = dataclasses.replace(NETWORK, head=Head(16))
@@ -38,9 +41,11 @@ def get_config(**training) -> ConfigDict:
   return config.lock()
 
 
-def images(number: int, seed: int) -> tuple[Images, np.ndarray]:
+def images(
+    number: int, seed: int, classes: int = CLASSES
+) -> tuple[Images, np.ndarray]:
   """Noise around a brightness that tells the label."""
-  labels = np.arange(number) % CLASSES
+  labels = np.arange(number) % classes
   noise = np.random.default_rng(seed).integers(
       -30, 31, (number, SIDE, SIDE, 3)
   )
@@ -52,3 +57,19 @@ def dataset(kind: type[ArrayDataset] = ArrayDataset) -> ArrayDataset:
   """72 training, 24 validation and 13 test images."""
   splits = {'all_train': images(TRAIN + VALIDATION, 0), 'test': images(TEST, 1)}
   return kind('small', splits, CLASSES, get_config().data)
+
+
+def job(network: NetworkSpec = NETWORK, seed: int = 0, **training) -> Job:
+  """A training with the training fields given."""
+  return Job(get_config(**training), network, dataset(), seed)
+
+
+_made: dict[tuple[object, ...], Programs] = {}
+
+
+def programs(of: Job) -> Programs:
+  """Those of a job, compiled once for all jobs like it."""
+  key = of.network, of.split, of.config.to_json()
+  if key not in _made:
+    _made[key] = compile_programs(of.config, of.network, of.dataset, of.split)
+  return _made[key]

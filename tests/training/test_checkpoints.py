@@ -1,15 +1,17 @@
-"""Tests of layernas.training.checkpoints."""
+"""Where a training goes on after an interruption."""
 
+import dataclasses
 import time
 
 import jax
 import numpy as np
-import optax
 import pytest
 
 from layernas.errors import UserError
 from layernas.training.checkpoints import TrainingCheckpoints
+from layernas.training.optimizer import make_optimizer
 from layernas.training.steps import initial_state
+from layernas.training.train import EarlyEvaluation
 from layernas.training.wall_time import WallTime
 from tests.training import small
 
@@ -19,17 +21,14 @@ def _state(step=0, width=2):
       'params': {'kernel': np.full((2, width), 0.1 * step, np.float32)},
       'batch_stats': {'mean': np.zeros(width, np.float32)},
   }
-  state = initial_state(variables, optax.sgd(0.1, momentum=0.9), ema=True)
+  optimizer = make_optimizer(small.get_config().training, lambda step: 0.1)
+  init = optimizer.compile_init(variables['params'])
+  state = initial_state(variables, init(variables['params']), ema=True)
   return state.replace(step=np.full((), step, np.int32))
 
 
-def _open(
-    directory, config=None, network=small.NETWORK, seed=0, split='train'
-):
-  return TrainingCheckpoints(
-      config or small.get_config(), network, seed, split, directory,
-      WallTime(),
-  )
+def _open(directory, identity='mine'):
+  return TrainingCheckpoints(directory, identity, WallTime())
 
 
 def _save(directory, *steps):
@@ -52,51 +51,52 @@ def test_restores_the_last_state(tmp_path) -> None:
   jax.tree.map(np.testing.assert_array_equal, restored, _state(4))
 
 
-@pytest.mark.parametrize('other', [
-    {'network': small.OTHER_NETWORK},
-    {'seed': 1},
-    {'split': 'all_train'},
-    {'config': small.get_config(learning_rate=0.5)},
-])
-def test_refuses_those_of_another_training(tmp_path, other) -> None:
-  _save(tmp_path, 2, 4)
-  with _open(tmp_path, **other) as run, pytest.raises(UserError) as error:
-    run.restore(_state())
-  assert str(error.value) == (
-      f'checkpoints in {tmp_path}: of another network, config or seed; allowed'
-      ' is the same, or another workdir'
-  )
-
-
-@pytest.mark.parametrize('section', ['data', 'model'])
-def test_refuses_those_of_other_data_or_model_fields(tmp_path, section) -> None:
-  _save(tmp_path, 2)
-  config = small.get_config().unlock()
-  field = {'data': 'crop_padding', 'model': 'dropout'}[section]
-  config[section][field] += 1
-  with _open(tmp_path, config) as run, pytest.raises(UserError):
-    run.restore(_state())
-
-
-def test_another_tree_is_refused_not_set_aside(tmp_path) -> None:
+def test_those_of_another_training_are_refused_not_set_aside(tmp_path) -> None:
   directory = tmp_path / 'checkpoints'
   _save(directory, 2)
+  # A tree that those of the other training do not fit either.
   state = _state(width=3).replace(ema={})
-  with (
-      _open(directory, network=small.OTHER_NETWORK) as run,
-      pytest.raises(UserError),
-  ):
+  with _open(directory, 'other') as run, pytest.raises(UserError) as error:
     run.restore(state)
+  assert str(error.value) == (
+      f'checkpoints in {directory}: of another network, config or seed; allowed'
+      ' is the same, or another workdir'
+  )
   assert [path.name for path in tmp_path.iterdir()] == ['checkpoints']
   with _open(directory) as run:
     assert run.restore(_state()).step == 2
 
 
-def test_how_often_is_saved_may_change(tmp_path) -> None:
-  _save(tmp_path, 2)
-  config = small.get_config(checkpoint_every_steps=1)
-  with _open(tmp_path, config) as run:
-    assert run.restore(_state()).step == 2
+def _changed(section, field, value):
+  job = small.job()
+  config = job.config.copy_and_resolve_references().unlock()
+  config[section][field] = value
+  return dataclasses.replace(job, config=config)
+
+
+@pytest.mark.parametrize(('other', 'same'), [
+    (small.job(network=small.OTHER_NETWORK), False),
+    (small.job(seed=1), False),
+    (dataclasses.replace(small.job(), split='all_train'), False),
+    (small.job(learning_rate=0.5), False),
+    (_changed('data', 'crop_padding', 2), False),
+    (_changed('model', 'dropout', 0.5), False),
+    (_changed('final', 'epochs', 7.0), True),
+    # How often is saved may change.
+    (small.job(checkpoint_every_steps=1), True),
+])
+def test_what_makes_it_another_training(other, same) -> None:
+  assert (other.identity() == small.job().identity()) == same
+
+
+def test_another_early_evaluation_makes_it_another_training() -> None:
+  job = small.job()
+  early = [
+      job.identity(early) for early in (
+          None, EarlyEvaluation(0.25, bool), EarlyEvaluation(0.5, bool)
+      )
+  ]
+  assert early[0] != early[1] != early[2] != early[0]
 
 
 def test_seconds_go_on_where_the_last_save_was(tmp_path, monkeypatch) -> None:

@@ -11,6 +11,7 @@ from layernas.training.checks import check_training
 from tests.training import small
 
 _COUNT = 'an integer of at least one'
+_WHOLE = 'an integer of zero or more'
 _POSITIVE = 'a number above zero'
 _NOT_NEGATIVE = 'a number of zero or more'
 _SHARE = '0 <= x < 1'
@@ -33,13 +34,16 @@ _TRAINING = {
     'ema_decay': (_SHARE, (-0.1, 1.0, math.nan), (0.0, 0.9999)),
     'log_every_steps': (_COUNT, (0, -1), (1,)),
     'checkpoint_every_steps': (_NOT_NEGATIVE, (-1,), (0,)),
-    'optimizer': ("['sgd', 'rmsprop']", ('adam', ''), ('sgd', 'rmsprop')),
+    'optimizer': (
+        "['sgd', 'rmsprop'], or module:function", ('adam', ''),
+        ('sgd', 'rmsprop', 'tests.training.own:adamw'),
+    ),
     'weight_decay_excludes': (
         "['batch_norm', 'bias', 'depthwise', 'classifier'], joined by commas",
         ('norm', 'bias;classifier'), ('', 'classifier', 'batch_norm, bias'),
     ),
     'schedule': (
-        "['cosine', 'stepped', 'constant']", ('linear',),
+        "['cosine', 'stepped', 'constant'], or module:function", ('linear',),
         ('cosine', 'stepped', 'constant'),
     ),
 }
@@ -56,15 +60,20 @@ _MODEL = {
         "['float32', 'bfloat16']", ('float16',), ('float32', 'bfloat16')
     ),
 }
+_PROFILE = {
+    'steps': (_WHOLE, (-1,), (0, 3)),
+    'skip': (_WHOLE, (-1,), (0, 5)),
+}
 _CASES = [
     (section, field, *case)
     for section, fields in (
-        ('training', _TRAINING), ('final', _TRAINING), ('model', _MODEL)
+        ('training', _TRAINING), ('final', _TRAINING), ('model', _MODEL),
+        ('profile', _PROFILE),
     )
     for field, case in fields.items()
 ]
-# Right or wrong whatever they hold.
-_UNCHECKED = {'sync_batch_norm'}
+# Right or wrong whatever they hold, or only beside what takes them.
+_UNCHECKED = {'sync_batch_norm', 'optimizer_settings', 'schedule_settings'}
 
 
 def _config(section, field, value):
@@ -97,8 +106,19 @@ def test_names_field_value_and_what_is_allowed(
 
 def test_every_field_has_a_rule() -> None:
   config = small.get_config()
-  assert set(config.training) == set(config.final) == set(_TRAINING)
-  assert set(config.model) == set(_MODEL) | _UNCHECKED
+  for section, rules in (
+      ('training', _TRAINING), ('final', _TRAINING), ('model', _MODEL),
+      ('profile', _PROFILE),
+  ):
+    assert set(config[section]) - _UNCHECKED == set(rules)
+
+
+@pytest.mark.parametrize('section', ['training', 'final'])
+def test_settings_fit_what_they_are_for(section) -> None:
+  for name in ('optimizer', 'schedule'):
+    config = _config(section, f'{name}_settings', {'wrong': 1})
+    with pytest.raises(UserError, match=rf'^{section}.{name}_settings: '):
+      _check(config, section)
 
 
 @pytest.mark.parametrize(('backend', 'why'), [

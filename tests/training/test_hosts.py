@@ -1,6 +1,7 @@
 """What processes of one run tell each other."""
 
 import json
+import signal
 import sys
 
 import numpy as np
@@ -68,3 +69,15 @@ def test_a_platform_that_does_not_know(capsys: pytest.CaptureFixture) -> None:
   with pytest.raises(UserError, match=r"--coordinator: 'auto': .*host:port"):
     hosts.join(hosts.AUTO)
   assert 'waiting for the other processes at auto' in capsys.readouterr().err
+
+
+def test_signal_is_noticed_inside_alone() -> None:
+  before = signal.getsignal(signal.SIGTERM)
+  with hosts.listening():
+    assert not hosts.noticed()
+    signal.raise_signal(signal.SIGTERM)
+    assert hosts.noticed()
+    assert hosts.noticed()
+  assert signal.getsignal(signal.SIGTERM) is before
+  with hosts.listening():
+    assert not hosts.noticed()

@@ -1,5 +1,6 @@
-"""Tests of layernas.training.optimizer."""
+"""Optimisers, learning-rate schedules and weight decay."""
 
+import functools
 import math
 
 import jax
@@ -8,17 +9,107 @@ import numpy as np
 import optax
 import pytest
 
+from layernas.errors import UserError
 from layernas.models.initialization import initial_variables
 from layernas.networks.spec import Block
 from layernas.networks.spec import Head
 from layernas.networks.spec import NetworkSpec
 from layernas.networks.spec import Squeeze
 from layernas.networks.spec import Stem
+from layernas.training.optimizer import OPTIMIZERS
 from layernas.training.optimizer import decayed
 from layernas.training.optimizer import excluded_kinds
+from layernas.training.optimizer import learning_rate
 from layernas.training.optimizer import make_optimizer
 from layernas.training.programs import create_model
 from tests.training import small
+
+_STEPS_PER_EPOCH = 10
+_PEAK = 0.1  # 0.4 per 256 images, in batches of 64.
+
+
+def _schedule(settings=None, **fields):
+  """Rates at a peak of 0.1, after two of ten epochs of warm-up."""
+  fields = {
+      'learning_rate': 0.4, 'batch_size': 64, 'epochs': 10.0,
+      'warmup_epochs': 2.0, 'decay_epochs': 2.4, 'decay_rate': 0.5,
+  } | fields
+  fields['schedule_settings'] = settings or {}
+  config = small.get_config(**fields).training
+  schedule = learning_rate(config, _STEPS_PER_EPOCH)
+  return lambda step: pytest.approx(float(schedule(step)), abs=1e-7)
+
+
+@pytest.mark.parametrize('schedule', ['cosine', 'constant'])
+def test_warmup_is_linear_from_zero_to_the_peak(schedule: str) -> None:
+  rate = _schedule(schedule=schedule)
+  assert rate(0) == 0.0
+  assert rate(5) == _PEAK / 4
+  assert rate(19) == _PEAK * 19 / 20
+  assert rate(20) == _PEAK
+
+
+def test_cosine_ends_at_zero_after_the_last_step() -> None:
+  rate = _schedule(schedule='cosine')
+  assert rate(40) == _PEAK * (1 + math.cos(math.pi / 4)) / 2
+  assert rate(60) == _PEAK / 2
+  assert rate(99) == _PEAK * (1 + math.cos(math.pi * 79 / 80)) / 2
+  assert rate(100) == 0.0
+
+
+def test_cosine_without_warmup_begins_at_the_peak() -> None:
+  rate = _schedule(schedule='cosine', warmup_epochs=0.0)
+  assert rate(0) == _PEAK
+  assert rate(50) == _PEAK / 2
+  assert rate(100) == 0.0
+
+
+def test_stepped_falls_every_decay_epochs() -> None:
+  rate = _schedule(schedule='stepped', warmup_epochs=0.0)
+  assert rate(23) == _PEAK
+  assert rate(24) == _PEAK / 2
+  assert rate(47) == _PEAK / 2
+  assert rate(48) == _PEAK / 4
+
+
+def test_stepped_counts_its_steps_from_the_start_of_training() -> None:
+  rate = _schedule(schedule='stepped')
+  assert rate(10) == _PEAK / 2  # Half of the warm-up.
+  assert rate(20) == _PEAK
+  assert rate(23) == _PEAK
+  assert rate(24) == _PEAK / 2
+  assert rate(96) == _PEAK / 16
+
+
+def test_constant_stays() -> None:
+  rate = _schedule(schedule='constant')
+  assert rate(20) == _PEAK
+  assert rate(99) == _PEAK
+
+
+@pytest.mark.parametrize('batch_size', [8, 256, 1024])
+def test_scales_with_the_batch(batch_size: int) -> None:
+  rate = _schedule(schedule='constant', batch_size=batch_size)
+  assert rate(50) == 0.4 * batch_size / 256
+
+
+def test_a_training_of_less_than_a_step_has_a_rate() -> None:
+  rate = _schedule(schedule='cosine', epochs=0.01, warmup_epochs=0.0)
+  assert rate(0) == _PEAK
+
+
+def test_a_schedule_of_ones_own_has_settings() -> None:
+  rate = _schedule({'teeth': 2}, schedule='tests.training.own:sawtooth')
+  assert rate(19) == _PEAK * 19 / 20
+  # Two teeth of 40 steps each.
+  assert rate(20) == _PEAK
+  assert rate(40) == _PEAK / 2
+  assert rate(60) == _PEAK
+  assert rate(99) == _PEAK / 40
+
+
+def _transformation(training, schedule=lambda step: 0.1):
+  return make_optimizer(training, schedule).transformation
 
 
 def _trace(optimizer, weight, gradients):
@@ -42,7 +133,7 @@ def test_rmsprop_is_that_of_tensorflow() -> None:
       optimizer='rmsprop', momentum=0.5, rms_decay=0.75, rms_epsilon=0.25,
       weight_decay=0.0,
   ).training
-  optimizer = make_optimizer(config, lambda step: jnp.array(rates)[step])
+  optimizer = _transformation(config, lambda step: jnp.array(rates)[step])
   # Averages of the squared gradient, from one:
   # 0.75 * 1 + 0.25 * 4 = 1.75; 0.75 * 1.75 + 0.25 = 1.5625;
   # 0.75 * 1.5625 + 0.25 * 0.25 = 1.234375. Epsilon is added to each.
@@ -59,7 +150,7 @@ def test_sgd_looks_ahead_along_its_momentum() -> None:
   config = small.get_config(
       optimizer='sgd', momentum=0.5, weight_decay=0.0
   ).training
-  optimizer = make_optimizer(config, lambda step: 0.1)
+  optimizer = _transformation(config)
   # Velocities 2 and 0.5 * 2 - 1 = 0; steps g + 0.5 v: 3 and -1.
   np.testing.assert_allclose(
       _trace(optimizer, 1.0, (2.0, -1.0)), [0.7, 0.8], rtol=1e-6
@@ -78,7 +169,7 @@ def test_decay_is_the_gradient_of_half_the_squared_norm(
       optimizer=name, momentum=0.0, weight_decay=0.5, rms_decay=0.75,
       rms_epsilon=0.25,
   ).training
-  optimizer = make_optimizer(config, lambda step: 0.1)
+  optimizer = _transformation(config)
   np.testing.assert_allclose(
       _trace(optimizer, 4.0, (0.0,)), [4.0 - 0.1 * step], rtol=1e-6
   )
@@ -120,7 +211,7 @@ def test_biases_of_batch_norm_are_batch_norms() -> None:
 
 def test_no_gradient_leaves_scales_and_biases() -> None:
   config = small.get_config(momentum=0.0, weight_decay=0.5).training
-  optimizer = make_optimizer(config, lambda step: 0.1)
+  optimizer = _transformation(config)
   params = {
       'kernel': jnp.ones((2, 3)), 'scale': jnp.ones(3), 'bias': jnp.ones(3)
   }
@@ -130,3 +221,147 @@ def test_no_gradient_leaves_scales_and_biases() -> None:
   np.testing.assert_allclose(updates['kernel'], np.full((2, 3), -0.05))
   assert not updates['scale'].any()
   assert not updates['bias'].any()
+
+
+def test_an_optimizer_of_ones_own_is_that_of_optax() -> None:
+  config = small.get_config(
+      optimizer='tests.training.own:adamw', optimizer_settings={'b1': 0.8},
+      weight_decay=0.5,
+  ).training
+  params = {'kernel': jnp.full((2, 3), 2.0), 'bias': jnp.full(3, 2.0)}
+  gradient = jax.tree.map(jnp.ones_like, params)
+  wanted = optax.adamw(0.1, 0.8, weight_decay=0.5, mask=decayed(
+      params, frozenset({'bias'})
+  ))
+  found = make_optimizer(config, lambda step: 0.1)
+  state = found.compile_init(params)(params)
+  assert all(isinstance(leaf, np.ndarray) for leaf in jax.tree.leaves(state))
+  # There is no kernel for it.
+  new, _, flag = found.update(compiled=True)(gradient, state, params)
+  steps, _ = wanted.update(gradient, wanted.init(params), params)
+  jax.tree.map(
+      functools.partial(np.testing.assert_allclose, rtol=1e-6), new,
+      optax.apply_updates(params, steps),
+  )
+  assert flag == 0.0
+
+
+@pytest.mark.parametrize('name', [
+    *OPTIMIZERS, 'tests.training.own:adamw', 'tests.training.own:schedule_free'
+])
+def test_the_state_begins_as_it_would_by_itself(name: str) -> None:
+  optimizer = make_optimizer(
+      small.get_config(optimizer=name).training, lambda step: 0.1
+  )
+  model = create_model(small.get_config(), small.NETWORK, small.CLASSES)
+  params = initial_variables(model, small.SIDE, 0)['params']
+  shapes = jax.eval_shape(lambda: params)
+  state = optimizer.compile_init(shapes)(params)
+  expected = optimizer.transformation.init(jax.tree.map(jnp.asarray, params))
+  assert jax.tree.structure(state) == jax.tree.structure(expected)
+  for one, other in zip(
+      jax.tree.leaves(state), jax.tree.leaves(expected), strict=True
+  ):
+    assert one.dtype == other.dtype
+    np.testing.assert_array_equal(one, other)
+
+
+@pytest.mark.parametrize(('fields', 'message'), [
+    ({'optimizer': 'tests.training.own:no_optimizer'},
+     "final.optimizer: 'tests.training.own:no_optimizer' gave a str: allowed is"
+     ' an optax.GradientTransformation'),
+    ({'optimizer_settings': {'b3': 1}},
+     "final.optimizer_settings: {'b3': 1}: got an unexpected keyword argument"
+     " 'b3'; allowed are the keyword arguments of"
+     ' layernas.training.optimizer:sgd, []'),
+    ({'schedule': 'tests.training.own:no_schedule'},
+     "final.schedule: 'tests.training.own:no_schedule' gave a float: allowed is"
+     ' a function from step to learning rate'),
+    ({'schedule': 'tests.training.own:sawtooth'},
+     "final.schedule_settings: {}: missing a required argument: 'teeth';"
+     ' allowed are the keyword arguments of tests.training.own:sawtooth,'
+     " ['teeth']"),
+])
+def test_what_does_not_fit_is_named(fields, message) -> None:
+  training = small.get_config(**fields).training
+  with pytest.raises(UserError) as error:
+    make_optimizer(training, learning_rate(training, 10, 'final'), 'final')
+  assert str(error.value) == message
+
+
+def _rate(step):
+  return 0.1 / (1 + step)
+
+
+def _params():
+  """One leaf of more than one chunk, odd sizes, kinds that do not decay."""
+  rng = np.random.default_rng(0)
+  draw = functools.partial(rng.standard_normal, dtype=np.float32)
+  return {
+      'large': {'kernel': draw((129, 257))},
+      'depthwise': {'kernel': draw((3, 3, 1, 5))},
+      'head_norm': {'scale': draw(7), 'bias': draw(1)},
+      'classifier': {'kernel': draw((3, 2)), 'bias': draw(2)},
+  }
+
+
+def _gradients(steps):
+  rng = np.random.default_rng(1)
+  return [
+      jax.tree.map(
+          lambda leaf: rng.standard_normal(leaf.shape, np.float32), _params()
+      ) for _ in range(steps)
+  ]
+
+
+def _training(optimizer, excludes):
+  return small.get_config(
+      optimizer=optimizer, momentum=0.7, rms_decay=0.8, rms_epsilon=0.01,
+      weight_decay=0.03, weight_decay_excludes=excludes,
+  ).training
+
+
+def _run(training, compiled, gradients):
+  """Parameters, state and flag after all steps."""
+  optimizer = make_optimizer(training, _rate)
+  update = jax.jit(optimizer.update(compiled))
+  params = _params()
+  state = optimizer.transformation.init(params)
+  for gradient in gradients:
+    params, state, flag = update(gradient, state, params)
+  return params, state, flag
+
+
+@pytest.mark.parametrize(('optimizer', 'excludes'), [
+    ('sgd', 'batch_norm,bias'), ('sgd', ''), ('rmsprop', 'classifier'),
+])
+def test_the_kernel_takes_the_step_of_optax(optimizer, excludes):
+  training = _training(optimizer, excludes)
+  got = _run(training, True, _gradients(3))
+  wanted = _run(training, False, _gradients(3))
+  assert jax.tree.structure(got) == jax.tree.structure(wanted)
+  for ours, theirs in zip(
+      jax.tree.leaves(got), jax.tree.leaves(wanted), strict=True
+  ):
+    assert (ours.shape, ours.dtype) == (theirs.shape, theirs.dtype)
+    np.testing.assert_allclose(ours, theirs, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize(('optimizer', 'bad'), [
+    ('sgd', np.nan), ('rmsprop', np.inf), ('rmsprop', -np.inf),
+])
+def test_the_kernel_flags_what_is_not_finite(optimizer, bad):
+  training = _training(optimizer, '')
+  (gradient,) = _gradients(1)
+  assert _run(training, True, [gradient])[2] == 0.0
+  gradient['large']['kernel'][-1, -1] = bad
+  assert _run(training, True, [gradient])[2] == 1.0
+
+
+def test_the_kernel_leaves_its_arguments_alone():
+  training = _training('rmsprop', '')
+  params = jax.tree.map(jnp.asarray, _params())
+  optimizer = make_optimizer(training, _rate)
+  state = optimizer.transformation.init(params)
+  jax.jit(optimizer.update(compiled=True))(_gradients(1)[0], state, params)
+  jax.tree.map(np.testing.assert_array_equal, params, _params())

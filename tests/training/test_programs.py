@@ -1,5 +1,6 @@
-"""Tests of layernas.training.programs."""
+"""What is compiled for a network, and how often."""
 
+import dataclasses
 import threading
 
 import jax
@@ -11,6 +12,7 @@ from layernas.models.initialization import initial_variables
 from layernas.training.programs import compilations
 from layernas.training.programs import compile_programs
 from layernas.training.programs import create_model
+from layernas.training.train import Job
 from layernas.training.train import train_and_evaluate
 from tests.training import small
 
@@ -29,63 +31,73 @@ def _dataset(config):
   return small.ArrayDataset('small', splits, small.CLASSES, config.data)
 
 
-def _train(workdir, config, programs=None, split='train'):
-  return train_and_evaluate(
-      config, small.NETWORK, workdir, dataset=_dataset(config),
-      train_split=split, programs=programs,
-  ).metrics
+def _job(split='train', **fields):
+  config = _config(**fields)
+  return Job(config, small.NETWORK, _dataset(config), split=split)
+
+
+def _train(workdir, job, made=None):
+  programs = made and (lambda: made)
+  return train_and_evaluate(job, workdir, programs=programs).metrics
+
+
+def _compile(job):
+  return compile_programs(job.config, job.network, job.dataset, job.split)
 
 
 @pytest.mark.parametrize('fields', [
-    {}, {'transfer': 'bfloat16'}, {'transfer': 'uint8'},
+    {'transfer': 'uint8', 'optimizer': 'tests.training.own:schedule_free'},
     {'ema_decay': 0.9, 'optimizer': 'rmsprop', 'evaluation_batch_size': 24},
+    pytest.param({}, marks=pytest.mark.long),
+    pytest.param({'transfer': 'bfloat16'}, marks=pytest.mark.long),
 ])
 def test_a_training_compiles_nothing_else(tmp_path, fields) -> None:
-  config = _config(**fields)
+  job = _job(**fields)
   # What all networks share is compiled with the first one.
-  expected = _train(tmp_path / 'first', config)
-  programs = compile_programs(config, small.NETWORK, _dataset(config))
+  expected = _train(tmp_path / 'first', job)
+  made = _compile(job)
   before = compilations()
   # From its first step on, and from a checkpoint.
-  assert _train(tmp_path / 'a', config, lambda: programs) == expected
-  assert _train(tmp_path / 'a', config, lambda: programs) == expected
+  assert _train(tmp_path / 'a', job, made) == expected
+  assert _train(tmp_path / 'a', job, made) == expected
   assert compilations() == before
 
 
-def test_a_network_is_two_programs(tmp_path, monkeypatch) -> None:
-  config = _config()
-  _train(tmp_path / 'first', config)
+@pytest.mark.parametrize(('optimizer', 'count'), [
+    ('sgd', 2), ('tests.training.own:adamw', 3),
+])
+def test_a_network_is_two_programs_and_what_its_optimizer_begins_with(
+    optimizer, count
+) -> None:
+  job = _job(optimizer=optimizer)
+  # What all networks share is compiled with the first one.
+  _compile(job)
   jax.config.update('jax_enable_compilation_cache', False)
   try:
     before = compilations()
-    _train(tmp_path / 'a', config)
-    assert compilations() - before == 2
+    _compile(dataclasses.replace(job, network=small.OTHER_NETWORK))
+    assert compilations() - before == count
   finally:
     jax.config.update('jax_enable_compilation_cache', True)
 
 
 def test_compiled_in_another_thread(tmp_path) -> None:
-  config = _config()
-  expected = _train(tmp_path / 'a', config, split='all_train')
+  job = _job('all_train')
+  expected = _train(tmp_path / 'a', job)
   made = []
-  thread = threading.Thread(target=lambda: made.append(compile_programs(
-      config, small.NETWORK, _dataset(config), 'all_train'
-  )))
+  thread = threading.Thread(target=lambda: made.append(_compile(job)))
   thread.start()
   thread.join()
   before = compilations()
-  metrics = _train(
-      tmp_path / 'b', config, lambda: made[0], split='all_train'
-  )
-  assert metrics == expected
+  assert _train(tmp_path / 'b', job, made[0]) == expected
   assert compilations() == before
 
 
 def test_shapes_are_those_of_the_variables() -> None:
-  config = _config()
-  programs = compile_programs(config, small.NETWORK, _dataset(config))
+  job = small.job()
+  programs = small.programs(job)
   drawn = draw_variables(programs.variables, 3)
-  model = create_model(config, small.NETWORK, small.CLASSES)
+  model = create_model(job.config, small.NETWORK, small.CLASSES)
   jax.tree.map(
       np.testing.assert_array_equal, drawn,
       initial_variables(model, small.SIDE, 3),

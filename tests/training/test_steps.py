@@ -1,6 +1,5 @@
-"""Tests of layernas.training.steps, on one and on eight devices."""
+"""The state of a training, and its steps on one and on eight devices."""
 
-import functools
 import os
 import subprocess
 import sys
@@ -8,23 +7,80 @@ import sys
 import jax
 import jax.numpy as jnp
 import numpy as np
-import optax
 import pytest
 from flax import jax_utils
 
-from layernas.models.initialization import initial_variables
 from layernas.training import losses
 from layernas.training.devices import replicate
 from layernas.training.devices import shard
 from layernas.training.optimizer import make_optimizer
-from layernas.training.optimizer import make_update
-from layernas.training.optimizer import plain_update
 from layernas.training.programs import create_model
 from layernas.training.steps import initial_state
 from layernas.training.steps import make_evaluation_step
 from layernas.training.steps import make_train_step
+from layernas.training.steps import moving_average
 from tests.training import device_program
 from tests.training import small
+
+_VARIABLES = {
+    'params': {'kernel': np.full((2, 2), 3.0, np.float32)},
+    'batch_stats': {'mean': np.full(2, 5.0, np.float32)},
+}
+
+
+def _initial(ema):
+  return initial_state(_VARIABLES, (), ema)
+
+
+def test_begins_at_step_zero_with_empty_sums() -> None:
+  state = _initial(ema=False)
+  assert state.step == 0
+  assert state.step.dtype == np.int32
+  assert state.sums == {
+      'loss': 0, 'accuracy': 0, 'top5': 0, 'count': 0, 'non_finite': 0
+  }
+
+
+def test_evaluates_the_variables_without_an_average() -> None:
+  state = _initial(ema=False)
+  assert state.ema == {}
+  assert state.evaluated is state.variables
+
+
+def test_evaluates_the_average_where_there_is_one() -> None:
+  state = _initial(ema=True)
+  assert state.evaluated is state.ema
+  jax.tree.map(np.testing.assert_array_equal, state.ema, _VARIABLES)
+
+
+def test_the_average_shares_no_memory_with_the_variables() -> None:
+  # The train step consumes both.
+  state = _initial(ema=True)
+  jax.tree.map(
+      lambda left, right: pytest.fail('shared')
+      if np.shares_memory(left, right) else None,
+      state.ema, state.variables,
+  )
+
+
+@pytest.mark.parametrize(
+    ('step', 'decay'),
+    # (1 + step) / (10 + step) until it passes 0.9: 9/10 = 81/90 at step 80.
+    [(0, 0.1), (8, 0.5), (80, 0.9), (1000, 0.9)],
+)
+def test_averages_params_and_statistics(step: int, decay: float) -> None:
+  new = jax.tree.map(lambda leaf: leaf + 10.0, _VARIABLES)
+  average = moving_average(_VARIABLES, new, 0.9, step)
+  expected = jax.tree.map(lambda leaf: leaf + 10.0 * (1 - decay), _VARIABLES)
+  assert jax.tree.structure(average) == jax.tree.structure(_VARIABLES)
+  jax.tree.map(
+      lambda left, right: np.testing.assert_allclose(left, right, rtol=1e-6),
+      average, expected,
+  )
+
+
+def test_no_average_stays_none() -> None:
+  assert moving_average({}, _VARIABLES, 0.9, 3) == {}
 
 
 @pytest.fixture(scope='module', name='on_devices')
@@ -54,13 +110,9 @@ def _setup(network=small.NETWORK, **fields):
   """Model, update (SGD at rate 0.05), config and a fresh state."""
   config = small.get_config(**fields)
   model = create_model(config, network, small.CLASSES)
-  state = initial_state(
-      initial_variables(model, small.SIDE, seed=0),
-      make_optimizer(config.training, _rate),
-      ema=config.training.ema_decay > 0,
-  )
-  update = make_update(config.training, _rate, compiled=True)
-  return model, update, config.training, state
+  optimizer = make_optimizer(config.training, _rate)
+  state = device_program.first_state(config, model, optimizer)
+  return model, optimizer.update(compiled=True), config.training, state
 
 
 def _batches(number, size=8):
@@ -68,10 +120,10 @@ def _batches(number, size=8):
   return [next(batches) for _ in range(number)]
 
 
-def _run(setup, batches, log_every=100):
+def _run(setup, batches):
   """States after each step, on the host."""
   model, update, training, state = setup
-  step = make_train_step(model, update, training, log_every)
+  step = make_train_step(model, update, training)
   state = replicate(state)
   seed = replicate(np.int32(0))
   states = []
@@ -128,13 +180,13 @@ def test_the_step_is_compiled_once() -> None:
     return 0.05
 
   model, _, training, state = _setup(ema_decay=0.9)
-  update = make_update(training, rate, compiled=True)
+  update = make_optimizer(training, rate).update(compiled=True)
   _run((model, update, training, state), _batches(3))
   assert len(traced) == 1
 
 
 def test_loss_is_mean_over_images_and_falls() -> None:
-  states = _run(_setup(), _batches(1, 32) * 12, log_every=1)
+  states = _run(_setup(log_every_steps=1), _batches(1, 32) * 12)
   means = [losses.means(state.sums) for state in states]
   assert all(state.sums['count'] == 32 for state in states)
   assert means[-1]['loss'] < 0.5 * means[0]['loss']
@@ -142,11 +194,11 @@ def test_loss_is_mean_over_images_and_falls() -> None:
 
 
 def test_sums_restart_after_every_logged_step() -> None:
-  states = _run(_setup(), _batches(8), log_every=3)
+  states = _run(_setup(log_every_steps=3), _batches(8))
   assert [int(state.step) for state in states] == list(range(1, 9))
   counts = [int(state.sums['count']) for state in states]
   assert counts == [8, 16, 24, 8, 16, 24, 8, 16]
-  single = _run(_setup(), _batches(8), log_every=1)
+  single = _run(_setup(log_every_steps=1), _batches(8))
   for name in ('loss', 'accuracy', 'top5'):
     steps = [float(state.sums[name]) for state in single]
     np.testing.assert_allclose(
@@ -169,22 +221,17 @@ def test_the_average_covers_params_and_statistics() -> None:
 
 
 def test_every_step_and_seed_drops_other_features() -> None:
-  config = small.get_config(momentum=0.0).unlock()
+  config = small.get_config(weight_decay=0.0).unlock()
   config.model.dropout = 0.5
   model = create_model(config, small.NETWORK, small.CLASSES)
-  optimizer = optax.sgd(0.0)
-  variables = initial_variables(model, small.SIDE, seed=0)
-  update = functools.partial(plain_update, optimizer)
-  step = make_train_step(model, update, config.training, 1)
+  optimizer = make_optimizer(config.training, lambda step: 0.0)
+  first = device_program.first_state(config, model, optimizer)
+  step = make_train_step(model, optimizer.update(), config.training)
   (batch,) = _batches(1)
 
   def loss(seed, number):
-    state = initial_state(variables, optimizer, ema=False)
-    state = state.replace(step=np.full((), number, np.int32))
-    state = step(
-        replicate(state), shard(batch),
-        replicate(np.int32(seed)),
-    )
+    state = first.replace(step=np.full((), 4 * number, np.int32))
+    state = step(replicate(state), shard(batch), replicate(np.int32(seed)))
     return float(jax_utils.unreplicate(state).sums['loss'])
 
   assert loss(0, 0) == loss(0, 0)

@@ -9,6 +9,7 @@ is the search's own or a worker's.
 """
 
 import dataclasses
+import functools
 import json
 import os
 import pathlib
@@ -18,6 +19,7 @@ import time
 from collections.abc import Callable
 from collections.abc import Iterator
 from collections.abc import Mapping
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -27,6 +29,7 @@ from layernas.executors.executor import Evaluator
 from layernas.executors.executor import Report
 from layernas.runs import evaluator
 from layernas.runs import execution
+from layernas.training.train import Job
 
 VARIABLE = 'FAULT'
 """Of the environment."""
@@ -135,29 +138,29 @@ def faulty(fault: Fault, train: Callable[..., Any]) -> Callable[..., Any]:
     In its place.
   """
 
-  def wrapped(config: Any, network: Any, workdir: Any, **named: Any) -> Any:
+  def wrapped(
+      job: Job, workdir: Any, *, hooks: Sequence[Any] = (), **named: Any
+  ) -> Any:
     if int(pathlib.Path(workdir).name) == fault.candidate:
-      named |= _with_fault(fault, **named)
-    return train(config, network, workdir, **named)
+      happens = FAULTS[fault.name]
+      if happens is None:
+        poisoned = PoisonedImages(job.dataset, fault.step)
+        job = dataclasses.replace(job, dataset=poisoned)
+      else:
+        hooks = [*hooks, functools.partial(_happen, fault, happens)]
+    return train(job, workdir, hooks=hooks, **named)
 
   return wrapped
 
 
-def _with_fault(
-    fault: Fault, dataset: Any, report: Callable[..., None], **others: Any
-) -> dict[str, Any]:
-  """Arguments of a training that are others than without the fault."""
-  del others
-  happens = FAULTS[fault.name]
-  if happens is None:
-    return {'dataset': PoisonedImages(dataset, fault.step)}
-
-  def reported(step: int, metrics: Mapping[str, float]) -> None:
-    report(step, metrics)
-    if step >= fault.step and fault.claim():
-      happens()
-
-  return {'report': reported}
+def _happen(
+    fault: Fault, happens: Callable[[], None], step: int,
+    metrics: Mapping[str, float],
+) -> None:
+  """A hook that hears of logged steps."""
+  del metrics
+  if step >= fault.step and fault.claim():
+    happens()
 
 
 def install() -> None:

@@ -30,7 +30,6 @@ from layernas.training.devices import shard
 from layernas.training.devices import wait_on_cpu
 from layernas.training.optimizer import learning_rate
 from layernas.training.optimizer import make_optimizer
-from layernas.training.optimizer import make_update
 from layernas.training.programs import compilations
 from layernas.training.programs import create_model
 from layernas.training.steps import TrainState
@@ -105,12 +104,11 @@ def _train(job: Job) -> tuple[dict[str, float], list[float]]:
         jax.jit(functools.partial(model.init, train=False)), traced,
         jax.random.key(job.seed), image,
     )(jax.random.key(job.seed), image)
-    state = jax_utils.replicate(_fresh(variables, optimizer))
+    state = jax_utils.replicate(_fresh(variables, optimizer.transformation))
     seed = jax_utils.replicate(jnp.int32(job.seed))
-    update = make_update(training, schedule, compiled=False)
     train_step = _compiled(
-        make_train_step(model, update, training, training.log_every_steps),
-        traced, state, first, seed,
+        make_train_step(model, optimizer.update(), training), traced, state,
+        first, seed,
     )
 
   def step(batch: Any) -> None:

@@ -21,7 +21,6 @@ from layernas.networks.spec import NetworkSpec
 from layernas.training.devices import replicate
 from layernas.training.devices import shard
 from layernas.training.optimizer import make_optimizer
-from layernas.training.optimizer import make_update
 from layernas.training.programs import create_model
 from layernas.training.steps import initial_state
 from layernas.training.steps import make_train_step
@@ -111,12 +110,12 @@ class OurStep:
     config.model.depthwise = depthwise
     training = config.training
     model = create_model(config, case.network, case.classes)
-    state = initial_state(
-        initial_variables(model, case.image_size, seed=0),
-        make_optimizer(training, _rate), ema=False,
-    )
-    update = make_update(training, _rate, compiled=depthwise == 'auto')
-    step = make_train_step(model, update, training, log_every=25)
+    optimizer = make_optimizer(training, _rate)
+    variables = initial_variables(model, case.image_size, seed=0)
+    init = optimizer.compile_init(variables['params'])
+    state = initial_state(variables, init(variables['params']), ema=False)
+    update = optimizer.update(compiled=depthwise == 'auto')
+    step = make_train_step(model, update, training)
     self._arguments = (
         jax.device_put(shard(case.data())), replicate(np.int32(0))
     )
