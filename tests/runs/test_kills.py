@@ -1,8 +1,8 @@
 """kill -9 or SIGTERM, then the same command: the same result.
 
-kill -9 comes in the middle of a save, where each workdir is killed at one moment after
-another and what lies there shows that the moment was met; and at random
-moments.
+kill -9 comes in the middle of a save, where each workdir is killed at one
+moment after another and what lies there shows that the moment was met; and at
+random moments.
 """
 
 import json

@@ -100,11 +100,13 @@ def test_an_interrupted_search_goes_on(
   left = tmp_path / 'candidates' / '000001' / 'checkpoints'
   assert any(path.name.isdigit() for path in left.iterdir())
   # A larger budget, too, goes on with what there is.
-  run_search(tiny.changed(**{'budget.trials': 2}), tmp_path)
-  result = json.loads((tmp_path / 'result.json').read_text())
-  assert 'budget' in result['stop_reason']
-  run_search(tiny.get_config(), tmp_path)
-  assert without_times(tmp_path) == without_times(finished)
+  for trials in (2, 3):
+    run_search(tiny.changed(**{'budget.trials': trials}), tmp_path)
+    result = json.loads((tmp_path / 'result.json').read_text())
+    assert result['stop_reason'] == f'budget of {trials} trials spent'
+    assert without_times(tmp_path)['trials'] == (
+        without_times(finished)['trials'][:trials]
+    )
 
 
 def test_compiling_ahead_changes_nothing(
