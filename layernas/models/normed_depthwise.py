@@ -7,6 +7,7 @@ gradients; they are never in memory. Statistics and the gradients of scale and
 bias come from the same passes.
 """
 
+import dataclasses
 import functools
 from typing import Any
 
@@ -57,32 +58,39 @@ def normed_depthwise(
   norms = first.declare(x.shape[-1]), second.declare(x.shape[-1])
   y, *statistics = _normed_depthwise(
       x, kernel, *((norm.scale, norm.bias) for norm in norms),
-      stride, activation, first.epsilon, first.axis(),
+      _Form(stride, activation, first.epsilon, first.axis()),
   )
   for module, norm, now in zip((first, second), norms, statistics, strict=True):
     module.average(norm, *now)
   return y
 
 
-@functools.partial(jax.custom_vjp, nondiff_argnums=(4, 5, 6, 7))
+@dataclasses.dataclass(frozen=True)
+class _Form:
+  """What is not differentiated: see `normed_depthwise` and `BatchNorm`."""
+
+  stride: int
+  activation: str
+  epsilon: float
+  axis_name: str | None
+
+
+@functools.partial(jax.custom_vjp, nondiff_argnums=(4,))
 def _normed_depthwise(
-    x: jax.Array, kernel: jax.Array, first: Any, second: Any, stride: int,
-    activation: str, epsilon: float, axis_name: str | None,
+    x: jax.Array, kernel: jax.Array, first: Any, second: Any, form: _Form
 ) -> Any:
   """Output, and mean and variance of x and of the convolution's output.
 
   `first` and `second` are scale and bias. The statistics have no gradient.
   """
-  return _forward(
-      x, kernel, first, second, stride, activation, epsilon, axis_name
-  )[0]
+  return _forward(x, kernel, first, second, form)[0]
 
 
 def _forward(
-    x: jax.Array, kernel: jax.Array, first: Any, second: Any, stride: int,
-    activation: str, epsilon: float, axis_name: str | None,
+    x: jax.Array, kernel: jax.Array, first: Any, second: Any, form: _Form
 ) -> Any:
-  fields = _fields(activation, epsilon)
+  fields = _fields(form.activation, form.epsilon)
+  stride, axis_name = form.stride, form.axis_name
   batch, height, width, filters = x.shape
   vector = jax.ShapeDtypeStruct((filters,), jnp.float32)
   features = jax.ShapeDtypeStruct(
@@ -105,12 +113,10 @@ def _forward(
   return (z, *statistics), (x, kernel, first, y, second)
 
 
-def _backward(
-    stride: int, activation: str, epsilon: float, axis_name: str | None,
-    saved: Any, gradients: Any,
-) -> Any:
+def _backward(form: _Form, saved: Any, gradients: Any) -> Any:
   x, kernel, first, y, second = saved
-  fields = _fields(activation, epsilon)
+  fields = _fields(form.activation, form.epsilon)
+  stride, axis_name = form.stride, form.axis_name
   vector = jax.ShapeDtypeStruct(x.shape[-1:], jnp.float32)
   features = jax.ShapeDtypeStruct(x.shape, jnp.float32)
   with jax.named_scope('depthwise_norm'):
@@ -132,7 +138,7 @@ def _backward(
     # The gradient is already that of what is not activated yet.
     x_gradient = library.call(
         'normalise_input_gradient', features, x, gradient, *first,
-        *mean_over((bias, scale), axis_name), **_fields('', epsilon),
+        *mean_over((bias, scale), axis_name), **_fields('', form.epsilon),
     )
   return x_gradient, kernel_gradient, (scale, bias), (y_scale, y_bias)
 

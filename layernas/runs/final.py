@@ -289,14 +289,12 @@ class _Trainer:
 
     for hook in self.hooks:
       hook.before_training(training, '')
+    path = self.directory.path
     result = train_and_evaluate(
         Job(self.recipe, network, self.dataset, seed, 'all_train', 'test'),
-        self.directory.path / run,
+        path / run,
         hooks=[
-            logged,
-            *profile_hooks(
-                self.recipe.profile, self.directory.path / 'profile' / run
-            ),
+            logged, *profile_hooks(self.recipe.profile, path / 'profile' / run)
         ],
     )
     for hook in self.hooks:

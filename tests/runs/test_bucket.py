@@ -87,28 +87,3 @@ def test_final_training_from_and_to_a_bucket(
   assert metrics == there[0]['metrics'][0]
   assert searched.names(r'final/final\.png')
   assert searched.names(r'final/tensorboard/winner/seed0/events.*')
-
-
-def test_another_config_is_refused(searched: Bucket) -> None:
-  before = dict(searched.objects)
-  done = tiny.run_program(
-      'search', '--config=tests/tiny.py', '--config.seed=1',
-      f'--workdir={searched.url}/run',
-  )
-  assert done.returncode == 2
-  assert 'seed was 0 and is 1' in done.stderr
-  assert searched.objects == before
-
-
-@pytest.mark.parametrize(('program', 'flag'), [
-    ('search', '--config=tests/tiny.py'),
-    ('train', '--architecture=gs://nowhere/result.json'),
-])
-def test_a_bucket_that_does_not_exist(
-    gcs: FakeGcs, program: str, flag: str
-) -> None:
-  done = tiny.run_program(program, flag, '--workdir=gs://nowhere/run')
-  assert done.returncode == 2
-  [line] = tiny.lines_of(done.stderr)
-  assert 'gs://nowhere' in line
-  assert 'nowhere' not in gcs.objects

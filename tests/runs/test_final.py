@@ -1,13 +1,16 @@
 """Final training: winner beside a width-scaled reference, resumable."""
 
 import pathlib
+import signal
 
 import pytest
 
-from layernas.errors import UserError
+from layernas.errors import Preempted
 from layernas.networks.reference import mobilenet_v2
 from layernas.networks.reference import scale_width
 from layernas.networks.spec import count
+from layernas.reports.hooks import Hook
+from layernas.reports.hooks import Training
 from layernas.runs import final
 from layernas.runs.final import read_architecture
 from layernas.runs.final import run_final
@@ -30,22 +33,35 @@ def test_reference_is_the_narrowest_with_as_many_madds(madds: int) -> None:
   assert found == min(value for value in narrower if value >= madds)
 
 
+class _Preempts(Hook):
+  """SIGTERM in the first training."""
+
+  def after_step(self, training: Training, step: int, metrics: object) -> None:
+    del metrics
+    if (training.name, step) == ('winner/seed0', 5):
+      signal.raise_signal(signal.SIGTERM)
+
+
 def test_winner_and_reference_are_trained_and_resumed(
     tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
   architecture = read_architecture(str(tiny.result_file(tmp_path)))
-  rows = run_final(tiny.get_config(), architecture, tmp_path / 'final')
+  config = tiny.changed(**{'reference.seeds': 1})
+  rows = run_final(config, architecture, tmp_path / 'whole')
   assert [row['name'] for row in rows] == ['winner', 'width-scaled reference']
-  assert all(len(row['accuracies']) == 2 for row in rows)
   assert rows[0]['madds'] <= rows[1]['madds']
-  assert (tmp_path / 'final' / 'final.png').exists()
+  assert (tmp_path / 'whole' / 'final.png').exists()
+  preempted = tmp_path / 'preempted'
+  with pytest.raises(Preempted, match='saved after step'):
+    run_final(config, architecture, preempted, [_Preempts()])
+  assert list((preempted / 'winner' / 'seed0' / 'checkpoints').iterdir())
+  assert run_final(config, architecture, preempted) == rows
 
   def forbidden(*args: object, **kwargs: object) -> None:
     raise AssertionError('trained again')
 
   monkeypatch.setattr(final, 'train_and_evaluate', forbidden)
-  again = run_final(tiny.get_config(), architecture, tmp_path / 'final')
-  assert again == rows
+  assert run_final(config, architecture, preempted) == rows
 
 
 def test_recipe_and_splits_are_the_final_ones(
@@ -61,7 +77,8 @@ def test_recipe_and_splits_are_the_final_ones(
   config = tiny.get_config()
   config.final.epochs = 0.75
   architecture = read_architecture(str(tiny.result_file(tmp_path)))
-  run_final(config, architecture, tmp_path / 'final')
+  rows = run_final(config, architecture, tmp_path / 'final')
+  assert [row['accuracies'] for row in rows] == [[0.5, 0.5]] * 2
   assert set(seen) == {(0.75, 'all_train', 'test')}
 
 

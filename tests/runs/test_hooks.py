@@ -74,8 +74,9 @@ def test_a_hook_of_your_own_follows_a_search(
 ) -> None:
   errors = iter([RuntimeError('bad luck')])
 
-  def train(*args, report, **named):
-    report(5, {'train_loss': 1.5})
+  def train(*args, hooks, **named):
+    [step_hook] = hooks
+    step_hook(5, {'train_loss': 1.5})
     for error in errors:
       raise error
     return TrainResult({'accuracy': 0.5}, 10, 1.0)
@@ -111,8 +112,9 @@ def test_a_hook_of_your_own_follows_a_final_training(
     tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
 
-  def train(*args, report, **named):
-    report(5, {'train_loss': 1.5})
+  def train(*args, hooks, **named):
+    [step_hook] = hooks
+    step_hook(5, {'train_loss': 1.5})
     return TrainResult({'accuracy': 0.5}, 10, 1.0)
 
   monkeypatch.setattr(final, 'train_and_evaluate', train)

@@ -1,8 +1,8 @@
-"""kill -9, then the same command: the same result.
+"""kill -9 or SIGTERM, then the same command: the same result.
 
-In the middle of a save, where each workdir is killed at one moment after
-another and what lies there shows that the moment was met; and at random
-moments.
+kill -9 comes in the middle of a save, where each workdir is killed at one
+moment after another and what lies there shows that the moment was met; and at
+random moments.
 """
 
 import json
@@ -10,6 +10,7 @@ import pathlib
 import random
 import signal
 import subprocess
+import time
 
 import pytest
 
@@ -169,3 +170,40 @@ def test_kills_at_random_moments_change_nothing(
       kills += 1
     searches += 1
     assert without_times(workdir) == expected
+
+
+def _preempted_in_training(command: list[str], workdir: pathlib.Path) -> str:
+  """Output of a program that got SIGTERM when it had begun to train."""
+  process = subprocess.Popen(
+      command, cwd=tiny.ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+      text=True,
+  )
+  while process.poll() is None and not any(
+      path.name.isdigit() for path in workdir.glob('*/*/checkpoints/*')
+  ):
+    time.sleep(0.005)
+  process.send_signal(signal.SIGTERM)
+  output, errors = process.communicate(timeout=120)
+  assert process.returncode == 0, errors
+  return output
+
+
+def _search(workdir: pathlib.Path) -> list[str]:
+  return tiny.command(
+      'search', '--config=tests/tiny.py', f'--workdir={workdir}'
+  )
+
+
+def test_preempted_search_goes_on(
+    tmp_path: pathlib.Path, finished: pathlib.Path
+) -> None:
+  output = _preempted_in_training(_search(tmp_path), tmp_path)
+  last = output.splitlines()[-1]
+  assert last.startswith('preempted: saved after step ')
+  assert last.endswith('; the same command goes on from here')
+  assert (tmp_path / 'candidates' / '000000' / 'checkpoints').exists()
+  subprocess.run(
+      _search(tmp_path), cwd=tiny.ROOT, capture_output=True, check=True,
+      timeout=300,
+  )
+  assert without_times(tmp_path) == without_times(finished)

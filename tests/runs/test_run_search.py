@@ -20,6 +20,7 @@ from layernas.runs import evaluator
 from layernas.runs.run_search import run_search
 from layernas.storage.storage_errors import StorageError
 from layernas.training.train import EarlyEvaluation
+from layernas.training.train import Job
 from layernas.training.train import NonFiniteLossError
 from layernas.training.train import TrainResult
 from tests import tiny
@@ -99,11 +100,13 @@ def test_an_interrupted_search_goes_on(
   left = tmp_path / 'candidates' / '000001' / 'checkpoints'
   assert any(path.name.isdigit() for path in left.iterdir())
   # A larger budget, too, goes on with what there is.
-  run_search(tiny.changed(**{'budget.trials': 2}), tmp_path)
-  result = json.loads((tmp_path / 'result.json').read_text())
-  assert 'budget' in result['stop_reason']
-  run_search(tiny.get_config(), tmp_path)
-  assert without_times(tmp_path) == without_times(finished)
+  for trials in (2, 3):
+    run_search(tiny.changed(**{'budget.trials': trials}), tmp_path)
+    result = json.loads((tmp_path / 'result.json').read_text())
+    assert result['stop_reason'] == f'budget of {trials} trials spent'
+    assert without_times(tmp_path)['trials'] == (
+        without_times(finished)['trials'][:trials]
+    )
 
 
 def test_compiling_ahead_changes_nothing(
@@ -257,10 +260,10 @@ def test_the_first_failure_ends_the_search_where_the_config_says_so(
 ) -> None:
   breaks = True
 
-  def sometimes(*args: object, seed: int, **kwargs: object) -> TrainResult:
+  def sometimes(job: Job, *args: object, **kwargs: object) -> TrainResult:
     if breaks and len(_trials(tmp_path)) == 2:
       raise broken
-    return TrainResult({'accuracy': seed % 89 / 100}, 10, 1.0)
+    return TrainResult({'accuracy': job.seed % 89 / 100}, 10, 1.0)
 
   monkeypatch.setattr(evaluator, 'train_and_evaluate', sometimes)
   config = tiny.changed(compile_ahead=0, raise_failures=True)
@@ -303,9 +306,9 @@ def _trained(monkeypatch: pytest.MonkeyPatch) -> list[int]:
   """Seeds of the candidates that were trained, in no time."""
   seeds = []
 
-  def train(*args, seed, **named):
-    seeds.append(seed)
-    return TrainResult({'accuracy': seed % 89 / 100}, 10, 1.0)
+  def train(job, *args, **named):
+    seeds.append(job.seed)
+    return TrainResult({'accuracy': job.seed % 89 / 100}, 10, 1.0)
 
   monkeypatch.setattr(evaluator, 'train_and_evaluate', train)
   return seeds

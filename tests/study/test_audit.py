@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from configs import audit as audit_config
+from configs.study import audit as audit_config
 from layernas.search import TargetInterval
 from layernas.search.sweep import Sweep
 from layernas.study.audit import audit
@@ -204,7 +204,7 @@ def test_wrong_fields_leave_no_workdir(tmp_path):
 
 def test_program(tmp_path):
   done = tiny.run_program(
-      'audit', '--config=configs/audit.py:smoke', f'--workdir={tmp_path}'
+      'audit', '--config=configs/study/audit.py:smoke', f'--workdir={tmp_path}'
   )
   assert done.returncode == 0, done.stderr
   assert 'audit.md' in done.stdout

@@ -86,8 +86,8 @@ def test_an_own_schedule_is_a_method_and_a_schedule_of_layernas(tmp_path):
   made = config(seeds=2).copy_and_resolve_references()
   with made.unlocked():
     made.methods = {
-        'method': benchmark_default.method(own, rounds=2),
-        'schedule': benchmark_default.method(
+        'method': default.method(own, rounds=2),
+        'schedule': default.method(
             'layernas', schedule=own, settings={'rounds': 2}
         ),
     }

@@ -60,14 +60,21 @@ class TorchNetwork(nn.Module):
     norm = {'momentum': 1.0 - momentum, 'eps': epsilon}
     stem, head = spec.stem, spec.head
     layers = [
-        _normalised(3, stem.filters, norm, stem.activation, stem.kernel,
-                    stem.stride)
+        _normalised(
+            nn.Conv2d(
+                3, stem.filters, stem.kernel, stem.stride, stem.kernel // 2,
+                bias=False,
+            ),
+            norm, stem.activation,
+        )
     ]
     for index, block in enumerate(spec.blocks):
       layers.append(_InvertedResidual(block, spec.input_filters(index), norm))
     width = spec.input_filters(len(spec.blocks))
     if head.filters:
-      layers.append(_normalised(width, head.filters, norm, head.activation))
+      layers.append(_normalised(
+          _pointwise(width, head.filters), norm, head.activation
+      ))
       width = head.filters
     layers += [nn.AdaptiveAvgPool2d(1), nn.Flatten()]
     if head.hidden:
@@ -149,14 +156,17 @@ class _InvertedResidual(nn.Module):
     filters = block.depthwise_filters(inputs)
     layers = []
     if block.expanded:
-      layers.append(_normalised(inputs, filters, norm, block.activation))
-    layers.append(_normalised(
-        filters, filters, norm, block.activation, block.kernel, block.stride,
-        groups=filters,
-    ))
+      layers.append(_normalised(
+          _pointwise(inputs, filters), norm, block.activation
+      ))
+    depthwise = nn.Conv2d(
+        filters, filters, block.kernel, block.stride, block.kernel // 2,
+        groups=filters, bias=False,
+    )
+    layers.append(_normalised(depthwise, norm, block.activation))
     if block.squeeze:
       layers.append(_SqueezeExcite(block.squeeze, inputs, filters))
-    layers.append(_normalised(filters, block.filters, norm, ''))
+    layers.append(_normalised(_pointwise(filters, block.filters), norm, ''))
     self._layers = nn.Sequential(*layers)
     self._residual = block.has_residual(inputs)
 
@@ -180,17 +190,17 @@ class _SqueezeExcite(nn.Module):
     return x * self._gate(x)
 
 
+def _pointwise(inputs: int, filters: int) -> nn.Conv2d:
+  """1x1 convolution without bias."""
+  return nn.Conv2d(inputs, filters, 1, bias=False)
+
+
 def _normalised(
-    inputs: int, filters: int, norm: dict[str, float], activation: str,
-    kernel: int = 1, stride: int = 1, groups: int = 1,
+    convolution: nn.Conv2d, norm: dict[str, float], activation: str
 ) -> nn.Sequential:
   """Convolution, batch norm, activation."""
   layers = [
-      nn.Conv2d(
-          inputs, filters, kernel, stride, kernel // 2, groups=groups,
-          bias=False,
-      ),
-      nn.BatchNorm2d(filters, **norm),
+      convolution, nn.BatchNorm2d(convolution.out_channels, **norm),
   ]
   if activation:
     layers.append(_activation(activation))
