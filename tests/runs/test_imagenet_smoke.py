@@ -43,11 +43,11 @@ def test_search_on_records_and_eight_devices(
   while process.poll() is None and not (checkpoints / '1').exists():
     time.sleep(0.01)
   process.send_signal(signal.SIGTERM)
-  output, errors = process.communicate(timeout=120)
+  output, errors = process.communicate(timeout=300)
   assert process.returncode == 0, errors
   assert 'preempted: saved after step ' in output
   process = _start(imagenet, tmp_path)
-  _, errors = process.communicate(timeout=120)
+  _, errors = process.communicate(timeout=300)
   assert process.returncode == 0, errors
   result = json.loads((tmp_path / 'result.json').read_text())
   assert result['trials'] == {'ok': 1}
