@@ -400,6 +400,7 @@ def test_flags_reach_the_program_unchanged_on_all_workers(cloud):
   assert cloud.take_log() == []
 
 
+@pytest.mark.long
 def test_run_outlives_the_connection_and_stop_lets_it_save(cloud):
   cloud.add_program('other', 'wait()')
   cloud.set_up()

@@ -7,7 +7,9 @@ jaxlib and processor. It is built beside that name and renamed, so that any
 number of processes may start at once.
 """
 
+import contextlib
 import ctypes
+import fcntl
 import functools
 import hashlib
 import os
@@ -15,6 +17,7 @@ import pathlib
 import platform
 import subprocess
 import tempfile
+from collections.abc import Iterator
 from concurrent import futures
 from typing import Any
 
@@ -108,14 +111,36 @@ def build() -> pathlib.Path:
   try:
     if not path.exists():
       path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-      with tempfile.TemporaryDirectory(dir=path.parent) as directory:
-        built = pathlib.Path(directory) / path.name
-        parts = _compile(compiler, pathlib.Path(directory))
-        _run([compiler, *_OPTIONS, *map(str, parts), '-o', str(built)])
-        built.replace(path)
+      with _one_at_a_time(path.with_suffix('.lock')):
+        if not path.exists():
+          _build(compiler, path)
   except OSError as error:
     raise BuildError(f'kernel cache {path.parent}: {error.strerror}') from error
   return path
+
+
+@contextlib.contextmanager
+def _one_at_a_time(path: pathlib.Path) -> Iterator[None]:
+  """Has processes that start together build once, the others wait.
+
+  Without locks on the file system each builds for itself, which is as right.
+  """
+  with open(path, 'w', encoding='utf-8') as file:
+    with contextlib.suppress(OSError):
+      fcntl.flock(file, fcntl.LOCK_EX)
+    try:
+      yield
+    finally:
+      path.unlink(missing_ok=True)
+
+
+def _build(compiler: str, path: pathlib.Path) -> None:
+  """Compiles and links; the library is there whole or not at all."""
+  with tempfile.TemporaryDirectory(dir=path.parent) as directory:
+    built = pathlib.Path(directory) / path.name
+    parts = _compile(compiler, pathlib.Path(directory))
+    _run([compiler, *_OPTIONS, *map(str, parts), '-o', str(built)])
+    built.replace(path)
 
 
 def _compile(compiler: str, directory: pathlib.Path) -> list[pathlib.Path]:

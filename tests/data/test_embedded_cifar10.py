@@ -164,6 +164,7 @@ def test_the_subset_is_made_again_from_itself(tmp_path):
   assert again == gzip.decompress(embedded_cifar10.ARCHIVE.read_bytes())
 
 
+@pytest.mark.long
 def test_the_first_images_of_every_class_are_taken(tmp_path):
   counts = {'train': 1003, 'test': 201}
   write_archive(tmp_path / 'one.tar', 0, counts)

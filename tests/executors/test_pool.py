@@ -123,6 +123,7 @@ def test_workers_that_do_not_start_end_the_search(tmp_path):
   assert len(heard.of('trouble')) == 6
 
 
+@pytest.mark.long
 def test_workers_that_hang_while_they_start_end_the_search(tmp_path):
   heard = Heard()
   executor = pool(tmp_path, 1, heard, timeout=0.5, sleepy=True)
@@ -131,6 +132,7 @@ def test_workers_that_hang_while_they_start_end_the_search(tmp_path):
   assert len(heard.of('trouble')) == 3
 
 
+@pytest.mark.long
 def test_a_timeout_does_not_end_workers_that_wait(tmp_path):
   """One of two has nothing to do for two seconds."""
   heard = Heard()

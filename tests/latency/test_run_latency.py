@@ -170,6 +170,7 @@ def test_random_architectures_are_different_and_of_the_seed() -> None:
   assert len(set(random_architectures(space, 99, seed=0))) == space.size
 
 
+@pytest.mark.long
 def test_the_program_measures_a_table_for_a_search(
     tmp_path: pathlib.Path,
 ) -> None:

@@ -87,7 +87,9 @@ _SHAPES = [(8, 7, 7, 24), (1, 3, 2, 5), (64, 16, 16, 9), (2, 2, 2, 1000)]
 )
 @pytest.mark.parametrize(('shape', 'activation'), [
     *((_SHAPES[0], activation) for activation in ACTIVATIONS),
-    *((shape, 'hard_swish') for shape in _SHAPES[1:]),
+    (_SHAPES[1], 'hard_swish'),
+    *(pytest.param(shape, 'hard_swish', marks=pytest.mark.long)
+      for shape in _SHAPES[2:]),
 ])
 def test_is_flax_and_the_activation(shape, compiled, train, activation):
   x, variables = _inputs(shape), _variables(shape[-1])

@@ -177,8 +177,11 @@ def test_deviations_of_kernels() -> None:
     _assert_normal(kernels[f'params/{name}/kernel'], deviation)
 
 
-def test_init_has_the_distribution_of_the_drawing() -> None:
-  model = Network(mobilenet_v3_small(), 10)
+@pytest.mark.parametrize('spec', [
+    _SPEC, pytest.param(mobilenet_v3_small(), marks=pytest.mark.long),
+])
+def test_init_has_the_distribution_of_the_drawing(spec) -> None:
+  model = Network(spec, 100)
   drawn = _leaves(initial_variables(model, 32, 0))
   given = _leaves(nn.meta.unbox(_init(model, 32)))
   assert set(drawn) == set(given)

@@ -56,6 +56,7 @@ def _images(batch=4):
   return rng.standard_normal((batch, 16, 16, 3), np.float32)
 
 
+@pytest.mark.long
 def test_bfloat16_is_near_float32():
   variables = initial_variables(_model(), 16, 0)
   exact, _ = _apply(_model(), variables, _images())

@@ -198,6 +198,7 @@ def test_what_fails_behind_its_early_point_has_an_early_reward(
   assert [one.early_reward for one in found] == [0.25, 0.25]
 
 
+@pytest.mark.long
 def test_forgetting_what_was_traced_changes_nothing(
     tmp_path: pathlib.Path, dataset: object, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -59,6 +59,7 @@ def test_trial_and_options_give_the_recorded_reward(
   shutil.rmtree(finished / 'debug')
 
 
+@pytest.mark.long
 def test_the_program_trains_a_trial(finished: pathlib.Path) -> None:
   done = programs.run(
       'train', '--trial=2', f'--workdir={finished}', '--recipe=training'

@@ -89,7 +89,7 @@ def _ctrl_c() -> None:
 
 
 @pytest.mark.parametrize(('how', 'error'), [
-    (_ctrl_c, KeyboardInterrupt),
+    pytest.param(_ctrl_c, KeyboardInterrupt, marks=pytest.mark.long),
     (lambda: signal.raise_signal(signal.SIGTERM), Preempted),
 ])
 def test_an_interrupted_search_goes_on(
@@ -109,6 +109,7 @@ def test_an_interrupted_search_goes_on(
     )
 
 
+@pytest.mark.long
 def test_compiling_ahead_changes_nothing(
     finished: pathlib.Path, tmp_path: pathlib.Path
 ) -> None:
@@ -118,6 +119,7 @@ def test_compiling_ahead_changes_nothing(
   assert ahead == not_ahead
 
 
+@pytest.mark.long
 @pytest.mark.parametrize('ahead', [0, 2])
 def test_what_cannot_be_compiled_is_a_failed_trial(
     tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch, ahead: int
@@ -206,6 +208,7 @@ def test_failing_candidates_are_trials(
   assert 'RuntimeError' in (tmp_path / 'failures' / '000002.txt').read_text()
 
 
+@pytest.mark.long
 def test_hopeless_candidates_are_stopped(
     tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

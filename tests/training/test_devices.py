@@ -184,6 +184,7 @@ def _faults(argument: str) -> int:
   return int(done.stdout)
 
 
+@pytest.mark.long
 @pytest.mark.skipif(
     platform.libc_ver()[0] != 'glibc', reason='the allocator of glibc'
 )

@@ -47,7 +47,10 @@ def _compile(job):
 
 @pytest.mark.parametrize('fields', [
     {'transfer': 'uint8', 'optimizer': 'tests.training.own:schedule_free'},
-    {'ema_decay': 0.9, 'optimizer': 'rmsprop', 'evaluation_batch_size': 24},
+    pytest.param(
+        {'ema_decay': 0.9, 'optimizer': 'rmsprop', 'evaluation_batch_size': 24},
+        marks=pytest.mark.long,
+    ),
     pytest.param({}, marks=pytest.mark.long),
     pytest.param({'transfer': 'bfloat16'}, marks=pytest.mark.long),
 ])

@@ -352,6 +352,7 @@ def test_looking_early_changes_nothing(tmp_path) -> None:
   assert plain.early_accuracy is None
 
 
+@pytest.mark.long
 def test_the_early_accuracy_is_that_of_the_step(tmp_path) -> None:
   """A schedule without an end trains the same to its fourth step."""
   result, _ = _train_early(tmp_path / 'a', _Judge(), schedule='constant')
