@@ -103,7 +103,8 @@ _SHAPES = [
 
 
 @pytest.mark.parametrize(('kernel', 'stride', 'shape'), [
-    *((kernel, stride, _SHAPES[1]) for kernel in (3, 5, 7) for stride in (1, 2)),
+    *((kernel, stride, _SHAPES[1])
+      for kernel in (3, 5, 7) for stride in (1, 2)),
     *((3, 2, shape) for shape in _SHAPES[2:]),
     *(pytest.param(*case, marks=pytest.mark.long) for case in (
         *((kernel, stride, _SHAPES[0])

@@ -42,25 +42,32 @@ class _Preempts(Hook):
       signal.raise_signal(signal.SIGTERM)
 
 
-def test_winner_and_reference_are_trained_and_resumed(
+def test_winner_and_reference_are_trained_once(
     tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
   architecture = read_architecture(str(tiny.result_file(tmp_path)))
   config = tiny.changed(**{'reference.seeds': 1})
-  rows = run_final(config, architecture, tmp_path / 'whole')
+  rows = run_final(config, architecture, tmp_path / 'final')
   assert [row['name'] for row in rows] == ['winner', 'width-scaled reference']
   assert rows[0]['madds'] <= rows[1]['madds']
-  assert (tmp_path / 'whole' / 'final.png').exists()
-  preempted = tmp_path / 'preempted'
-  with pytest.raises(Preempted, match='saved after step'):
-    run_final(config, architecture, preempted, [_Preempts()])
-  assert list((preempted / 'winner' / 'seed0' / 'checkpoints').iterdir())
-  assert run_final(config, architecture, preempted) == rows
+  assert (tmp_path / 'final' / 'final.png').exists()
 
   def forbidden(*args: object, **kwargs: object) -> None:
     raise AssertionError('trained again')
 
   monkeypatch.setattr(final, 'train_and_evaluate', forbidden)
+  assert run_final(config, architecture, tmp_path / 'final') == rows
+
+
+@pytest.mark.long
+def test_a_preempted_final_training_goes_on(tmp_path: pathlib.Path) -> None:
+  architecture = read_architecture(str(tiny.result_file(tmp_path)))
+  config = tiny.changed(**{'reference.seeds': 1})
+  rows = run_final(config, architecture, tmp_path / 'whole')
+  preempted = tmp_path / 'preempted'
+  with pytest.raises(Preempted, match='saved after step'):
+    run_final(config, architecture, preempted, [_Preempts()])
+  assert list((preempted / 'winner' / 'seed0' / 'checkpoints').iterdir())
   assert run_final(config, architecture, preempted) == rows
 
 
