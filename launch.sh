@@ -232,8 +232,19 @@ install() {  # platform
   run "$venv/bin/python" -m pip install --quiet --disable-pip-version-check \
     --requirement "$requirements" "$(jax_requirement "$1")" ||
     fail 1 'the installation failed, see above; the next start makes it afresh'
+  $dry_run || link_checkout
   # The stamp comes last: an interrupted installation never has it.
   $dry_run || wanted_stamp "$1" >"$stamp"
+}
+
+# Has the environment's own Python find this checkout, so that
+# .venv/bin/python experiments/search.py runs too; needs neither a build nor a
+# network.
+link_checkout() {
+  local packages
+  packages=$("$venv/bin/python" -c \
+    'import sysconfig; print(sysconfig.get_path("purelib"))')
+  echo "$root" >"$packages/layernas_checkout.pth"
 }
 
 set_up() {
@@ -247,7 +258,7 @@ set_up() {
   if [[ -z $wanted || $stamped != "$wanted" ]]; then
     install "$platform"
   fi
-  # Beside the installed packages; a path needs neither a build nor a network.
+  # Before the installed packages, also in an environment made by hand.
   run export PYTHONPATH="$root${PYTHONPATH:+:$PYTHONPATH}"
 }
 

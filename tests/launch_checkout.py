@@ -27,6 +27,9 @@ case "$1 $2" in
     echo "pip ${*: -1}" >>"$FAKE_LOG"
     if [[ ${FAKE_PIP:-0} == killed ]]; then kill -9 "$PPID"; fi
     exit "${FAKE_PIP:-0}" ;;
+  '-c import sysconfig'*)
+    mkdir -p "${0%%/bin/*}/lib"
+    echo "${0%%/bin/*}/lib" ;;
   '-m ruff') echo "ruff ${*:3}" >>"$FAKE_LOG"; exit "${FAKE_RUFF:-0}" ;;
   '-m pytest') echo "pytest ${*:3} in $PWD" >>"$FAKE_LOG" ;;
   *) exec %s "$@" ;;

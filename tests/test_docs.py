@@ -3,6 +3,8 @@
 import importlib
 import pathlib
 import re
+import subprocess
+import sys
 
 import pytest
 
@@ -78,3 +80,16 @@ def test_the_readme_names_every_program() -> None:
   for path in (tiny.ROOT / 'experiments').glob('*.py'):
     assert f'`./launch.sh {path.stem}' in text
   assert '`./launch.sh test`' in text
+
+
+def test_the_search_of_the_readme_runs_without_jax() -> None:
+  text = (tiny.ROOT / 'README.md').read_text()
+  [snippet] = re.findall(r'^```python\n(.*?)^```', text, re.M | re.S)
+  snippet += "import sys\nprint('jax' in sys.modules)\n"
+  done = subprocess.run(
+      [sys.executable, '-c', snippet],
+      capture_output=True, text=True, cwd=tiny.ROOT,
+  )
+  assert done.stdout.splitlines() == [
+      "{'width': 32, 'kernel': 3}", 'False',
+  ], done.stderr

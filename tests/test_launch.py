@@ -222,6 +222,12 @@ def test_unknown_platform_is_one_line(checkout):
   assert_one_line(result, 2, 'LAYERNAS_PLATFORM: gpu', 'cpu, cuda12, cuda13')
 
 
+def test_the_environment_finds_the_checkout(checkout):
+  checkout.run('search')
+  [path] = (checkout.root / '.venv' / 'lib').glob('*.pth')
+  assert path.read_text() == f'{checkout.root}\n'
+
+
 def test_second_start_installs_nothing(checkout):
   checkout.started('other')
   assert checkout.take_log() == checkout.installation()

@@ -259,18 +259,18 @@ def random_variables(model: nn.Module, inputs: jax.Array) -> dict[str, Any]:
     inputs: what it receives.
 
   Returns:
-    Its collections, float32 NumPy arrays; kernels are normal with deviation
-    sqrt(1 / fan in), all else is one.
+    Its collections, float32 NumPy arrays: what has two axes or more is normal
+    with deviation sqrt(1 / fan in), all else is one.
   """
   shapes = jax.eval_shape(
       lambda x: model.init(jax.random.key(0), x, train=False), inputs
   )
   rng = np.random.default_rng(0)
 
-  def draw(path: Any, leaf: Any) -> np.ndarray:
-    if path[-1].key != 'kernel':
+  def draw(leaf: Any) -> np.ndarray:
+    if len(leaf.shape) < 2:
       return np.ones(leaf.shape, np.float32)
     kernel = rng.standard_normal(leaf.shape, np.float32)
     return kernel / np.float32(np.sqrt(np.prod(leaf.shape[:-1])))
 
-  return jax.tree_util.tree_map_with_path(draw, nn.meta.unbox(dict(shapes)))
+  return jax.tree.map(draw, nn.meta.unbox(dict(shapes)))
