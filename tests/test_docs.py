@@ -84,7 +84,7 @@ def test_the_readme_names_every_program() -> None:
 
 def test_the_search_of_the_readme_runs_without_jax() -> None:
   text = (tiny.ROOT / 'README.md').read_text()
-  [snippet] = re.findall(r'^```python\n(.*?)^```', text, re.M | re.S)
+  [snippet] = re.findall(r'(?ms)^```python\n(.*?)^```', text)
   snippet += "import sys\nprint('jax' in sys.modules)\n"
   done = subprocess.run(
       [sys.executable, '-c', snippet],
