@@ -56,6 +56,7 @@ from layernas.search.space import Architecture
 from layernas.search.space import SearchSpace
 from layernas.search.space import architecture_id
 from layernas.storage.csv_file import CsvFile
+from layernas.storage.resuming import LATENCY
 from layernas.storage.workdir import Workdir
 from layernas.training.checks import check_training
 
@@ -167,7 +168,7 @@ def run_latency(
   modules = space_modules(space, *shape)
   stopwatch = Stopwatch(config.latency.warmup, config.latency.repeats)
   timer = timer or ForwardTimer(config, *shape, stopwatch)
-  directory = Workdir(workdir)
+  directory = Workdir(workdir, LATENCY)
   directory.open(config)
   with contextlib.closing(directory):
     _check_device(directory)

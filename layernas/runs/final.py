@@ -32,6 +32,7 @@ from layernas.reports.tensorboard import TensorBoard
 from layernas.runs.setup import check_same_run
 from layernas.runs.setup import make_space
 from layernas.storage.files import file_store
+from layernas.storage.resuming import FINAL
 from layernas.storage.storage_errors import in_one_line
 from layernas.storage.workdir import Workdir
 from layernas.storage.workdir import read_json
@@ -158,7 +159,7 @@ def run_final(
   recipe = config.copy_and_resolve_references()
   with recipe.unlocked():
     recipe.training = config.final
-  directory = Workdir(workdir)
+  directory = Workdir(workdir, FINAL)
   hosts.on_first(lambda: directory.open(config))
   with contextlib.ExitStack() as stack:
     stack.enter_context(in_one_line(workdir))

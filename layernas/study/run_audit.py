@@ -160,8 +160,8 @@ def run_audit(config: ConfigDict, workdir: epath.PathLike) -> dict[str, Any]:
       for name, section in config.benchmarks.items()
   }
   # An audit takes seconds and is not resumed: any config may follow another.
-  directory = Workdir(workdir, free_fields=('',))
-  directory.open(config)
+  directory = Workdir(workdir)
+  directory.open(config, kept=False)
   try:
     result = {
         'config': config.to_dict(),

@@ -26,6 +26,7 @@ from rich.progress import TimeRemainingColumn
 
 from layernas.errors import UserError
 from layernas.reports.console import new_console
+from layernas.storage.resuming import STUDY
 from layernas.storage.workdir import Workdir
 from layernas.study.report import table_text
 from layernas.study.report import write_report
@@ -38,10 +39,6 @@ from layernas.study.setup import make_benchmark
 
 # Seconds between lines where there is no terminal for a bar.
 _INTERVAL = 15
-
-
-# They change which runs there are or how they are shown, not what a run gives.
-_FREE_FIELDS = ('workers', 'seeds', 'curve_points', 'compared', 'title')
 
 
 class RunsFile:
@@ -207,7 +204,7 @@ def run_study(config: ConfigDict, workdir: epath.PathLike) -> dict[str, Any]:
       name: make_benchmark(name, section)
       for name, section in config.benchmarks.items()
   }
-  directory = Workdir(workdir, _FREE_FIELDS)
+  directory = Workdir(workdir, STUDY)
   directory.open(config)
   try:
     records = _play_missing(config, RunsFile(directory.path / 'runs.jsonl'))
