@@ -161,7 +161,7 @@ def differences(
   Returns:
     Dotted name, old and new value of each, sorted by name.
   """
-  old = _flat(completed(recorded, rules.defaults(recorded)))
+  old = _flat(_plain(completed(recorded, rules.defaults(recorded))))
   new = _flat(_plain(config))
   pairs = (
       (name, old.get(name, _NO_FIELD), new.get(name, _NO_FIELD))
