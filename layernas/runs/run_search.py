@@ -31,6 +31,7 @@ from layernas.runs.execution import chosen_settings
 from layernas.runs.execution import make_executor
 from layernas.runs.execution import make_place
 from layernas.runs.execution import prepare_process
+from layernas.runs.inputs import search_inputs
 from layernas.runs.listeners import SearchListener
 from layernas.runs.rewards import configured_reward
 from layernas.runs.search_record import SearchRecord
@@ -99,7 +100,10 @@ def run_search(
     for hook in hooks:
       stack.callback(hook.close)
     stack.enter_context(hosts.listening())
-    trials = hosts.on_first(lambda: record.open(config, settings))
+    trials = hosts.on_first(lambda: record.open(
+        config, settings,
+        search_inputs(config, space, dataset, search.problem.cost),
+    ))
     search.replay(map(trial_from_dict, trials))
     enable_compilation_cache(directory.path / 'compilation_cache')
     steps = training_steps(config.training, dataset.num_examples('train'))

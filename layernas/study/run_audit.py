@@ -16,6 +16,7 @@ from layernas.search.sweep import Sweep
 from layernas.storage.workdir import Workdir
 from layernas.study.audit import audit
 from layernas.study.audit import audit_to_dict
+from layernas.study.inputs import table_inputs
 from layernas.study.setup import make_benchmark
 
 matplotlib.use('Agg')
@@ -161,7 +162,7 @@ def run_audit(config: ConfigDict, workdir: epath.PathLike) -> dict[str, Any]:
   }
   # An audit takes seconds and is not resumed: any config may follow another.
   directory = Workdir(workdir)
-  directory.open(config, kept=False)
+  directory.open(config, table_inputs(config, benchmarks), kept=False)
   try:
     result = {
         'config': config.to_dict(),

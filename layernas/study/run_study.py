@@ -28,6 +28,7 @@ from layernas.errors import UserError
 from layernas.reports.console import new_console
 from layernas.storage.resuming import STUDY
 from layernas.storage.workdir import Workdir
+from layernas.study.inputs import table_inputs
 from layernas.study.report import table_text
 from layernas.study.report import write_report
 from layernas.study.report_tables import overview
@@ -205,7 +206,7 @@ def run_study(config: ConfigDict, workdir: epath.PathLike) -> dict[str, Any]:
       for name, section in config.benchmarks.items()
   }
   directory = Workdir(workdir, STUDY)
-  directory.open(config)
+  directory.open(config, table_inputs(config, benchmarks))
   try:
     records = _play_missing(config, RunsFile(directory.path / 'runs.jsonl'))
     summary = write_report(config, benchmarks, records, directory)
