@@ -21,6 +21,7 @@ from layernas.errors import UserError
 from layernas.executors.executor import Executor
 from layernas.reports.console import Progress
 from layernas.reports.console import new_console
+from layernas.reports.console import reward_name
 from layernas.reports.hooks import Hook
 from layernas.reports.result import search_result
 from layernas.reports.tensorboard import TensorBoard
@@ -92,7 +93,7 @@ def run_search(
     hooks = [
         record,
         TensorBoard(directory.path / 'tensorboard'),
-        Progress(console),
+        Progress(console, reward_name(config)),
         LiveStatus(directory),
         *hooks,
     ] if hosts.is_first() else []

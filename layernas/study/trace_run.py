@@ -86,10 +86,12 @@ def traced(config: ConfigDict, key: Key) -> dict[str, Any]:
     raise UserError(f'method {key.method!r}: {error}') from error
   record = play(key, benchmark, strategy)
   facts = {name: record[name] for name in _FACTS}
+  negated = ', negated: smaller is better' if benchmark.sign < 0 else ''
   title = f'{key.method} on {key.benchmark}, seed {key.seed}'
   return {
       'run': {'title': title, **dataclasses.asdict(key),
-              'signal': section.signal, 'metric': section.metric, **facts},
+              'signal': section.signal + negated, 'metric': section.metric,
+              **facts},
       **trace.to_dict(),
   }
 
