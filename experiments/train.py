@@ -16,7 +16,6 @@ one to the bit. Files go to debug/ in the workdir.
 """
 
 import re
-from collections.abc import Iterator
 from typing import Any
 
 from absl import flags
@@ -26,6 +25,7 @@ from ml_collections import ConfigDict
 from configs import default
 from layernas.errors import UserError
 from layernas.runs import cli
+from layernas.storage.resuming import completed
 
 _ARCHITECTURE = flags.DEFINE_string(
     'architecture', None, 'A result.json, the name of a published network, or'
@@ -125,27 +125,14 @@ def _train_candidate() -> None:
   one_candidate.run_candidate(config, workdir, asked)
 
 
-def _recorded(fields: dict[str, Any], file: epath.PathLike) -> ConfigDict:
-  """The config in a file, which another version may have written."""
-  here = set(_names(fields))
-  lacking = [
-      name for name in _names(default.get_config().to_dict())
-      if name not in here
-  ]
-  if lacking:
+def _recorded(fields: Any, file: epath.PathLike) -> ConfigDict:
+  """The config in a file; fields that it lacks stand at their defaults."""
+  if not isinstance(fields, dict):
     raise UserError(
-        f'file {file}: its config has no field {lacking[0]!r}; allowed is a'
-        ' file of this version of the program, or --config'
+        f'file {file}: holds no config; allowed is one of a search, or --config'
     )
-  return ConfigDict(fields).lock()
-
-
-def _names(fields: dict[str, Any], prefix: str = '') -> Iterator[str]:
-  """Dotted names of all fields."""
-  for name, value in fields.items():
-    yield prefix + name
-    if isinstance(value, dict):
-      yield from _names(value, f'{prefix}{name}.')
+  defaults = default.get_config().to_dict()
+  return ConfigDict(completed(fields, defaults)).lock()
 
 
 if __name__ == '__main__':

@@ -65,6 +65,11 @@ def benchmark(**changes: Any) -> ConfigDict:
   # Columns of the signal; several are trainings that repeated queries take in
   # turn, the run's seed picks the first.
   section.rewards = ('',)
+  # Of the signal: maximise or minimise, as errors and losses are.
+  section.direction = 'maximise'
+  # Of the report column, where it is another one: maximise or minimise; '' = as
+  # the signal.
+  section.report_direction = ''
   # additive or interacting: a synthetic reward over the table's space instead;
   # chain: a synthetic space of its own, without a table.
   section.synthetic = ''

@@ -94,6 +94,19 @@ class Dataset(abc.ABC):
   def num_examples(self, split: str) -> int:
     """Number of images of a split, one of `SPLITS`."""
 
+  def content(self) -> dict[str, Any]:
+    """What the data set holds, as JSON types.
+
+    A run goes on only with a data set of the same content. It is cheap to tell:
+    of a large set a list of files with their sizes, not their pixels.
+    """
+    return {
+        'name': self.name,
+        'classes': list(self.class_names or ()),
+        'num_classes': self.num_classes,
+        'images': {split: self.num_examples(split) for split in SPLITS},
+    }
+
   @abc.abstractmethod
   def train_batches(
       self, split: str, batch_size: int, seed: int, start_step: int = 0,

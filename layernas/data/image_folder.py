@@ -8,6 +8,7 @@ begin with a dot are passed over.
 """
 
 import dataclasses
+import hashlib
 import os
 import pathlib
 from collections.abc import Mapping
@@ -28,6 +29,12 @@ _FILES = ', '.join(f'*{suffix}' for suffix in SUFFIXES)
 
 TEST_DIRECTORIES = ('test', 'val', 'validation')
 """The first that exists holds the test images."""
+
+_WHOLE = 64 << 20
+"""Bytes of an image folder, up to which its whole content is compared."""
+
+_SAMPLE = 64
+"""Images of a larger one whose content is compared."""
 
 _LAYOUT = (
     'a directory with train/CLASS/ and test/CLASS/ (or val/ or validation/)'
@@ -202,3 +209,31 @@ class FolderImages:
   def describe(self, split: str, row: int) -> str:
     """Path of an image."""
     return self._files.paths[self._rows[split][0]][row]
+
+  def content(self) -> dict[str, Any]:
+    """The list of files with sizes and classes, wherever the directory lies.
+
+    Of a small set all bytes count, of a large one those of some files.
+    """
+    try:
+      found = self._digest()
+    except OSError as error:
+      raise UserError(
+          f'{error.filename}: {error.strerror}; allowed are files that can be'
+          ' read'
+      ) from error
+    return {'name': 'image folder', 'sha256': found}
+
+  def _digest(self) -> str:
+    found, paths, whole = hashlib.sha256(), [], 0
+    for split, files in self._files.paths.items():
+      for path, label in zip(files, self._files.labels[split], strict=True):
+        size = os.stat(path).st_size
+        name = os.path.relpath(path, self._files.directory)
+        found.update(f'{split} {label} {size} {name}\n'.encode())
+        paths.append(path)
+        whole += size
+    every = 1 if whole <= _WHOLE else len(paths) // _SAMPLE + 1
+    for path in paths[::every]:
+      found.update(pathlib.Path(path).read_bytes())
+    return found.hexdigest()

@@ -72,6 +72,9 @@ class EncodedImages(Protocol):
   def describe(self, split: str, row: int) -> str:
     """Which file or record an image is, for messages."""
 
+  def content(self) -> dict[str, Any]:
+    """Fields of `Dataset.content` that are others, or further ones."""
+
 
 class StreamedDataset(Dataset):
   """Decodes and augments encoded images while others are trained on.
@@ -103,6 +106,10 @@ class StreamedDataset(Dataset):
     """Number of images of a split."""
     check_split(self, split)
     return self._source.num_examples(split)
+
+  def content(self) -> dict[str, Any]:
+    """See the base class."""
+    return {**super().content(), **self._source.content()}
 
   def train_batches(
       self, split: str, batch_size: int, seed: int, start_step: int = 0,

@@ -80,6 +80,10 @@ class TfdsImages:
     """Where an image is, for messages."""
     return f'{self.name}: record {row} of split {self._rows[split][0]!r}'
 
+  def content(self) -> dict[str, Any]:
+    """Nothing but what all tell: the name has the version of the set."""
+    return {}
+
   def _open_records(self, name: str) -> Fetch:
     return open_records(self._builder, name, self._keys)
 

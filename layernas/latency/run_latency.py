@@ -51,11 +51,15 @@ from layernas.networks.spec import NetworkSpec
 from layernas.reports.console import new_console
 from layernas.reports.plots import save_picture
 from layernas.reports.result import versions
+from layernas.runs.inputs import space_input
 from layernas.runs.setup import make_space
 from layernas.search.space import Architecture
 from layernas.search.space import SearchSpace
 from layernas.search.space import architecture_id
 from layernas.storage.csv_file import CsvFile
+from layernas.storage.resuming import LATENCY
+from layernas.storage.resuming import Input
+from layernas.storage.resuming import digest
 from layernas.storage.workdir import Workdir
 from layernas.training.checks import check_training
 
@@ -167,8 +171,12 @@ def run_latency(
   modules = space_modules(space, *shape)
   stopwatch = Stopwatch(config.latency.warmup, config.latency.repeats)
   timer = timer or ForwardTimer(config, *shape, stopwatch)
-  directory = Workdir(workdir)
-  directory.open(config)
+  directory = Workdir(workdir, LATENCY)
+  # Images are none of its inputs: only their number of classes counts.
+  directory.open(config, [
+      space_input(config, space),
+      Input('data', digest(shape[1]), f'{shape[1]} classes'),
+  ])
   with contextlib.closing(directory):
     _check_device(directory)
     console = new_console()

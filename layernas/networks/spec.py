@@ -384,6 +384,31 @@ class NetworkSpec:
     }
 
 
+def essence(spec: Any) -> dict[str, Any]:
+  """What is said of a network: fields at their defaults are left out.
+
+  It stays the same when a later version gives modules further fields.
+
+  Args:
+    spec: a NetworkSpec, one of its modules or a part of a module.
+
+  Returns:
+    JSON types; 'type' names the class.
+  """
+  if isinstance(spec, NetworkSpec):
+    return {
+        'stem': essence(spec.stem), 'blocks': list(map(essence, spec.blocks)),
+        'head': essence(spec.head),
+    }
+  said = {'type': _type_name(type(spec))}
+  for field in dataclasses.fields(spec):
+    value = getattr(spec, field.name)
+    if value != field.default:
+      nested = dataclasses.is_dataclass(value)
+      said[field.name] = essence(value) if nested else value
+  return said
+
+
 def count(spec: NetworkSpec, image_size: int, num_classes: int) -> Counts:
   """Exact counts of a whole network.
 
@@ -464,10 +489,17 @@ def check_module(module: Module, where: str) -> None:
     _read(type(module), dataclasses.asdict(module), where)
 
 
+def _type_name(cls: type) -> str:
+  """The registered name of a class, or module:Class of one of the user's."""
+  names: dict[Any, str] = {
+      Stem: 'stem', Head: 'head', Squeeze: 'squeeze',
+      **{known: name for name, known in BLOCK_TYPES.items()},
+  }
+  return names.get(cls, f'{cls.__module__}:{cls.__qualname__}')
+
+
 def _block_to_dict(block: Block) -> dict[str, Any]:
-  cls = type(block)
-  names = {known: name for name, known in BLOCK_TYPES.items()}
-  name = names.get(cls, f'{cls.__module__}:{cls.__qualname__}')
+  name = _type_name(type(block))
   fields = dataclasses.asdict(block)
   return fields if name == _USUAL_TYPE else {**fields, 'type': name}
 

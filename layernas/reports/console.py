@@ -31,13 +31,15 @@ class Progress(Hook):
   Without a terminal there are no bars, only the lines.
   """
 
-  def __init__(self, console: Console):
+  def __init__(self, console: Console, reward: str = ''):
     """Prints nothing yet.
 
     Args:
       console: to print on; what else is printed there stays above the bars.
+      reward: of a search, in words.
     """
     self._console = console
+    self._reward = reward
     self._bars = rich_progress.Progress(
         TextColumn('{task.description}'),
         BarColumn(bar_width=24),
@@ -59,6 +61,10 @@ class Progress(Hook):
     del steps
     for line in opening_lines(search):
       self._console.print(line)
+    if self._reward:
+      self._console.print(
+          f'{self._reward}: larger is better', markup=False, highlight=False
+      )
     if search.trials:
       self._console.print(f'{len(search.trials)} trials are finished already')
     if page:

@@ -29,9 +29,11 @@ from layernas.reports.hooks import Training
 from layernas.reports.plots import save_comparison
 from layernas.reports.result import versions
 from layernas.reports.tensorboard import TensorBoard
+from layernas.runs.inputs import data_input
 from layernas.runs.setup import check_same_run
 from layernas.runs.setup import make_space
 from layernas.storage.files import file_store
+from layernas.storage.resuming import FINAL
 from layernas.storage.storage_errors import in_one_line
 from layernas.storage.workdir import Workdir
 from layernas.storage.workdir import read_json
@@ -158,8 +160,8 @@ def run_final(
   recipe = config.copy_and_resolve_references()
   with recipe.unlocked():
     recipe.training = config.final
-  directory = Workdir(workdir)
-  hosts.on_first(lambda: directory.open(config))
+  directory = Workdir(workdir, FINAL)
+  hosts.on_first(lambda: directory.open(config, [data_input(dataset)]))
   with contextlib.ExitStack() as stack:
     stack.enter_context(in_one_line(workdir))
     stack.callback(directory.close)
@@ -217,6 +219,13 @@ def _keep_networks(directory: Workdir, networks: dict[str, Any]) -> None:
   if recorded is None:
     directory.write_json('networks.json', networks)
   elif recorded != networks:
+    same = [name for name in networks if recorded.get(name) == networks[name]]
+    if same:
+      raise UserError(
+          f'workdir {directory.path}: the default network of space, from which'
+          ' the reference is scaled, is not what its run began with; allowed is'
+          ' the same space, or another workdir'
+      )
     raise UserError(
         f'workdir {directory.path}: belongs to the training of another network'
         ' than --architecture names; allowed is the same network, or another'

@@ -28,6 +28,8 @@ from layernas.runs.execution import chosen_settings
 from layernas.runs.execution import make_executor
 from layernas.runs.execution import make_place
 from layernas.runs.execution import prepare_process
+from layernas.runs.inputs import data_input
+from layernas.runs.inputs import space_input
 from layernas.runs.listeners import HookListener
 from layernas.runs.rewards import configured_reward
 from layernas.runs.setup import check_same_run
@@ -146,7 +148,9 @@ def run_candidate(
     check_same_run(config, dataset)
     stack.enter_context(in_one_line(directory.path))
     stack.enter_context(hosts.listening())
-    hosts.on_first(lambda: directory.open(config))
+    hosts.on_first(lambda: directory.open(
+        config, [space_input(config, space), data_input(dataset)]
+    ))
     stack.callback(directory.close)
     enable_compilation_cache(directory.path / 'compilation_cache')
     console = new_console(quiet=not hosts.is_first())

@@ -21,6 +21,7 @@ from layernas.errors import UserError
 from layernas.executors.executor import Executor
 from layernas.reports.console import Progress
 from layernas.reports.console import new_console
+from layernas.reports.console import reward_name
 from layernas.reports.hooks import Hook
 from layernas.reports.result import search_result
 from layernas.reports.tensorboard import TensorBoard
@@ -31,6 +32,7 @@ from layernas.runs.execution import chosen_settings
 from layernas.runs.execution import make_executor
 from layernas.runs.execution import make_place
 from layernas.runs.execution import prepare_process
+from layernas.runs.inputs import search_inputs
 from layernas.runs.listeners import SearchListener
 from layernas.runs.rewards import configured_reward
 from layernas.runs.search_record import SearchRecord
@@ -91,7 +93,7 @@ def run_search(
     hooks = [
         record,
         TensorBoard(directory.path / 'tensorboard'),
-        Progress(console),
+        Progress(console, reward_name(config)),
         LiveStatus(directory),
         *hooks,
     ] if hosts.is_first() else []
@@ -99,7 +101,10 @@ def run_search(
     for hook in hooks:
       stack.callback(hook.close)
     stack.enter_context(hosts.listening())
-    trials = hosts.on_first(lambda: record.open(config, settings))
+    trials = hosts.on_first(lambda: record.open(
+        config, settings,
+        search_inputs(config, space, dataset, search.problem.cost),
+    ))
     search.replay(map(trial_from_dict, trials))
     enable_compilation_cache(directory.path / 'compilation_cache')
     steps = training_steps(config.training, dataset.num_examples('train'))

@@ -2,6 +2,7 @@
 
 import dataclasses
 from collections.abc import Mapping
+from collections.abc import Sequence
 from typing import Any
 
 from ml_collections import config_dict
@@ -20,6 +21,7 @@ from layernas.search import Search
 from layernas.search import Trial
 from layernas.storage.history import History
 from layernas.storage.history import Timings
+from layernas.storage.resuming import Input
 from layernas.storage.workdir import Workdir
 
 
@@ -44,21 +46,24 @@ class SearchRecord(Hook):
     self._timings: Timings | None = None
 
   def open(
-      self, config: config_dict.ConfigDict, settings: ExecutorSettings
+      self, config: config_dict.ConfigDict, settings: ExecutorSettings,
+      inputs: Sequence[Input] | None = None,
   ) -> list[dict[str, Any]]:
     """Takes the workdir.
 
     Args:
       config: of the run.
       settings: of its executor; kept, so that it is not measured again.
+      inputs: what the config only names.
 
     Returns:
       The trials that are finished already, as `Trial.to_dict` gives them.
 
     Raises:
-      UserError: it belongs to another config, is in use or is damaged.
+      UserError: it belongs to another config or other inputs, is in use or is
+        damaged.
     """
-    self._directory.open(config)
+    self._directory.open(config, inputs)
     self._directory.write_json(SETTINGS_FILE, {
         'asked': config.executor.name, **dataclasses.asdict(settings)
     })

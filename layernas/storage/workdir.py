@@ -2,34 +2,25 @@
 
 import json
 from collections.abc import Callable
+from collections.abc import Iterable
 from typing import Any
 
+from absl import logging
 from etils import epath
 from ml_collections import config_dict
 
 from layernas.errors import UserError
+from layernas.storage import resuming
 from layernas.storage.files import file_store
+from layernas.storage.resuming import SEARCH
+from layernas.storage.resuming import Input
 from layernas.storage.storage_errors import gone
-
-_FREE_FIELDS = (
-    'budget.',
-    'compile_ahead',
-    'raise_failures',
-    'profile.',
-    'executor.name',
-    'executor.workers',
-    'executor.retries',
-    'executor.timeout',
-    'executor.address',
-    'executor.memory',
-    'training.checkpoint_every_steps',
-    'final.checkpoint_every_steps',
-)
-"""A search may be resumed with other values of these: they only say when to
-stop and how often to save, when to compile and where to train."""
 
 _CONFIG = 'config.json'
 """File of every workdir."""
+
+_INPUTS = 'inputs.json'
+"""Digests of what the config only names."""
 
 
 class Workdir:
@@ -42,41 +33,48 @@ class Workdir:
     path: of the directory.
   """
 
-  def __init__(
-      self, path: epath.PathLike, free_fields: tuple[str, ...] = _FREE_FIELDS
-  ):
+  def __init__(self, path: epath.PathLike, rules: resuming.Rules = SEARCH):
     """Names a directory; makes nothing.
 
     Args:
       path: local, or gs://BUCKET/DIRECTORY.
-      free_fields: beginnings of the dotted names of config fields that may
-        differ when the run is resumed.
+      rules: what of the config may differ when the run is resumed.
     """
     self.path = epath.Path(path)
-    self._free_fields = free_fields
+    self._rules = rules
     self._store = file_store(self.path)
     self._give_back: Callable[[], None] | None = None
     self._is_open = False
 
-  def open(self, config: config_dict.ConfigDict) -> None:
+  def open(
+      self, config: config_dict.ConfigDict,
+      inputs: Iterable[Input] | None = None, kept: bool = True,
+  ) -> None:
     """Makes the directory, or checks that it is a run of the same config.
 
     Args:
       config: of the run; is written to config.json.
+      inputs: what the config only names; is written to inputs.json. None
+        leaves that file alone.
+      kept: whether the run keeps results that are there, so that config and
+        inputs have to be the same.
 
     Raises:
-      UserError: it belongs to another config, another process uses it, or it
-        cannot be reached; nothing has been written.
+      UserError: it belongs to another config or to other inputs, another
+        process uses it, or it cannot be reached; nothing has been written.
     """
     self._store.check(self.path)
     if self.path.exists() and not self.path.is_dir():
       raise UserError(f'workdir {self.path}: allowed is a directory')
-    recorded = self.read_json(_CONFIG)
-    if recorded is not None:
-      self._check_same(recorded, config.to_dict())
+    given = None if inputs is None else list(inputs)
+    recorded = self._check_same(config, given or []) if kept else {}
     self._give_back = self._store.take(self.path)
     try:
       self._store.write(self.path / _CONFIG, _text(config.to_dict()).encode())
+      if given is not None:
+        # Of a study whose benchmarks are fewer for once, all are remembered.
+        text = _text(recorded | resuming.inputs_to_dict(given))
+        self._store.write(self.path / _INPUTS, text.encode())
     except BaseException:
       self.close()
       raise
@@ -112,22 +110,23 @@ class Workdir:
     """
     return read_json(self.path / name) if (self.path / name).exists() else None
 
-  def _check_same(self, recorded: Any, config: Any) -> None:
-    old, new = _flat(recorded), _flat(config)
-    different = [
-        name for name in sorted(old.keys() | new.keys())
-        if old.get(name) != new.get(name)
-        and not name.startswith(self._free_fields)
-    ]
-    if different:
-      changes = ', '.join(
-          f'{name} was {old.get(name)!r} and is {new.get(name)!r}'
-          for name in different[:3]
+  def _check_same(
+      self, config: config_dict.ConfigDict, inputs: list[Input]
+  ) -> dict[str, Any]:
+    """Compares config and inputs; returns the inputs that are recorded."""
+    where = f'workdir {self.path}'
+    fields = self.read_json(_CONFIG)
+    if fields is None:
+      return {}
+    resuming.check_config(where, fields, config.to_dict(), self._rules)
+    recorded = self.read_json(_INPUTS)
+    if recorded is None and inputs:
+      logging.warning(
+          '%s: an older version did not record its inputs (%s); they are taken'
+          ' to be the same', where, ', '.join(one.name for one in inputs),
       )
-      raise UserError(
-          f'workdir {self.path}: belongs to a run of another config'
-          f' ({changes}); allowed is the same config, or another workdir'
-      )
+    resuming.check_inputs(where, recorded or {}, inputs)
+    return recorded or {}
 
 
 def read_json(path: epath.PathLike) -> Any:
@@ -152,14 +151,3 @@ def read_json(path: epath.PathLike) -> Any:
 
 def _text(value: Any) -> str:
   return json.dumps(value, indent=2) + '\n'
-
-
-def _flat(values: Any, prefix: str = '') -> dict[str, Any]:
-  """Dotted field names to values."""
-  flat: dict[str, Any] = {}
-  for name, value in values.items():
-    if isinstance(value, dict):
-      flat |= _flat(value, f'{prefix}{name}.')
-    else:
-      flat[prefix + name] = list(value) if isinstance(value, tuple) else value
-  return flat

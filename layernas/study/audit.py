@@ -135,9 +135,14 @@ def _mean(values: list[float | None]) -> float | None:
 
 
 def _without_errors(benchmark: Benchmark) -> Benchmark:
-  """The benchmark with the mean of its signal's trainings as its signal."""
+  """The benchmark with the mean of its signal's trainings as its signal.
+
+  Larger is better: a signal that is minimised is negated.
+  """
   columns = [benchmark.table.column(name) for name in benchmark.rewards]
-  table = benchmark.table.with_column('audited', np.mean(columns, axis=0))
+  table = benchmark.table.with_column(
+      'audited', benchmark.sign * np.mean(columns, axis=0)
+  )
   return Benchmark(
       benchmark.name, table, ('audited',), 'audited', benchmark.cost,
       benchmark.target,

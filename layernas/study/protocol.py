@@ -35,6 +35,19 @@ COST_RULE = (
 )
 
 
+BETTER = {1: 'larger is better', -1: 'smaller is better'}
+"""Words for a direction, by its sign."""
+
+
+def direction_line(benchmark: Benchmark) -> str:
+  """Says of which direction a benchmark's signal and report are."""
+  return (
+      f'{benchmark.name}: signal {", ".join(benchmark.rewards)}:'
+      f' {BETTER[benchmark.sign]}; report {benchmark.report}:'
+      f' {BETTER[benchmark.report_sign]}'
+  )
+
+
 def describe_benchmark(
     benchmark: Benchmark, section: Any, points: int
 ) -> dict[str, Any]:
@@ -69,6 +82,9 @@ def describe_benchmark(
       'failing': benchmark.failing,
       'architectures': benchmark.networks[0],
       'feasible': benchmark.networks[1],
+      # Larger is better where nothing is said.
+      **({'sign': -1} if benchmark.sign < 0 else {}),
+      **({'report_sign': -1} if benchmark.report_sign < 0 else {}),
       'optimum': benchmark.optimum,
       # Five significant digits of the best figure.
       'decimals': 4 - math.floor(math.log10(abs(benchmark.optimum) or 1)),
@@ -130,16 +146,19 @@ def _signal(benchmark: Mapping[str, Any]) -> str:
     text += f', plus normal noise of standard deviation {benchmark["noise"]:g}'
   if benchmark['failing']:
     text += f'; {100 * benchmark["failing"]:g} % of the queries fail'
-  return text.strip()
+  return f'{text.strip()}; {BETTER[benchmark.get("sign", 1)]}'
 
 
 def _metric(benchmark: Mapping[str, Any]) -> str:
+  better = BETTER[benchmark.get('report_sign', 1)]
   if benchmark['report'] == HELD_OUT:
     return (
         f'{benchmark["metric"]} (the training of the answer that no query of'
-        ' the run gave; optimum and regret are of the mean over all trainings)'
+        ' the run gave; optimum and regret are of the mean over all trainings);'
+        f' {better}'
     ).strip()
-  return f'{benchmark["metric"]} (column {benchmark["report"]})'.strip()
+  text = f'{benchmark["metric"]} (column {benchmark["report"]})'
+  return f'{text.strip()}; {better}'
 
 
 def _target(benchmark: Mapping[str, Any]) -> str:

@@ -30,10 +30,10 @@ from layernas.study.tables.benchmark import Benchmark
 
 _CAPTIONS = (
     'Report metric of the answer so far (the best signal), mean of the runs. It'
-    ' may fall: methods see the signal alone. A curve starts where half of the'
-    ' runs have an answer, and from the end of a search to the budget it is'
+    ' may worsen: methods see the signal alone. A curve starts where half of'
+    ' the runs have an answer, and from the end of a search to the budget it is'
     ' flat. Dashed: the enumerated optimum. Legend by final mean.',
-    'Regret: how far the mean is below the enumerated optimum; logarithmic. A'
+    'Regret: how far the mean falls short of the optimum; logarithmic. A'
     ' curve at the lower edge is there or below.',
     'The report metric for each method apart: mean and band between the'
     ' quartiles of the runs. Grey, where one method is compared with the'

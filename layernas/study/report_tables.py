@@ -119,6 +119,11 @@ def tests(summary: Summary, section: Mapping[str, Any]) -> Table | None:
       for name, row in section['tests'].items()
   )
   notes = [_TESTS]
+  if summary['benchmarks'][section['benchmark']].get('report_sign', 1) < 0:
+    notes.append(
+        'Smaller figures are better: a negative difference is in favour of'
+        f' {summary["compared"]}.'
+    )
   if section['methods'][summary['compared']]['distinct_runs'] == 1:
     notes.append(
         f'{summary["compared"]} is one distinct run: these tests only ask'

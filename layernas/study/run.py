@@ -101,7 +101,7 @@ def play(key: Key, benchmark: Benchmark, strategy: Strategy) -> dict[str, Any]:
       best = search.best
       curve.append(_point(search, benchmark, key.seed))
   return dataclasses.asdict(key) | {
-      'answer': _answer(best),
+      'answer': _answer(best, benchmark.sign),
       'reported': curve[-1][3] if curve else None,
       'trials': len(search.trials),
       'networks': len({t.candidate.architecture for t in search.trials}),
@@ -121,18 +121,19 @@ def _point(
   return (
       len(search.trials),
       round(search.seconds, 6),
-      best.evaluation.reward,
+      benchmark.sign * best.evaluation.reward,
       benchmark.reported(best.candidate.architecture, seed),
   )
 
 
-def _answer(best: Trial | None) -> dict[str, Any] | None:
+def _answer(best: Trial | None, sign: int) -> dict[str, Any] | None:
+  """The answer with its signal as the table has it."""
   if best is None:
     return None
   return {
       'architecture': architecture_id(best.candidate.architecture),
       'cost': best.candidate.cost,
-      'reward': best.evaluation.reward,
+      'reward': sign * best.evaluation.reward,
   }
 
 

@@ -16,6 +16,8 @@ from layernas.search.sweep import Sweep
 from layernas.storage.workdir import Workdir
 from layernas.study.audit import audit
 from layernas.study.audit import audit_to_dict
+from layernas.study.inputs import table_inputs
+from layernas.study.protocol import direction_line
 from layernas.study.setup import make_benchmark
 
 matplotlib.use('Agg')
@@ -57,8 +59,11 @@ def audit_markdown(result: Mapping[str, Any]) -> str:
       ),
   ]
   for each in result['audits']:
+    section = config.get('benchmarks', {}).get(each['benchmark'], {})
+    lines += ['', f'## {each["benchmark"]}, H = {each["buckets"]}', '']
+    if section.get('direction') == 'minimise':
+      lines += ['Smaller signals are better: "best" is the smallest.', '']
     lines += [
-        '', f'## {each["benchmark"]}, H = {each["buckets"]}', '',
         *_table(
             ['length', 'prefixes', 'buckets', 'assumption holds',
              'kept by the sweep', "optimum's prefix",
@@ -160,8 +165,11 @@ def run_audit(config: ConfigDict, workdir: epath.PathLike) -> dict[str, Any]:
       for name, section in config.benchmarks.items()
   }
   # An audit takes seconds and is not resumed: any config may follow another.
-  directory = Workdir(workdir, free_fields=('',))
-  directory.open(config)
+  directory = Workdir(workdir)
+  directory.open(config, table_inputs(config, benchmarks), kept=False)
+  console = new_console()
+  for benchmark in benchmarks.values():
+    console.print(direction_line(benchmark), markup=False, highlight=False)
   try:
     result = {
         'config': config.to_dict(),
@@ -170,7 +178,7 @@ def run_audit(config: ConfigDict, workdir: epath.PathLike) -> dict[str, Any]:
                 audit(benchmark, _sweep(config, buckets), config.top)
             )
             for name, benchmark in track(
-                benchmarks.items(), 'auditing', console=new_console()
+                benchmarks.items(), 'auditing', console=console
             )
             for buckets in config.buckets
         ],

@@ -26,7 +26,10 @@ from rich.progress import TimeRemainingColumn
 
 from layernas.errors import UserError
 from layernas.reports.console import new_console
+from layernas.storage.resuming import STUDY
 from layernas.storage.workdir import Workdir
+from layernas.study.inputs import table_inputs
+from layernas.study.protocol import direction_line
 from layernas.study.report import table_text
 from layernas.study.report import write_report
 from layernas.study.report_tables import overview
@@ -35,13 +38,10 @@ from layernas.study.run import key_of
 from layernas.study.run import play_all
 from layernas.study.setup import check_study
 from layernas.study.setup import make_benchmark
+from layernas.study.tables.benchmark import Benchmark
 
 # Seconds between lines where there is no terminal for a bar.
 _INTERVAL = 15
-
-
-# They change which runs there are or how they are shown, not what a run gives.
-_FREE_FIELDS = ('workers', 'seeds', 'curve_points', 'compared', 'title')
 
 
 class RunsFile:
@@ -207,8 +207,9 @@ def run_study(config: ConfigDict, workdir: epath.PathLike) -> dict[str, Any]:
       name: make_benchmark(name, section)
       for name, section in config.benchmarks.items()
   }
-  directory = Workdir(workdir, _FREE_FIELDS)
-  directory.open(config)
+  directory = Workdir(workdir, STUDY)
+  directory.open(config, table_inputs(config, benchmarks))
+  _show_directions(benchmarks.values())
   try:
     records = _play_missing(config, RunsFile(directory.path / 'runs.jsonl'))
     summary = write_report(config, benchmarks, records, directory)
@@ -216,6 +217,13 @@ def run_study(config: ConfigDict, workdir: epath.PathLike) -> dict[str, Any]:
     directory.close()
   _show(summary, directory)
   return summary
+
+
+def _show_directions(benchmarks: Iterable[Benchmark]) -> None:
+  """Says first what is maximised: nothing shows that it should not be."""
+  console = new_console()
+  for benchmark in benchmarks:
+    console.print(direction_line(benchmark), markup=False, highlight=False)
 
 
 def _show(summary: dict[str, Any], directory: Workdir) -> None:

@@ -61,7 +61,14 @@ def make_benchmark(name: str, section: Any) -> Benchmark:
         ),
         section.noise,
         section.failing,
+        section.direction,
+        section.report_direction,
     )
+    if section.synthetic and benchmark.sign < 0:
+      raise UserError(
+          f"direction: {section.direction!r}: allowed is 'maximise' with a"
+          ' synthetic reward'
+      )
     _check_budget(benchmark)
     # Raises where no network reaches the target.
     _ = benchmark.problem

@@ -87,7 +87,8 @@ def lines_of(
   styles = line_styles(summary)
   lines = []
   methods = [(n, m) for n, m in section['methods'].items() if m['curve']]
-  for name, method in sorted(methods, key=lambda pair: -pair[1]['mean']):
+  sign = benchmark.get('report_sign', 1)
+  for name, method in sorted(methods, key=lambda pair: -sign * pair[1]['mean']):
     curve = unpack(method['curve'], benchmark['decimals'])
     mean = f'{method["mean"]:.{max(benchmark["decimals"] - 1, 0)}f}'
     times = np.array(benchmark['grid'][curve.pop('start'):])
@@ -146,7 +147,7 @@ def save_curves(
 def save_regret(
     summary: Section, section: Section, path: epath.PathLike
 ) -> None:
-  """Draws how far the means are below the optimum, on a logarithmic axis.
+  """Draws how far the means fall short of the optimum, on a logarithmic axis.
 
   Args:
     summary: of the study.
@@ -156,12 +157,14 @@ def save_regret(
   benchmark = summary['benchmarks'][section['benchmark']]
   lines = lines_of(summary, section)
   figure, axes = _open(benchmark, len(lines))
-  settled = [line.settled.min() for line in lines]
-  worst = benchmark['optimum'] - min(settled, default=benchmark['optimum'])
+  sign, optimum = benchmark.get('report_sign', 1), benchmark['optimum']
+  worst = max(
+      ((sign * (optimum - line.settled)).max() for line in lines), default=0.0
+  )
   least = max(worst / 10**_DECADES, 10.0 ** -benchmark['decimals'])
   for line in lines:
     # What is smaller, zero too, runs along the lower edge.
-    _draw(axes, line, np.maximum(benchmark['optimum'] - line.mean, least))
+    _draw(axes, line, np.maximum(sign * (optimum - line.mean), least))
   axes.set_yscale('log')
   axes.set_ylim(least / 1.1, max(worst, 10 * least) * 1.3)
   axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
@@ -230,10 +233,11 @@ def _set_limits(
 ) -> None:
   """Zooms to the settled means and marks the optimum."""
   axes.axhline(benchmark['optimum'], color='0.4', lw=0.8, ls=(0, (6, 3)))
-  shown = [benchmark['optimum'], *(x.mean.max() for x in lines)]
-  low = min([*shown, *(x.settled.min() for x in lines)])
+  sign = benchmark.get('report_sign', 1)
+  shown = [sign * benchmark['optimum'], *((sign * x.mean).max() for x in lines)]
+  low = min([*shown, *((sign * x.settled).min() for x in lines)])
   room = 0.05 * (max(shown) - low) or 1.0
-  axes.set_ylim(low - room, max(shown) + room)
+  axes.set_ylim(*sorted((sign * (low - room), sign * (max(shown) + room))))
 
 
 def _open(benchmark: Section, lines: int) -> tuple[Figure, Axes]:

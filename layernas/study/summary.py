@@ -143,9 +143,9 @@ def _section(
 def _method(benchmark: Benchmark, runs: Sequence[Record]) -> dict[str, Any]:
   """Statistics of a method's runs, besides their figures'."""
   regrets = [
-      benchmark.optimum - benchmark.reference.item(
+      benchmark.regret(benchmark.reference.item(
           parse_architecture_id(run['answer']['architecture'])
-      )
+      ))
       for run in runs if run['answer'] is not None
   ]
   distinct = {

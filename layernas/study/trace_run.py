@@ -10,6 +10,7 @@ from layernas.errors import UserError
 from layernas.reports.trace_page import write_trace
 from layernas.reports.trace_plot import save_trace_plot
 from layernas.search.trace import Trace
+from layernas.storage.resuming import STUDY
 from layernas.storage.workdir import Workdir
 from layernas.study.run import Key
 from layernas.study.run import play
@@ -53,7 +54,7 @@ def trace_run(
   if seed < 0:
     raise UserError(f'flag --seed: {seed}: allowed are integers >= 0')
   trace = traced(config, key)
-  directory = Workdir(workdir)
+  directory = Workdir(workdir, STUDY)
   directory.open(config)
   try:
     write_trace(trace, directory)
@@ -85,10 +86,12 @@ def traced(config: ConfigDict, key: Key) -> dict[str, Any]:
     raise UserError(f'method {key.method!r}: {error}') from error
   record = play(key, benchmark, strategy)
   facts = {name: record[name] for name in _FACTS}
+  negated = ', negated: smaller is better' if benchmark.sign < 0 else ''
   title = f'{key.method} on {key.benchmark}, seed {key.seed}'
   return {
       'run': {'title': title, **dataclasses.asdict(key),
-              'signal': section.signal, 'metric': section.metric, **facts},
+              'signal': section.signal + negated, 'metric': section.metric,
+              **facts},
       **trace.to_dict(),
   }
 

@@ -1,7 +1,5 @@
 """Where the training of one network goes on after an interruption."""
 
-import hashlib
-import json
 import time
 from typing import Any
 
@@ -11,6 +9,7 @@ from etils import epath
 from layernas.errors import UserError
 from layernas.storage.checkpoints import Checkpoints
 from layernas.training import hosts
+from layernas.training.identity import Identity
 from layernas.training.steps import TrainState
 from layernas.training.wall_time import WallTime
 
@@ -27,18 +26,16 @@ class TrainingCheckpoints:
   """
 
   def __init__(
-      self, directory: epath.PathLike, identity: Any, wall_time: WallTime
+      self, directory: epath.PathLike, identity: Identity, wall_time: WallTime
   ):
     """Starts the clock.
 
     Args:
       directory: of the checkpoints.
-      identity: JSON types, the same whenever the same training goes on, and
-        others for every other training.
+      identity: of the training that goes on.
       wall_time: told how long saving and restoring take.
     """
-    text = json.dumps(identity, sort_keys=True)
-    self._fingerprint = hashlib.sha256(text.encode()).hexdigest()
+    self._identity = identity
     self._directory = epath.Path(directory)
     self._wall_time = wall_time
     self._checkpoints: Checkpoints | None = None
@@ -83,14 +80,14 @@ class TrainingCheckpoints:
     if not self._checkpoints:
       return
     record = {
-        'fingerprint': self._fingerprint, 'seconds': self.seconds(),
+        'identity': self._identity.to_dict(), 'seconds': self.seconds(),
         'early_accuracy': self.early_accuracy,
     }
     with self._wall_time.spent_on('save'):
       self._checkpoints.save(step, record, state)
 
   def _check(self, record: dict[str, Any]) -> None:
-    if record['fingerprint'] != self._fingerprint:
+    if not self._identity.matches(record):
       raise UserError(
           f'checkpoints in {self._directory}: of another network, config or'
           ' seed; allowed is the same, or another workdir'

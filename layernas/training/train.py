@@ -27,6 +27,7 @@ from layernas.training.devices import wait_on_cpu
 from layernas.training.hooks import Logged
 from layernas.training.hooks import StepHook
 from layernas.training.hooks import StepHooks
+from layernas.training.identity import Identity
 from layernas.training.programs import Programs
 from layernas.training.programs import compile_programs
 from layernas.training.steps import TrainState
@@ -60,22 +61,19 @@ class Job:
     examples = self.dataset.num_examples(self.split)
     return training_steps(self.config.training, examples)
 
-  def identity(self, early: 'EarlyEvaluation | None' = None) -> list[Any]:
+  def identity(self, early: 'EarlyEvaluation | None' = None) -> Identity:
     """What a checkpoint has to have in common with a training that goes on.
 
     Args:
       early: the early evaluation, if any.
 
     Returns:
-      JSON types.
+      The identity of this training.
     """
-    training = self.config.training.to_dict()
-    del training['checkpoint_every_steps']
-    return [
-        {name: self.config[name].to_dict() for name in ('data', 'model')},
-        training, self.network.to_dict(), self.seed, self.split,
-        *([early.fraction] if early else []),
-    ]
+    return Identity(
+        self.config, self.network, self.seed, self.split,
+        early.fraction if early else 0.0,
+    )
 
 
 @dataclasses.dataclass(frozen=True)

@@ -317,17 +317,6 @@ def test_workdir_of_another_network(tmp_path: pathlib.Path) -> None:
     run_final(tiny.get_config(), network, workdir)
 
 
-def test_config_that_another_version_recorded(tmp_path: pathlib.Path) -> None:
-  found = tiny.result_file(tmp_path)
-  result = json.loads(found.read_text())
-  del result['config']['search']['visit']['select']
-  found.write_text(json.dumps(result))
-  done = programs.run('train', f'--architecture={found}')
-  assert done.returncode == 2
-  assert f'file {found}' in done.stderr
-  assert "no field 'search.visit.select'" in done.stderr
-
-
 @pytest.mark.parametrize(('content', 'part'), [
     (None, 'allowed are an existing result.json'),
     ('{"winner": null}', 'no winner'),

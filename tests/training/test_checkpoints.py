@@ -1,6 +1,8 @@
 """Where a training goes on after an interruption."""
 
 import dataclasses
+import hashlib
+import json
 import time
 
 import jax
@@ -27,7 +29,8 @@ def _state(step=0, width=2):
   return state.replace(step=np.full((), step, np.int32))
 
 
-def _open(directory, identity='mine'):
+def _open(directory, seed=0):
+  identity = small.job(seed=seed).identity()
   return TrainingCheckpoints(directory, identity, WallTime())
 
 
@@ -56,7 +59,7 @@ def test_those_of_another_training_are_refused_not_set_aside(tmp_path) -> None:
   _save(directory, 2)
   # A tree that those of the other training do not fit either.
   state = _state(width=3).replace(ema={})
-  with _open(directory, 'other') as run, pytest.raises(UserError) as error:
+  with _open(directory, 1) as run, pytest.raises(UserError) as error:
     run.restore(state)
   assert str(error.value) == (
       f'checkpoints in {directory}: of another network, config or seed; allowed'
@@ -86,7 +89,8 @@ def _changed(section, field, value):
     (small.job(checkpoint_every_steps=1), True),
 ])
 def test_what_makes_it_another_training(other, same) -> None:
-  assert (other.identity() == small.job().identity()) == same
+  record = {'identity': small.job().identity().to_dict()}
+  assert other.identity().matches(record) == same
 
 
 def test_another_early_evaluation_makes_it_another_training() -> None:
@@ -96,7 +100,46 @@ def test_another_early_evaluation_makes_it_another_training() -> None:
           None, EarlyEvaluation(0.25, bool), EarlyEvaluation(0.5, bool)
       )
   ]
-  assert early[0] != early[1] != early[2] != early[0]
+  for one in early:
+    record = {'identity': one.to_dict()}
+    assert [other.matches(record) for other in early] == [
+        other is one for other in early
+    ]
+
+
+def test_an_older_version_recorded_fewer_fields() -> None:
+  """Absent ones stand at their defaults; a network says only what it sets."""
+  identity = small.job().identity()
+  record = {'identity': identity.to_dict()}
+  del record['identity']['training']['rms_decay']
+  del record['identity']['model']['dropout']
+  assert identity.matches(record)
+  assert not small.job(rms_decay=0.5).identity().matches(record)
+  assert not _changed('model', 'dropout', 0.5).identity().matches(record)
+  assert 'activation' not in json.dumps(record['identity']['network'])
+
+
+@pytest.mark.parametrize('with_settings', [True, False])
+def test_a_fingerprint_of_an_older_version_counts(with_settings) -> None:
+  """It was made of the fields of its time, those of sections or none."""
+  job = small.job()
+  data, training = (job.config[n].to_dict() for n in ('data', 'training'))
+  del training['checkpoint_every_steps']
+  if not with_settings:
+    del data['settings']
+    del training['optimizer_settings'], training['schedule_settings']
+  sections = {'data': data, 'model': job.config.model.to_dict()}
+  text = json.dumps(
+      [sections, training, job.network.to_dict(), job.seed, job.split],
+      sort_keys=True,
+  )
+  record = {'fingerprint': hashlib.sha256(text.encode()).hexdigest()}
+  assert job.identity().matches(record)
+  assert not small.job(learning_rate=0.5).identity().matches(record)
+  # A field of a later version, at whatever value.
+  later = job.config.copy_and_resolve_references().unlock()
+  later.training.later_field = 3
+  assert dataclasses.replace(job, config=later).identity().matches(record)
 
 
 def test_seconds_go_on_where_the_last_save_was(tmp_path, monkeypatch) -> None:

@@ -20,6 +20,10 @@ HELD_OUT = 'held_out'
 """Report: the training of the answer that no method has seen."""
 
 
+DIRECTIONS = {'maximise': 1, 'minimise': -1}
+"""What is looked for, and the factor that makes larger figures better."""
+
+
 @dataclasses.dataclass(frozen=True, eq=False)
 class Benchmark:
   """A search problem with its protocol.
@@ -38,6 +42,9 @@ class Benchmark:
     budget: limits of a run.
     noise: standard deviation of a normal error of every query's reward.
     failing: share of the queries that fail.
+    direction: of the signal, one of `DIRECTIONS`. What is minimised is negated
+      where it is read: strategies always maximise.
+    report_direction: of the report column; '' as that of the signal.
   """
 
   name: str
@@ -50,8 +57,11 @@ class Benchmark:
   budget: Budget = Budget()
   noise: float = 0.0
   failing: float = 0.0
+  direction: str = 'maximise'
+  report_direction: str = ''
 
   def __post_init__(self) -> None:
+    self._check_directions()
     least = 3 if self.report == HELD_OUT else 1
     if len(self.rewards) < least:
       raise UserError(
@@ -72,6 +82,32 @@ class Benchmark:
           f'benchmark {self.name!r}: noise {self.noise}: allowed are numbers'
           ' >= 0'
       )
+
+  def _check_directions(self) -> None:
+    for field in ('direction', 'report_direction'):
+      value = getattr(self, field)
+      if value not in DIRECTIONS and (field == 'direction' or value):
+        raise UserError(
+            f'benchmark {self.name!r}: {field} {value!r}: allowed are'
+            f' {list(DIRECTIONS)}'
+        )
+    same = self.report == HELD_OUT or self.report in self.rewards
+    if same and self.report_direction not in ('', self.direction):
+      raise UserError(
+          f'benchmark {self.name!r}: report_direction'
+          f' {self.report_direction!r}: allowed is {self.direction!r}, the'
+          ' direction of the signal that report names'
+      )
+
+  @property
+  def sign(self) -> int:
+    """1 where larger signals are better, -1 where smaller ones are."""
+    return DIRECTIONS[self.direction]
+
+  @property
+  def report_sign(self) -> int:
+    """Likewise, of the report column."""
+    return DIRECTIONS[self.report_direction or self.direction]
 
   @functools.cached_property
   def problem(self) -> Problem:
@@ -102,8 +138,15 @@ class Benchmark:
 
   @functools.cached_property
   def optimum(self) -> float:
-    """Largest `reference` in the target interval."""
-    return self.reference[self.feasible].max().item()
+    """Best `reference` in the target interval."""
+    known = self.reference[self.feasible]
+    return (known.max() if self.report_sign > 0 else known.min()).item()
+
+  def regret(self, figure: float) -> float:
+    """How far a figure of `reference` falls short of the optimum; >= 0."""
+    if self.report_sign > 0:
+      return self.optimum - figure
+    return figure - self.optimum
 
   def trainings(self, seed: int) -> tuple[tuple[str, ...], str]:
     """Columns that the queries of a run give in turn, and its report column.
@@ -154,17 +197,18 @@ class TableEvaluator:
     self._seconds = (
         benchmark.table.column(benchmark.seconds) if benchmark.seconds else None
     )
+    self._sign = benchmark.sign
     self._noise = benchmark.noise
     self._failing = benchmark.failing
     self._queries: dict[Architecture, int] = {}
 
   def __call__(self, candidate: Candidate) -> Evaluation:
-    """Looks a candidate up."""
+    """Looks a candidate up; the larger its reward, the better."""
     architecture = candidate.architecture
     query = self._queries.get(architecture, 0)
     self._queries[architecture] = query + 1
     rewards = self._rewards[query % len(self._rewards)]
-    reward = rewards.item(architecture)
+    reward = self._sign * rewards.item(architecture)
     seconds = self._seconds.item(architecture) if (
         self._seconds is not None
     ) else 0.0

@@ -1,0 +1,134 @@
+"""What a config only names: images, a space, a latency table, own costs.
+
+A workdir records digests of their content. A run goes on only with the same
+content, whatever their names are.
+"""
+
+import dataclasses
+import random
+from typing import Any
+
+import numpy as np
+
+from layernas.data.dataset import Dataset
+from layernas.networks.costs import COSTS
+from layernas.networks.latency import METRIC
+from layernas.networks.latency import read_latency_table
+from layernas.networks.space import NetworkSpace
+from layernas.networks.spec import essence
+from layernas.search.cost import FactoredCost
+from layernas.search.cost import cost_text
+from layernas.search.space import architecture_id
+from layernas.storage.resuming import Input
+from layernas.storage.resuming import digest
+
+_SAMPLE = 200
+"""Random networks whose costs are compared, beside those that differ from the
+default in one layer."""
+
+
+def search_inputs(
+    config: Any, space: NetworkSpace, dataset: Dataset, cost: FactoredCost
+) -> list[Input]:
+  """Inputs of a search.
+
+  Args:
+    config: of the search.
+    space: that its config names.
+    dataset: likewise.
+    cost: of the space's networks.
+
+  Returns:
+    The inputs.
+  """
+  inputs = [space_input(config, space), data_input(dataset)]
+  if config.cost.metric == METRIC:
+    path = config.cost.latency_table
+    table = read_latency_table(path)
+    inputs.append(
+        Input('cost.latency_table', digest(table), f'{path}, {len(table)} rows')
+    )
+  elif config.cost.metric not in COSTS:
+    default = cost_text(cost.cost(space.search_space.default))
+    inputs.append(Input(
+        'cost.metric', digest(_some_costs(cost)),
+        f'{config.cost.metric}, of the default network {default}',
+    ))
+  return inputs
+
+
+def space_input(config: Any, space: NetworkSpace) -> Input:
+  """A space with every option of every layer.
+
+  Args:
+    config: with the field `space`.
+    space: that it names.
+
+  Returns:
+    The input.
+  """
+  layers = [
+      {
+          'name': layer.name, 'targets': list(layer.targets),
+          'options': [
+              {name: _json(value) for name, value in option.items()}
+              for option in layer.options
+          ],
+          'default': layer.default,
+      }
+      for layer in space.layers
+  ]
+  content = digest({'base': _json(space.base), 'layers': layers})
+  return Input(
+      'space', content,
+      f'{config.space}, {space.search_space.size:,} networks of'
+      f' {len(layers)} layers',
+  )
+
+
+def data_input(dataset: Dataset) -> Input:
+  """A data set.
+
+  Args:
+    dataset: that a config names.
+
+  Returns:
+    The input.
+  """
+  counts = (
+      f'{dataset.num_examples(split):,} {words} images' for split, words in
+      (('all_train', 'training'), ('test', 'test'))
+  )
+  return Input(
+      'data', digest(dataset.content()), f'{dataset.name}, {", ".join(counts)}'
+  )
+
+
+def _some_costs(cost: FactoredCost) -> dict[str, str]:
+  """Costs by architecture, rounded: their sums may be added otherwise."""
+  space, rng = cost.space, random.Random(0)
+  architectures = {
+      space.default[:layer] + (option,) + space.default[layer + 1:]
+      for layer, count in enumerate(space.option_counts)
+      for option in range(count)
+  } | {
+      tuple(map(rng.randrange, space.option_counts)) for _ in range(_SAMPLE)
+  }
+  ordered = sorted(architectures)
+  return {
+      architecture_id(one): f'{value:.10g}' for one, value in
+      zip(ordered, cost.costs(np.array(ordered)).tolist(), strict=True)
+  }
+
+
+def _json(value: Any) -> Any:
+  """A value of a spec as JSON types; NumPy's numbers as their equals."""
+  if dataclasses.is_dataclass(value):
+    return _json(essence(value))
+  if isinstance(value, dict):
+    return {name: _json(each) for name, each in value.items()}
+  if isinstance(value, list | tuple):
+    return list(map(_json, value))
+  if isinstance(value, np.generic):
+    return value.item()
+  return value if isinstance(value, int | float | str | None) else repr(value)

@@ -1,0 +1,269 @@
+"""Whether a run that a workdir holds may go on: its config and its inputs.
+
+What decides results has to be the same. A field that the recorded config lacks,
+because an older version wrote it, stands at its default. What a config only
+names (images, tables, a space) is compared by digests.
+"""
+
+import dataclasses
+import hashlib
+import importlib
+import json
+import re
+from collections.abc import Callable
+from collections.abc import Mapping
+from typing import Any
+
+from layernas.errors import UserError
+
+Fields = Mapping[str, Any]
+"""Of a config, sections within sections."""
+
+_NO_FIELD = object()
+
+
+def default_fields(recorded: Fields) -> dict[str, Any]:
+  """Defaults of the config of a search; see configs/default.py.
+
+  Args:
+    recorded: fields of the config; these do not depend on them.
+
+  Returns:
+    All fields; none where the package is installed without configs/.
+  """
+  del recorded
+  default = _module('configs.default')
+  return _plain(default.get_config().to_dict()) if default else {}
+
+
+def study_default_fields(recorded: Fields) -> dict[str, Any]:
+  """Defaults of the config of a study; see configs/study/default.py.
+
+  Args:
+    recorded: fields of the config; its benchmarks and methods have defaults.
+
+  Returns:
+    All fields; none where the package is installed without configs/.
+  """
+  default = _module('configs.study.default')
+  if not default:
+    return {}
+  fields = default.get_config()
+  for name in recorded.get('benchmarks', ()):
+    fields.benchmarks[name] = default.benchmark()
+  for name, method in recorded.get('methods', {}).items():
+    fields.methods[name] = default.method(method.get('kind', ''))
+  return _plain(fields.to_dict())
+
+
+def _module(name: str) -> Any:
+  try:
+    return importlib.import_module(name)
+  except ModuleNotFoundError:
+    return None
+
+
+@dataclasses.dataclass(frozen=True)
+class Rules:
+  """What of a config may differ when a run goes on.
+
+  Attributes:
+    free: regular expressions of whole dotted names.
+    defaults: gives all fields with their defaults, for a recorded config.
+  """
+
+  free: tuple[str, ...]
+  defaults: Callable[[Fields], Fields] = default_fields
+
+  def is_free(self, name: str) -> bool:
+    """Whether the field with this dotted name may differ."""
+    return any(re.fullmatch(pattern, name) for pattern in self.free)
+
+
+# They say when to stop, what to print and to save, when to compile and where to
+# train.
+_ALWAYS_FREE = (
+    r'budget\..*', 'compile_ahead', 'raise_failures', r'profile\..*',
+    r'executor\.(?!(threads|devices)$).*', r'latency\..*',
+    r'(training|final)\.(checkpoint|log)_every_steps',
+)
+
+SEARCH = Rules((*_ALWAYS_FREE, r'final\..*', r'reference\..*'))
+"""Of a search, and of one of its candidates alone."""
+
+_OF_SEARCH = (
+    r'budget\..*', 'compile_ahead', 'raise_failures', r'profile\..*',
+    r'executor\..*', r'search\..*', r'early_stop\..*', 'reward', r'cost\..*',
+    r'target\..*', r'training\..*',
+)
+
+FINAL = Rules((
+    *_OF_SEARCH, r'latency\..*', r'reference\.seeds',
+    r'final\.(checkpoint|log)_every_steps',
+))
+"""Of a final training, whose network is recorded beside its config."""
+
+LATENCY = Rules((*_OF_SEARCH, r'final\..*', r'reference\..*'))
+"""Of measured latencies."""
+
+STUDY = Rules(
+    (
+        'workers', 'seeds', 'curve_points', 'compared', 'title', 'accountings',
+        r'benchmarks\.[^.]+\.(seeds|signal|metric|protocol|published\..*)',
+        r'methods\.[^.]+\.seeds',
+    ),
+    study_default_fields,
+)
+"""Of a study: which runs there are and how they are shown, not what each of
+them gives."""
+
+
+def check_config(
+    where: str, recorded: Any, config: Fields, rules: Rules
+) -> None:
+  """Compares what decides results.
+
+  Args:
+    where: names the workdir in messages.
+    recorded: fields of the config in the workdir.
+    config: fields of the present one.
+    rules: what may differ.
+
+  Raises:
+    UserError: names the fields that differ, the first three of them.
+  """
+  if not isinstance(recorded, Mapping):
+    raise UserError(
+        f'{where}: its config.json holds no config; allowed is another workdir'
+    )
+  different = differences(recorded, config, rules)
+  if different:
+    changes = ', '.join(
+        f'{name} was {_shown(old)} and is {_shown(new)}'
+        for name, old, new in different[:3]
+    )
+    raise UserError(
+        f'{where}: belongs to a run of another config ({changes}); allowed is'
+        ' the same config, or another workdir'
+    )
+
+
+def differences(
+    recorded: Fields, config: Fields, rules: Rules
+) -> list[tuple[str, Any, Any]]:
+  """Fields that decide results and differ.
+
+  Args:
+    recorded: fields of a config, perhaps written by an older version.
+    config: fields of the present one.
+    rules: what may differ.
+
+  Returns:
+    Dotted name, old and new value of each, sorted by name.
+  """
+  old = _flat(_plain(completed(recorded, rules.defaults(recorded))))
+  new = _flat(_plain(config))
+  pairs = (
+      (name, old.get(name, _NO_FIELD), new.get(name, _NO_FIELD))
+      for name in sorted(old.keys() | new.keys())
+  )
+  return [
+      (name, before, now) for name, before, now in pairs
+      if before != now and not rules.is_free(name)
+  ]
+
+
+def completed(recorded: Fields, defaults: Fields) -> dict[str, Any]:
+  """Recorded fields, with those that are absent at their defaults.
+
+  Args:
+    recorded: fields of a config, sections within sections.
+    defaults: of all fields.
+
+  Returns:
+    The recorded fields and sections and those that only `defaults` has.
+  """
+  fields = dict(recorded)
+  for name, default in defaults.items():
+    if name not in fields:
+      fields[name] = default
+    elif isinstance(default, Mapping) and isinstance(fields[name], Mapping):
+      fields[name] = completed(fields[name], default)
+  return fields
+
+
+@dataclasses.dataclass(frozen=True)
+class Input:
+  """Something that a config only names.
+
+  Attributes:
+    name: of the field or section that names it.
+    digest: of its content, as far as it decides results.
+    text: what it is, for people.
+  """
+
+  name: str
+  digest: str
+  text: str
+
+
+def digest(content: Any) -> str:
+  """Digest of a content.
+
+  Args:
+    content: bytes, or JSON types.
+
+  Returns:
+    Hexadecimal digits; the same for equal content on every machine.
+  """
+  if not isinstance(content, bytes):
+    content = json.dumps(content, sort_keys=True).encode()
+  return hashlib.sha256(content).hexdigest()
+
+
+def check_inputs(where: str, recorded: Any, inputs: list[Input]) -> None:
+  """Compares inputs with those that a run began with.
+
+  Args:
+    where: names the workdir in messages.
+    recorded: as `inputs_to_dict` gives it; inputs that it lacks are new.
+    inputs: the present ones.
+
+  Raises:
+    UserError: names the first one whose content differs.
+  """
+  for one in inputs:
+    before = recorded.get(one.name)
+    if before and before['digest'] != one.digest:
+      raise UserError(
+          f'{where}: the content of {one.name} is not what its run began with'
+          f' (it was {before["text"]}, and is {one.text}); allowed is the same'
+          ' content, or another workdir'
+      )
+
+
+def inputs_to_dict(inputs: list[Input]) -> dict[str, Any]:
+  """Inputs as JSON types."""
+  return {
+      one.name: {'digest': one.digest, 'text': one.text} for one in inputs
+  }
+
+
+def _shown(value: Any) -> str:
+  return 'not set' if value is _NO_FIELD else repr(value)
+
+
+def _plain(value: Any) -> Any:
+  """As it comes back from JSON: lists, no tuples."""
+  return json.loads(json.dumps(value))
+
+
+def _flat(values: Fields, prefix: str = '') -> dict[str, Any]:
+  """Dotted field names to values; empty sections have none."""
+  flat: dict[str, Any] = {}
+  for name, value in values.items():
+    if isinstance(value, Mapping):
+      flat |= _flat(value, f'{prefix}{name}.')
+    else:
+      flat[prefix + name] = value
+  return flat
