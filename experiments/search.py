@@ -1,4 +1,4 @@
-"""Runs or resumes a layerwise search.
+r"""Runs or resumes a layerwise search.
 
   python experiments/search.py --config=configs/cifar10_small.py \
     --config.search.buckets=20 --workdir=workdir/my_search
@@ -6,13 +6,11 @@
 The same command with the same workdir goes on where it was interrupted.
 """
 
-from absl import flags
-
 from layernas.runs import cli
 
 _CONFIG = cli.define_config('Config file of the search, [:smoke].')
-_WORKDIR = flags.DEFINE_string(
-    'workdir', None, 'Directory of the run; is made or resumed.', required=True
+_WORKDIR = cli.define_path(
+    'workdir', 'Directory of the run; is made or resumed.', required=True
 )
 _JOIN_HOSTS = cli.define_hosts()
 

@@ -5,7 +5,8 @@
 trains the winner of a search and tests it beside a reference. Without --config
 the one recorded in result.json is used; a published network
 (--architecture=mobilenet_v2) needs --config. The same command goes on where it
-was interrupted.
+was interrupted. Fields of the recorded config are changed by flags, such as
+--config.final.epochs=500.
 
   python experiments/train.py --trial=17 --workdir=workdir/my_search
   python experiments/train.py --architecture=0-1-0 --seed=3 --workdir=...
@@ -45,8 +46,8 @@ _RECIPE = flags.DEFINE_enum(
     ' names decides it.',
 )
 _CONFIG = cli.define_config('Config file; default: that of the search.')
-_WORKDIR = flags.DEFINE_string(
-    'workdir', None, 'Directory of the run; default: final/ beside result.json.'
+_WORKDIR = cli.define_path(
+    'workdir', 'Directory of the run; default: final/ beside result.json.'
     ' Of a candidate: that of its search, or any other with --config.'
 )
 _JOIN_HOSTS = cli.define_hosts()
@@ -137,7 +138,7 @@ def _recorded(fields: dict[str, Any], file: epath.PathLike) -> ConfigDict:
         f'file {file}: its config has no field {lacking[0]!r}; allowed is a'
         ' file of this version of the program, or --config'
     )
-  return ConfigDict(fields).lock()
+  return _CONFIG.changed(ConfigDict(fields)).lock()
 
 
 def _names(fields: dict[str, Any], prefix: str = '') -> Iterator[str]:
