@@ -6,6 +6,7 @@ r"""Runs or resumes a layerwise search.
 The same command with the same workdir goes on where it was interrupted.
 """
 
+from layernas.errors import TrialError
 from layernas.runs import cli
 
 _CONFIG = cli.define_config('Config file of the search, [:smoke].')
@@ -21,7 +22,13 @@ def main() -> None:
   from layernas.runs.run_search import run_search  # noqa: PLC0415
 
   _JOIN_HOSTS()
-  run_search(cli.config_of(_CONFIG), _WORKDIR.value)
+  result = run_search(cli.config_of(_CONFIG), _WORKDIR.value)
+  statuses = result['trials']
+  if statuses and not {'ok', 'stopped'} & statuses.keys():
+    raise TrialError(
+        f'no trial succeeded ({statuses}); why is in'
+        f' {_WORKDIR.value}/trials.jsonl'
+    )
 
 
 if __name__ == '__main__':

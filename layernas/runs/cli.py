@@ -21,6 +21,7 @@ from layernas.errors import Preempted
 from layernas.errors import TrialError
 from layernas.errors import UserError
 from layernas.runs import config_flag
+from layernas.runs import environment
 from layernas.runs import flag_files
 from layernas.runs import help_text
 from layernas.termination import end_on_sigterm
@@ -215,6 +216,7 @@ def run(
     argument: name of the one argument beside the flags that the program takes
       and `main` is given; '' where it takes none.
   """
+  environment.prepare()
   if resumable:
     end_on_sigterm()
   # Below warnings, libraries print pages about every checkpoint.
@@ -270,6 +272,7 @@ def _guarded(
   if len(argv) < expected:
     _fail(f'argument {argument}: missing; see --help')
   try:
+    environment.check_xla_flags()
     main(*argv[1:])
     if signal.getsignal(signal.SIGTERM) is preempt:
       # All is saved: what is left is to come to an end.
@@ -285,6 +288,11 @@ def _guarded(
   except KeyboardInterrupt:
     print('interrupted; the same command goes on from here', file=sys.stderr)
     sys.exit(INTERRUPTED)
+  except (AssertionError, RuntimeError, ValueError) as error:
+    known = environment.explained(error)
+    if known is None:
+      raise
+    _fail(str(known))
 
 
 def _fail(message: str) -> NoReturn:

@@ -46,7 +46,8 @@ def test_help_imports_nothing_heavy(program: os.PathLike) -> None:
   assert done.stderr == '[]\n'
   assert 'Flags:\n  --' in done.stdout
   assert done.stdout.startswith(program.read_text().strip('r"')[:20])
-  assert max(map(len, done.stdout.splitlines())) <= 80 or 'tools' in str(program)
+  if program.parent.name == 'experiments':
+    assert max(map(len, done.stdout.splitlines())) <= 80
 
 
 def _names(section: object, prefix: str = '') -> list[str]:
@@ -70,9 +71,10 @@ def test_help_lists_every_field_with_its_comment() -> None:
     # Beside it or in the next line.
     comment = row[36:] or lines[rows[name] + 1]
     assert comment.strip(), name
-  assert '  search.buckets=100                H, cost buckets per layer; 100 in' \
-      in '\n'.join(lines)
-  assert '  training.momentum=0.9' in '\n'.join(lines)
+  assert lines[rows['search.buckets']] == (
+      f'{"  search.buckets=100":36}H, cost buckets per layer; 100 in the paper.'
+  )
+  assert 'final.momentum' in rows
   assert list(rows).index('search.buckets') < list(rows).index('budget.trials')
 
 
@@ -89,7 +91,7 @@ def test_help_of_studies() -> None:
   for name in audit.get_config():
     assert f'\n  {name}=' in text or f'\n{name}: ' in text
   text = _help('experiments/benchmark.py', '--help').stdout
-  assert '\n  benchmarks.NAME.cost=\'\'           Column that is limited' in text
+  assert "\n  benchmarks.NAME.cost=''           Column that is limited" in text
   assert '\n  methods.NAME.kind=layernas        layernas, random,' in text
   assert 'methods.NAME.settings.buckets=100 H, cost buckets' in text
 
