@@ -103,6 +103,7 @@ def broken(metrics: object) -> float:
   raise ValueError(f'no reward of {type(metrics).__name__}')
 
 
+@pytest.mark.long
 def test_a_search_without_a_successful_trial(tmp_path: pathlib.Path) -> None:
   done = programs.run(
       'search', '--config=tests/tiny.py', f'--workdir={tmp_path}',
