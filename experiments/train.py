@@ -25,6 +25,7 @@ from etils import epath
 from ml_collections import ConfigDict
 
 from configs import default
+from layernas import paths
 from layernas.errors import UserError
 from layernas.runs import cli
 
@@ -97,7 +98,8 @@ def _train_network() -> None:
   workdir = _WORKDIR.value
   if workdir is None and not architecture.config:
     raise UserError('flag --workdir: missing; allowed is a directory')
-  beside = epath.Path(_ARCHITECTURE.value).parent / 'final'
+  file = paths.expanded('flag --architecture', _ARCHITECTURE.value)
+  beside = epath.Path(file).parent / 'final'
   final.run_final(config, architecture, workdir or beside)
 
 

@@ -214,7 +214,7 @@ def run(
       exit code 0; where it has something to save, it notices the signal itself
       and raises Preempted.
     argument: name of the one argument beside the flags that the program takes
-      and `main` is given; '' where it takes none.
+      and `main` is given, a path; '' where it takes none.
   """
   environment.prepare()
   if resumable:
@@ -273,7 +273,9 @@ def _guarded(
     _fail(f'argument {argument}: missing; see --help')
   try:
     environment.check_xla_flags()
-    main(*argv[1:])
+    main(*(
+        paths.expanded(f'argument {argument}', text) for text in argv[1:]
+    ))
     if signal.getsignal(signal.SIGTERM) is preempt:
       # All is saved: what is left is to come to an end.
       signal.signal(signal.SIGTERM, signal.SIG_IGN)
