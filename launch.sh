@@ -3,9 +3,31 @@
 # tools/.
 # ./launch.sh --help says how.
 
+# Whatever shell was told to run this file, as in "sh launch.sh".
+case ${BASH_VERSION:-} in
+  '') command -v bash >/dev/null || {
+    echo 'error: launch.sh: no bash on PATH; install it' >&2
+    exit 1
+  }
+    exec bash "$0" "$@" ;;
+esac
+set +o posix
 set -euo pipefail
 
-root=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")" >/dev/null && pwd)
+# The directory of this file, also where it is started through links.
+find_root() {
+  local file=${BASH_SOURCE[0]} target
+  while [[ -L $file ]]; do
+    target=$(readlink -- "$file")
+    case $target in
+      /*) file=$target ;;
+      *) file=$(dirname -- "$file")/$target ;;
+    esac
+  done
+  cd -P -- "$(dirname -- "$file")" >/dev/null && pwd
+}
+
+root=$(find_root)
 venv=$root/.venv
 stamp=$venv/launch.stamp
 requirements=$root/requirements.txt
@@ -31,7 +53,10 @@ Commands (without one: search):
                        --config=configs/cifar10_small.py.
   status WORKDIR       how far a search is: trials, workers, best so far, ETA.
   train [flags]        trains the network that a search found:
-                       --architecture=workdir/cifar10_small/result.json
+                       --architecture=workdir/cifar10_small/result.json; or
+                       one candidate alone, as a search would: --trial=17 of
+                       the search in --workdir, or its option numbers as in
+                       --architecture=0-1-0-1.
   test [pytest args]   ruff, then the fast tests.
   test --all [...]     ruff, then every test, the long ones too.
   tpu ...              programs on Cloud TPU VMs and pod slices, started from
@@ -262,18 +287,58 @@ set_up() {
   run export PYTHONPATH="$root${PYTHONPATH:+:$PYTHONPATH}"
 }
 
-# Prints the value of a flag in the arguments, in each form that absl takes.
-flag_value() {  # name, arguments
-  local name=$1
-  shift
+# Sets the array expanded to the arguments with the lines of flag files in the
+# place of --flagfile, as the program reads them.
+read_flag_files() {  # arguments
+  local depth=0
+  expanded=()
+  add_arguments "$@"
+}
+
+add_arguments() {  # arguments
   while (($#)); do
     case $1 in
-      --"$name"=* | -"$name"=*) printf '%s\n' "${1#*=}" && return ;;
-      --"$name" | -"$name") printf '%s\n' "${2:-}" && return ;;
+      --flagfile=* | -flagfile=*) add_flag_file "${1#*=}" ;;
+      --flagfile | -flagfile)
+        add_flag_file "${2:-}"
+        shift $(($# > 1))
+        ;;
+      *) expanded+=("$1") ;;
     esac
     shift
   done
-  return 1
+}
+
+# A file that cannot be read is left to the program, which says so.
+add_flag_file() {  # path
+  local line path=${1/#'~/'/"${HOME:-}/"}
+  [[ -r $path && -f $path ]] && ((depth < 20)) || return 0
+  depth=$((depth + 1))
+  while IFS= read -r line || [[ -n $line ]]; do
+    line=${line%$'\r'}
+    line=${line#"${line%%[![:space:]]*}"}
+    if [[ $line =~ ^(--?[[:alnum:]_.]+)[[:space:]]+(.+)$ ]]; then
+      add_arguments "${BASH_REMATCH[1]}" "${BASH_REMATCH[2]}"
+    elif [[ $line == -* ]]; then
+      add_arguments "$line"
+    fi
+  done <"$path"
+  depth=$((depth - 1))
+}
+
+# Prints the value of a flag in the arguments, in each form that absl takes; of
+# one that is given twice, the last.
+flag_value() {  # name, arguments
+  local name=$1 value found=1
+  shift
+  while (($#)); do
+    case $1 in
+      --"$name"=* | -"$name"=*) value=${1#*=} found=0 ;;
+      --"$name" | -"$name") value=${2:-} found=0 ;;
+    esac
+    shift
+  done
+  [[ $found == 0 ]] && printf '%s\n' "$value"
 }
 
 # The config of a program that was started without one, or nothing.
@@ -295,11 +360,14 @@ run_program() {  # command, flags
     base=''
   fi
   if [[ -n $(default_config "$command") ]]; then
-    if ! config=$(flag_value config "$@"); then
+    read_flag_files "$@"
+    if ! config=$(
+      flag_value config ${expanded[@]+"${expanded[@]}"}
+    ); then
       config=$base$(default_config "$command")
       set -- "--config=$config" "$@"
     fi
-    if ! flag_value workdir "$@" >/dev/null; then
+    if ! flag_value workdir ${expanded[@]+"${expanded[@]}"} >/dev/null; then
       name=$(basename -- "${config%%:*}" .py)
       argument=${config#"${config%%:*}"}
       case $command in

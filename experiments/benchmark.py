@@ -1,4 +1,4 @@
-"""Runs or resumes a study of search methods on enumerated benchmarks.
+r"""Runs or resumes a study of search methods on enumerated benchmarks.
 
   python experiments/benchmark.py --config=configs/study/nats.py:topology \
     --workdir=workdir/nats_topology
@@ -6,13 +6,13 @@
 The same command with the same workdir goes on where it was interrupted.
 """
 
-from absl import flags
-
 from layernas.runs import cli
 
-_CONFIG = cli.define_config('Config file of the study, [:smoke].')
-_WORKDIR = flags.DEFINE_string(
-    'workdir', None, 'Directory of the study; is made or resumed.',
+_CONFIG = cli.define_config(
+    'Config file of the study, [:smoke].', 'configs/study/default.py'
+)
+_WORKDIR = cli.define_path(
+    'workdir', 'Directory of the study; is made or resumed.',
     required=True,
 )
 

@@ -1,4 +1,4 @@
-"""Measures the latency table of a config's space on the present device.
+r"""Measures the latency table of a config's space on the present device.
 
   python experiments/latency.py --config=configs/cifar10_small.py \
     --workdir=workdir/latency
@@ -8,13 +8,11 @@ same config. The same command with the same workdir goes on where it was
 interrupted.
 """
 
-from absl import flags
-
 from layernas.runs import cli
 
 _CONFIG = cli.define_config('Config file whose space is measured, [:smoke].')
-_WORKDIR = flags.DEFINE_string(
-    'workdir', None, 'Directory of the run; is made or resumed.', required=True
+_WORKDIR = cli.define_path(
+    'workdir', 'Directory of the run; is made or resumed.', required=True
 )
 
 

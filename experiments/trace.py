@@ -1,4 +1,4 @@
-"""Plays one run of a study and shows every decision on the way to its winner.
+r"""Plays one run of a study and shows every decision on the way to its winner.
 
   python experiments/trace.py --config=configs/study/nats.py:topology \
     --benchmark=nats_tss_c10 --method=layernas --seed=0 --workdir=workdir/trace
@@ -9,10 +9,10 @@ Writes trace.json, trace.html (open it in a browser) and trace.png.
 from absl import flags
 
 from layernas.runs import cli
-from layernas.study.setup import ACCOUNTINGS
-from layernas.study.trace_run import trace_run
 
-_CONFIG = cli.define_config('Config file of the study, [:smoke].')
+_CONFIG = cli.define_config(
+    'Config file of the study, [:smoke].', 'configs/study/default.py'
+)
 _BENCHMARK = flags.DEFINE_string(
     'benchmark', '', 'Name of a benchmark in the config; not needed where there'
     ' is only one.',
@@ -22,17 +22,21 @@ _METHOD = flags.DEFINE_string(
     ' only one.',
 )
 _ACCOUNTING = flags.DEFINE_enum(
-    'accounting', 'each_network_once', ACCOUNTINGS,
+    'accounting', 'each_network_once',
+    ['every_query', 'each_network_once'],
     'Whether a network that is proposed again is a trial of its own.',
 )
 _SEED = flags.DEFINE_integer('seed', 0, 'Of the run.')
-_WORKDIR = flags.DEFINE_string(
-    'workdir', None, 'Directory of the trace.', required=True
+_WORKDIR = cli.define_path(
+    'workdir', 'Directory of the trace.', required=True
 )
 
 
 def main() -> None:
   """Plays the run."""
+  # Slow to import; a wrong flag is answered before.
+  from layernas.study.trace_run import trace_run  # noqa: PLC0415
+
   config, workdir = cli.config_of(_CONFIG), _WORKDIR.value
   trace_run(
       config, workdir, _BENCHMARK.value, _METHOD.value, _ACCOUNTING.value,

@@ -5,7 +5,8 @@
 trains the winner of a search and tests it beside a reference. Without --config
 the one recorded in result.json is used; a published network
 (--architecture=mobilenet_v2) needs --config. The same command goes on where it
-was interrupted.
+was interrupted. Fields of the recorded config are changed by flags, such as
+--config.final.epochs=500.
 
   python experiments/train.py --trial=17 --workdir=workdir/my_search
   python experiments/train.py --architecture=0-1-0 --seed=3 --workdir=...
@@ -23,6 +24,7 @@ from etils import epath
 from ml_collections import ConfigDict
 
 from configs import default
+from layernas import paths
 from layernas.errors import UserError
 from layernas.runs import cli
 from layernas.storage.resuming import completed
@@ -45,8 +47,8 @@ _RECIPE = flags.DEFINE_enum(
     ' names decides it.',
 )
 _CONFIG = cli.define_config('Config file; default: that of the search.')
-_WORKDIR = flags.DEFINE_string(
-    'workdir', None, 'Directory of the run; default: final/ beside result.json.'
+_WORKDIR = cli.define_path(
+    'workdir', 'Directory of the run; default: final/ beside result.json.'
     ' Of a candidate: that of its search, or any other with --config.'
 )
 _JOIN_HOSTS = cli.define_hosts()
@@ -96,7 +98,8 @@ def _train_network() -> None:
   workdir = _WORKDIR.value
   if workdir is None and not architecture.config:
     raise UserError('flag --workdir: missing; allowed is a directory')
-  beside = epath.Path(_ARCHITECTURE.value).parent / 'final'
+  file = paths.expanded('flag --architecture', _ARCHITECTURE.value)
+  beside = epath.Path(file).parent / 'final'
   final.run_final(config, architecture, workdir or beside)
 
 
@@ -132,7 +135,7 @@ def _recorded(fields: Any, file: epath.PathLike) -> ConfigDict:
         f'file {file}: holds no config; allowed is one of a search, or --config'
     )
   defaults = default.get_config().to_dict()
-  return ConfigDict(completed(fields, defaults)).lock()
+  return _CONFIG.changed(ConfigDict(completed(fields, defaults))).lock()
 
 
 if __name__ == '__main__':

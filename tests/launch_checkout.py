@@ -13,7 +13,7 @@ ROOT = pathlib.Path(__file__).parent.parent
 _PROGRAMS = ('search', 'train', 'benchmark', 'audit', 'latency', 'trace',
              'other')
 _TOOLS = ('bash', 'basename', 'cat', 'dirname', 'env', 'find', 'mkdir', 'sed',
-          'cp', 'kill')
+          'cp', 'kill', 'readlink')
 
 # Stands for a Python and for that of the environment that it makes. It logs
 # what would install or check, and hands everything else to the real one.

@@ -68,6 +68,78 @@ def test_search_adds_only_the_missing_flags(checkout, given, expected):
   assert checkout.started('search', *given)['flags'] == expected
 
 
+@pytest.mark.parametrize(('lines', 'given', 'added'), [
+    ('--config=a/b.py:smoke\n--workdir=there\n', [], []),
+    ('  --config a/b.py:smoke\r\n', [], ['--workdir=workdir/b_smoke']),
+    ('# --workdir=no\n--workdir=there', ['--config=a/b.py'], []),
+    ('--config=a/b.py', ['--config=c/d.py'], ['--workdir=workdir/d']),
+    ('--flagfile=inner', [], ['--workdir=workdir/inner']),
+])
+def test_flag_files_overrule_the_defaults(
+    checkout, tmp_path, lines, given, added
+):
+  file = tmp_path / 'two words.flags'
+  file.write_bytes(lines.encode())
+  (checkout.root / 'inner').write_text('--config=x/inner.py')
+  for form in ([f'--flagfile={file}'], ['--flagfile', str(file)]):
+    assert checkout.started('search', *form, *given)['flags'] == [
+        *form, *given, *added
+    ]
+
+
+def test_a_missing_flag_file_is_left_to_the_program(checkout):
+  assert '--flagfile=no' in checkout.started('search', '--flagfile=no')['flags']
+
+
+def test_start_through_links(checkout, tmp_path):
+  (tmp_path / 'elsewhere').mkdir()
+  (tmp_path / 'elsewhere/one').symlink_to('../two')
+  (tmp_path / 'two').symlink_to(checkout.root / 'launch.sh')
+  done = subprocess.run(
+      [tmp_path / 'elsewhere/one', '--dry-run', 'test'], cwd=tmp_path,
+      env={'PATH': str(checkout.bin), 'FAKE_LOG': str(checkout.log)},
+      capture_output=True, text=True,
+  )
+  assert done.returncode == 0, done.stderr
+  assert f'launch: making {checkout.root}/.venv' in done.stderr
+
+
+@pytest.mark.parametrize('shell', ['sh', 'dash', 'bash'])
+def test_start_by_a_shell(checkout, shell):
+  path = shutil.which(shell)
+  if path is None:
+    path = shutil.which('sh')
+  done = subprocess.run(
+      [path, checkout.root / 'launch.sh', 'search', '--a=b c'],
+      env={'PATH': str(checkout.bin), 'FAKE_LOG': str(checkout.log)},
+      cwd=checkout.root, capture_output=True, text=True,
+  )
+  assert done.returncode == 0, done.stderr
+  assert json.loads(done.stdout)['flags'][1] == '--a=b c'
+
+
+def test_a_checkout_with_the_line_ends_of_windows_runs(tmp_path):
+  for command in (
+      ['init', '-q', '-b', 'main', 'one'],
+      ['-C', 'one', 'config', 'user.email', 'a@example.org'],
+      ['-C', 'one', 'config', 'user.name', 'a'],
+      ['-C', 'one', 'add', '.'],
+      ['-C', 'one', 'commit', '-qm', 'one'],
+      ['clone', '-q', '-c', 'core.autocrlf=true', 'one', 'two'],
+  ):
+    subprocess.run(['git', *command], cwd=tmp_path, check=True)
+    if command[0] == 'init':
+      for name in ('.gitattributes', 'launch.sh', 'requirements.txt'):
+        shutil.copy(ROOT / name, tmp_path / 'one')
+  for name in ('launch.sh', 'requirements.txt'):
+    assert b'\r' not in (tmp_path / 'two' / name).read_bytes()
+  done = subprocess.run(
+      [tmp_path / 'two/launch.sh', '--help'], capture_output=True, text=True
+  )
+  assert done.stdout.startswith('Usage: '), done.stderr
+  assert '--trial=17' in done.stdout
+
+
 @pytest.mark.parametrize('name', list(_DEFAULTS))
 def test_programs_have_defaults_that_exist(checkout, name):
   config, workdir = _DEFAULTS[name]

@@ -6,6 +6,8 @@ import functools
 import graphlib
 import json
 import pathlib
+import re
+import subprocess
 import sys
 import tomllib
 from collections.abc import Iterator
@@ -17,7 +19,7 @@ import pytest
 from examples.own_space import space
 from tests import tiny
 
-_BASE = {'errors', 'termination', 'lookup'}
+_BASE = {'errors', 'termination', 'lookup', 'paths'}
 
 # Room -> the rooms that it may import, at the top of a module or within a
 # function. docs/architecture.md says what is in them.
@@ -26,6 +28,7 @@ _ROOMS = {
     'errors': set(),
     'termination': {'errors'},
     'lookup': {'errors'},
+    'paths': {'errors'},
     'search': _BASE,
     'native': _BASE,
     'data': _BASE,
@@ -180,6 +183,27 @@ def test_the_wheel_holds_every_file_of_the_package() -> None:
       assert (path.parent / '__init__.py').exists(), path
     elif path.is_file() and '__pycache__' not in path.parts:
       assert path in declared
+
+
+def test_extras_have_names_that_every_pip_finds() -> None:
+  """pip 23 does not find an underscore that the metadata writes as a dash."""
+  project = tomllib.loads((tiny.ROOT / 'pyproject.toml').read_text())
+  for name in project['project']['optional-dependencies']:
+    assert re.fullmatch('[a-z0-9]+(-[a-z0-9]+)*', name)
+
+
+def test_messages_name_packages_that_a_checkout_can_install() -> None:
+  """An extra of a package that is not on an index installs nothing."""
+  for path in (tiny.ROOT / 'layernas').rglob('*.py'):
+    assert 'layernas[' not in path.read_text(), path
+
+
+def test_building_a_wheel_leaves_no_untracked_files() -> None:
+  done = subprocess.run(
+      ['git', 'check-ignore', 'build/lib', 'layernas.egg-info/x', 'dist/x'],
+      cwd=tiny.ROOT, capture_output=True, text=True,
+  )
+  assert len(done.stdout.splitlines()) == 3
 
 
 def test_the_example_is_short_and_a_whole_space() -> None:

@@ -1,4 +1,4 @@
-"""Makes the pages and pictures of a study again from its summary.json.
+r"""Makes the pages and pictures of a study again from its summary.json.
 
   PYTHONPATH=. python tools/benchmark_report.py \
     --summary=docs/results/nats_tss/summary.json --workdir=workdir/report
@@ -8,24 +8,24 @@ The results that the docs show are stored in docs/results.
 
 import pathlib
 
-from absl import flags
-
 from layernas.errors import UserError
 from layernas.runs import cli
 from layernas.storage.workdir import read_json
-from layernas.study.report import render
 
-_SUMMARY = flags.DEFINE_string(
-    'summary', None, 'The summary.json of a study.', required=True
+_SUMMARY = cli.define_path(
+    'summary', 'The summary.json of a study.', required=True
 )
-_WORKDIR = flags.DEFINE_string(
-    'workdir', None, 'Where report.html, report.md and the pictures go.',
+_WORKDIR = cli.define_path(
+    'workdir', 'Where report.html, report.md and the pictures go.',
     required=True,
 )
 
 
 def main() -> None:
   """Renders the summary."""
+  # Slow to import; a wrong flag is answered before.
+  from layernas.study.report import render  # noqa: PLC0415
+
   summary = read_json(_SUMMARY.value)
   if not isinstance(summary, dict) or 'sections' not in summary:
     raise UserError(

@@ -1,4 +1,4 @@
-"""Makes a table from the official files of NATS-Bench.
+r"""Makes a table from the official files of NATS-Bench.
 
   PYTHONPATH=. python tools/convert_nats_bench.py --space=topology \
     --source=NATS-tss-v1_0-3ffb9-simple --output=table.csv.gz
@@ -31,11 +31,11 @@ from layernas.study.tables.nats_bench_files import NatsBenchFiles
 _SPACE = flags.DEFINE_enum(
     'space', None, SPACES, 'What the files hold.', required=True
 )
-_SOURCE = flags.DEFINE_string(
-    'source', None, 'The official file or directory.', required=True
+_SOURCE = cli.define_path(
+    'source', 'The official file or directory.', required=True
 )
-_OUTPUT = flags.DEFINE_string(
-    'output', None, 'Where to write the table (.csv.gz).', required=True
+_OUTPUT = cli.define_path(
+    'output', 'Where to write the table (.csv.gz).', required=True
 )
 
 _ENDING = '.csv.gz'

@@ -24,8 +24,8 @@ from layernas.study.tables.csv_table import read_csv_table
 from layernas.study.tables.packaged import encode
 from layernas.study.tables.table import BenchmarkTable
 
-_CSV = flags.DEFINE_string(
-    'csv', None, 'Directory of the CSVs.', required=True
+_CSV = cli.define_path(
+    'csv', 'Directory of the CSVs.', required=True
 )
 _OUTPUT = flags.DEFINE_string(
     'output',

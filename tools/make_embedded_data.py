@@ -1,4 +1,4 @@
-"""Makes the embedded CIFAR-10 subset from the full archive of JPEG files.
+r"""Makes the embedded CIFAR-10 subset from the full archive of JPEG files.
 
   PYTHONPATH=. python tools/make_embedded_data.py \
     --archive=cifar10_jpeg.tar.gz
@@ -21,8 +21,8 @@ from layernas.data.embedded_cifar10 import CLASSES
 from layernas.errors import UserError
 from layernas.runs import cli
 
-_SOURCE = flags.DEFINE_string(
-    'archive', None, 'The full archive (.tar.gz).', required=True
+_SOURCE = cli.define_path(
+    'archive', 'The full archive (.tar.gz).', required=True
 )
 _TARGET = flags.DEFINE_string('output', str(ARCHIVE), 'Where to write.')
 

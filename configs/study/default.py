@@ -79,6 +79,7 @@ def benchmark(**changes: Any) -> ConfigDict:
   section.interaction = 1.0
   # Of a chain: number of layers, and of options of each.
   section.chain_layers = 20
+  # See chain_layers.
   section.chain_options = 6
   # Standard deviation of a normal error of every query.
   section.noise = 0.0
@@ -138,10 +139,15 @@ def method(
     The section, unlocked.
   """
   section = ConfigDict()
-  # See the arguments.
+  # layernas, random, evolution, local_search, reinforce, optuna or
+  # model_random.
   section.kind = kind
+  # Runs, where they differ from the config's seeds; 0 = as there.
   section.seeds = seeds
+  # Share of the budget for repeats of the best networks; 0 = none.
   section.finalists = finalists
+  # Of layernas the fields of the section search in configs/default.py, of
+  # others the arguments of their classes in layernas/study/methods.
   section.settings = (
       default.get_config().search if kind == 'layernas' else ConfigDict()
   )

@@ -21,6 +21,7 @@ from layernas.data.dataset import held_out_mask
 from layernas.data.streamed_dataset import StreamedDataset
 from layernas.data.streamed_dataset import read_locally
 from layernas.errors import UserError
+from layernas.paths import expanded
 
 SUFFIXES = ('.jpg', '.jpeg', '.png')
 """Of image files, in small or capital letters."""
@@ -86,7 +87,7 @@ def list_images(directory: str) -> ImageFiles:
   """Lists the images of a directory.
 
   Args:
-    directory: laid out as above; ~ is the home directory.
+    directory: laid out as above; see `layernas.paths`.
 
   Returns:
     The files; every class has two training images or more and a test image.
@@ -94,7 +95,7 @@ def list_images(directory: str) -> ImageFiles:
   Raises:
     UserError: names the file or directory that is wrong, and what is allowed.
   """
-  root = pathlib.Path(directory).expanduser()
+  root = pathlib.Path(expanded('data.directory', directory))
   roots = {'all_train': root / 'train', 'test': _test_directory(root)}
   classes = {split: _class_names(path) for split, path in roots.items()}
   if classes['test'] != classes['all_train']:

@@ -117,5 +117,6 @@ def _streaming(module: str, section: Any) -> ModuleType:
   except ImportError as error:
     raise UserError(
         f'data.source: {section.source!r} needs TensorFlow ({error}): allowed'
-        " is 'embedded', or pip install 'layernas[tf]' first"
+        " is 'embedded', or first pip install tensorflow"
+        ' tensorflow-datasets importlib_resources'
     ) from error

@@ -5,7 +5,6 @@ that is not there is answered with the command that prepares it.
 """
 
 import functools
-import os
 import re
 import shlex
 from typing import Any
@@ -14,6 +13,7 @@ import numpy as np
 import tensorflow as tf
 import tensorflow_datasets as tfds
 
+from layernas import paths
 from layernas.data.dataset import held_out_count
 from layernas.data.streamed_dataset import Fetch
 from layernas.data.streamed_dataset import StreamedDataset
@@ -102,7 +102,9 @@ def load(section: Any) -> StreamedDataset:
   Raises:
     UserError: names the set, the directory and what is allowed.
   """
-  directory = os.path.expanduser(section.directory) or None
+  directory = (
+      paths.expanded('data.directory', section.directory) or None
+  )
   try:
     builder = tfds.builder(section.name, data_dir=directory)
   except (AssertionError, ValueError) as error:  # Of TFDS; its text is long.

@@ -20,10 +20,8 @@ from collections.abc import Sequence
 from typing import Any
 
 import jax
-import matplotlib
 import numpy as np
 from etils import epath
-from matplotlib import pyplot as plt
 from ml_collections import config_dict
 from rich import box
 from rich.console import Console
@@ -50,6 +48,7 @@ from layernas.networks.space import network_modules
 from layernas.networks.spec import NetworkSpec
 from layernas.reports.console import new_console
 from layernas.reports.plots import save_picture
+from layernas.reports.plots import subplots
 from layernas.reports.result import versions
 from layernas.runs.inputs import space_input
 from layernas.runs.setup import make_space
@@ -62,8 +61,6 @@ from layernas.storage.resuming import Input
 from layernas.storage.resuming import digest
 from layernas.storage.workdir import Workdir
 from layernas.training.checks import check_training
-
-matplotlib.use('Agg')
 
 Timer = Callable[[PlacedModule | NetworkSpec], Timing]
 """Times a forward pass of a module or of a whole network."""
@@ -272,7 +269,7 @@ def save_sums(
     errors: as `sum_errors` returns them.
     path: of the PNG.
   """
-  figure, axes = plt.subplots(figsize=(5.5, 5), layout='constrained')
+  figure, axes = subplots(figsize=(5.5, 5))
   wholes = np.array([point.whole for point in points])
   sums = np.array([point.modules for point in points])
   # A median of few calls may stand on a quartile, never beyond it.

@@ -7,6 +7,7 @@ that experiments/latency.py measured, or one that the user brings.
 import os
 from collections.abc import Mapping
 
+from layernas import paths
 from layernas.errors import UserError
 from layernas.networks.space import NetworkSpace
 from layernas.networks.space import PlacedModule
@@ -38,7 +39,7 @@ def read_latency_table(path: str | os.PathLike[str]) -> dict[str, float]:
     UserError: the file or a cell is wrong; the message names file, line and
       column.
   """
-  file = CsvFile(path)
+  file = CsvFile(paths.expanded('cost.latency_table', path))
   return dict(zip(file.keys(KEY), file.numbers(VALUE, least=0), strict=True))
 
 

@@ -4,28 +4,47 @@ import io
 from collections.abc import Sequence
 from typing import Any
 
-import matplotlib
 import numpy as np
 from etils import epath
-from matplotlib import pyplot as plt
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from layernas.search import Search
 
-matplotlib.use('Agg')
+
+def subplots(
+    rows: int = 1, columns: int = 1, *, figsize: tuple[float, float],
+    **settings: Any,
+) -> tuple[Figure, Any]:
+  """A figure and its axes, as pyplot gives them, but of no backend.
+
+  What the environment or a notebook draws with (MPLBACKEND) neither matters nor
+  changes.
+
+  Args:
+    rows: of axes.
+    columns: of axes.
+    figsize: in inches.
+    **settings: of `Figure.subplots`.
+
+  Returns:
+    The figure and its axes, one or an array.
+  """
+  figure = Figure(figsize=figsize, layout='constrained')
+  FigureCanvasAgg(figure)
+  return figure, figure.subplots(rows, columns, **settings)
 
 
 def save_picture(figure: Figure, path: epath.PathLike, dpi: int = 130) -> None:
-  """Writes a figure and closes it.
+  """Writes a figure.
 
   Args:
-    figure: of pyplot.
+    figure: of `subplots`.
     path: of the PNG, local or on gs://.
     dpi: pixels per inch.
   """
   file = io.BytesIO()
   figure.savefig(file, format='png', dpi=dpi)
-  plt.close(figure)
   epath.Path(path).write_bytes(file.getvalue())
 
 
@@ -39,7 +58,7 @@ def save_pareto(
     path: of the PNG.
     reward: what rewards are, for people.
   """
-  figure, axes = plt.subplots(figsize=(7, 4.5), layout='constrained')
+  figure, axes = subplots(figsize=(7, 4.5))
   trials = [trial for trial in search.trials if trial.ok]
   costs = np.array([trial.candidate.cost for trial in trials])
   rewards = np.array([trial.evaluation.reward for trial in trials])
@@ -91,8 +110,8 @@ def save_comparison(
     rows: dicts with 'name', 'accuracies' (shares) and 'madds'.
     path: of the PNG.
   """
-  figure, axes = plt.subplots(
-      figsize=(6, 1.2 + 0.6 * len(rows)), layout='constrained'
+  figure, axes = subplots(
+      figsize=(6, 1.2 + 0.6 * len(rows))
   )
   for row, values in enumerate(rows):
     accuracies = 100 * np.array(values['accuracies'])

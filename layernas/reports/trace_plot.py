@@ -4,18 +4,15 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-import matplotlib
 from etils import epath
-from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 
 from layernas.reports.plots import save_picture
+from layernas.reports.plots import subplots
 from layernas.reports.trace_view import AxisView
 from layernas.reports.trace_view import CostFormat
 from layernas.reports.trace_view import axis_view
 from layernas.reports.trace_view import cost_format
-
-matplotlib.use('Agg')
 
 _COLUMNS = 2
 
@@ -50,9 +47,8 @@ def save_trace_plot(trace: Mapping[str, Any], path: epath.PathLike) -> bool:
   if not layers:
     return False
   rows = math.ceil(len(layers) / _COLUMNS)
-  figure, panels = plt.subplots(
+  figure, panels = subplots(
       rows, _COLUMNS, figsize=(5 * _COLUMNS, 2 * rows + 0.5), squeeze=False,
-      layout='constrained',
   )
   costs = cost_format(trace)
   for layer, axes in zip(layers, panels.flat, strict=False):

@@ -4,27 +4,26 @@ A failed trial that ends its run is more than a line, its traceback, and exit
 code 1.
 """
 
-import ast
-import importlib.util
 import os
-import re
 import signal
 import sys
 from collections.abc import Callable
-from collections.abc import Mapping
 from collections.abc import Sequence
-from typing import Any
 from typing import NoReturn
 
 from absl import app
 from absl import flags
 from absl import logging
 from ml_collections import config_dict
-from ml_collections import config_flags
 
+from layernas import paths
 from layernas.errors import Preempted
 from layernas.errors import TrialError
 from layernas.errors import UserError
+from layernas.runs import config_flag
+from layernas.runs import environment
+from layernas.runs import flag_files
+from layernas.runs import help_text
 from layernas.termination import end_on_sigterm
 from layernas.termination import preempt
 
@@ -34,26 +33,81 @@ FAILED = 1
 INTERRUPTED = 130
 """Exit code after Ctrl-C, as shells use it."""
 
-_EXAMPLE = 'configs/cifar10_small.py'
 
-_OPEN = re.compile(r'.*settings')
-"""Sections that take any field: what they may hold is decided by the function
-of the user's own that they are passed to (`layernas.lookup.call`)."""
+class ConfigFlag:
+  """The flag --config and the changes of fields beside it.
+
+  Attributes:
+    value: the config, or None where the flag was not given.
+    overrides: changes of its fields, or of those of a recorded config.
+    defaults: config file whose fields --help lists.
+  """
+
+  def __init__(self, description: str, defaults: str):
+    """Defines the flag.
+
+    Args:
+      description: for --help.
+      defaults: config file, from the checkout's root, whose fields --help
+        lists.
+    """
+    flags.DEFINE_string('config', None, description)
+    self.defaults = defaults
+    self.value: config_dict.ConfigDict | None = None
+    self.overrides: list[config_flag.Override] = []
+
+  def read(self, overrides: list[config_flag.Override]) -> None:
+    """Loads the file that the parsed flag names, and changes the fields.
+
+    Args:
+      overrides: of the command line.
+
+    Raises:
+      UserError: the file cannot be loaded, or a change is wrong.
+    """
+    self.overrides = overrides
+    file = flags.FLAGS['config'].value
+    if file is not None:
+      self.value = config_flag.load(file)
+      config_flag.override(self.value, overrides)
+
+  def changed(self, config: config_dict.ConfigDict) -> config_dict.ConfigDict:
+    """A recorded config with the changes of the command line.
+
+    Args:
+      config: as a run has recorded it; is changed.
+
+    Returns:
+      The config.
+
+    Raises:
+      UserError: it has no such field, or a text is no value of it.
+    """
+    config_flag.override(config, self.overrides)
+    return config
 
 
-def define_config(description: str) -> flags.FlagHolder:
+_defined: list[ConfigFlag] = []
+_required: list[str] = []
+
+
+def define_config(
+    description: str, defaults: str = 'configs/default.py'
+) -> ConfigFlag:
   """Defines the flag --config and overrides such as --config.seed=1.
 
   Args:
     description: for --help.
+    defaults: config file, from the checkout's root, whose fields --help lists.
 
   Returns:
     A holder for `config_of`.
   """
-  return config_flags.DEFINE_config_file('config', None, description)
+  _defined[:] = [ConfigFlag(description, defaults)]
+  return _defined[0]
 
 
-def config_of(holder: flags.FlagHolder) -> config_dict.ConfigDict:
+def config_of(holder: ConfigFlag) -> config_dict.ConfigDict:
   """The config given on the command line.
 
   Args:
@@ -63,20 +117,46 @@ def config_of(holder: flags.FlagHolder) -> config_dict.ConfigDict:
     A locked config.
 
   Raises:
-    UserError: there is none or its file cannot be loaded.
+    UserError: there is none.
   """
   if holder.value is None:
     raise UserError(
-        f'flag --config: missing; allowed is a config file, e.g. {_EXAMPLE}'
+        'flag --config: missing; allowed is a config file, e.g.'
+        f' {config_flag.EXAMPLE}'
     )
-  try:
-    holder.value.to_dict()
-  except OSError as error:
-    raise UserError(
-        f'flag --config: {error.__cause__}; allowed is a config file, e.g.'
-        f' {_EXAMPLE}'
-    ) from error
   return holder.value
+
+
+class _PathParser(flags.ArgumentParser):
+  """Paths as people type them; see `layernas.paths`."""
+
+  def __init__(self, name: str):
+    super().__init__()
+    self._where = f'flag --{name}'
+
+  def parse(self, argument: str) -> str:
+    """The path, never empty."""
+    if not argument.strip():
+      raise UserError(f'{self._where}: empty; allowed is a path')
+    return paths.expanded(self._where, argument)
+
+
+def define_path(
+    name: str, description: str, required: bool = False
+) -> flags.FlagHolder[str | None]:
+  """Defines a flag that holds a path.
+
+  Args:
+    name: of the flag.
+    description: for --help.
+    required: whether it must be given.
+
+  Returns:
+    Its holder; the value has no `~` and no variables in it.
+  """
+  if required:
+    _required.append(name)
+  return flags.DEFINE(_PathParser(name), name, None, description)
 
 
 def define_hosts() -> Callable[[], None]:
@@ -134,8 +214,9 @@ def run(
       exit code 0; where it has something to save, it notices the signal itself
       and raises Preempted.
     argument: name of the one argument beside the flags that the program takes
-      and `main` is given; '' where it takes none.
+      and `main` is given, a path; '' where it takes none.
   """
+  environment.prepare()
   if resumable:
     end_on_sigterm()
   # Below warnings, libraries print pages about every checkpoint.
@@ -145,89 +226,38 @@ def run(
 
 def _parse(argv: Sequence[str]) -> list[str]:
   """Parses flags; a wrong one ends the program in one line."""
-  argv, settings = _split_settings(argv)
-  # ml_collections looks for overrides there, not in what is parsed.
-  sys.argv[:] = argv
   try:
+    argv = flag_files.expanded(argv)
+    if help_text.is_asked(argv):
+      _show_help(argv)
+    overrides: list[config_flag.Override] = []
+    if _defined:
+      argv, overrides = config_flag.split(argv)
     rest = flags.FLAGS(argv)
-    _set(settings)
+    _check_required()
+    for holder in _defined:
+      holder.read(overrides)
     return rest
-  except (AttributeError, KeyError) as error:
-    _fail(_unknown_field(argv) or f'{type(error).__name__}: {error}')
-  except (flags.Error, UserError, ImportError, OSError, TypeError,
-          ValueError) as error:
-    # Where a config file raises, ml_collections quotes the whole traceback.
-    _fail(re.sub(r'Traceback \(.*\n(?=\S)', '', str(error), flags=re.DOTALL))
+  except (flags.Error, UserError) as error:
+    # absl repeats the flag in front of what a parser says.
+    cause = error.__context__
+    _fail(str(cause if isinstance(cause, UserError) else error))
 
 
-def _split_settings(
-    argv: Sequence[str],
-) -> tuple[list[str], dict[str, str]]:
-  """Takes the overrides of open sections out of the arguments.
-
-  ml_collections knows only the fields that a config file sets.
-
-  Args:
-    argv: all arguments.
-
-  Returns:
-    The others, and text by dotted name of the field.
-  """
-  rest, settings = [], {}
-  arguments = iter(argv)
-  for argument in arguments:
-    name, equals, text = argument.partition('=')
-    path = re.fullmatch(r'--?config\.((?:\w+\.)+\w+)', name)
-    if path and _OPEN.fullmatch(path[1].rpartition('.')[0]):
-      settings[path[1]] = text if equals else next(arguments, '')
-    else:
-      rest.append(argument)
-  return rest, settings
+def _check_required() -> None:
+  for name in _required:
+    if flags.FLAGS[name].value is None:
+      raise UserError(f'flag --{name}: missing; allowed is a path')
 
 
-def _set(settings: Mapping[str, str]) -> None:
-  """Sets fields of open sections of the config."""
-  config = flags.FLAGS['config'].value if settings else None
-  for path, text in settings.items():
-    section, _, name = path.rpartition('.')
-    target = config
-    for field in section.split('.'):
-      if not isinstance(target, config_dict.ConfigDict) or field not in target:
-        raise UserError(
-            f'flag --config.{path}: unknown config field {field!r}; allowed are'
-            f' {sorted(target) if hasattr(target, "keys") else "none below it"}'
-        )
-      target = target[field]
-    try:
-      value = ast.literal_eval(text)
-    except (ValueError, SyntaxError):
-      value = text
-    try:
-      with target.unlocked():
-        target[name] = value
-    except TypeError as error:
-      raise UserError(f'flag --config.{path}: {text!r}: {error}') from error
-
-
-def _unknown_field(argv: Sequence[str]) -> str:
-  """Names the first override whose field the config does not have."""
-  texts = dict(
-      match.groups() for match in
-      (re.match(r'--?([\w.]+)=(.*)', text, re.DOTALL) for text in argv) if match
-  )
-  path, _, argument = texts.pop('config', '').partition(':')
-  spec = importlib.util.spec_from_file_location('config', path)
-  module = importlib.util.module_from_spec(spec)
-  spec.loader.exec_module(module)
-  config: Any = module.get_config(argument) if argument else module.get_config()
-  for name in texts:
-    value = config
-    for field in name.split('.')[1:] if name.startswith('config.') else ():
-      if not isinstance(value, config_dict.ConfigDict) or field not in value:
-        fields = sorted(value) if hasattr(value, 'keys') else 'none below it'
-        return f'{name}: unknown config field {field!r}; allowed are {fields}'
-      value = value[field]
-  return ''
+def _show_help(argv: Sequence[str]) -> NoReturn:
+  text = help_text.program(_defined[0].defaults if _defined else '', argv)
+  try:
+    print(text, flush=True)
+  except BrokenPipeError:
+    # A reader such as head has seen enough.
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+  sys.exit(0)
 
 
 def _guarded(
@@ -242,7 +272,10 @@ def _guarded(
   if len(argv) < expected:
     _fail(f'argument {argument}: missing; see --help')
   try:
-    main(*argv[1:])
+    environment.check_xla_flags()
+    main(*(
+        paths.expanded(f'argument {argument}', text) for text in argv[1:]
+    ))
     if signal.getsignal(signal.SIGTERM) is preempt:
       # All is saved: what is left is to come to an end.
       signal.signal(signal.SIGTERM, signal.SIG_IGN)
@@ -257,6 +290,11 @@ def _guarded(
   except KeyboardInterrupt:
     print('interrupted; the same command goes on from here', file=sys.stderr)
     sys.exit(INTERRUPTED)
+  except (AssertionError, RuntimeError, ValueError) as error:
+    known = environment.explained(error)
+    if known is None:
+      raise
+    _fail(str(known))
 
 
 def _fail(message: str) -> NoReturn:

@@ -139,7 +139,7 @@ def _ray_place() -> Callable[..., Place]:
   except ImportError as error:
     raise UserError(
         f"executor.name: 'ray': {error}; allowed where Ray is installed: pip"
-        " install 'layernas[ray]'"
+        ' install ray'
     ) from error
   return RayPlace
 

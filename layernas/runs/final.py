@@ -11,6 +11,7 @@ from etils import epath
 from ml_collections import config_dict
 from rich.console import Console
 
+from layernas import paths
 from layernas.data.dataset import Dataset
 from layernas.data.registry import load_dataset
 from layernas.errors import Preempted
@@ -81,6 +82,7 @@ def read_architecture(text: str) -> NamedNetwork:
   """
   if text in REFERENCE_NETWORKS:
     return NamedNetwork(text, REFERENCE_NETWORKS[text], None)
+  text = paths.expanded('flag --architecture', text)
   file_store(text).check(epath.Path(text))
   if not epath.Path(text).exists():
     raise UserError(

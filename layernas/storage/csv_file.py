@@ -12,6 +12,10 @@ from etils import epath
 from layernas.errors import UserError
 from layernas.storage.files import file_store
 
+_OTHER_SEPARATORS = {
+    'semicolons': ';', 'tabs': '\t', 'vertical bars': '|',
+}
+
 
 class CsvFile:
   """A CSV file with a header, read whole.
@@ -19,7 +23,7 @@ class CsvFile:
   Attributes:
     path: of the file, for messages.
     header: names of the columns.
-    line_numbers: of the rows; empty lines are none.
+    line_numbers: of the rows; those without any text are none.
   """
 
   def __init__(self, path: str | os.PathLike[str]):
@@ -38,8 +42,10 @@ class CsvFile:
     reader = csv.reader(io.StringIO(self._text(), newline=''), strict=True)
     try:
       self.header = [name.strip() for name in next(reader, [])]
+      self._check_separator()
       for cells in reader:
-        if cells:
+        # Spreadsheets write empty rows as commas alone.
+        if any(map(str.strip, cells)):
           self._add(reader.line_num, cells)
     except csv.Error as error:
       raise UserError(
@@ -133,6 +139,15 @@ class CsvFile:
           f'file {self.path}: {error}; allowed is a readable CSV in UTF-8,'
           ' plain or gzip'
       ) from error
+
+  def _check_separator(self) -> None:
+    """Raises UserError where the header is none of commas."""
+    for name, mark in _OTHER_SEPARATORS.items():
+      if len(self.header) == 1 and mark in self.header[0]:
+        raise UserError(
+            f'file {self.path}, line 1: its columns are separated by {name}'
+            f' ({mark!r}); allowed are commas, and numbers with a decimal point'
+        )
 
   def _add(self, line: int, cells: list[str]) -> None:
     if len(cells) != len(self.header):

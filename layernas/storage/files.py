@@ -205,7 +205,8 @@ class BucketFiles:
     """
     if importlib.util.find_spec('gcsfs') is None:
       raise UserError(
-          f"path {path}: gs:// needs gcsfs; pip install 'layernas[gcs]'"
+          f'path {path}: gs:// needs gcsfs; pip install gcsfs'
+          ' google-cloud-storage'
       )
     _reached(path, path.exists)
 

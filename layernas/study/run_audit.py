@@ -3,15 +3,14 @@
 from collections.abc import Mapping
 from typing import Any
 
-import matplotlib
 from etils import epath
-from matplotlib import pyplot as plt
 from ml_collections import ConfigDict
 from rich.progress import track
 
 from layernas.errors import UserError
 from layernas.reports.console import new_console
 from layernas.reports.plots import save_picture
+from layernas.reports.plots import subplots
 from layernas.search.sweep import Sweep
 from layernas.storage.workdir import Workdir
 from layernas.study.audit import audit
@@ -19,8 +18,6 @@ from layernas.study.audit import audit_to_dict
 from layernas.study.inputs import table_inputs
 from layernas.study.protocol import direction_line
 from layernas.study.setup import make_benchmark
-
-matplotlib.use('Agg')
 
 _COLUMNS = {
     'holds': 'assumption holds',
@@ -106,9 +103,9 @@ def save_audit_plot(result: Mapping[str, Any], path: epath.PathLike) -> None:
   names = list(dict.fromkeys(each['benchmark'] for each in result['audits']))
   columns = min(4, len(names))
   rows = -(-len(names) // columns)
-  figure, grid = plt.subplots(
+  figure, grid = subplots(
       rows, columns, figsize=(3.1 * columns, 2.6 * rows), sharey=True,
-      layout='constrained', squeeze=False,
+      squeeze=False,
   )
   for axes in grid.flat[len(names):]:
     axes.set_visible(False)

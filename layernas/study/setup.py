@@ -3,6 +3,7 @@
 import math
 from typing import Any
 
+from layernas import paths
 from layernas.errors import UserError
 from layernas.search import Budget
 from layernas.search import TargetInterval
@@ -174,7 +175,8 @@ def _read_own_table(section: Any) -> BenchmarkTable:
       described.architecture, described.pattern, tuple(described.options),
       described.default, tuple(described.layers),
   )
-  return read_csv_table(described.file, encoding, list(dict.fromkeys(named)))
+  file = paths.expanded('table.file', described.file)
+  return read_csv_table(file, encoding, list(dict.fromkeys(named)))
 
 
 def _check_budget(benchmark: Benchmark) -> None:

@@ -6,19 +6,16 @@ from collections.abc import Mapping
 from collections.abc import Sequence
 from typing import Any
 
-import matplotlib
 import numpy as np
 from etils import epath
-from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator
 from matplotlib.ticker import NullFormatter
 
 from layernas.reports.plots import save_picture
+from layernas.reports.plots import subplots
 from layernas.study.curves import unpack
-
-matplotlib.use('Agg')
 
 _SETTLED = 0.1
 """Share of the clock after which all means are inside the pictures."""
@@ -189,9 +186,9 @@ def save_bands(
   lines = lines_of(summary, section)
   compared = [x for x in lines if x.name == summary['compared']]
   rows = max(1, math.ceil(len(lines) / _COLUMNS))
-  figure, grid = plt.subplots(
+  figure, grid = subplots(
       rows, _COLUMNS, figsize=(6.4, 0.6 + 1.6 * rows), sharex=True, sharey=True,
-      layout='constrained', squeeze=False,
+      squeeze=False,
   )
   for axes in grid.flat[len(lines):]:
     axes.set_axis_off()
@@ -243,7 +240,7 @@ def _set_limits(
 def _open(benchmark: Section, lines: int) -> tuple[Figure, Axes]:
   """Axes with room for the legend below."""
   height = 4.0 + 0.2 * math.ceil(lines / 2)
-  figure, axes = plt.subplots(figsize=(6.4, height), layout='constrained')
+  figure, axes = subplots(figsize=(6.4, height))
   axes.set_xlabel(_clock(benchmark))
   _dress(axes, benchmark)
   return figure, axes

@@ -139,6 +139,6 @@ def test_without_tensorflow_the_way_to_get_it_is_named(
     config, folder, monkeypatch, source
 ):
   monkeypatch.setitem(sys.modules, 'tensorflow', None)
-  allowed = f"data.source: '{source}' needs TensorFlow .*'layernas.tf.' first"
+  allowed = f"data.source: '{source}' needs TensorFlow .* pip install tensorfl"
   with pytest.raises(UserError, match=allowed):
     registry.load_dataset(config(source=source, directory=str(folder())))

@@ -181,3 +181,16 @@ def test_files(tmp_path) -> None:
   write_trace(trace, Workdir(tmp_path))
   assert json.loads((tmp_path / 'trace.json').read_text()) == trace
   assert (tmp_path / 'trace.html').read_text() == trace_page(trace)
+
+
+def test_the_page_is_not_wider_than_a_phone() -> None:
+  """What may not be wrapped lies in boxes that scroll by themselves."""
+  page = trace_page(traced.hand_worked())
+  rules = re.findall(r'([^{}]+)\{([^{}]*)\}', page[:page.index('</style>')])
+  unwrapped = {
+      selector.strip() for selector, rule in rules if 'nowrap' in rule
+  }
+  assert unwrapped == {'td:first-child', 'td.number', '.scroll code'}
+  [body] = [rule for selector, rule in rules if selector.strip() == 'body']
+  assert 'overflow-wrap: anywhere' in body
+  assert page.count('<table') == page.count('<div class="scroll"><table') > 0

@@ -79,7 +79,7 @@ _COMMANDS = [
     ('train', ['--trial=0'],
      ['has no trials.jsonl; allowed is the workdir of a search']),
     ('train', ['--trial=0', '--workdir='],
-     ['flag --workdir: missing', 'workdir of a search']),
+     ['flag --workdir: empty; allowed is a path']),
     ('status', [], ['has no status.json; allowed is the workdir of a search']),
 ]
 

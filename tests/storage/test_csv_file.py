@@ -28,6 +28,12 @@ def test_columns(tmp_path):
   assert file.where(1, 'note').endswith("some.csv, line 4, column 'note'")
 
 
+def test_rows_without_text_are_none(tmp_path):
+  file = CsvFile(write(tmp_path, 'a,b\n1,2\n,\n  ,\n\n3,4\n,,,\n'))
+  assert file.texts('a') == ['1', '3']
+  assert file.line_numbers == [2, 6]
+
+
 def test_gzip_is_told_by_its_bytes(tmp_path):
   path = tmp_path / 'some.csv'
   path.write_bytes(gzip.compress(TEXT.encode()))
@@ -38,6 +44,9 @@ def test_gzip_is_told_by_its_bytes(tmp_path):
     ('a,b\n1\n', ('line 2', '1 columns', '2')),
     ('a,b\n1,2\n1,2,3\n', ('line 3', '3 columns', '2')),
     ('a,b\n1,"2\n', ('line', 'a CSV')),
+    ('\ufeffa;b\n1,5;2\n', ('line 1', "semicolons (';')", 'commas', 'point')),
+    ('a\tb\n1\t2\n', ('line 1', r"tabs ('\t')", 'allowed are commas')),
+    ('a|b\n', ('line 1', "vertical bars ('|')")),
 ])
 def test_rows_that_do_not_fit(tmp_path, text, parts):
   path = write(tmp_path, text)

@@ -34,7 +34,6 @@ import numpy as np
 from absl import app
 from absl import flags
 from absl import logging
-from matplotlib import pyplot as plt
 from ml_collections import ConfigDict
 
 from configs import cifar10_small
@@ -42,6 +41,7 @@ from layernas.errors import UserError
 from layernas.networks.mobilenet_spaces import block_layer
 from layernas.networks.reference import mobilenet_v3_large
 from layernas.networks.space import NetworkSpace
+from layernas.reports.plots import subplots
 from layernas.study.report import table_text
 from layernas.study.report_tables import Table
 from tools.perf import candidate_loops
@@ -272,8 +272,8 @@ def save_picture(systems: Systems, path: pathlib.Path) -> None:
     systems: as `read_systems` gives them.
     path: of the PNG file.
   """
-  figure, panels = plt.subplots(
-      1, len(systems), figsize=(3.2 * len(systems), 3.4), layout='constrained',
+  figure, panels = subplots(
+      1, len(systems), figsize=(3.2 * len(systems), 3.4),
       squeeze=False,
   )
   for axes, (name, found) in zip(panels[0], systems.items(), strict=True):
@@ -290,7 +290,6 @@ def save_picture(systems: Systems, path: pathlib.Path) -> None:
   panels[0][0].set_ylabel('seconds')
   panels[0][-1].legend(fontsize='small')
   figure.savefig(path, dpi=130)
-  plt.close(figure)
 
 
 _FLAGS = flags.FLAGS

@@ -34,7 +34,6 @@ import tensorflow as tf
 import tensorflow_datasets as tfds
 from absl import app
 from absl import flags
-from matplotlib import pyplot as plt
 from ml_collections import ConfigDict
 from PIL import Image
 
@@ -42,6 +41,7 @@ from configs import default
 from layernas.data import tensor_images
 from layernas.data.dataset import Dataset
 from layernas.data.registry import load_dataset
+from layernas.reports.plots import subplots
 from tools.perf.machine import machine
 
 _OUTPUT = flags.DEFINE_string(
@@ -210,7 +210,7 @@ def _plot(results: dict[str, Any], path: pathlib.Path) -> None:
       'whole': 'decode whole images',
       'windows': 'decode random areas',
   }
-  figure, axes = plt.subplots(figsize=(6, 2.4), layout='constrained')
+  figure, axes = subplots(figsize=(6, 2.4))
   for place, name in enumerate(labels):
     rates = [found[name] for found in results['rounds']]
     axes.barh(place, results['medians'][name], color=f'C{place}', alpha=0.6)

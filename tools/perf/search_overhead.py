@@ -23,8 +23,8 @@ from collections.abc import Iterator
 import numpy as np
 from absl import app
 from absl import flags
-from matplotlib import pyplot as plt
 
+from layernas.reports.plots import subplots
 from layernas.search import Budget
 from layernas.search import Evaluation
 from layernas.search import Layer
@@ -174,7 +174,7 @@ def _medians(runs: list[dict[str, float]]) -> dict[str, float]:
 
 def _plot(results: dict[str, dict[str, float]], path: pathlib.Path) -> None:
   """Draws the time per trial over the trials between two marks."""
-  figure, axes = plt.subplots(figsize=(6, 3.6), layout='constrained')
+  figure, axes = subplots(figsize=(6, 3.6))
   for case, result in results.items():
     if not result['marks']:
       continue

@@ -30,13 +30,13 @@ from typing import Any
 import numpy as np
 from absl import app
 from absl import flags
-from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 from ml_collections import ConfigDict
 
 from configs import imagenet
 from layernas.reports.plots import save_picture
+from layernas.reports.plots import subplots
 from layernas.runs.setup import make_problem
 from layernas.runs.setup import make_search
 from layernas.runs.setup import make_space
@@ -417,7 +417,7 @@ def save_plot(results: Results, path: pathlib.Path) -> None:
     results: content of workers.json.gz.
     path: of the PNG.
   """
-  figure, axes = plt.subplots(2, 2, figsize=(11, 9), layout='constrained')
+  figure, axes = subplots(2, 2, figsize=(11, 9))
   cases = {_name(case): case for case in results['cases'].values()}
   sweeps = [
       name for name in cases if name.endswith(BUCKETS) and 'sweep' in name

@@ -123,8 +123,8 @@ def _import_optuna() -> Any:
     import optuna  # noqa: PLC0415
   except ImportError as error:
     raise UserError(
-        'method optuna: Optuna is not installed; allowed is the package with'
-        " its extra: pip install 'layernas[optuna]'"
+        'method optuna: Optuna is not installed; allowed where it is: pip'
+        ' install optuna'
     ) from error
   optuna.logging.set_verbosity(optuna.logging.WARNING)
   return optuna

@@ -209,8 +209,8 @@ def _open(source: pathlib.Path, tag: str) -> Any:
     import nats_bench  # noqa: PLC0415
   except ImportError as error:
     raise UserError(
-        'package nats_bench: not installed; allowed is version 1.8, from'
-        " pip install 'layernas[nats_bench]'"
+        'package nats_bench: not installed; allowed is version 1.8: pip'
+        ' install nats_bench==1.8'
     ) from error
   try:
     return nats_bench.create(

@@ -1,0 +1,306 @@
+"""The flag --config: loads a config file and changes its fields.
+
+Every form in which absl takes a flag is one for a field: --config.seed=1,
+--config.seed 1, -config.seed=1, and in flag files. The fields of a config that
+a run has recorded are changed in the same way.
+"""
+
+import ast
+import difflib
+import importlib.util
+import inspect
+import os
+import re
+import sys
+import traceback
+from collections.abc import Callable
+from collections.abc import Iterable
+from collections.abc import Sequence
+from types import ModuleType
+from typing import Any
+
+from absl import flags
+from ml_collections import config_dict
+
+from layernas import paths
+from layernas.errors import UserError
+
+EXAMPLE = 'configs/cifar10_small.py'
+"""What messages name as a config file."""
+
+_OPEN = re.compile(r'.*settings')
+"""Sections that take any field: what they may hold is decided by the function
+of the user's own that they are passed to (`layernas.lookup.call`)."""
+
+_NUMBER = re.compile(r'-[\d.]')
+
+Override = tuple[str, str | None]
+"""Dotted name of a field and its text; None where only the name was given."""
+
+
+def split(argv: Sequence[str]) -> tuple[list[str], list[Override]]:
+  """Takes the changes of config fields out of the arguments.
+
+  Args:
+    argv: all arguments, flag files expanded.
+
+  Returns:
+    The other arguments, and the changes in order.
+  """
+  rest: list[str] = []
+  overrides: list[Override] = []
+  arguments = list(argv)
+  while arguments:
+    argument = arguments.pop(0)
+    if argument == '--':
+      return [*rest, argument, *arguments], overrides
+    match = re.fullmatch(
+        r'--?(no)?config\.([^=]*)(?:=(.*))?', argument, re.DOTALL
+    )
+    if not match:
+      rest.append(argument)
+      continue
+    no, name, text = match.groups()
+    if no:
+      text = 'false'
+    elif text is None and arguments and (
+        not arguments[0].startswith('-') or _NUMBER.match(arguments[0])
+    ):
+      text = arguments.pop(0)
+    overrides.append((name, text))
+  return rest, overrides
+
+
+def load(text: str) -> config_dict.ConfigDict:
+  """Loads a config file.
+
+  Args:
+    text: path of a Python file with a function get_config, which may be
+      followed by a colon and the function's argument.
+
+  Returns:
+    The locked config.
+
+  Raises:
+    UserError: there is no such file, or it gives no config.
+  """
+  match = re.fullmatch(r'(.*?\.py)(?::(.*))?', text, re.DOTALL)
+  file, argument = match.groups() if match else (text, None)
+  file = paths.expanded('flag --config', file)
+  if not os.path.isfile(file):
+    found = 'a directory' if os.path.isdir(file) else 'no such file'
+    raise UserError(
+        f'flag --config: {file!r}: {found}; allowed is a config file, e.g.'
+        f' {EXAMPLE}'
+    )
+  module = module_of(file)
+  get_config = getattr(module, 'get_config', None)
+  if not callable(get_config):
+    raise UserError(
+        f'flag --config: {file!r}: no function get_config in it; allowed is a'
+        f' config file, e.g. {EXAMPLE}'
+    )
+  given = () if argument is None else (argument,)
+  try:
+    inspect.signature(get_config).bind(*given)
+  except TypeError as error:
+    takes = 'none' if given else 'one, as in FILE.py:ARGUMENT'
+    raise UserError(
+        f'flag --config: {text!r}: allowed as an argument of this config is'
+        f' {takes}'
+    ) from error
+  config = _called(file, lambda: get_config(*given))
+  if not isinstance(config, config_dict.ConfigDict):
+    raise UserError(
+        f'flag --config: {file!r}: get_config returned a'
+        f' {type(config).__name__}; allowed is a ConfigDict'
+    )
+  return config.lock()
+
+
+def override(
+    config: config_dict.ConfigDict, overrides: Iterable[Override]
+) -> None:
+  """Changes fields of a config.
+
+  Args:
+    config: is changed.
+    overrides: of `split`; of a field that is given twice the last one counts,
+      of one that holds several values all.
+
+  Raises:
+    UserError: the config has no such field, or the text is no value of it.
+  """
+  several: dict[str, tuple[Any, ...]] = {}
+  for name, text in overrides:
+    section, field = _place(config, name)
+    current = section.get(field)
+    value = _value(name, text, current)
+    if isinstance(current, config_dict.ConfigDict):
+      override(config, [
+          (f'{name}.{key}', one if isinstance(one, str) else repr(one))
+          for key, one in value.items()
+      ])
+      continue
+    if isinstance(current, tuple | list):
+      several[name] = several.get(name, ()) + value
+      value = type(current)(several[name])
+    try:
+      with section.unlocked():
+        section[field] = value
+    except TypeError as error:
+      raise UserError(f'flag --config.{name}: {text!r}: {error}') from error
+
+
+def module_of(file: str) -> ModuleType:
+  """Runs a config file.
+
+  Args:
+    file: of Python.
+
+  Returns:
+    Its module.
+
+  Raises:
+    UserError: it does not run.
+  """
+  spec = importlib.util.spec_from_file_location('config_config', file)
+  module = importlib.util.module_from_spec(spec)
+  # Dataclasses and pickles look their module up.
+  sys.modules[spec.name] = module
+  _called(file, lambda: spec.loader.exec_module(module))
+  return module
+
+
+def _called(file: str, function: Callable[[], Any]) -> Any:
+  """Runs what a config file holds; what it raises becomes one line."""
+  try:
+    return function()
+  except UserError:
+    raise
+  except ValueError as error:
+    raise UserError(f'flag --config: {file!r}: {error}') from error
+  # A user's file may raise anything.
+  except Exception as error:
+    line = _line_of(file, error)
+    raise UserError(
+        f'flag --config: {file!r}{line}: {type(error).__name__}: {error};'
+        ' allowed is a config file that runs'
+    ) from error
+
+
+def _line_of(file: str, error: Exception) -> str:
+  if isinstance(error, SyntaxError):
+    return '' if error.lineno is None else f', line {error.lineno}'
+  lines = [
+      frame.lineno for frame in traceback.extract_tb(error.__traceback__)
+      if os.path.abspath(frame.filename) == os.path.abspath(file)
+  ]
+  return f', line {lines[-1]}' if lines else ''
+
+
+def _place(
+    config: config_dict.ConfigDict, name: str
+) -> tuple[config_dict.ConfigDict, str]:
+  """Section and last part of a field's dotted name."""
+  *sections, field = name.split('.')
+  section: Any = config
+  for part in sections:
+    _require(section, part, name)
+    section = section[part]
+  if field and _OPEN.fullmatch('.'.join(sections)) and isinstance(
+      section, config_dict.ConfigDict
+  ):
+    return section, field
+  _require(section, field, name)
+  return section, field
+
+
+def _require(section: Any, field: str, name: str) -> None:
+  if isinstance(section, config_dict.ConfigDict) and field in section:
+    return
+  allowed = sorted(section) if hasattr(section, 'keys') else []
+  near = difflib.get_close_matches(field, allowed, 1)
+  meant = f' (did you mean {near[0]!r}?)' if near else ''
+  raise UserError(
+      f'flag --config.{name}: unknown config field {field!r}{meant}; allowed'
+      f' are {allowed or "none below it"}'
+  )
+
+
+def _value(name: str, text: str | None, current: Any) -> Any:
+  """The value that a text is for a field."""
+  if text is None and not isinstance(current, bool):
+    raise UserError(f'flag --config.{name}: no value; allowed is one')
+  if isinstance(current, tuple | list):
+    return _elements(name, _several(text), current)
+  parse, allowed = next(
+      (rule for kind, *rule in _RULES if isinstance(current, kind)),
+      (_literal, 'any'),
+  )
+  try:
+    return parse(text)
+  except (ValueError, SyntaxError, TypeError) as error:
+    raise UserError(
+        f'flag --config.{name}: {text!r}: allowed is {allowed}'
+    ) from error
+
+
+def _truth(text: str | None) -> bool:
+  return True if text is None else flags.BooleanParser().parse(text)
+
+
+def _literal(text: str) -> Any:
+  try:
+    return ast.literal_eval(
+        text.capitalize() if text in ('true', 'false') else text
+    )
+  except (ValueError, SyntaxError):
+    return text
+
+
+def _several(text: str) -> tuple[Any, ...]:
+  value = _literal(text)
+  if isinstance(value, tuple | list):
+    return tuple(value)
+  return tuple(part.strip() for part in text.split(',') if part.strip())
+
+
+def _elements(
+    name: str, values: tuple[Any, ...], current: Sequence[Any]
+) -> tuple[Any, ...]:
+  """Values of the type that those of a field have, where they share one."""
+  kinds = {type(one) for one in current}
+  if kinds == {str}:
+    return tuple(map(str, values))
+  values = tuple(
+      _literal(one) if isinstance(one, str) else one for one in values
+  )
+  if kinds == {float}:
+    values = tuple(
+        float(one) if type(one) is int else one for one in values
+    )
+  for one in values:
+    if len(kinds) == 1 and type(one) not in kinds:
+      raise UserError(
+          f'flag --config.{name}: {one!r}: allowed are values as in'
+          f' {tuple(current)}'
+      )
+  return values
+
+
+def _fields(text: str) -> dict[str, Any]:
+  value = ast.literal_eval(text)
+  if not isinstance(value, dict):
+    raise ValueError(text)
+  return value
+
+
+_RULES: tuple[tuple[type, Callable[[Any], Any], str], ...] = (
+    (bool, _truth, 'true or false'),
+    (int, flags.IntegerParser().parse, 'an integer'),
+    (float, flags.FloatParser().parse, 'a number'),
+    (str, str, 'text'),
+    (config_dict.ConfigDict, _fields, 'a dict of its fields'),
+)
+"""Types of fields, how their values are read, and what is allowed."""
