@@ -405,7 +405,7 @@ def _check_latency(config: Any) -> None:
 
 def _bar(console: Console) -> Progress:
   return Progress(
-      TextColumn('{task.description}'),
+      TextColumn('{task.description}', markup=False),
       BarColumn(bar_width=24),
       MofNCompleteColumn(),
       TimeElapsedColumn(),

@@ -13,6 +13,8 @@ from matplotlib.figure import Figure
 from layernas.search import Search
 
 matplotlib.use('Agg')
+# Names of others go into titles and labels: a $ in them is no formula.
+plt.rcParams['text.parse_math'] = False
 
 
 def save_picture(figure: Figure, path: epath.PathLike, dpi: int = 130) -> None:

@@ -81,7 +81,10 @@ def _layer_row(layer: Mapping[str, Any]) -> list[Any]:
 
 def _table(heading: list[str], rows: list[list[Any]]) -> list[str]:
   cells = [heading, ['---', *['---:'] * (len(heading) - 1)], *rows]
-  return ['| ' + ' | '.join(map(str, row)) + ' |' for row in cells]
+  return [
+      '| ' + ' | '.join(str(cell).replace('|', '\\|') for cell in row) + ' |'
+      for row in cells
+  ]
 
 
 def _figure(name: str, value: float | None) -> str:
