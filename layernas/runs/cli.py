@@ -1,7 +1,7 @@
 """Command lines whose errors are one line and exit code 2.
 
 A failed trial that ends its run is more than a line, its traceback, and exit
-code 1.
+code 1; a search that found no network is one line and exit code 1.
 """
 
 import ast
@@ -22,6 +22,7 @@ from absl import logging
 from ml_collections import config_dict
 from ml_collections import config_flags
 
+from layernas.errors import NothingFoundError
 from layernas.errors import Preempted
 from layernas.errors import TrialError
 from layernas.errors import UserError
@@ -29,7 +30,7 @@ from layernas.termination import end_on_sigterm
 from layernas.termination import preempt
 
 FAILED = 1
-"""Exit code where a trial failed that must not."""
+"""Exit code where a trial failed that must not, or a search found nothing."""
 
 INTERRUPTED = 130
 """Exit code after Ctrl-C, as shells use it."""
@@ -251,7 +252,7 @@ def _guarded(
     sys.exit(0)
   except UserError as error:
     _fail(str(error))
-  except TrialError as error:
+  except (NothingFoundError, TrialError) as error:
     print(f'error: {error}', file=sys.stderr)
     sys.exit(FAILED)
   except KeyboardInterrupt:
