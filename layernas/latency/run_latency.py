@@ -5,7 +5,6 @@ same way, which the sums of their modules are compared with. Every timing goes
 to a CSV file at once, and what a file holds already is not timed again.
 """
 
-import contextlib
 import csv
 import dataclasses
 import io
@@ -168,8 +167,7 @@ def run_latency(
   stopwatch = Stopwatch(config.latency.warmup, config.latency.repeats)
   timer = timer or ForwardTimer(config, *shape, stopwatch)
   directory = Workdir(workdir)
-  directory.open(config)
-  with contextlib.closing(directory):
+  with directory.opened(config):
     _check_device(directory)
     console = new_console()
     timings = _measure_modules(

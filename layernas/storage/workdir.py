@@ -1,7 +1,9 @@
 """The directory of one run: what lies where, and whose config it is."""
 
+import contextlib
 import json
 from collections.abc import Callable
+from collections.abc import Iterator
 from typing import Any
 
 from etils import epath
@@ -10,6 +12,8 @@ from ml_collections import config_dict
 from layernas.errors import UserError
 from layernas.storage.files import file_store
 from layernas.storage.storage_errors import gone
+from layernas.storage.storage_errors import in_one_line
+from layernas.storage.storage_errors import usable
 
 _FREE_FIELDS = (
     'budget.',
@@ -68,6 +72,11 @@ class Workdir:
       UserError: it belongs to another config, another process uses it, or it
         cannot be reached; nothing has been written.
     """
+    with usable(self.path):
+      self._open(config)
+    self._is_open = True
+
+  def _open(self, config: config_dict.ConfigDict) -> None:
     self._store.check(self.path)
     if self.path.exists() and not self.path.is_dir():
       raise UserError(f'workdir {self.path}: allowed is a directory')
@@ -80,7 +89,24 @@ class Workdir:
     except BaseException:
       self.close()
       raise
-    self._is_open = True
+
+  @contextlib.contextmanager
+  def opened(self, config: config_dict.ConfigDict) -> Iterator[None]:
+    """Opens and closes it; what its disk is to blame for is one line.
+
+    Args:
+      config: as for `open`.
+
+    Raises:
+      UserError: as of `open`.
+      StorageError: the disk is full, read-only or gone.
+    """
+    with in_one_line(self.path):
+      self.open(config)
+      try:
+        yield
+      finally:
+        self.close()
 
   def close(self) -> None:
     """Lets other processes use it."""

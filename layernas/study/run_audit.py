@@ -164,8 +164,7 @@ def run_audit(config: ConfigDict, workdir: epath.PathLike) -> dict[str, Any]:
   }
   # An audit takes seconds and is not resumed: any config may follow another.
   directory = Workdir(workdir, free_fields=('',))
-  directory.open(config)
-  try:
+  with directory.opened(config):
     result = {
         'config': config.to_dict(),
         'audits': [
@@ -181,8 +180,6 @@ def run_audit(config: ConfigDict, workdir: epath.PathLike) -> dict[str, Any]:
     directory.write_json('audit.json', result)
     directory.write_text('audit.md', audit_markdown(result))
     save_audit_plot(result, directory.path / 'audit.png')
-  finally:
-    directory.close()
   print(f'audit: {directory.path}/audit.md, audit.json, audit.png')
   return result
 

@@ -208,12 +208,9 @@ def run_study(config: ConfigDict, workdir: epath.PathLike) -> dict[str, Any]:
       for name, section in config.benchmarks.items()
   }
   directory = Workdir(workdir, _FREE_FIELDS)
-  directory.open(config)
-  try:
+  with directory.opened(config):
     records = _play_missing(config, RunsFile(directory.path / 'runs.jsonl'))
     summary = write_report(config, benchmarks, records, directory)
-  finally:
-    directory.close()
   _show(summary, directory)
   return summary
 

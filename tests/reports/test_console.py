@@ -82,7 +82,7 @@ def test_lines_and_bars_show_names_as_they_are(name: str) -> None:
   progress.after_failure(Training('a', name, 7), f'cannot read {name}')
   progress.close()
   text = console.file.getvalue()
-  for part in (f"dashboard: http://{name}", f'{name} on on-{name}',
+  for part in (f'dashboard: http://{name}', f'{name} on on-{name}',
                f'{name}: cannot read {name}; tried again'):
     assert part in text
 

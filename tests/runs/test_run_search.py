@@ -272,7 +272,8 @@ def test_a_script_sees_whether_a_network_was_found(
   assert (tmp_path / 'a b' / 'result.json').exists()
   if code:
     [line] = done.stderr.splitlines()
-    assert line.startswith('error: ') and words in line
+    assert line.startswith('error: ')
+    assert words in line
   else:
     assert done.stdout.splitlines()[-1] == (
         f"next: ./launch.sh train --architecture='{tmp_path}/a b/result.json'"
