@@ -26,14 +26,15 @@ from layernas.errors import NothingFoundError
 from layernas.errors import Preempted
 from layernas.errors import TrialError
 from layernas.errors import UserError
+from layernas.termination import INTERRUPTED
+from layernas.termination import INTERRUPTED_TEXT
+from layernas.termination import end_on_interrupt
 from layernas.termination import end_on_sigterm
+from layernas.termination import leave
 from layernas.termination import preempt
 
 FAILED = 1
 """Exit code where a trial failed that must not, or a search found nothing."""
-
-INTERRUPTED = 130
-"""Exit code after Ctrl-C, as shells use it."""
 
 _EXAMPLE = 'configs/cifar10_small.py'
 
@@ -137,6 +138,7 @@ def run(
     argument: name of the one argument beside the flags that the program takes
       and `main` is given; '' where it takes none.
   """
+  end_on_interrupt()
   if resumable:
     end_on_sigterm()
   # Below warnings, libraries print pages about every checkpoint.
@@ -249,15 +251,15 @@ def _guarded(
       signal.signal(signal.SIGTERM, signal.SIG_IGN)
   except Preempted as reason:
     print(f'preempted: {reason}; the same command goes on from here')
-    sys.exit(0)
+    leave(0)
   except UserError as error:
     _fail(str(error))
   except (NothingFoundError, TrialError) as error:
     print(f'error: {error}', file=sys.stderr)
     sys.exit(FAILED)
   except KeyboardInterrupt:
-    print('interrupted; the same command goes on from here', file=sys.stderr)
-    sys.exit(INTERRUPTED)
+    print(INTERRUPTED_TEXT, file=sys.stderr)
+    leave(INTERRUPTED)
 
 
 def _fail(message: str) -> NoReturn:
