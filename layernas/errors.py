@@ -18,6 +18,14 @@ class Preempted(BaseException):
   """
 
 
+class NothingFoundError(Exception):
+  """A search ended, its results are written, and no network is its answer.
+
+  Its message is one line. The command line prints it and exits with code 1, so
+  that `search && train` stops.
+  """
+
+
 class TrialError(Exception):
   """A trial failed, and the config says that this ends the run.
 

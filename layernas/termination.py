@@ -1,19 +1,40 @@
-"""SIGTERM where nothing is under way that must be saved: the program ends.
+"""How a program ends by SIGTERM and Ctrl-C, whatever it is waiting for.
 
-What has something to save listens itself; see `training.preemption`.
+`end_on_sigterm` is for when nothing is under way that must be saved; what has
+something to save listens itself, see `training.hosts.listening`.
 """
 
+import contextlib
 import os
 import signal
 import sys
 import threading
+import time
+from collections.abc import Callable
+from concurrent import futures
 from typing import Any
 from typing import NoReturn
+from typing import TypeVar
 
 from layernas.errors import Preempted
 
+Value = TypeVar('Value')
+
+INTERRUPTED = 130
+"""Exit code after Ctrl-C, as shells use it."""
+
+INTERRUPTED_TEXT = 'interrupted; the same command goes on from here'
+
 _SOON = 0.05
 """Seconds after which a signal comes again that was lost."""
+
+_LOOK_SECONDS = 0.2
+
+_NOTICE_SECONDS = 1.5
+"""For the main thread to hear of Ctrl-C."""
+
+_END_SECONDS = 35.0
+"""For it to end then: workers have 25 s to save."""
 
 
 def end_on_sigterm() -> None:
@@ -23,15 +44,7 @@ def end_on_sigterm() -> None:
   finalizers, and JAX has such callbacks: what was dropped there comes again.
   """
   signal.signal(signal.SIGTERM, preempt)
-  before = sys.unraisablehook
-
-  def hook(unraisable: Any) -> None:
-    if issubclass(unraisable.exc_type, Preempted):
-      _send_again()
-    else:
-      before(unraisable)
-
-  sys.unraisablehook = hook
+  _when_dropped(Preempted, lambda: _send_again(signal.SIGTERM))
 
 
 def preempt(*_: object) -> NoReturn:
@@ -39,7 +52,115 @@ def preempt(*_: object) -> NoReturn:
   raise Preempted('nothing was under way')
 
 
-def _send_again() -> None:
-  timer = threading.Timer(_SOON, os.kill, (os.getpid(), signal.SIGTERM))
+def end_on_interrupt() -> None:
+  """Has Ctrl-C end the program once, however often it comes.
+
+  The first one raises KeyboardInterrupt in the main thread, further ones do
+  nothing. Python hands a signal to the main thread between two instructions
+  only: where it is inside a library for long, as in XLA's compiler, or does not
+  come to an end, the process ends all the same. That is as safe as a kill: what
+  was recorded before is on disk.
+
+  Where SIGINT is ignored (nohup, jobs of scripts), it stays so.
+  """
+  if signal.getsignal(signal.SIGINT) is not signal.default_int_handler:
+    return
+  noticed = threading.Event()
+
+  def interrupt(*_: object) -> None:
+    if not noticed.is_set():
+      noticed.set()
+      raise KeyboardInterrupt
+
+  def again() -> None:
+    noticed.clear()
+    _send_again(signal.SIGINT)
+
+  reader, writer = os.pipe()
+  os.set_blocking(writer, False)
+  signal.set_wakeup_fd(writer, warn_on_full_buffer=False)
+  os.register_at_fork(after_in_child=_deaf)
+  signal.signal(signal.SIGINT, interrupt)
+  _when_dropped(KeyboardInterrupt, again)
+  threading.Thread(
+      target=_watch, args=(reader, noticed), name='interrupts', daemon=True
+  ).start()
+
+
+def leave(code: int) -> NoReturn:
+  """Ends the process at once, with all that was printed.
+
+  Python would wait for threads in which something is compiled, and pull down
+  XLA under them.
+
+  Args:
+    code: exit code.
+  """
+  for stream in (sys.stdout, sys.stderr):
+    # Whoever read the other end of a pipe may be gone.
+    with contextlib.suppress(OSError, ValueError, AttributeError):
+      stream.flush()
+  os._exit(code)
+
+
+def beside(function: Callable[[], Value], check: Callable[[], None]) -> Value:
+  """Calls a function in another thread, so that signals are answered.
+
+  Args:
+    function: may be inside a library for long. Where the wait for it is ended
+      it goes on, and what comes of it is dropped.
+    check: called several times a second; what it raises ends the wait.
+
+  Returns:
+    What the function returns; what it raises is raised.
+  """
+  job: futures.Future[Value] = futures.Future()
+
+  def run() -> None:
+    try:
+      job.set_result(function())
+    except BaseException as error:  # Is raised where it is waited for.
+      job.set_exception(error)
+
+  threading.Thread(target=run, name='beside', daemon=True).start()
+  while not futures.wait([job], _LOOK_SECONDS).done:
+    check()
+  return job.result()
+
+
+def _watch(reader: int, noticed: threading.Event) -> None:
+  """Ends the process where the main thread does not, after Ctrl-C."""
+  while signal.SIGINT not in os.read(reader, 64):
+    pass
+  if noticed.wait(_NOTICE_SECONDS):
+    time.sleep(_END_SECONDS)
+  with contextlib.suppress(OSError):
+    os.write(2, f'{INTERRUPTED_TEXT}\n'.encode())
+  leave(INTERRUPTED)
+
+
+def _deaf() -> None:
+  """Has a forked process not write into the pipe of its parent."""
+  with contextlib.suppress(ValueError):
+    signal.set_wakeup_fd(-1)
+
+
+def _when_dropped(
+    kind: type[BaseException], act: Callable[[], None]
+) -> None:
+  """Does something where Python drops an exception of a kind."""
+  before = sys.unraisablehook
+
+  def hook(unraisable: Any) -> None:
+    if issubclass(unraisable.exc_type, kind):
+      act()
+    else:
+      before(unraisable)
+
+  sys.unraisablehook = hook
+
+
+def _send_again(number: int) -> None:
+  timer = threading.Timer(_SOON, os.kill, (os.getpid(), number))
   timer.daemon = True
   timer.start()

@@ -5,7 +5,6 @@ same way, which the sums of their modules are compared with. Every timing goes
 to a CSV file at once, and what a file holds already is not timed again.
 """
 
-import contextlib
 import csv
 import dataclasses
 import io
@@ -170,11 +169,11 @@ def run_latency(
   timer = timer or ForwardTimer(config, *shape, stopwatch)
   directory = Workdir(workdir, LATENCY)
   # Images are none of its inputs: only their number of classes counts.
-  directory.open(config, [
+  inputs = [
       space_input(config, space),
       Input('data', digest(shape[1]), f'{shape[1]} classes'),
-  ])
-  with contextlib.closing(directory):
+  ]
+  with directory.opened(config, inputs):
     _check_device(directory)
     console = new_console()
     timings = _measure_modules(
@@ -410,7 +409,7 @@ def _check_latency(config: Any) -> None:
 
 def _bar(console: Console) -> Progress:
   return Progress(
-      TextColumn('{task.description}'),
+      TextColumn('{task.description}', markup=False),
       BarColumn(bar_width=24),
       MofNCompleteColumn(),
       TimeElapsedColumn(),

@@ -41,10 +41,10 @@ class Progress(Hook):
     self._console = console
     self._reward = reward
     self._bars = rich_progress.Progress(
-        TextColumn('{task.description}'),
+        TextColumn('{task.description}', markup=False),
         BarColumn(bar_width=24),
         MofNCompleteColumn(),
-        TextColumn('{task.fields[note]}'),
+        TextColumn('{task.fields[note]}', markup=False),
         TimeElapsedColumn(),
         TextColumn('ETA'),
         TimeRemainingColumn(),
@@ -119,19 +119,26 @@ class Progress(Hook):
     self._bars.stop()
 
 
-def new_console(quiet: bool = False) -> Console:
+def new_console(quiet: bool = False, **settings: Any) -> Console:
   """Where everything is printed; lines are not cut to the terminal.
+
+  Names, paths and messages are printed as they are: `[...]` and `:...:` in
+  them are not rich's markup.
 
   Args:
     quiet: prints nothing.
+    **settings: further ones of rich's console.
   """
-  return Console(soft_wrap=True, highlight=False, quiet=quiet)
+  return Console(
+      soft_wrap=True, highlight=False, markup=False, emoji=False, quiet=quiet,
+      **settings,
+  )
 
 
 def trial_line(trial: Trial, search: Search) -> str:
-  """One line on a finished trial."""
+  """One line on a finished trial: its recorded id, and how many there are."""
   candidate, evaluation = trial.candidate, trial.evaluation
-  of = f'/{search.bound}' if search.bound else ''
+  of = f' ({candidate.id + 1}/{search.bound})' if search.bound else ''
   outcome = (
       f'reward {evaluation.reward:.4f}' if trial.ok
       else f'{evaluation.status}: {evaluation.message}'
@@ -145,7 +152,7 @@ def trial_line(trial: Trial, search: Search) -> str:
     name = search.problem.space.layers[candidate.layer - 1].name
     layer = f'  layer {candidate.layer} {name}'
   return (
-      f'trial {candidate.id + 1}{of}{layer}'
+      f'trial {candidate.id}{of}{layer}'
       f'  {architecture_id(candidate.architecture)}'
       f'  {cost_text(candidate.cost)} {search.problem.cost.unit}{inside}'
       f'  {outcome}  {evaluation.seconds:.1f} s{mark}'

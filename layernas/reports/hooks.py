@@ -20,7 +20,7 @@ class Training:
   Attributes:
     name: of its curves, which is unique in the run, such as 'trials/000003'
       or 'winner/seed0'.
-    title: for people, such as 'trial 4'.
+    title: for people, such as 'trial 3'.
     steps: of the whole training.
     candidate: that is trained; None in a final training.
   """

@@ -4,12 +4,16 @@ import io
 from collections.abc import Sequence
 from typing import Any
 
+import matplotlib
 import numpy as np
 from etils import epath
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from layernas.search import Search
+
+# Names of others are in titles and labels: a $ in them is no formula.
+matplotlib.rcParams['text.parse_math'] = False
 
 
 def subplots(

@@ -1,14 +1,22 @@
 """Files that tell what a search did: result.json and tables.json."""
 
 import importlib.metadata
+import math
+import os
 import platform
+import shlex
 from collections import Counter
+from collections.abc import Mapping
 from typing import Any
 
+from etils import epath
+
 import layernas
+from layernas.errors import NothingFoundError
 from layernas.networks.space import NetworkSpace
 from layernas.networks.spec import count
 from layernas.search import Search
+from layernas.search.cost import cost_text
 from layernas.search.layer_pass import LayerPass
 from layernas.search.space import architecture_id
 
@@ -43,6 +51,49 @@ def search_result(
       'versions': versions(),
       'config': config.to_dict(),
   }
+
+
+def next_command(
+    result: Mapping[str, Any], workdir: epath.PathLike
+) -> str:
+  """What to type after a search, quoted for a shell.
+
+  Args:
+    result: content of result.json.
+    workdir: of the search.
+
+  Returns:
+    The command that trains its answer to the end.
+
+  Raises:
+    NothingFoundError: there is no answer.
+  """
+  if result['winner'] is None:
+    raise NothingFoundError(_no_answer(result))
+  path = shlex.quote(os.path.join(workdir, 'result.json'))
+  return f'./launch.sh train --architecture={path}'
+
+
+def _no_answer(result: Mapping[str, Any]) -> str:
+  """Why a search has no answer, in one line."""
+  trials, reason = result['trials'], result['stop_reason']
+  if not trials:
+    return f'no network was found: no trial was made ({reason})'
+  if 'ok' not in trials:
+    counts = ', '.join(f'{count} {name}' for name, count in trials.items())
+    return f'no network was found: no trial succeeded ({counts}; {reason})'
+  limits = [
+      f'{words} {cost_text(limit)}'
+      for words, limit in (
+          ('from', result['config']['target']['low']),
+          ('to', result['config']['target']['high']),
+      ) if 0 < limit < math.inf
+  ]
+  return (
+      f'no network was found with a cost in the target, {" ".join(limits)}:'
+      f' trials that succeeded, {trials["ok"]}, were all outside of it'
+      f' ({reason})'
+  )
 
 
 def _winner(

@@ -35,17 +35,21 @@ class EventFile:
     """
     self._path = epath.Path(path.removeprefix(f'{_DISK}:'))
     self._events = bytearray()
+    self._warned = False
 
   def write(self, data: bytes) -> None:
     """Adds to what the next flush writes."""
     self._events += data
 
   def flush(self) -> None:
-    """Writes; a failure is a warning, and the next flush makes up for it."""
+    """Writes; the next flush makes up for a failure, of which one warns."""
     try:
       self._path.parent.mkdir(parents=True, exist_ok=True)
       self._path.write_bytes(bytes(self._events))
     except Exception as error:  # Of a disk, gcsfs, aiohttp, google-auth.
+      if self._warned:
+        return
+      self._warned = True
       logging.warning(
           '%s was not written (%s: %s)', self._path, type(error).__name__,
           error,

@@ -1,7 +1,7 @@
 """Command lines whose errors are one line and exit code 2.
 
 A failed trial that ends its run is more than a line, its traceback, and exit
-code 1.
+code 1; a search that found no network is one line and exit code 1.
 """
 
 import os
@@ -17,6 +17,7 @@ from absl import logging
 from ml_collections import config_dict
 
 from layernas import paths
+from layernas.errors import NothingFoundError
 from layernas.errors import Preempted
 from layernas.errors import TrialError
 from layernas.errors import UserError
@@ -24,14 +25,15 @@ from layernas.runs import config_flag
 from layernas.runs import environment
 from layernas.runs import flag_files
 from layernas.runs import help_text
+from layernas.termination import INTERRUPTED
+from layernas.termination import INTERRUPTED_TEXT
+from layernas.termination import end_on_interrupt
 from layernas.termination import end_on_sigterm
+from layernas.termination import leave
 from layernas.termination import preempt
 
 FAILED = 1
-"""Exit code where a trial failed that must not."""
-
-INTERRUPTED = 130
-"""Exit code after Ctrl-C, as shells use it."""
+"""Exit code where a trial failed that must not, or a search found nothing."""
 
 
 class ConfigFlag:
@@ -217,6 +219,7 @@ def run(
       and `main` is given, a path; '' where it takes none.
   """
   environment.prepare()
+  end_on_interrupt()
   if resumable:
     end_on_sigterm()
   # Below warnings, libraries print pages about every checkpoint.
@@ -281,15 +284,15 @@ def _guarded(
       signal.signal(signal.SIGTERM, signal.SIG_IGN)
   except Preempted as reason:
     print(f'preempted: {reason}; the same command goes on from here')
-    sys.exit(0)
+    leave(0)
   except UserError as error:
     _fail(str(error))
-  except TrialError as error:
+  except (NothingFoundError, TrialError) as error:
     print(f'error: {error}', file=sys.stderr)
     sys.exit(FAILED)
   except KeyboardInterrupt:
-    print('interrupted; the same command goes on from here', file=sys.stderr)
-    sys.exit(INTERRUPTED)
+    print(INTERRUPTED_TEXT, file=sys.stderr)
+    leave(INTERRUPTED)
   except (AssertionError, RuntimeError, ValueError) as error:
     known = environment.explained(error)
     if known is None:

@@ -8,6 +8,7 @@ from concurrent import futures
 from typing import Generic
 from typing import TypeVar
 
+from layernas.errors import Preempted
 from layernas.search.space import Architecture
 
 Compiled = TypeVar('Compiled')
@@ -84,9 +85,15 @@ class CompileAhead(Generic[Compiled]):
     return self
 
   def __exit__(self, *error: object) -> None:
-    """Waits for what is being compiled; drops the rest."""
+    """Waits for what is being compiled, but not where the run is told to end.
+
+    What has not begun is dropped.
+    """
+    ends = any(
+        isinstance(one, KeyboardInterrupt | Preempted) for one in error
+    )
     if self._pool is not None:
-      self._pool.shutdown(cancel_futures=True)
+      self._pool.shutdown(wait=not ends, cancel_futures=True)
 
 
 def _done_here(

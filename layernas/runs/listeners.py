@@ -28,7 +28,7 @@ class HookListener:
   def training(self, candidate: Candidate) -> Training:
     """A candidate as hooks see it."""
     return Training(
-        f'trials/{candidate.id:06d}', f'trial {candidate.id + 1}', self._steps,
+        f'trials/{candidate.id:06d}', f'trial {candidate.id}', self._steps,
         candidate,
     )
 

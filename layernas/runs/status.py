@@ -190,7 +190,7 @@ def status_page(state: str, status: Mapping[str, Any]) -> RenderableType:
     facts.add_row('', ProgressBar(bound, status['trials'], width=40))
   best = status['best']
   facts.add_row('best so far', 'none in the target' if best is None else (
-      f'{best["reward"]:.4f}  {best["architecture"]}, trial {best["id"] + 1}'
+      f'{best["reward"]:.4f}  {best["architecture"]}, trial {best["id"]}'
   ))
   if state == 'running':
     facts.add_row('ETA', _remaining(status))
@@ -219,7 +219,7 @@ def _running(status: Mapping[str, Any]) -> Table:
   for one in status['running']:
     seconds = round(status['written'] - one['since'])
     table.add_row(
-        str(one['trial'] + 1), one['architecture'], one['worker'] or 'inline',
+        str(one['trial']), one['architecture'], one['worker'] or 'inline',
         f'{one["step"]}/{status["steps"]}',
         str(datetime.timedelta(seconds=seconds)),
     )

@@ -28,6 +28,11 @@ _LOOSE = 0.02
 when there are more costs each line some fifty writes in all, however many
 come."""
 
+_NO_LOCKS = (
+    errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOTSUP, errno.EINVAL,
+)
+"""What file systems without locks say: NFS, Lustre, some that FUSE mounts."""
+
 # Orbax writes past gcsfs, which would go on believing its old listings.
 fsspec.config.conf.setdefault('gcs', {}).setdefault('use_listings_cache', False)
 
@@ -124,17 +129,30 @@ class LocalFiles:
           f'workdir {directory}: another process is using it; allowed is one'
           ' process at a time'
       ) from error
+    except OSError as error:
+      if error.errno not in _NO_LOCKS:
+        os.close(lock)
+        raise
+      logging.warning(
+          'workdir %s: its file system has no locks (%s); nothing keeps two'
+          ' processes from writing', directory, error.strerror,
+      )
     return lambda: os.close(lock)
 
   def in_use(self, directory: epath.Path) -> bool | None:
-    """Whether a living process has locked it."""
-    if not (directory / '.lock').exists():
+    """Whether a living process has locked it; None where it cannot be told."""
+    try:
+      lock = os.open(directory / '.lock', os.O_RDONLY)
+    except FileNotFoundError:
       return False
-    lock = os.open(directory / '.lock', os.O_RDONLY)
+    except OSError:
+      return None
     try:
       fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
     except BlockingIOError:
       return True
+    except OSError:
+      return None
     finally:
       os.close(lock)
     return False

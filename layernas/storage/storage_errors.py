@@ -56,6 +56,37 @@ def in_one_line(workdir: epath.PathLike) -> Iterator[None]:
     raise found from error
 
 
+@contextlib.contextmanager
+def usable(workdir: epath.PathLike) -> Iterator[None]:
+  """Whatever the system says against a directory is one line.
+
+  Args:
+    workdir: of a run, that is looked at or made inside.
+
+  Raises:
+    StorageError: the disk is full or read-only.
+    UserError: for every other OSError inside, and for a path that can be none.
+  """
+  try:
+    yield
+  except OSError as error:
+    if error.errno in _REMEDIES:
+      raise storage_error(error, workdir) from error
+    file = error.filename
+    at = '' if file in (None, os.fspath(workdir)) else f'{os.fspath(file)}: '
+    raise UserError(
+        f'workdir {workdir}: {at}{error.strerror or error}; allowed is a'
+        ' directory that can be made and written'
+    ) from error
+  except ValueError as error:
+    if '\0' not in os.fspath(workdir):
+      raise
+    raise UserError(
+        f'workdir {os.fspath(workdir)!r}: holds a null character; allowed is a'
+        ' directory that can be made and written'
+    ) from error
+
+
 def storage_error(
     error: BaseException, workdir: epath.PathLike
 ) -> StorageError | None:

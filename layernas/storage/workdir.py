@@ -1,8 +1,10 @@
 """The directory of one run: what lies where, and whose config it is."""
 
+import contextlib
 import json
 from collections.abc import Callable
 from collections.abc import Iterable
+from collections.abc import Iterator
 from typing import Any
 
 from absl import logging
@@ -15,6 +17,8 @@ from layernas.storage.files import file_store
 from layernas.storage.resuming import SEARCH
 from layernas.storage.resuming import Input
 from layernas.storage.storage_errors import gone
+from layernas.storage.storage_errors import in_one_line
+from layernas.storage.storage_errors import usable
 
 _CONFIG = 'config.json'
 """File of every workdir."""
@@ -63,6 +67,14 @@ class Workdir:
       UserError: it belongs to another config or to other inputs, another
         process uses it, or it cannot be reached; nothing has been written.
     """
+    with usable(self.path):
+      self._open(config, inputs, kept)
+    self._is_open = True
+
+  def _open(
+      self, config: config_dict.ConfigDict, inputs: Iterable[Input] | None,
+      kept: bool,
+  ) -> None:
     self._store.check(self.path)
     if self.path.exists() and not self.path.is_dir():
       raise UserError(f'workdir {self.path}: allowed is a directory')
@@ -78,7 +90,29 @@ class Workdir:
     except BaseException:
       self.close()
       raise
-    self._is_open = True
+
+  @contextlib.contextmanager
+  def opened(
+      self, config: config_dict.ConfigDict,
+      inputs: Iterable[Input] | None = None, kept: bool = True,
+  ) -> Iterator[None]:
+    """Opens and closes it; what its disk is to blame for is one line.
+
+    Args:
+      config: as for `open`.
+      inputs: as for `open`.
+      kept: as for `open`.
+
+    Raises:
+      UserError: as of `open`.
+      StorageError: the disk is full, read-only or gone.
+    """
+    with in_one_line(self.path):
+      self.open(config, inputs, kept)
+      try:
+        yield
+      finally:
+        self.close()
 
   def close(self) -> None:
     """Lets other processes use it."""

@@ -164,12 +164,15 @@ def play_all(
       workers, multiprocessing.get_context('spawn'), _begin_worker,
       (plain, os.getpid()),
   )
+  done = False
   try:
     futures = [pool.submit(_play_chunk, chunk) for chunk in chunks]
     for future in concurrent.futures.as_completed(futures):
       yield future.result()
+    done = True
   finally:
-    pool.shutdown(wait=True, cancel_futures=True)
+    # Ctrl-C does not wait for runs under way.
+    pool.shutdown(wait=done, cancel_futures=True)
 
 
 def _cores() -> int:

@@ -83,7 +83,10 @@ def _layer_row(layer: Mapping[str, Any]) -> list[Any]:
 
 def _table(heading: list[str], rows: list[list[Any]]) -> list[str]:
   cells = [heading, ['---', *['---:'] * (len(heading) - 1)], *rows]
-  return ['| ' + ' | '.join(map(str, row)) + ' |' for row in cells]
+  return [
+      '| ' + ' | '.join(str(cell).replace('|', '\\|') for cell in row) + ' |'
+      for row in cells
+  ]
 
 
 def _figure(name: str, value: float | None) -> str:
@@ -163,11 +166,11 @@ def run_audit(config: ConfigDict, workdir: epath.PathLike) -> dict[str, Any]:
   }
   # An audit takes seconds and is not resumed: any config may follow another.
   directory = Workdir(workdir)
-  directory.open(config, table_inputs(config, benchmarks), kept=False)
-  console = new_console()
-  for benchmark in benchmarks.values():
-    console.print(direction_line(benchmark), markup=False, highlight=False)
-  try:
+  inputs = table_inputs(config, benchmarks)
+  with directory.opened(config, inputs, kept=False):
+    console = new_console()
+    for benchmark in benchmarks.values():
+      console.print(direction_line(benchmark), markup=False, highlight=False)
     result = {
         'config': config.to_dict(),
         'audits': [
@@ -183,8 +186,6 @@ def run_audit(config: ConfigDict, workdir: epath.PathLike) -> dict[str, Any]:
     directory.write_json('audit.json', result)
     directory.write_text('audit.md', audit_markdown(result))
     save_audit_plot(result, directory.path / 'audit.png')
-  finally:
-    directory.close()
   print(f'audit: {directory.path}/audit.md, audit.json, audit.png')
   return result
 

@@ -208,13 +208,10 @@ def run_study(config: ConfigDict, workdir: epath.PathLike) -> dict[str, Any]:
       for name, section in config.benchmarks.items()
   }
   directory = Workdir(workdir, STUDY)
-  directory.open(config, table_inputs(config, benchmarks))
-  _show_directions(benchmarks.values())
-  try:
+  with directory.opened(config, table_inputs(config, benchmarks)):
+    _show_directions(benchmarks.values())
     records = _play_missing(config, RunsFile(directory.path / 'runs.jsonl'))
     summary = write_report(config, benchmarks, records, directory)
-  finally:
-    directory.close()
   _show(summary, directory)
   return summary
 

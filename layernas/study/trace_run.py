@@ -55,12 +55,9 @@ def trace_run(
     raise UserError(f'flag --seed: {seed}: allowed are integers >= 0')
   trace = traced(config, key)
   directory = Workdir(workdir, STUDY)
-  directory.open(config)
-  try:
+  with directory.opened(config):
     write_trace(trace, directory)
     save_trace_plot(trace, directory.path / 'trace.png')
-  finally:
-    directory.close()
   return trace
 
 

@@ -17,6 +17,7 @@ from layernas.data.dataset import Dataset
 from layernas.data.dataset import HostShare
 from layernas.errors import Preempted
 from layernas.networks.spec import NetworkSpec
+from layernas.termination import beside
 from layernas.training import hosts
 from layernas.training import losses
 from layernas.training.checkpoints import TrainingCheckpoints
@@ -213,9 +214,9 @@ def train_and_evaluate(
       epath.Path(workdir) / 'checkpoints', job.identity(early), wall_time
   )
   with wall_time.spent_on('compile'):
-    made = programs() if programs else compile_programs(
+    made = _compiled(programs or (lambda: compile_programs(
         job.config, job.network, job.dataset, job.split
-    )
+    )))
 
   def evaluated(state: TrainState) -> dict[str, float]:
     with wall_time.spent_on('evaluate'):
@@ -240,6 +241,21 @@ def train_and_evaluate(
       metrics, done, checkpoints.seconds(), checkpoints.early_accuracy,
       point.stopped,
   )
+
+
+def _compiled(programs: Callable[[], Programs]) -> Programs:
+  """Programs of a network; SIGTERM and Ctrl-C do not wait for XLA.
+
+  Where several processes run, all have to agree on when to end, and wait.
+  """
+  if jax.process_count() > 1:
+    return programs()
+
+  def check() -> None:
+    if hosts.noticed():
+      raise Preempted('the network was being compiled')
+
+  return beside(programs, check)
 
 
 def _train(

@@ -2,10 +2,12 @@
 
 import io
 
+import pytest
 from rich.console import Console
 
 from layernas.reports.console import Progress
 from layernas.reports.console import comparison_table
+from layernas.reports.console import new_console
 from layernas.reports.console import opening_lines
 from layernas.reports.console import summary_table
 from layernas.reports.console import trial_line
@@ -18,8 +20,12 @@ from layernas.search import Trial
 from tests import tiny
 
 
+def _console(**settings: object) -> Console:
+  return new_console(file=io.StringIO(), **settings)
+
+
 def _printed(table: object) -> str:
-  console = Console(file=io.StringIO(), width=120)
+  console = _console(width=120)
   console.print(table)
   return console.file.getvalue()
 
@@ -37,6 +43,48 @@ def test_trial_line_marks_the_best() -> None:
   assert 'reward 3.0000' in line
   assert line.endswith('*')
   assert not trial_line(search.trials[0], search).endswith('*')
+
+
+def test_the_number_of_a_trial_is_its_recorded_id() -> None:
+  search = tiny.searched()
+  for trial in search.trials:
+    number, count = trial.candidate.id, trial.candidate.id + 1
+    assert trial_line(trial, search).startswith(f'trial {number} ({count}/12) ')
+
+
+_NAMES = ('pool[/2]', '[wide]', ':car:[bold]', 'a$b$', '<b>&')
+"""What rich, Matplotlib and browsers would take for markup."""
+
+
+def test_names_of_others_are_no_markup() -> None:
+  search = tiny.searched()
+  winner = {
+      'architecture': '1-1-1', 'options': dict.fromkeys(_NAMES, '[red]x[/]'),
+      'reward': 0.5, 'counts': {},
+  }
+  result = search_result(search, tiny.space(), tiny.get_config(), 16, 10)
+  rows = [
+      {'name': name, 'madds': 1, 'params': 1, 'mean': 0.5, 'accuracies': [0.5]}
+      for name in _NAMES
+  ]
+  text = _printed(summary_table(result | {'winner': winner}))
+  text += _printed(comparison_table(rows))
+  for name in (*_NAMES, '[red]x[/]'):
+    assert text.count(name) >= 2 - (name == '[red]x[/]'), name
+
+
+@pytest.mark.parametrize('name', _NAMES)
+def test_lines_and_bars_show_names_as_they_are(name: str) -> None:
+  console = _console(force_terminal=True, width=150)
+  progress = Progress(console)
+  progress.before_search(tiny.searched(), 7, f'http://{name}')
+  progress.before_training(Training('a', name, 7), f'on-{name}')
+  progress.after_failure(Training('a', name, 7), f'cannot read {name}')
+  progress.close()
+  text = console.file.getvalue()
+  for part in (f'dashboard: http://{name}', f'{name} on on-{name}',
+               f'{name}: cannot read {name}; tried again'):
+    assert part in text
 
 
 def test_failed_trial_line_has_the_message() -> None:
@@ -87,10 +135,10 @@ def test_a_candidate_alone_is_compared_with_its_record() -> None:
 
 def test_terminal_shows_bound_best_and_candidate() -> None:
   search = tiny.searched()
-  console = Console(file=io.StringIO(), force_terminal=True, width=150)
+  console = _console(force_terminal=True, width=150)
   progress = Progress(console)
   first, second, third = (
-      Training(f'trials/{number}', f'trial {number + 1}', 7)
+      Training(f'trials/{number}', f'trial {number}', 7)
       for number in range(3)
   )
   progress.before_search(search, 7, 'http://127.0.0.1')
@@ -102,5 +150,5 @@ def test_terminal_shows_bound_best_and_candidate() -> None:
   progress.close()
   text = console.file.getvalue()
   for part in (f'{len(search.trials)}/12', 'best 3.0000', '5/7', 'loss 1.250',
-               'trial 2 on 3', "Ray's dashboard: "):
+               'trial 1 on 3', "Ray's dashboard: "):
     assert part in text

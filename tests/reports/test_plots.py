@@ -55,6 +55,13 @@ def test_pictures_are_written(tmp_path: pathlib.Path) -> None:
     assert pixels.std() > 5
 
 
+def test_a_dollar_in_a_name_is_no_formula(tmp_path: pathlib.Path) -> None:
+  row = {'name': r'a$\frac$', 'accuracies': [0.5, 0.6], 'madds': 1}
+  save_comparison([row], tmp_path / 'final.png')
+  save_pareto(tiny.searched(), tmp_path / 'pareto.png', r'$\frac$')
+  assert (tmp_path / 'final.png').exists()
+
+
 def _drawn(trace: dict, path: pathlib.Path, monkeypatch) -> Figure:
   """The figure that is saved as the PNG."""
   figures = []

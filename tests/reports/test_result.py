@@ -1,10 +1,14 @@
 """result.json and tables.json of a search that needs no training."""
 
+import shlex
+
 import pytest
 
+from layernas.errors import NothingFoundError
 from layernas.networks.spec import count
 from layernas.networks.spec import spec_from_dict
 from layernas.reports.result import layer_tables
+from layernas.reports.result import next_command
 from layernas.reports.result import search_result
 from tests import tiny
 
@@ -31,6 +35,34 @@ def test_no_winner_where_all_fail() -> None:
   assert result['winner'] is None
   assert result['trials'] == {'failed': len(search.trials)}
   assert 'succeeded' in result['stop_reason']
+
+
+@pytest.mark.parametrize('workdir', ['runs/a', "my [run]'s $HOME", 'ü'])
+def test_the_next_command_is_one_for_shells(workdir: str) -> None:
+  result = search_result(
+      tiny.searched(), tiny.space(), tiny.get_config(), 16, 10
+  )
+  assert shlex.split(next_command(result, workdir)) == [
+      './launch.sh', 'train', f'--architecture={workdir}/result.json',
+  ]
+
+
+@pytest.mark.parametrize(('trials', 'target', 'line'), [
+    ({'ok': 2, 'failed': 1}, {'low': 79e4, 'high': 794_000},
+     'with a cost in the target, from 790,000 to 794,000: trials that'
+     ' succeeded, 2, were all outside of it (budget spent)'),
+    ({'ok': 2}, {'low': 0.0, 'high': 5}, 'in the target, to 5: trials'),
+    ({'failed': 3, 'nan': 1}, {'low': 0.0, 'high': 5},
+     'no trial succeeded (3 failed, 1 nan; budget spent)'),
+    ({}, {'low': 0.0, 'high': 5}, 'no trial was made (budget spent)'),
+])
+def test_no_answer_is_told_in_one_line(trials, target, line) -> None:
+  result = {'winner': None, 'trials': trials, 'stop_reason': 'budget spent',
+            'config': {'target': target}}
+  with pytest.raises(NothingFoundError) as error:
+    next_command(result, 'runs/a')
+  assert str(error.value).startswith('no network was found')
+  assert line in str(error.value)
 
 
 def test_tables_hold_what_the_search_kept() -> None:

@@ -11,7 +11,7 @@ from layernas.reports.tensorboard import TensorBoard
 from tests import tiny
 from tests.fake_gcs import Bucket
 
-_TRAINING = Training('trials/000000', 'trial 1', 9)
+_TRAINING = Training('trials/000000', 'trial 0', 9)
 
 
 def values_of(directory: pathlib.Path, tag: str) -> list[float]:

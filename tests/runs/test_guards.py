@@ -331,3 +331,27 @@ def test_wrong_architecture(
     path.write_text(content)
   with pytest.raises(UserError, match=part):
     read_architecture(str(path))
+
+
+@pytest.mark.long
+@pytest.mark.parametrize(('program', 'flags'), [
+    ('search', ['--config=tests/tiny.py']),
+    ('train', ['--config=tests/tiny.py', '--architecture=0-0-0']),
+    ('train', ['--config=tests/tiny.py', '--architecture=mobilenet_v2',
+               '--config.data.image_size=32']),
+    ('latency', ['--config=tests/tiny.py']),
+    ('audit', ['--config=configs/study/audit.py:smoke']),
+    ('benchmark', ['--config=configs/study/nats.py:topology,smoke']),
+    ('trace', ['--config=configs/study/nats.py:topology,smoke',
+               '--benchmark=nats_tss_c10', '--method=layernas']),
+])
+def test_every_program_refuses_what_can_be_no_workdir(
+    tmp_path: pathlib.Path, program: str, flags: list[str]
+) -> None:
+  (tmp_path / 'file').write_text('')
+  for path in (tmp_path / 'file' / 'below', tmp_path / ('x' * 300)):
+    done = programs.run(program, *flags, f'--workdir={path}')
+    [line] = done.stderr.splitlines()
+    assert done.returncode == 2
+    assert line.startswith(f'error: workdir {path}')
+    assert 'allowed is a directory that can be made and written' in line

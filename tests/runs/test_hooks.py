@@ -89,7 +89,7 @@ def test_a_hook_of_your_own_follows_a_search(
   assert heard.lines == [
       ('before_search', 0, 20, ''),
       ('before_training', name, ''), ('after_step', name, 5),
-      ('after_failure', 'trial 1', 'RuntimeError: bad luck'),
+      ('after_failure', 'trial 0', 'RuntimeError: bad luck'),
       ('before_training', name, ''), ('after_step', name, 5),
       ('after_training', name), ('after_trial', 0), ('after_timing', 0),
       ('before_training', other, ''), ('after_step', other, 5),
@@ -97,8 +97,8 @@ def test_a_hook_of_your_own_follows_a_search(
       ('after_search', 'budget of 2 trials spent', True), ('close',),
   ]
   printed = capsys.readouterr().out
-  assert 'trial 1: RuntimeError: bad luck; tried again' in printed
-  assert 'trial 2/2' in printed
+  assert 'trial 0: RuntimeError: bad luck; tried again' in printed
+  assert 'trial 1 (2/2)' in printed
   again = Heard(tmp_path)
   run_search(config, tmp_path, [again])
   assert [line[:2] for line in again.lines] == [

@@ -23,6 +23,7 @@ from layernas.training.train import EarlyEvaluation
 from layernas.training.train import Job
 from layernas.training.train import NonFiniteLossError
 from layernas.training.train import TrainResult
+from tests import programs
 from tests import tiny
 from tests.fake_gcs import Bucket
 from tools.perf.search_outcome import without_times
@@ -149,6 +150,7 @@ _COUNTING = """
 import sys
 from layernas.runs.run_search import run_search
 from layernas.training.programs import compilations
+from tests import programs
 from tests import tiny
 config = tiny.get_config()
 config.budget.trials = 3
@@ -251,6 +253,31 @@ def test_failures_in_a_row_end_the_search(
       '2 trials in a row failed, the first: RuntimeError: always (3 attempts)'
   )
   assert result['winner'] is None
+
+
+@pytest.mark.parametrize(('flags', 'code', 'words'), [
+    (['--config.target.low=1', '--config.target.high=40_000'], 0, ''),
+    (['--config.target.low=40_000', '--config.target.high=41_000'], 1,
+     'no network was found with a cost in the target, from 40,000 to 41,000'),
+    (['--config.training.learning_rate=1e30'], 1, 'no trial succeeded'),
+])
+def test_a_script_sees_whether_a_network_was_found(
+    tmp_path: pathlib.Path, flags: list[str], code: int, words: str
+) -> None:
+  done = programs.run(
+      'search', '--config=tests/tiny.py', f'--workdir={tmp_path}/a b',
+      '--config.budget.trials=1', '--config.training.epochs=0.02', *flags,
+  )
+  assert done.returncode == code, done.stderr
+  assert (tmp_path / 'a b' / 'result.json').exists()
+  if code:
+    [line] = done.stderr.splitlines()
+    assert line.startswith('error: ')
+    assert words in line
+  else:
+    assert done.stdout.splitlines()[-1] == (
+        f"next: ./launch.sh train --architecture='{tmp_path}/a b/result.json'"
+    )
 
 
 @pytest.mark.parametrize(('broken', 'parts'), [

@@ -48,7 +48,7 @@ def test_a_running_search(tmp_path: pathlib.Path) -> None:
   _write(tmp_path, page='http://127.0.0.1:8265')
   text = _shown(tmp_path)
   directory.close()
-  for part in ('running', '6 of at most 12', '0.5000  0-1, trial 4', '7 ',
+  for part in ('running', '6 of at most 12', '0.5000  0-1, trial 3', '6 ',
                '5/20', '0:00:10', ':8265'):
     assert part in text
   # Four trials in 100 s, six to go.

@@ -1,11 +1,15 @@
 """Files on a disk and on gs://: written whole, lines that lose nothing."""
 
+import errno
+import fcntl
 import importlib.util
 import json
+import os
 import pathlib
 import re
 
 import pytest
+from absl import logging
 from etils import epath
 
 from layernas.errors import UserError
@@ -74,6 +78,41 @@ def test_a_directory_that_is_taken_is_in_use(tmp_path: pathlib.Path) -> None:
   assert store.in_use(path) is True
   give_back()
   assert store.in_use(path) is False
+
+
+@pytest.mark.parametrize('code', [
+    errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP,
+])
+def test_a_file_system_without_locks_is_one_warning(
+    tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch, code: int
+) -> None:
+  def flock(*_: object) -> None:
+    raise OSError(code, os.strerror(code))
+
+  warnings = []
+  monkeypatch.setattr(fcntl, 'flock', flock)
+  monkeypatch.setattr(
+      logging, 'warning', lambda text, *values: warnings.append(text % values)
+  )
+  path = epath.Path(tmp_path / 'run')
+  store = file_store(path)
+  give_back = store.take(path)
+  [warning] = warnings
+  assert warning.startswith(f'workdir {path}: its file system has no locks')
+  assert store.in_use(path) is None
+  give_back()
+
+
+def test_other_errors_of_a_lock_are_told(
+    tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+  def flock(*_: object) -> None:
+    raise OSError(errno.EIO, 'broken')
+
+  monkeypatch.setattr(fcntl, 'flock', flock)
+  path = epath.Path(tmp_path / 'run')
+  with pytest.raises(OSError, match='broken'):
+    file_store(path).take(path)
 
 
 def test_room_is_that_of_the_file_system(tmp_path: pathlib.Path) -> None:

@@ -1,6 +1,8 @@
 """Config check, lock and atomic files of a workdir."""
 
+import errno
 import json
+import os
 import pathlib
 import shutil
 
@@ -26,6 +28,69 @@ def test_open_records_the_config(tmp_path: pathlib.Path) -> None:
   recorded = json.loads((tmp_path / 'a' / 'config.json').read_text())
   assert recorded['search']['buckets'] == 2
   workdir.close()
+
+
+def _refused(path: str | pathlib.Path) -> str:
+  """The line that a directory is refused with, by both ways to open it."""
+  with pytest.raises(UserError) as error:
+    Workdir(path).open(_config())
+  line = str(error.value)
+  with pytest.raises(UserError) as error, Workdir(path).opened(_config()):
+    raise AssertionError('was opened')
+  assert str(error.value) == line
+  assert '\n' not in line
+  assert 'gone' not in line
+  return line
+
+
+def test_what_can_be_no_directory_is_refused_in_one_line(
+    tmp_path: pathlib.Path
+) -> None:
+  (tmp_path / 'file').write_text('')
+  (tmp_path / 'loop').symlink_to(tmp_path / 'loop')
+  assert _refused(tmp_path / 'file').endswith('/file: allowed is a directory')
+  for path, why in (
+      (tmp_path / 'file' / 'below', 'Not a directory'),
+      (tmp_path / ('x' * 300), 'File name too long'),
+      (tmp_path / ('x' * 300) / 'below', 'File name too long'),
+      ('/proc/run', 'No such file or directory'),
+      ('/proc/run/below', 'No such file or directory'),
+      (tmp_path / 'loop' / 'a', 'symbolic links'),
+      (f'{tmp_path}/a\0b', 'null'),
+  ):
+    line = _refused(path)
+    assert line.startswith('workdir ')
+    assert why in line
+    assert line.endswith('allowed is a directory that can be made and written')
+
+
+@pytest.mark.parametrize(('code', 'remedy'), [
+    (errno.EROFS, 'make it writable'), (errno.EACCES, 'make it writable'),
+    (errno.ENOSPC, 'free some space'),
+    (errno.EIO, 'allowed is a directory that can be made and written'),
+])
+def test_what_the_disk_says_is_one_line(
+    tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch, code: int,
+    remedy: str,
+) -> None:
+  def replace(source: str, target: str) -> None:
+    raise OSError(code, os.strerror(code), target)
+
+  monkeypatch.setattr(os, 'replace', replace)
+  line = _refused(tmp_path / 'a')
+  assert os.strerror(code) in line
+  assert remedy in line
+
+
+def test_a_disk_that_fails_later_is_one_line(tmp_path: pathlib.Path) -> None:
+  directory = Workdir(tmp_path)
+  with (
+      pytest.raises(StorageError, match='No space left'),
+      directory.opened(_config()),
+  ):
+    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+  with directory.opened(_config()):
+    pass  # It was given back.
 
 
 def test_another_config_is_refused_and_nothing_written(
