@@ -259,7 +259,8 @@ def _join(address: str) -> None:
   try:
     _knock(address)
     ray.init(
-        address=address or None, logging_level='ERROR', log_to_driver=False
+        # Without an address Ray would join a cluster that it finds here.
+        address=address or 'local', logging_level='ERROR', log_to_driver=False,
     )
     # Ray's own answer would end the search before it has saved.
     signal.signal(signal.SIGTERM, answers_sigterm)

@@ -97,6 +97,7 @@ def test_preemptions_spend_no_attempts(tmp_path):
   assert rewards(results(pool(tmp_path, retries=0, faults=faults))) == EXPECTED
 
 
+@pytest.mark.long
 def test_one_that_hangs_is_ended(tmp_path):
   heard = Heard()
   found = results(pool(

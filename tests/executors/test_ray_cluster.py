@@ -143,3 +143,11 @@ def test_messages_go_through():
   assert host.receive(0.0) == ([], '')
   host.terminate()
   assert kinds(host) == (['preempted'], 'ended with exit code 0')
+
+
+@pytest.mark.long
+def test_this_machine_alone_joins_no_cluster_that_runs_on_it(cluster, tmp_path):
+  ray.shutdown()
+  room, _ = place(cluster[0], tmp_path, ExecutorSettings('ray'))
+  with room:
+    assert len(ray.nodes()) == 1

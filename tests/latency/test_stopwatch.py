@@ -97,7 +97,9 @@ def _config(dtype: str) -> object:
   return config
 
 
-@pytest.mark.parametrize('dtype', ['float32', 'bfloat16'])
+@pytest.mark.parametrize('dtype', [
+    'float32', pytest.param('bfloat16', marks=pytest.mark.long),
+])
 def test_each_module_receives_what_the_one_before_gives(dtype: str) -> None:
   timer = ForwardTimer(_config(dtype), 16, 7, _Recorder())
   network = tiny.space().base

@@ -219,7 +219,10 @@ def _everything(model, variables, x):
 @pytest.mark.parametrize(
     ('dtype', 'tolerance'), [(jnp.float32, 1e-5), (jnp.bfloat16, 2**-6)]
 )
-@pytest.mark.parametrize('shape', [(4, 5, 3, 7), (1, 1, 1, 2), (2, 9)])
+@pytest.mark.parametrize('shape', [
+    (4, 5, 3, 7), *(pytest.param(shape, marks=pytest.mark.long)
+                    for shape in ((1, 1, 1, 2), (2, 9))),
+])
 def test_is_a_dense_layer(shape, dtype, tolerance):
   rng = np.random.default_rng(0)
   draw = lambda *shape: rng.standard_normal(shape, np.float32)  # noqa: E731

@@ -68,7 +68,7 @@ def test_fault_drill():
   # Every error was one line.
   assert not any(drill['more_lines'] for drill in drills)
   assert f'\n\n{fault_drill.table(drills)}\n' in page('docs/scale.md')
-  assert 'the 200 searches' in page('README.md')
+  assert '200 searches with a random fault' in page('README.md')
 
 
 def test_workers():

@@ -60,6 +60,7 @@ def good_once(metrics):
 _GIVEN = []
 
 
+@pytest.mark.long
 def test_a_worker_s_failure_ends_the_search_where_the_config_says_so(
     tmp_path: pathlib.Path
 ) -> None:

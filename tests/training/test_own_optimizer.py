@@ -51,9 +51,8 @@ def test_a_search_trains_with_an_optimizer_of_ones_own(finished) -> None:
   assert trials[0]['metrics']['train_loss'] < 2.25
 
 
-@pytest.mark.parametrize(('b2', 'same'), [
-    (0.5, False), pytest.param(0.98, True, marks=pytest.mark.long),
-])
+@pytest.mark.long
+@pytest.mark.parametrize(('b2', 'same'), [(0.5, False), (0.98, True)])
 def test_its_settings_count_and_a_profile_does_not(
     finished, tmp_path, b2, same
 ) -> None:

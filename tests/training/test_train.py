@@ -120,7 +120,8 @@ def test_learns_and_reports(tmp_path) -> None:
 
 
 @pytest.mark.parametrize(('optimizer', 'stop_at'), [
-    ('rmsprop', 9), ('tests.training.own:schedule_free', 5),
+    ('rmsprop', 9),
+    pytest.param('tests.training.own:schedule_free', 5, marks=pytest.mark.long),
     pytest.param('rmsprop', 4, marks=pytest.mark.long),
     pytest.param('tests.training.own:adamw', 5, marks=pytest.mark.long),
 ])
