@@ -72,11 +72,40 @@ class ExecutorSettings:
         raise UserError(
             f'executor.{field}: {value!r}: allowed are numbers of zero or more'
         )
+    check_address('executor.address', self.address)
     if self.timeout and self.name == 'inline':
       raise UserError(
           f'executor.timeout: {self.timeout!r}: with executor.name inline'
           ' allowed is 0: a process cannot end what it is waiting for'
       )
+
+
+def check_address(field: str, address: str) -> None:
+  """Refuses what can be no address of the head of a Ray cluster.
+
+  Args:
+    field: where it is given.
+    address: '', 'auto', 'local' or HOST:PORT.
+
+  Raises:
+    UserError: it is another text.
+  """
+  if address in ('', 'auto', 'local'):
+    return
+  host, _, port = address.rpartition(':')
+  if '://' in address:
+    host = address.partition('://')[2].partition('/')[0].rpartition(':')[0]
+    raise UserError(
+        f'{field}: {address!r}: addresses of Ray clients do not work; allowed'
+        f' is the address of the cluster itself, {host or "HEAD"}:6379 unless'
+        " the head was started with another --port, or 'auto' on one of its"
+        ' machines'
+    )
+  if not host or not port.isdecimal() or not 0 < int(port) < 65536:
+    raise UserError(
+        f'{field}: {address!r}: allowed is the address of a Ray cluster, such'
+        " as HEAD:6379, 'auto', or '' for this machine alone"
+    )
 
 
 def executor_settings(section: Any) -> ExecutorSettings:

@@ -4,6 +4,7 @@ The actor does not evaluate: it has a worker process beside it, as a search has
 on its own machine, and passes on what the two say to each other.
 """
 
+import contextlib
 import os
 import pathlib
 import selectors
@@ -12,6 +13,7 @@ import socket
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
 from collections.abc import Mapping
 from collections.abc import Sequence
 from typing import Any
@@ -23,7 +25,9 @@ from layernas.executors.connection import Connection
 from layernas.executors.connection import Message
 from layernas.executors.connection import Place
 from layernas.executors.executor import ExecutorSettings
+from layernas.executors.executor import check_address
 from layernas.executors.processes import LocalProcess
+from layernas.termination import beside
 
 _KINDS = ('TPU', 'GPU', 'CPU')
 """Ray's names of what workers take, the first one that the cluster has."""
@@ -34,7 +38,7 @@ _LOOK_SECONDS = 1.0
 _POLL_SECONDS = 10.0
 """For which an actor waits until its process says something."""
 
-_CONNECT_SECONDS = 10.0
+_CONNECT_SECONDS = 4.0
 
 
 class WorkerHost:
@@ -256,8 +260,12 @@ class RayWorker(Connection):
 
 def _join(address: str) -> None:
   answers_sigterm = signal.getsignal(signal.SIGTERM)
+  # With 'auto' Ray goes by it.
+  inherited = os.environ.get('RAY_ADDRESS', '')
+  if address == 'auto' and inherited:
+    check_address('environment variable RAY_ADDRESS', inherited)
   try:
-    _knock(address)
+    _knock(inherited if address == 'auto' else address)
     ray.init(
         # Without an address Ray would join a cluster that it finds here.
         address=address or 'local', logging_level='ERROR', log_to_driver=False,
@@ -272,10 +280,41 @@ def _join(address: str) -> None:
 
 
 def _knock(address: str) -> None:
-  """Raises OSError where nothing listens; Ray would wait for minutes."""
-  host, colon, port = address.removeprefix('ray://').rpartition(':')
-  if colon:
-    socket.create_connection((host, int(port)), _CONNECT_SECONDS).close()
+  """Raises OSError where no head of a cluster answers; Ray would wait long."""
+  host, colon, port = address.rpartition(':')
+  if not colon:
+    return
+  socket.create_connection((host, int(port)), _CONNECT_SECONDS).close()
+  until = time.monotonic() + _CONNECT_SECONDS
+
+  def check() -> None:
+    if time.monotonic() > until:
+      raise OSError('what listens there is not the head of a Ray cluster')
+
+  try:
+    with _quiet():
+      beside(lambda: ray._raylet.GcsClient(address=address), check)
+  except ray.exceptions.RpcError as error:
+    raise OSError(
+        'what listens there is not the head of a Ray cluster:'
+        f' {_first_line(error)}'
+    ) from error
+  except ray.exceptions.RayError as error:
+    # Such as a wrong token; Ray would ask for a while.
+    raise OSError(_first_line(error)) from error
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+  """Keeps away what Ray's C++ prints when nobody answers."""
+  kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+  try:
+    os.dup2(nowhere, 2)
+    yield
+  finally:
+    os.dup2(kept, 2)
+    os.close(kept)
+    os.close(nowhere)
 
 
 def _nodes() -> list[Mapping[str, float]]:

@@ -75,3 +75,27 @@ def test_a_wrong_value_is_named(field, value):
 def test_inline_cannot_time_out():
   with pytest.raises(UserError, match=r'executor\.timeout: 5\.0: .*inline'):
     ExecutorSettings(timeout=5.0)
+
+
+@pytest.mark.parametrize(('address', 'words'), [
+    ('ray://127.0.0.1:10001', 'allowed is the address of the cluster itself,'
+     ' 127.0.0.1:6379'),
+    ('ray://', 'itself, HEAD:6379'),
+    ('https://head:6379', 'itself, head:6379'),
+    ('head', 'such as HEAD:6379'),
+    ('head:port', 'such as HEAD:6379'),
+    ('head:70000', 'such as HEAD:6379'),
+    (':6379', 'such as HEAD:6379'),
+])
+def test_addresses_that_cannot_work_say_what_to_type(address, words):
+  with pytest.raises(UserError) as error:
+    ExecutorSettings('ray', address=address)
+  assert str(error.value).startswith(f'executor.address: {address!r}: ')
+  assert words in str(error.value)
+
+
+@pytest.mark.parametrize('address', [
+    '', 'auto', 'local', 'head:6379', '[::1]:6379',
+])
+def test_addresses_of_clusters(address):
+  assert ExecutorSettings('ray', address=address).address == address

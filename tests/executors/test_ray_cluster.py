@@ -1,5 +1,8 @@
 """Workers on a real cluster of a head and two nodes of one core each."""
 
+import socket
+import time
+
 import pytest
 
 from layernas.errors import UserError
@@ -151,3 +154,24 @@ def test_this_machine_alone_joins_no_cluster_that_runs_on_it(cluster, tmp_path):
   room, _ = place(cluster[0], tmp_path, ExecutorSettings('ray'))
   with room:
     assert len(ray.nodes()) == 1
+
+
+@pytest.fixture(name='silent')
+def _silent():
+  """Address of a server that takes connections and says nothing."""
+  with socket.create_server(('127.0.0.1', 0)) as server:
+    yield f'127.0.0.1:{server.getsockname()[1]}'
+
+
+@pytest.mark.long
+def test_what_is_no_head_is_told_within_seconds(silent, tmp_path):
+  begun = time.monotonic()
+  with pytest.raises(UserError, match=f'{silent}.*not the head of a Ray'):
+    place(None, tmp_path, ExecutorSettings('ray', address=silent))
+  assert time.monotonic() - begun < 8
+
+
+def test_an_address_of_the_environment_is_checked(tmp_path, monkeypatch):
+  monkeypatch.setenv('RAY_ADDRESS', 'ray://head:10001')
+  with pytest.raises(UserError, match="RAY_ADDRESS: 'ray://head:10001'"):
+    place(None, tmp_path, ExecutorSettings('ray', address='auto'))
