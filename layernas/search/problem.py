@@ -9,6 +9,7 @@ from layernas.search.cost import FactoredCost
 from layernas.search.cost import Number
 from layernas.search.cost import cost_text
 from layernas.search.space import SearchSpace
+from layernas.search.space import plain
 
 
 @dataclasses.dataclass(frozen=True)
@@ -24,6 +25,8 @@ class TargetInterval:
   high: Number = math.inf
 
   def __post_init__(self) -> None:
+    for name in ('low', 'high'):
+      object.__setattr__(self, name, plain(getattr(self, name)))
     if not self.low <= self.high:
       raise UserError(
           f'target interval [{self.low}, {self.high}]: allowed are intervals'
