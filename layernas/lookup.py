@@ -191,11 +191,10 @@ def _text(error: Exception) -> str:
 def _installed() -> tuple[str, ...]:
   """Directories of code that is not the user's own, this package's first."""
   paths = sysconfig.get_paths()
+  names = ('stdlib', 'platstdlib', 'purelib', 'platlib')
   return tuple(
-      os.path.realpath(path) + os.sep for path in (
-          os.path.dirname(__file__),
-          *(paths[key] for key in ('stdlib', 'platstdlib', 'purelib', 'platlib')),
-      )
+      os.path.realpath(path) + os.sep
+      for path in (os.path.dirname(__file__), *map(paths.get, names))
   )
 
 

@@ -4,7 +4,7 @@ import dataclasses
 import math
 
 from layernas.errors import UserError
-from layernas.search.space import plain
+from layernas.plain import plain
 from layernas.search.trial import Trial
 
 

@@ -5,11 +5,11 @@ import math
 from typing import Any
 
 from layernas.errors import UserError
+from layernas.plain import plain
 from layernas.search.cost import FactoredCost
 from layernas.search.cost import Number
 from layernas.search.cost import cost_text
 from layernas.search.space import SearchSpace
-from layernas.search.space import plain
 
 
 @dataclasses.dataclass(frozen=True)

@@ -7,19 +7,10 @@ import re
 from typing import Any
 
 from layernas.errors import UserError
+from layernas.plain import plain
 
 Architecture = tuple[int, ...]
 """One option index per layer."""
-
-
-def plain(value: Any) -> Any:
-  """A number, bool or text of NumPy as Python's own; all else as it is.
-
-  An array of no dimensions (NumPy's or JAX's) is its one number.
-  """
-  if getattr(value, 'shape', None) == () and hasattr(value, 'item'):
-    return value.item()
-  return value
 
 
 @dataclasses.dataclass(frozen=True)

@@ -7,11 +7,11 @@ from collections.abc import Mapping
 from typing import Any
 
 from layernas.errors import UserError
+from layernas.plain import plain
 from layernas.search.cost import Number
 from layernas.search.space import Architecture
 from layernas.search.space import architecture_id
 from layernas.search.space import parse_architecture_id
-from layernas.search.space import plain
 
 
 class Status(enum.StrEnum):

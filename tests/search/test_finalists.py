@@ -171,7 +171,7 @@ def test_means_that_are_kept_are_those_computed_anew():
 
 
 def test_the_answer_is_computed_once_for_an_evaluation(monkeypatch):
-  """Whoever shows it at every trial pays for the new reward alone."""
+  """Showing it at every trial costs what the new reward costs."""
   calls = []
   fmean = statistics.fmean
   monkeypatch.setattr(
