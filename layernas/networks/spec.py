@@ -200,6 +200,11 @@ class Block(Module):
     if 'kind' not in vars(cls):
       cls.kind = f'{cls.__module__}:{cls.__qualname__}'
 
+  def __new__(cls, *values: Any, **fields: Any) -> 'Block':
+    """With fields of no named type it is the usual one, as in version 0.1."""
+    usual = cls is Block and (values or fields)
+    return super().__new__(InvertedResidual if usual else cls)
+
 
 @dataclasses.dataclass(frozen=True)
 class Squeeze:

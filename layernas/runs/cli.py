@@ -22,6 +22,7 @@ from absl import logging
 from ml_collections import config_dict
 from ml_collections import config_flags
 
+from layernas import lookup
 from layernas.errors import Preempted
 from layernas.errors import TrialError
 from layernas.errors import UserError
@@ -145,6 +146,7 @@ def run(
 
 def _parse(argv: Sequence[str]) -> list[str]:
   """Parses flags; a wrong one ends the program in one line."""
+  _find_own_modules(argv)
   argv, settings = _split_settings(argv)
   # ml_collections looks for overrides there, not in what is parsed.
   sys.argv[:] = argv
@@ -158,6 +160,18 @@ def _parse(argv: Sequence[str]) -> list[str]:
           ValueError) as error:
     # Where a config file raises, ml_collections quotes the whole traceback.
     _fail(re.sub(r'Traceback \(.*\n(?=\S)', '', str(error), flags=re.DOTALL))
+
+
+def _find_own_modules(argv: Sequence[str]) -> None:
+  """Modules of the user's own may lie here or beside the config."""
+  directories = [os.getcwd()]
+  arguments = iter(argv)
+  for argument in arguments:
+    name, equals, text = argument.partition('=')
+    if name in ('-config', '--config'):
+      path = (text if equals else next(arguments, '')).partition(':')[0]
+      directories.append(os.path.dirname(os.path.expanduser(path)) or '.')
+  lookup.search_in(*directories)
 
 
 def _split_settings(
