@@ -4,11 +4,21 @@ Every seam of the package (schedules, optimisers, data loaders, rewards, cost
 metrics, spaces, block types) is a dict from names to callables. A value of such
 a dict may be the text 'module:function', which is imported when it is first
 needed, so that a name costs nothing where it is not used.
+
+What the user's own code raises is told in one line that names its file and
+line: `blamed`.
 """
 
+import contextlib
+import functools
 import importlib
 import inspect
+import os
+import sys
+import sysconfig
+import traceback
 from collections.abc import Callable
+from collections.abc import Iterator
 from collections.abc import Mapping
 from typing import Any
 
@@ -41,7 +51,7 @@ def find(field: str, name: str, registered: Registry) -> Callable[..., Any]:
         f'{field}: {name!r}: allowed are {list(registered)}, or module:function'
     )
   try:
-    found = getattr(importlib.import_module(module), function)
+    found = _attribute(_imported(f'{field}: {name!r}', module), function)
   except (ImportError, AttributeError, ValueError) as error:
     raise UserError(
         f'{field}: {name!r}: {error}; allowed are {list(registered)}, or'
@@ -71,9 +81,14 @@ def call(
     What the function returns.
 
   Raises:
-    UserError: the function takes no such settings, or lacks one.
+    UserError: the function takes no such settings, or lacks one; or it is the
+      user's own and raises something.
   """
-  signature = inspect.signature(function)
+  try:
+    signature = inspect.signature(function)
+  except ValueError:  # Written in C.
+    with blamed(field, function):
+      return function(*arguments, **settings)
   try:
     signature.bind(*arguments, **settings)
   except TypeError as error:
@@ -82,7 +97,133 @@ def call(
         f'{field}: {dict(settings)}: {error}; allowed are the keyword arguments'
         f' of {function.__module__}:{function.__qualname__}, {takes}'
     ) from error
-  return function(*arguments, **settings)
+  with blamed(field, function):
+    return function(*arguments, **settings)
+
+
+@contextlib.contextmanager
+def blamed(field: str, function: Callable[..., Any]) -> Iterator[None]:
+  """Tells in one line what the user's own code raises.
+
+  Args:
+    field: of the config that names the code.
+    function: function or class that is called.
+
+  Raises:
+    UserError: an exception came through a file of the user's own: that of the
+      function, or one that is not installed. The message names its type, its
+      text, the file and the line. Other exceptions go on as they are.
+  """
+  try:
+    yield
+  except (UserError, StopIteration):
+    raise
+  except Exception as error:
+    module = sys.modules.get(function.__module__)
+    place = _place(error, getattr(module, '__file__', None))
+    if not place:
+      raise
+    name = getattr(function, '__qualname__', type(function).__qualname__)
+    raise UserError(
+        f'{field}: {function.__module__}:{name}: {_text(error)} ({place})'
+    ) from error
+
+
+def search_in(*directories: str | os.PathLike[str]) -> None:
+  """Has modules looked for in further directories, in this process.
+
+  They are the last ones: no module there hides one that is installed. Worker
+  processes are given the path of the process that starts them.
+
+  Args:
+    *directories: may be there already.
+  """
+  for directory in map(os.path.abspath, directories):
+    if directory not in map(os.path.abspath, sys.path):
+      sys.path.append(directory)
+
+
+def _imported(where: str, module: str) -> Any:
+  """Imports a module; tells what is wrong within it."""
+  try:
+    return importlib.import_module(module)
+  except SyntaxError as error:
+    raise UserError(
+        f'{where}: {_text(error)} ({error.filename}, line {error.lineno})'
+    ) from error
+  except (UserError, ModuleNotFoundError) as error:
+    if isinstance(error, UserError) or error.name in _parents(module):
+      raise
+    failed: Exception = error
+  except Exception as error:
+    failed = error
+  place = _place(failed)
+  if not place:
+    raise failed
+  raise UserError(f'{where}: {_text(failed)} ({place})') from failed
+
+
+def _parents(module: str) -> set[str]:
+  """A dotted name and those of the packages that it lies in."""
+  parts = module.split('.')
+  return {'.'.join(parts[:end + 1]) for end in range(len(parts))}
+
+
+def _attribute(module: Any, name: str) -> Any:
+  if hasattr(module, name):
+    return getattr(module, name)
+  file = getattr(module, '__file__', None)
+  raise AttributeError(
+      f'module {module.__name__!r}{f" ({file})" if file else ""} has no'
+      f' attribute {name!r}'
+  )
+
+
+def _text(error: Exception) -> str:
+  """Type and text of an exception, in one line."""
+  text = error.msg if isinstance(error, SyntaxError) else str(error)
+  return ': '.join(filter(None, (
+      type(error).__name__, ' '.join(text.split())
+  )))
+
+
+@functools.cache
+def _installed() -> tuple[str, ...]:
+  """Directories of code that is not the user's own, this package's first."""
+  paths = sysconfig.get_paths()
+  names = ('stdlib', 'platstdlib', 'purelib', 'platlib')
+  return tuple(
+      os.path.realpath(path) + os.sep
+      for path in (os.path.dirname(__file__), *map(paths.get, names))
+  )
+
+
+def _place(error: Exception, file: str | None = None) -> str:
+  """Where the user's own code raised; '' where it did not.
+
+  Args:
+    error: what it raised.
+    file: of the function that was called.
+
+  Returns:
+    File and line of the user's innermost frame, and the line that led there.
+  """
+  ours, *others = _installed()
+  own = [
+      frame for frame in traceback.extract_tb(error.__traceback__)
+      if not frame.filename.startswith('<')
+      and not os.path.realpath(frame.filename).startswith(
+          ours if frame.filename == file else (ours, *others)
+      )
+  ]
+  if not own:
+    return ''
+  first, last = own[0], own[-1]
+  place = f'{last.filename}, line {last.lineno}, in {last.name}'
+  if (first.filename, first.lineno) == (last.filename, last.lineno):
+    return place
+  file = '' if first.filename == last.filename else f'{first.filename}, '
+  return f'{place}; called in {file}line {first.lineno}'
 
 
 def settings_of(

@@ -10,6 +10,7 @@ import re
 import subprocess
 import sys
 import tomllib
+from collections.abc import Iterable
 from collections.abc import Iterator
 from collections.abc import Mapping
 from typing import NamedTuple
@@ -19,7 +20,7 @@ import pytest
 from examples.own_space import space
 from tests import tiny
 
-_BASE = {'errors', 'termination', 'lookup', 'paths'}
+_BASE = {'errors', 'termination', 'lookup', 'paths', 'plain'}
 
 # Room -> the rooms that it may import, at the top of a module or within a
 # function. docs/architecture.md says what is in them.
@@ -29,6 +30,7 @@ _ROOMS = {
     'termination': {'errors'},
     'lookup': {'errors'},
     'paths': {'errors'},
+    'plain': set(),
     'search': _BASE,
     'native': _BASE,
     'data': _BASE,
@@ -115,7 +117,7 @@ def _imports() -> Mapping[str, frozenset[_Import]]:
   }
 
 
-def _packages(modules: Mapping[str, frozenset[_Import]]) -> set[str]:
+def _packages(modules: Mapping[str, Iterable[_Import]]) -> set[str]:
   """Packages of others that these modules import."""
   names = {each.name.partition('.')[0] for found in modules.values()
            for each in found}
@@ -151,7 +153,11 @@ def test_no_circle_between_rooms_or_modules() -> None:
 def test_the_search_half_needs_nothing_but_numpy() -> None:
   found = {module: names for module, names in _imports().items()
            if _room(module) in ('search', *_BASE)}
-  assert _packages(found) == {'numpy'}
+  needed = {module: [each for each in names if not each.lazy]
+            for module, names in found.items()}
+  assert _packages(needed) == {'numpy'}
+  # Limits the threads of linear algebra where it is installed.
+  assert _packages(found) == {'numpy', 'threadpoolctl'}
 
 
 def test_training_reaches_nothing_of_the_search() -> None:

@@ -13,24 +13,36 @@ exactly where they run the same operations.
 
 import dataclasses
 import itertools
+import math
 from collections.abc import Callable
 from collections.abc import Iterable
 from collections.abc import Iterator
 from collections.abc import Mapping
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from layernas.errors import UserError
 from layernas.networks.counting import output_size
+from layernas.networks.pricing import Choices
+from layernas.networks.pricing import Price
+from layernas.networks.pricing import Prices
+from layernas.networks.pricing import Progress
+from layernas.networks.pricing import check_size
+from layernas.networks.pricing import counted
+from layernas.networks.pricing import one_by_one
 from layernas.networks.spec import IMAGE_FILTERS
+from layernas.networks.spec import Head
+from layernas.networks.spec import InvertedResidual
 from layernas.networks.spec import Module
 from layernas.networks.spec import NetworkSpec
 from layernas.networks.spec import Place
+from layernas.networks.spec import Stem
 from layernas.networks.spec import check_module
+from layernas.plain import plain_fields
 from layernas.search.cost import Factor
 from layernas.search.cost import FactoredCost
-from layernas.search.cost import Number
 from layernas.search.space import Architecture
 from layernas.search.space import Layer
 from layernas.search.space import SearchSpace
@@ -38,8 +50,9 @@ from layernas.search.space import SearchSpace
 METRICS = {'madds': 'MAdds', 'params': 'parameters'}
 """Counted cost metrics of a network and their units."""
 
-Price = Callable[[Module, int, int], Number]
-"""Takes a module, the filters and the side of its input; returns its cost."""
+# Combinations of other layers' options that are looked at, to find out whether
+# two options differ.
+_LOOKED_AT = 10_000
 
 
 @dataclasses.dataclass(frozen=True)
@@ -111,13 +124,34 @@ class NetworkLayer:
     targets: names of the modules that an option changes: 'stem', 'block0',
       'block1', ..., 'head'.
     options: each a dict of fields of the targets and their values.
-    default: index of the option that stands while the layer is undecided.
+    default: index of the option that stands while the layer is undecided; the
+      first one if it is not given, whatever the base network has there. The
+      defaults of all layers are the network that a search starts from.
   """
 
   name: str
   targets: tuple[str, ...]
   options: tuple[Mapping[str, Any], ...]
   default: int = 0
+
+  def __post_init__(self) -> None:
+    for name in ('targets', 'options'):
+      if isinstance(getattr(self, name), str | Mapping):
+        raise UserError(
+            f'layer {self.name!r}: {name} {getattr(self, name)!r}: allowed is a'
+            ' tuple of them'
+        )
+      object.__setattr__(self, name, tuple(getattr(self, name)))
+    for option in self.options:
+      if not isinstance(option, Mapping):
+        raise UserError(
+            f'layer {self.name!r}: option {option!r}: allowed is a dict of'
+            " fields, such as {'filters': 16}"
+        )
+    object.__setattr__(self, 'options', tuple(
+        {field: plain_fields(value) for field, value in option.items()}
+        for option in self.options
+    ))
 
   @property
   def fields(self) -> frozenset[str]:
@@ -213,11 +247,8 @@ class NetworkSpace:
     if metric not in METRICS:
       raise UserError(f'cost.metric: {metric!r}: allowed are {list(METRICS)}')
 
-    def price(module: Module, input_filters: int, size: int) -> int:
-      counts = module.counts(Place(input_filters, size, num_classes))
-      return getattr(counts, metric)
-
-    return self.priced(metric, METRICS[metric], image_size, price)
+    prices = counted(metric, num_classes, self._progress(metric, image_size))
+    return self._summed(metric, METRICS[metric], image_size, prices)
 
   def priced(
       self, name: str, unit: str, image_size: int, price: Price
@@ -236,13 +267,8 @@ class NetworkSpace:
     Raises:
       UserError: the images are too small for the strides.
     """
-    check_image_size(self.base, image_size)
-    factors = []
-    for site in self._sites(image_size):
-      prices = [price(*choice) for choice in self._choices(site)]
-      counts = [self.search_space.option_counts[i] for i in site.scope]
-      factors.append(Factor(site.scope, np.array(prices).reshape(counts)))
-    return FactoredCost(name, self.search_space, factors, unit)
+    prices = one_by_one(price, self._progress(name, image_size))
+    return self._summed(name, unit, image_size, prices)
 
   def modules(self, image_size: int) -> Iterator[tuple[Module, int, int]]:
     """Every module that some network has, in forward order.
@@ -251,14 +277,35 @@ class NetworkSpace:
       image_size: side of the images in pixels.
 
     Yields:
-      Module, filters and side of its input; equal ones may come again.
+      Module, filters and side of its input; equal ones may come again at other
+      places.
 
     Raises:
       UserError: the images are too small for the strides.
     """
     check_image_size(self.base, image_size)
     for site in self._sites(image_size):
-      yield from self._choices(site)
+      yield from self._choices(site).distinct()
+
+  def _summed(
+      self, name: str, unit: str, image_size: int, prices: Prices
+  ) -> FactoredCost:
+    """The sum of the modules' prices."""
+    check_image_size(self.base, image_size)
+    factors = [
+        Factor(site.scope, self._choices(site).table(prices))
+        for site in self._sites(image_size)
+    ]
+    return FactoredCost(name, self.search_space, factors, unit)
+
+  def _progress(self, name: str, image_size: int) -> Progress:
+    """Of a cost's table."""
+    counts = self.search_space.option_counts
+    total = sum(
+        math.prod(counts[layer] for layer in site.scope)
+        for site in self._sites(image_size)
+    )
+    return Progress(f'cost {name!r}', total)
 
   def _sites(self, image_size: int) -> Iterator[_Site]:
     """Where each module runs, in forward order."""
@@ -273,19 +320,59 @@ class NetworkSpace:
       yield _Site(name, before, size, scope)
       size = output_size(size, self._modules[name].stride)
 
-  def _choices(self, site: _Site) -> Iterator[tuple[Module, int, int]]:
+  def _choices(self, site: _Site) -> Choices:
     """A module over all options of its scope, the last layer fastest."""
-    counts = [self.search_space.option_counts[i] for i in site.scope]
+    counts = self.search_space.option_counts
+    check_size(
+        [self.layers[layer].name for layer in site.scope],
+        [counts[layer] for layer in site.scope],
+    )
+    modules, module_index = self._over(
+        site, lambda layer: site.name in layer.targets,
+        lambda architecture: self._module(site.name, architecture),
+    )
+    filters, filter_index = self._over(
+        site, lambda layer: site.before in layer.targets,
+        lambda architecture: self._input_filters(site, architecture),
+    )
+    return Choices(modules, filters, module_index, filter_index, site.size)
+
+  def _over(
+      self, site: _Site, matters: Callable[[NetworkLayer], bool],
+      value: Callable[[Sequence[int]], Any],
+  ) -> tuple[list[Any], np.ndarray]:
+    """Distinct values over the options of the layers of a site that matter.
+
+    Args:
+      site: the site.
+      matters: whether a layer does.
+      value: of an architecture.
+
+    Returns:
+      The values, and the index of each, an axis for each layer of the scope.
+    """
+    shape = [
+        self.search_space.option_counts[index]
+        if matters(self.layers[index]) else 1 for index in site.scope
+    ]
     architecture = list(self.search_space.default)
-    for choice in itertools.product(*map(range, counts)):
-      for index, option in zip(site.scope, choice, strict=True):
+    deciding = [
+        index for index in site.scope if matters(self.layers[index])
+    ]
+    known: dict[Any, int] = {}
+    indices = []
+    for choice in itertools.product(*(
+        range(self.search_space.option_counts[index]) for index in deciding
+    )):
+      for index, option in zip(deciding, choice, strict=True):
         architecture[index] = option
-      module = self._module(site.name, architecture)
-      filters = (
-          self._module(site.before, architecture).filters
-          if site.before else IMAGE_FILTERS
-      )
-      yield module, filters, site.size
+      indices.append(known.setdefault(value(architecture), len(known)))
+    return list(known), np.array(indices).reshape(shape)
+
+  def _input_filters(self, site: _Site, architecture: Sequence[int]) -> int:
+    if not site.before:
+      return IMAGE_FILTERS
+    return self._module(site.before, architecture).filters
 
   def _module(self, name: str, architecture: Any) -> Module:
     fields: dict[str, Any] = {}
@@ -313,6 +400,7 @@ class NetworkSpace:
                 f' {other!r} already; allowed is one layer per field'
             )
     self._check_options()
+    self._check_differences()
 
   def _check_fields(self, layer: NetworkLayer, target: str) -> None:
     module = self._modules[target]
@@ -339,6 +427,72 @@ class NetworkSpace:
           raise UserError(
               f'layer {layer.name!r}: option {dict(fields)}: {error}'
           ) from error
+
+  def _check_differences(self) -> None:
+    """Every option must make another network than the others of its layer."""
+    sites = {site.name: site for site in self._sites(self.base.total_stride)}
+    default = self.search_space.default
+    for index, layer in enumerate(self.layers):
+      if not layer.targets or not layer.fields:
+        missing = 'field' if layer.targets else 'target'
+        raise UserError(
+            f'layer {layer.name!r}: its options set no {missing}, so that they'
+            ' change nothing: allowed are layers with targets, and options with'
+            " fields, such as {'filters': 16}"
+        )
+      own = [sites[target] for target in layer.targets]
+      equal: dict[Any, int] = {}
+      alike: dict[Any, int] = {}
+      for option, fields in enumerate(layer.options):
+        other = equal.setdefault(tuple(sorted(fields.items())), option)
+        reason = 'are equal'
+        if other == option:
+          chosen = default[:index] + (option,) + default[index + 1:]
+          work = tuple(self._work(site, chosen) for site in own)
+          other = alike.setdefault(work, option)
+          reason = 'make the same networks'
+        if other != option and (
+            reason == 'are equal' or self._same(own, index, (other, option))
+        ):
+          raise UserError(
+              f'layer {layer.name!r}: options {other} and {option}'
+              f' ({layer.options[other]} and {fields}) {reason}: allowed are'
+              ' options that make different networks'
+          )
+
+  def _same(
+      self, sites: Sequence[_Site], index: int, options: tuple[int, int]
+  ) -> bool:
+    """Whether two options of a layer do the same whatever the others are."""
+    counts = self.search_space.option_counts
+    for site in sites:
+      scope = [layer for layer in site.scope if layer != index]
+      if math.prod(counts[layer] for layer in scope) > _LOOKED_AT:
+        return False
+      for choice in itertools.product(*(range(counts[i]) for i in scope)):
+        chosen = list(self.search_space.default)
+        for layer, option in zip(scope, choice, strict=True):
+          chosen[layer] = option
+        works = set()
+        for option in options:
+          chosen[index] = option
+          works.add(self._work(site, chosen))
+        if len(works) > 1:
+          return False
+    return True
+
+  def _work(self, site: _Site, architecture: Sequence[int]) -> Any:
+    """What a module does at a site, as something that can be compared.
+
+    Signatures say that of the package's own types. That of another type may
+    leave out what does not change its latency.
+    """
+    module = self._module(site.name, architecture)
+    if type(module) not in (Stem, InvertedResidual, Head):
+      return module
+    return place(
+        module, self._input_filters(site, architecture), site.size, 1
+    ).signature
 
 
 def check_image_size(network: NetworkSpec, image_size: int) -> None:

@@ -31,6 +31,8 @@ from layernas.errors import UserError
 from layernas.networks import counting
 from layernas.networks.counting import Counts
 from layernas.networks.counting import output_size
+from layernas.plain import plain
+from layernas.plain import plain_fields
 
 ACTIVATIONS = ('relu', 'relu6', 'hard_swish', 'swish')
 GATES = ('hard_sigmoid', 'sigmoid')
@@ -198,6 +200,11 @@ class Block(Module):
     if 'kind' not in vars(cls):
       cls.kind = f'{cls.__module__}:{cls.__qualname__}'
 
+  def __new__(cls, *values: Any, **fields: Any) -> 'Block':
+    """With fields of no named type it is the usual one, as in version 0.1."""
+    usual = cls is Block and (values or fields)
+    return super().__new__(InvertedResidual if usual else cls)
+
 
 @dataclasses.dataclass(frozen=True)
 class Squeeze:
@@ -337,11 +344,16 @@ class Head(Module):
 
 @dataclasses.dataclass(frozen=True)
 class NetworkSpec:
-  """A whole network: stem, blocks, head."""
+  """A whole network: stem, blocks, head; numbers of NumPy become Python's."""
 
   stem: Stem
   blocks: tuple[Block, ...]
   head: Head
+
+  def __post_init__(self) -> None:
+    object.__setattr__(self, 'stem', plain_fields(self.stem))
+    object.__setattr__(self, 'blocks', tuple(map(plain_fields, self.blocks)))
+    object.__setattr__(self, 'head', plain_fields(self.head))
 
   @property
   def modules(self) -> dict[str, Module]:
@@ -551,6 +563,7 @@ def _field_types(cls: type) -> dict[str, tuple[Any, Rule | None]]:
 
 def _read_value(kind: Any, rule: Rule | None, value: Any, where: str) -> Any:
   """The value of a field of some type."""
+  value = plain(value)
   choices = typing.get_args(kind)
   if type(None) in choices:
     if value is None:

@@ -43,9 +43,11 @@ class Reward:
       A number, perhaps none that is finite.
 
     Raises:
-      UserError: the function returned something else.
+      UserError: the function is the user's own and raised something, or
+        returned something else.
     """
-    found: Any = self.function(metrics)
+    with lookup.blamed('reward', self.function):
+      found: Any = self.function(metrics)
     if isinstance(found, bool) or not isinstance(found, numbers.Real):
       raise UserError(
           f'reward: {self.name!r} returned {found!r} for {dict(metrics)};'

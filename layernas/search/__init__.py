@@ -2,6 +2,11 @@
 
 Pure Python and NumPy. It never trains anything: `Search.ask` hands out
 candidates, its caller evaluates them, and `Search.tell` takes the results.
+
+A schedule is an object whose arguments are its settings and those of its layer
+tables, such as `Sweep(buckets=20, keep=2, spacing='log', start='smallest')`, or
+what `make_schedule` makes of a name and the same settings. `Finalists` around
+it repeats the best networks at the end.
 """
 
 from layernas.search.budget import Budget
@@ -9,15 +14,24 @@ from layernas.search.cost import Factor
 from layernas.search.cost import FactoredCost
 from layernas.search.cost import additive_cost
 from layernas.search.cost import table_cost
+from layernas.search.early_stop import EarlyStop
 from layernas.search.engine import Search
+from layernas.search.finalists import Finalists
+from layernas.search.interleaved import Interleaved
+from layernas.search.model_guided import ModelGuided
 from layernas.search.problem import Problem
 from layernas.search.problem import TargetInterval
 from layernas.search.schedules import make_schedule
 from layernas.search.space import Architecture
 from layernas.search.space import Layer
 from layernas.search.space import SearchSpace
+from layernas.search.strategy import Context
+from layernas.search.strategy import Strategy
+from layernas.search.sweep import Recentred
+from layernas.search.sweep import Sweep
 from layernas.search.trial import Candidate
 from layernas.search.trial import Evaluation
+from layernas.search.trial import Proposal
 from layernas.search.trial import Status
 from layernas.search.trial import Trial
 
@@ -25,14 +39,23 @@ __all__ = [
     'Architecture',
     'Budget',
     'Candidate',
+    'Context',
+    'EarlyStop',
     'Evaluation',
     'Factor',
     'FactoredCost',
+    'Finalists',
+    'Interleaved',
     'Layer',
+    'ModelGuided',
     'Problem',
+    'Proposal',
+    'Recentred',
     'Search',
     'SearchSpace',
     'Status',
+    'Strategy',
+    'Sweep',
     'TargetInterval',
     'Trial',
     'additive_cost',

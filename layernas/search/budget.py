@@ -4,6 +4,7 @@ import dataclasses
 import math
 
 from layernas.errors import UserError
+from layernas.plain import plain
 from layernas.search.trial import Trial
 
 
@@ -62,7 +63,8 @@ class Budget:
 
   def __post_init__(self) -> None:
     for field in dataclasses.fields(self):
-      value = getattr(self, field.name)
+      value = plain(getattr(self, field.name))
+      object.__setattr__(self, field.name, value)
       if not value > 0:
         raise UserError(
             f'budget.{field.name}: {value!r}: allowed are numbers above zero'

@@ -4,16 +4,26 @@ The state of a search is a function of its settings and its history: to resume,
 make the same search and `replay` the recorded trials.
 """
 
+import functools
 import math
+import numbers
 import random
+import threading
+from collections.abc import Callable
 from collections.abc import Iterable
+from typing import Any
+from typing import Concatenate
+from typing import ParamSpec
+from typing import TypeVar
 
+from layernas import lookup
 from layernas.errors import UserError
 from layernas.search.budget import Budget
 from layernas.search.budget import Spent
 from layernas.search.early_stop import EarlyStop
 from layernas.search.early_stop import stopped
 from layernas.search.problem import Problem
+from layernas.search.schedules import make_schedule
 from layernas.search.space import Architecture
 from layernas.search.strategy import Context
 from layernas.search.strategy import Strategy
@@ -22,6 +32,20 @@ from layernas.search.trial import Evaluation
 from layernas.search.trial import Proposal
 from layernas.search.trial import Trial
 from layernas.search.trial import trial_seed
+
+_P = ParamSpec('_P')
+_T = TypeVar('_T')
+
+
+def _alone(
+    method: Callable[Concatenate['Search', _P], _T]
+) -> Callable[Concatenate['Search', _P], _T]:
+  """A method that waits for the other threads that are in such a method."""
+  @functools.wraps(method)
+  def waiting(self: 'Search', *args: _P.args, **kwargs: _P.kwargs) -> _T:
+    with self._lock:
+      return method(self, *args, **kwargs)
+  return waiting
 
 
 class Search:
@@ -32,6 +56,9 @@ class Search:
   and the evaluations themselves. Where the budget of seconds or failures is
   spent, candidates with later ids are withdrawn, told or not: one candidate at
   a time would not have come to them.
+
+  Any number of threads may ask and tell. A call with a wrong argument raises a
+  UserError before it changes anything, and the search goes on.
 
   Attributes:
     problem: space, cost and target.
@@ -48,21 +75,40 @@ class Search:
   """
 
   def __init__(
-      self, problem: Problem, strategy: Strategy, budget: Budget = Budget(),
-      seed: int = 0, reuse: bool = True, early_stop: EarlyStop | None = None,
+      self, problem: Problem, strategy: Strategy | str,
+      budget: Budget = Budget(), seed: int = 0, reuse: bool = True,
+      early_stop: EarlyStop | None = None,
   ):
     """Begins a search.
 
     Args:
       problem: space, cost and target.
-      strategy: one that no other search uses.
+      strategy: one that no other search uses; a name is that of a schedule
+        with its default settings, see `make_schedule`.
       budget: limits.
       seed: any integer >= 0.
       reuse: True trains each architecture once (the method's rule) unless a
         proposal asks for a repeat; False makes a trial of every proposal, as
         benchmarks charge repeated queries.
       early_stop: None stops no candidate.
+
+    Raises:
+      UserError: an argument is of another type, or there is no such schedule.
     """
+    if isinstance(strategy, str):
+      strategy = make_schedule(strategy)
+    for name, value, allowed in (
+        ('problem', problem, Problem),
+        ('strategy', strategy, Strategy),
+        ('budget', budget, Budget),
+        ('early_stop', early_stop, EarlyStop | None),
+    ):
+      if not isinstance(value, allowed):
+        raise UserError(
+            f'Search: {name} {value!r}: allowed is {_EXAMPLES[name]}'
+        )
+    seed = _integer('Search: seed', seed)
+    self._lock = threading.RLock()
     self.problem = problem
     self.strategy = strategy
     self.budget = budget
@@ -95,16 +141,19 @@ class Search:
     return self._spent.seconds
 
   @property
+  @_alone
   def finished(self) -> bool:
     """Whether nothing will be asked any more and everything was told."""
     return bool(self.stop_reason) and not self._waiting
 
   @property
+  @_alone
   def waiting(self) -> list[Candidate]:
     """Candidates that were asked and not yet told, in order of their ids."""
     return list(self._waiting.values())
 
   @property
+  @_alone
   def best(self) -> Trial | None:
     """The answer: the incumbent, unless the strategy has a rule of its own."""
     return self.strategy.answer(self.incumbent)
@@ -116,6 +165,7 @@ class Search:
     limits = [limit for limit in limits if limit not in (None, float('inf'))]
     return int(min(limits)) if limits else None
 
+  @_alone
   def ask(self, count: int = 1) -> list[Candidate]:
     """Hands out candidates.
 
@@ -125,7 +175,11 @@ class Search:
     Returns:
       Fewer than `count`, perhaps none, where the next ones depend on results
       that have not been told, or where the search is over (`stop_reason`).
+
+    Raises:
+      UserError: `count` is not an integer of zero or more.
     """
+    count = _integer('ask: count', count)
     if not self.stop_reason:
       self.stop_reason = self.budget.spent(self._issued, self._spent)
     if self.stop_reason:
@@ -134,6 +188,7 @@ class Search:
         min(count, self.budget.trials - self._issued), self.budget.reused
     )
 
+  @_alone
   def upcoming(self, count: int) -> list[Architecture]:
     """What the next asks hand out, whatever is told before them.
 
@@ -159,6 +214,7 @@ class Search:
         found.append(one)
     return found
 
+  @_alone
   def hopeless(self, trial_id: int, early_reward: float) -> bool:
     """Whether a candidate may be stopped at its early point.
 
@@ -174,12 +230,12 @@ class Search:
       far as early rewards tell; False as long as an earlier trial is not told.
 
     Raises:
-      ValueError: no such candidate waits for a result.
+      UserError: no such candidate waits for a result.
     """
-    if trial_id not in self._waiting:
-      raise ValueError(f'trial {trial_id} does not wait for a result')
+    trial_id = self._checked_id('hopeless', trial_id)
     return trial_id == len(self.trials) and self._next_is_hopeless(early_reward)
 
+  @_alone
   def tell(self, trial_id: int, evaluation: Evaluation) -> None:
     """Takes the result of a candidate.
 
@@ -188,15 +244,20 @@ class Search:
       evaluation: its result.
 
     Raises:
-      ValueError: no such candidate waits for a result (any more, where the
-        budget is spent; see `waiting`).
+      UserError: no such candidate waits for a result (any more, where the
+        budget is spent; see `waiting`), or the result is no Evaluation.
     """
-    if trial_id not in self._waiting:
-      raise ValueError(f'trial {trial_id} does not wait for a result')
+    trial_id = self._checked_id('tell', trial_id)
+    if not isinstance(evaluation, Evaluation):
+      raise UserError(
+          f'tell: result {evaluation!r} of trial {trial_id}: allowed is an'
+          ' Evaluation, such as Evaluation(0.5)'
+      )
     candidate = self._waiting.pop(trial_id)
     self._told[trial_id] = Trial(candidate, evaluation)
     self._advance()
 
+  @_alone
   def replay(self, trials: Iterable[Trial]) -> None:
     """Feeds recorded trials to a search that has just been made.
 
@@ -220,6 +281,22 @@ class Search:
       del self._waiting[trial.candidate.id]
       self._told[trial.candidate.id] = trial
       self._advance(limited=False)
+
+  def _checked_id(self, where: str, trial_id: Any) -> int:
+    """The id of a candidate that waits for a result."""
+    trial_id = _integer(f'{where}: trial id', trial_id, least=-math.inf)
+    if trial_id in self._waiting:
+      return trial_id
+    if trial_id in self._told or 0 <= trial_id < len(self.trials):
+      reason = 'it has been told'
+    elif self.stop_reason:
+      reason = f'the search is over: {self.stop_reason}'
+    else:
+      reason = 'it has not been asked'
+    raise UserError(
+        f'{where}: trial {trial_id} does not wait for a result: {reason};'
+        f' allowed are {list(self._waiting)}'
+    )
 
   def _take(
       self, count: float, reused: float = math.inf
@@ -253,10 +330,15 @@ class Search:
   def _next(self) -> bool:
     """Starts the strategy's next generation, if there is one."""
     try:
-      self._proposals = next(self._generations)
+      with lookup.blamed('schedule', type(self.strategy.proposer)):
+        self._proposals = next(self._generations)
     except StopIteration as stop:
       self.stop_reason = stop.value
       return False
+    except Exception as error:
+      # A generator that raised is at its end.
+      self.stop_reason = f'the schedule failed: {error}'
+      raise
     self._proposal_ids = []
     self._observed = 0
     return True
@@ -300,9 +382,14 @@ class Search:
       trial_id = self._proposal_ids[self._observed]
       if trial_id >= len(self.trials):
         break
-      self.strategy.observe(
-          self._proposals[self._observed], self.trials[trial_id]
-      )
+      try:
+        with lookup.blamed('schedule', type(self.strategy.proposer)):
+          self.strategy.observe(
+              self._proposals[self._observed], self.trials[trial_id]
+          )
+      except Exception as error:
+        self.stop_reason = f'the schedule failed: {error}'
+        raise
       self._observed += 1
 
   def _withdraw_if_spent(self) -> None:
@@ -348,3 +435,25 @@ class Search:
         trial.evaluation.reward > self.incumbent.evaluation.reward
     ):
       self.incumbent = trial
+
+
+_EXAMPLES = {
+    'problem': 'a Problem, such as Problem(cost)',
+    'strategy': "a Strategy, such as Sweep(), or a schedule's name",
+    'budget': 'a Budget, such as Budget(trials=100)',
+    'early_stop': 'an EarlyStop, such as EarlyStop(margin=0.02), or None',
+}
+"""What the arguments of a `Search` may be."""
+
+
+def _integer(where: str, value: Any, least: float = 0) -> int:
+  """An integer, perhaps one of NumPy's, as Python's own."""
+  if (
+      isinstance(value, bool) or not isinstance(value, numbers.Integral)
+      or value < least
+  ):
+    raise UserError(
+        f'{where} {value!r}: allowed are integers'
+        + (f' >= {least}' if least >= 0 else ', such as candidate.id')
+    )
+  return int(value)

@@ -56,6 +56,9 @@ class Finalists(Strategy):
     self._rewards: dict[Architecture, dict[int, float]] = {}
     self._finalists: list[Architecture] = []
     self._queue: list[Proposal] = []
+    # The answer of so many evaluations.
+    self._answer: tuple[int, Trial] | None = None
+    self._means = ShrunkenMeans()
 
   def generations(self, context: Context) -> Generations:
     """Yields what the inner strategy proposes, then the repeats."""
@@ -102,11 +105,15 @@ class Finalists(Strategy):
     repeated = any(len(self._rewards[one]) > 1 for one in self._finalists)
     if not repeated:
       return self.inner.answer(incumbent)
-    means = shrunken_means(
-        [list(self._rewards[one].values()) for one in self._finalists],
-        [trial.evaluation.reward for trial in self._firsts.values()],
-    )
-    return self._firsts[self._finalists[means.index(max(means))]]
+    count = len(self._evaluations)
+    if self._answer is None or self._answer[0] != count:
+      means = self._means(
+          [list(self._rewards[one].values()) for one in self._finalists],
+          [trial.evaluation.reward for trial in self._firsts.values()],
+      )
+      best = self._finalists[means.index(max(means))]
+      self._answer = count, self._firsts[best]
+    return self._answer[1]
 
   def _search(
       self, context: Context, inner: Generations, share: float
@@ -207,32 +214,54 @@ def finalists_of(repeats: int) -> int:
   return min(count, repeats)
 
 
-def shrunken_means(
-    rewards: list[list[float]], population: list[float]
-) -> list[float]:
+class ShrunkenMeans:
   """Posterior means of networks under normal worths and normal errors.
 
-  Args:
-    rewards: of each network, one or more; of one at least two.
-    population: first rewards of all networks; their better half gives the
-      prior, for the lower tail of rewards is long.
-
-  Returns:
-    A mean for each network.
+  What does not change from call to call is not computed again: rewards are
+  only ever added, to the networks' lists and to the population.
   """
-  error = _pooled_variance(rewards)
-  half = sorted(population)[len(population) // 2:]
-  middle = statistics.fmean(half)
-  worth = max(statistics.pvariance(half) - error, 0.1 * error, 1e-12)
-  return [
-      middle + worth / (worth + error / len(each))
-      * (statistics.fmean(each) - middle)
-      for each in rewards
-  ]
 
+  def __init__(self) -> None:
+    """Knows nothing yet."""
+    self._size = 0
+    self._middle = self._spread = 0.0
+    self._statistics: dict[int, tuple[int, float, float]] = {}
 
-def _pooled_variance(rewards: list[list[float]]) -> float:
-  repeated = [each for each in rewards if len(each) > 1]
-  return sum(
-      statistics.variance(each) * (len(each) - 1) for each in repeated
-  ) / sum(len(each) - 1 for each in repeated)
+  def __call__(
+      self, rewards: list[list[float]], population: list[float]
+  ) -> list[float]:
+    """Means of networks.
+
+    Args:
+      rewards: of each network, one or more; of one at least two. The same
+        networks in every call.
+      population: first rewards of all networks; their better half gives the
+        prior, for the lower tail of rewards is long.
+
+    Returns:
+      A mean for each network.
+    """
+    if self._size != len(population):
+      self._size = len(population)
+      half = sorted(population)[len(population) // 2:]
+      self._middle = statistics.fmean(half)
+      self._spread = statistics.pvariance(half)
+    known = [self._known(*item) for item in enumerate(rewards)]
+    error = sum(
+        variance * (count - 1) for count, _, variance in known if count > 1
+    ) / sum(count - 1 for count, _, _ in known if count > 1)
+    worth = max(self._spread - error, 0.1 * error, 1e-12)
+    return [
+        self._middle + worth / (worth + error / count) * (mean - self._middle)
+        for count, mean, _ in known
+    ]
+
+  def _known(
+      self, network: int, rewards: list[float]
+  ) -> tuple[int, float, float]:
+    """Number, mean and variance of a network's rewards."""
+    count = len(rewards)
+    if self._statistics.get(network, (0,))[0] != count:
+      variance = statistics.variance(rewards) if count > 1 else 0.0
+      self._statistics[network] = count, statistics.fmean(rewards), variance
+    return self._statistics[network]

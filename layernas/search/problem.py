@@ -5,6 +5,7 @@ import math
 from typing import Any
 
 from layernas.errors import UserError
+from layernas.plain import plain
 from layernas.search.cost import FactoredCost
 from layernas.search.cost import Number
 from layernas.search.cost import cost_text
@@ -24,6 +25,8 @@ class TargetInterval:
   high: Number = math.inf
 
   def __post_init__(self) -> None:
+    for name in ('low', 'high'):
+      object.__setattr__(self, name, plain(getattr(self, name)))
     if not self.low <= self.high:
       raise UserError(
           f'target interval [{self.low}, {self.high}]: allowed are intervals'

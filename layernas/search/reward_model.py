@@ -14,6 +14,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from layernas.search.blas import one_thread
+
 PARTS = 3
 """Kernel parts: single layers, pairs of layers, all layers together."""
 
@@ -149,6 +151,8 @@ class Kernel:
 class RewardModel:
   """Posterior of the reward, on the scale of normal scores of its ranks.
 
+  It computes on one thread: its bits do not depend on the machine's cores.
+
   Ranks make of rewards with a long lower tail, where few networks are far
   worse than the others, a scale on which the good ones lie apart.
   """
@@ -169,6 +173,7 @@ class RewardModel:
     """Of single layers, pairs, all layers and the noise; a constant's is 1."""
     return tuple(np.exp(self._log_variances).tolist())
 
+  @one_thread()
   def fit(self, architectures: np.ndarray, rewards: np.ndarray) -> np.ndarray:
     """Fits the model; learns the variances anew after a tenth more trials.
 
@@ -200,10 +205,12 @@ class RewardModel:
     self._scale = max(white @ white / count, 1e-12)
     return scores - (self.variances[PARTS] + _JITTER) * self._weights
 
+  @one_thread()
   def mean(self, architectures: np.ndarray) -> np.ndarray:
     """Posterior means of architectures, shape (n,)."""
     return self._cross(architectures) @ self._weights
 
+  @one_thread()
   def children_means(self, prefixes: np.ndarray, layer: int) -> np.ndarray:
     """Posterior means of all children of prefixes in a layer.
 
@@ -219,6 +226,7 @@ class RewardModel:
         self.variances[:PARTS],
     )
 
+  @one_thread()
   def mean_and_deviation(
       self, architectures: np.ndarray
   ) -> tuple[np.ndarray, np.ndarray]:

@@ -7,6 +7,7 @@ import re
 from typing import Any
 
 from layernas.errors import UserError
+from layernas.plain import plain
 
 Architecture = tuple[int, ...]
 """One option index per layer."""
@@ -19,7 +20,12 @@ class Layer:
   Attributes:
     name: unique within its space.
     options: what can be chosen, as labels; the search sees only their number.
-    default: index of the option that stands while the layer is undecided.
+    default: index of the option that stands while the layer is undecided. A
+      layer that names none takes its first option: of layers with no default
+      the first options make up the network that a search starts from
+      (`SearchSpace.default`), whose cost and quality decide where the first
+      layers are searched. Give the index of the option of a network that you
+      know to be good.
   """
 
   name: str
@@ -27,7 +33,13 @@ class Layer:
   default: int = 0
 
   def __post_init__(self) -> None:
-    object.__setattr__(self, 'options', tuple(self.options))
+    object.__setattr__(self, 'options', tuple(map(plain, self.options)))
+    object.__setattr__(self, 'default', plain(self.default))
+    if isinstance(self.default, bool) or not isinstance(self.default, int):
+      raise UserError(
+          f'layer {self.name!r}: default {self.default!r}: allowed is the index'
+          ' of an option, an integer'
+      )
     if not self.options:
       raise UserError(f'layer {self.name!r}: no options; allowed: at least one')
     if not 0 <= self.default < len(self.options):
@@ -69,7 +81,7 @@ class SearchSpace:
 
   @functools.cached_property
   def default(self) -> Architecture:
-    """The architecture with every layer at its default."""
+    """Every layer at its default: the start network of most searches."""
     return tuple(layer.default for layer in self.layers)
 
   @property

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from layernas.errors import UserError
+from layernas.plain import plain
 from layernas.search.cost import Number
 from layernas.search.space import Architecture
 from layernas.search.space import architecture_id
@@ -86,6 +87,9 @@ class Evaluation:
     metrics: further figures to keep with the trial.
     early_reward: reward at an early point of the evaluation, whatever became
       of it later; None where it was not looked at or is not finite.
+
+  A reward that is not finite makes the status nan. Fields of another type are
+  refused; numbers of NumPy and JAX become Python's own.
   """
 
   reward: float | None
@@ -96,6 +100,23 @@ class Evaluation:
   early_reward: float | None = None
 
   def __post_init__(self) -> None:
+    for name in ('reward', 'early_reward', 'seconds'):
+      object.__setattr__(self, name, self._number(name))
+    if not 0 <= self.seconds < math.inf:
+      raise UserError(
+          f'Evaluation: seconds {self.seconds!r}: allowed are numbers of zero'
+          ' or more'
+      )
+    if self.status not in list(Status):
+      raise UserError(
+          f'Evaluation: status {self.status!r}: allowed are'
+          f' {[str(one) for one in Status]}'
+      )
+    object.__setattr__(self, 'status', Status(self.status))
+    if not isinstance(self.metrics, Mapping):
+      raise UserError(
+          f'Evaluation: metrics {self.metrics!r}: allowed is a dict of numbers'
+      )
     if self.status is Status.OK and (
         self.reward is None or not math.isfinite(self.reward)
     ):
@@ -107,6 +128,18 @@ class Evaluation:
     early = self.early_reward
     if early is not None and not math.isfinite(early):
       object.__setattr__(self, 'early_reward', None)
+
+  def _number(self, name: str) -> Number | None:
+    """A field as a number of Python; None stays, but for seconds."""
+    value = plain(getattr(self, name))
+    if value is None and name != 'seconds':
+      return None
+    if isinstance(value, bool) or not isinstance(value, int | float):
+      raise UserError(
+          f'Evaluation: {name} {value!r}: allowed is a number'
+          + ('' if name == 'seconds' else ', or None where there is none')
+      )
+    return value
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

@@ -1,6 +1,8 @@
 """Repeats of finalists, and their shrunken means."""
 
 import math
+import random
+import statistics
 
 import pytest
 
@@ -9,8 +11,8 @@ from layernas.search import Evaluation
 from layernas.search import Search
 from layernas.search import make_schedule
 from layernas.search.finalists import Finalists
+from layernas.search.finalists import ShrunkenMeans
 from layernas.search.finalists import finalists_of
-from layernas.search.finalists import shrunken_means
 from layernas.search.model_guided import ModelGuided
 from layernas.search.schedules import with_finalists
 from tests.search import problems
@@ -143,15 +145,47 @@ def test_a_model_decides_on_repeats_itself():
 def test_few_repeats_are_shrunken_more():
   """By hand: errors have variance 2, worths 5 - 2 = 3 around a mean of 4."""
   population = [-9.0, -9.0, 4 - math.sqrt(5), 4 + math.sqrt(5)]
-  means = shrunken_means([[7.0, 9.0], [9.0]], population)
+  means = ShrunkenMeans()([[7.0, 9.0], [9.0]], population)
   assert means == pytest.approx([4 + 3 / 4 * 4, 4 + 3 / 5 * 5])
 
 
 def test_without_errors_means_stay_as_they_are():
-  means = shrunken_means([[3.0, 3.0], [5.0, 5.0]], [1.0, 3.0, 5.0, 2.0])
+  means = ShrunkenMeans()([[3.0, 3.0], [5.0, 5.0]], [1.0, 3.0, 5.0, 2.0])
   assert means == pytest.approx([3.0, 5.0])
 
 
 def test_where_all_is_error_all_are_nearly_equal():
-  means = shrunken_means([[0.0, 10.0], [4.0, 8.0]], [5.0, 5.0, 5.0, 5.0])
+  means = ShrunkenMeans()([[0.0, 10.0], [4.0, 8.0]], [5.0, 5.0, 5.0, 5.0])
   assert means == pytest.approx([5.0, 5.0], abs=0.2)
+
+
+def test_means_that_are_kept_are_those_computed_anew():
+  """Bit by bit, as rewards come one by one, and new networks beside them."""
+  rng = random.Random(0)
+  kept = ShrunkenMeans()
+  rewards, population = [[0.5, 0.7], [0.1], [0.3]], [0.5, 0.1, 0.3, 0.2]
+  for _ in range(60):
+    target = rng.choice([*rewards, population])
+    target.append(rng.gauss(0, 1))
+    assert kept(rewards, population) == ShrunkenMeans()(rewards, population)
+
+
+def test_the_answer_is_computed_once_for_an_evaluation(monkeypatch):
+  """Showing it at every trial costs what the new reward costs."""
+  calls = []
+  fmean = statistics.fmean
+  monkeypatch.setattr(
+      statistics, 'fmean', lambda data: calls.append(1) or fmean(data)
+  )
+  search = each_option(trials=50)
+  noise = Noisy({i: math.sin(i) * 9 for i in range(OPTIONS)})
+  while candidates := search.ask():
+    for candidate in candidates:
+      search.tell(candidate.id, noise(candidate))
+    before = len(calls)
+    assert search.best is search.best
+    once = len(calls) - before
+    assert once <= len(search.strategy._finalists) + 1
+    assert search.best
+    assert len(calls) == before + once
+  assert calls

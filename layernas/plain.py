@@ -1,0 +1,41 @@
+"""Values of NumPy and JAX as Python's own, which JSON holds."""
+
+import dataclasses
+from typing import Any
+
+
+def plain(value: Any) -> Any:
+  """A number, bool or text of NumPy as Python's own; all else as it is.
+
+  Args:
+    value: anything; an array without dimensions is its one number.
+
+  Returns:
+    The value, of a type of Python where there is one.
+  """
+  if getattr(value, 'shape', None) == () and hasattr(value, 'item'):
+    return value.item()
+  return value
+
+
+def plain_fields(value: Any) -> Any:
+  """A dataclass whose fields, and those of dataclasses in them, are plain.
+
+  Args:
+    value: a dataclass; anything else is treated as `plain` does.
+
+  Returns:
+    The same object where there is nothing to change.
+  """
+  if not dataclasses.is_dataclass(value):
+    return plain(value)
+  fields = {
+      field.name: getattr(value, field.name)
+      for field in dataclasses.fields(value) if field.init
+  }
+  changed = {}
+  for name, before in fields.items():
+    after = plain_fields(before)
+    if after is not before:
+      changed[name] = after
+  return dataclasses.replace(value, **changed) if changed else value
