@@ -80,6 +80,11 @@ class TfdsImages:
     """Where an image is, for messages."""
     return f'{self.name}: record {row} of split {self._rows[split][0]!r}'
 
+  def suspects(self, split: str) -> np.ndarray:
+    """None: records have checksums, and TFDS decoded what it wrote."""
+    del split
+    return np.zeros(0, np.int64)
+
   def _open_records(self, name: str) -> Fetch:
     return open_records(self._builder, name, self._keys)
 

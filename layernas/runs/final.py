@@ -189,6 +189,7 @@ def _prepared(
   _check_reference(config.reference)
   dataset = load_dataset(config.data)
   check_batches(config, dataset, 'all_train', 'final')
+  dataset.check_images()
   shape = dataset.image_size, dataset.num_classes
   check_image_size(architecture.network, dataset.image_size)
   networks = {architecture.name: architecture.network}
