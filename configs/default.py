@@ -182,6 +182,12 @@ def get_config() -> ConfigDict:
   # Depthwise convolution: compiled (C++ of our own, CPU; with it batch norm and
   # optimiser), shifted, native, or auto: the fastest that the machine can run.
   model.depthwise = 'auto'
+  # How convolutions begin: fan_out (MnasNet's and MobileNetV3's code) or fan_in
+  # (TuNAS: He et al., 2015, truncated; of dense layers too).
+  model.initialization = 'fan_out'
+  # Standard deviation with which the classifier begins (TuNAS: 0.01); 0 = the
+  # root of 1 / its inputs.
+  model.classifier_deviation = 0.0
   # Share of the old running average that batch norm keeps in a step.
   model.batch_norm_momentum = 0.9
   # Added to batch norm's variance (MobileNetV3, MnasNet: 1e-3).
@@ -214,6 +220,9 @@ def get_config() -> ConfigDict:
   reference.seeds = 3
   # The width-scaled reference's filters are rounded to multiples of this.
   reference.divisor = 1
+  # Which filters its width multiplies: proportional (all) or published (base
+  # filters, which blocks expand by their ratios: MobileNetV2 and V3).
+  reference.rule = 'proportional'
   return config
 
 
