@@ -151,10 +151,28 @@ def get_config() -> ConfigDict:
   data.image_size = 32
   # Share of the training images held out: they give the reward.
   data.validation_share = 0.2
+  # Bits that the values of 16-bit PNG files use, such as 12; 0 = 8, 12 or 16,
+  # the fewest that hold all values of a file.
+  data.bits = 0
   # none, flip, crop_flip or resized_crop.
   data.augmentation = 'crop_flip'
   # Pixels added at each border before crop_flip crops.
   data.crop_padding = 4
+  # Share of the image that resized_crop takes at least; smaller areas are drawn
+  # again (TuNAS: 0.1).
+  data.min_object_covered = 0.0
+  # Where ten areas of resized_crop do not fit: whole (the image) or central
+  # (what evaluation sees; TuNAS).
+  data.crop_fallback = 'whole'
+  # With resized_crop, evaluation sees size / (size + margin) of the shorter
+  # side (TuNAS, MnasNet: 32 pixels); 0 = 224 / 256 at every size.
+  data.evaluation_margin = 0
+  # Of red, green and blue in 0..1: subtracted from pixels, which are then
+  # divided by the deviation. 0.5 gives -1..1; of ImageNet: (0.485, 0.456,
+  # 0.406) and (0.229, 0.224, 0.225).
+  data.mean = (0.5, 0.5, 0.5)
+  # See mean.
+  data.deviation = (0.5, 0.5, 0.5)
   # Type of pixels on their way to the accelerator: float32, bfloat16 or uint8.
   data.transfer = 'float32'
 
@@ -164,6 +182,12 @@ def get_config() -> ConfigDict:
   # Depthwise convolution: compiled (C++ of our own, CPU; with it batch norm and
   # optimiser), shifted, native, or auto: the fastest that the machine can run.
   model.depthwise = 'auto'
+  # How convolutions begin: fan_out (MnasNet's and MobileNetV3's code) or fan_in
+  # (TuNAS: He et al., 2015, truncated; of dense layers too).
+  model.initialization = 'fan_out'
+  # Standard deviation with which the classifier begins (TuNAS: 0.01); 0 = the
+  # root of 1 / its inputs.
+  model.classifier_deviation = 0.0
   # Share of the old running average that batch norm keeps in a step.
   model.batch_norm_momentum = 0.9
   # Added to batch norm's variance (MobileNetV3, MnasNet: 1e-3).
@@ -196,6 +220,9 @@ def get_config() -> ConfigDict:
   reference.seeds = 3
   # The width-scaled reference's filters are rounded to multiples of this.
   reference.divisor = 1
+  # Which filters its width multiplies: proportional (all) or published (base
+  # filters, which blocks expand by their ratios: MobileNetV2 and V3).
+  reference.rule = 'proportional'
   return config
 
 

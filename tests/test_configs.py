@@ -281,7 +281,7 @@ def test_every_schedule_reaches_the_target(variant: str, schedule: str) -> None:
 
 @pytest.mark.parametrize(('variant', 'recipe'), [
     *((variant, '') for variant in imagenet.VARIANTS),
-    ('v3_small_60m', 'mobilenet_v3'),
+    ('v3_small_60m', 'mobilenet_v3'), ('v3_small_60m', 'tunas'),
 ])
 def test_imagenet_smoke(variant: str, recipe: str) -> None:
   config = _load('imagenet', variant, recipe, 'smoke')
@@ -310,9 +310,9 @@ def test_candidates_are_validated_on_held_out_training_images() -> None:
   assert (data.train_split, data.test_split) == ('train', 'validation')
 
 
-def test_tunas_is_the_default() -> None:
+def test_the_papers_recipe_is_the_default() -> None:
   config = imagenet.get_config('v3_small_60m')
-  named = imagenet.get_config('v3_small_60m,tunas')
+  named = imagenet.get_config('v3_small_60m,layernas')
   assert config.to_json() == named.to_json()
   assert (config.training.epochs, config.final.epochs) == (5.0, 500.0)
   for training in (config.training, config.final):
@@ -323,7 +323,37 @@ def test_tunas_is_the_default() -> None:
   assert float(rate(12.5 * _STEPS_PER_EPOCH)) == pytest.approx(2.64)
 
 
-def test_mobilenet_v3_is_the_alternative() -> None:
+def test_tunas_is_as_published() -> None:
+  """Against TuNAS's code, read field by field."""
+  config = imagenet.get_config('v3_small_60m,tunas')
+  paper = imagenet.get_config('v3_small_60m').unlock()
+  published = {
+      'data': {
+          'min_object_covered': 0.1, 'crop_fallback': 'central',
+          'evaluation_margin': 32, 'mean': (0.485, 0.456, 0.406),
+          'deviation': (0.229, 0.224, 0.225),
+      },
+      'model': {
+          'sync_batch_norm': False, 'initialization': 'fan_in',
+          'classifier_deviation': 0.01,
+      },
+      'final': {
+          'epochs': 360.0, 'warmup_epochs': 9.0, 'weight_decay': 3e-5,
+      },
+      # Unused; candidates keep its share of the run.
+      'training': {'weight_decay': 3e-5, 'decay_epochs': 2.4 * 5 / 360},
+  }
+  assert config.model.dtype == 'bfloat16'
+  for section, fields in published.items():
+    assert config[section].to_dict() == {
+        **paper[section].to_dict(), **fields
+    }
+  assert config.training.warmup_epochs == pytest.approx(5.0 / 40)
+  rate = learning_rate(config.final, _STEPS_PER_EPOCH)
+  assert float(rate(9 * _STEPS_PER_EPOCH)) == pytest.approx(2.64)
+
+
+def test_mobilenet_v3_is_an_alternative() -> None:
   config = imagenet.get_config('v3_small_60m,mobilenet_v3')
   assert (config.training.epochs, config.final.epochs) == (5.0, 350.0)
   rate = learning_rate(config.final, _STEPS_PER_EPOCH)
@@ -342,6 +372,7 @@ def test_mobilenet_v3_is_the_alternative() -> None:
 @pytest.mark.parametrize(
     ('argument', 'candidate', 'final'), [
         ('v3_large_220m', 0.0, 0.25), ('v2_300m', 0.0, 0.15),
+        ('v3_large_220m,tunas', 0.0, 0.25),
         ('v3_large_220m,mobilenet_v3', 0.2, 0.2),
     ],
 )

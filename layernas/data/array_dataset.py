@@ -17,6 +17,7 @@ from layernas.data.dataset import Dataset
 from layernas.data.dataset import HostShare
 from layernas.data.dataset import check_batch
 from layernas.data.dataset import check_split
+from layernas.data.dataset import configured_scaling
 from layernas.data.dataset import evaluation_rows
 from layernas.data.dataset import held_out_mask
 from layernas.data.dataset import pad_batch
@@ -46,7 +47,8 @@ class ArrayDataset(Dataset):
       splits: 'all_train' and 'test': what reads the images, and labels (n,).
       num_classes: labels are 0..num_classes-1.
       config: data section: `image_size`, that of the images;
-        `validation_share`, `augmentation`, `crop_padding`, `transfer`.
+        `validation_share`, `augmentation`, `crop_padding`, `transfer`,
+        `min_object_covered`, `mean`, `deviation`.
       class_names: by label.
     """
     self.name = name
@@ -56,6 +58,8 @@ class ArrayDataset(Dataset):
     self._augmentation = config.augmentation
     self._padding = config.crop_padding
     self._transfer = config.transfer
+    self._covered = config.min_object_covered
+    self.scaling = configured_scaling(config)
     read, labels = splits['all_train']
     read_test, test_labels = splits['test']
     read, read_test = functools.cache(read), functools.cache(read_test)
@@ -104,7 +108,7 @@ class ArrayDataset(Dataset):
       rng = random_stream(AUGMENTATION, seed, step)
       images, labels = self._examples(split, rows)
       images = augmentation.augment(
-          images, self._augmentation, self._padding, rng
+          images, self._augmentation, self._padding, rng, self._covered
       )
       yield self._batch(images, labels, batch_size)
       step += 1
@@ -125,4 +129,5 @@ class ArrayDataset(Dataset):
     return read()[numbers[rows]], labels[rows]
 
   def _batch(self, images: np.ndarray, labels: np.ndarray, size: int) -> Batch:
-    return pad_batch(to_transfer(images, self._transfer), labels, size)
+    pixels = to_transfer(images, self._transfer, self.scaling)
+    return pad_batch(pixels, labels, size)

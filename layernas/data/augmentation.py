@@ -13,8 +13,17 @@ ASPECT = (3 / 4, 4 / 3)
 """Smallest and largest width / height of the area that it takes."""
 
 
+TRIES = 10
+"""Areas that are drawn until one fits into the image."""
+
+FALLBACKS = ('whole', 'central')
+"""What resized_crop takes where none of them does: the whole image, or the part
+that evaluation sees. Of a square image in memory both are the whole."""
+
+
 def augment(
-    images: np.ndarray, kind: str, padding: int, rng: np.random.Generator
+    images: np.ndarray, kind: str, padding: int, rng: np.random.Generator,
+    min_covered: float = 0.0,
 ) -> np.ndarray:
   """Augments a batch.
 
@@ -23,6 +32,7 @@ def augment(
     kind: one of `AUGMENTATIONS`.
     padding: pixels at each border that 'crop_flip' adds.
     rng: of this batch.
+    min_covered: share of the image that 'resized_crop' takes at least.
 
   Returns:
     0..255, same shape: float32 for 'resized_crop', which interpolates, else
@@ -31,7 +41,7 @@ def augment(
   if kind == 'none':
     return images
   if kind == 'resized_crop':
-    return _resized_crop(images, rng)
+    return _resized_crop(images, rng, min_covered)
   return _shift(images, padding if kind == 'crop_flip' else 0, rng)
 
 
@@ -51,20 +61,35 @@ def _shift(
 
 
 def _resized_crop(
-    images: np.ndarray, rng: np.random.Generator
+    images: np.ndarray, rng: np.random.Generator, min_covered: float
 ) -> np.ndarray:
   """Resizes random areas of the images to full size, flips half of them."""
   batch, side = images.shape[:2]
-  area = rng.uniform(*AREA, batch)
-  ratio = np.exp(rng.uniform(*np.log(ASPECT), batch))
-  height = np.minimum(np.sqrt(area / ratio), 1.0) * side
-  width = np.minimum(np.sqrt(area * ratio), 1.0) * side
-  top, left = rng.random((2, batch)) * (side - np.stack([height, width]))
+  size = _random_sizes(batch, side, rng, min_covered)
+  # Every whole pixel at which the area fits is equally likely.
+  top, left = np.floor(rng.random((2, batch)) * (side - size + 1))
   flips = rng.random(batch) < 0.5
-  rows = _positions(top, height, side)
-  columns = _positions(left, width, side)
+  rows = _positions(top, size[0], side)
+  columns = _positions(left, size[1], side)
   columns[flips] = columns[flips, ::-1]
   return _bilinear(images.astype(np.float32), rows, columns)
+
+
+def _random_sizes(
+    batch: int, side: int, rng: np.random.Generator, min_covered: float
+) -> np.ndarray:
+  """Heights and widths of areas in whole pixels, shape (2, batch).
+
+  Areas that do not fit are drawn again, as torchvision and TensorFlow do. To
+  cut them to the image instead would favour large ones.
+  """
+  area = rng.uniform(*AREA, (TRIES, batch))
+  ratio = np.exp(rng.uniform(*np.log(ASPECT), (TRIES, batch)))
+  sizes = np.rint(np.sqrt([area / ratio, area * ratio]) * side)
+  fits = (sizes >= 1).all(0) & (sizes <= side).all(0)
+  fits &= sizes.prod(0) >= min_covered * side**2
+  first = sizes[:, fits.argmax(0), np.arange(batch)]
+  return np.where(fits.any(0), first, side)
 
 
 def _positions(start: np.ndarray, length: np.ndarray, side: int) -> np.ndarray:

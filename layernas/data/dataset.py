@@ -75,6 +75,42 @@ WHOLE = HostShare()
 """A single host is given everything."""
 
 
+@dataclasses.dataclass(frozen=True)
+class Scaling:
+  """What is subtracted from pixels, and what they are divided by, 0..1.
+
+  The default takes 0..255 to -1..1, as the MobileNet reference code does.
+
+  Attributes:
+    mean: of red, green and blue.
+    deviation: likewise.
+  """
+
+  mean: tuple[float, float, float] = (0.5, 0.5, 0.5)
+  deviation: tuple[float, float, float] = (0.5, 0.5, 0.5)
+
+  def __call__(self, pixels: Any) -> Any:
+    """Scales pixels.
+
+    Args:
+      pixels: floating-point numbers, 0..255, shape (..., 3): an array or a
+        tensor of any framework.
+
+    Returns:
+      The same kind and shape.
+    """
+    if len({*self.mean}) == len({*self.deviation}) == 1:
+      # Plain numbers, which compilers fold; any shape will do.
+      mean, deviation = self.mean[0], self.deviation[0]
+      return pixels / (255 * deviation) - mean / deviation
+    mean, deviation = np.array(self.mean), np.array(self.deviation)
+    return pixels / np.float32(255 * deviation) - np.float32(mean / deviation)
+
+
+MINUS_ONE_TO_ONE = Scaling()
+"""The scaling of data sets that name no other."""
+
+
 class Dataset(abc.ABC):
   """Images of one side with labels, in splits.
 
@@ -83,12 +119,24 @@ class Dataset(abc.ABC):
     image_size: side of the images in batches, pixels.
     num_classes: labels are 0..num_classes-1.
     class_names: by label, None if unknown.
+    scaling: of pixels; uint8 is scaled on the accelerator.
   """
 
   name: str
   image_size: int
   num_classes: int
   class_names: tuple[str, ...] | None
+  scaling: Scaling = MINUS_ONE_TO_ONE
+
+  def check_images(self) -> None:  # noqa: B027 - most have nothing to do
+    """Looks for damaged images in all splits, before anything is trained.
+
+    As far as that takes seconds; what it does not find is named when its batch
+    comes. Data sets in memory have nothing to look for.
+
+    Raises:
+      UserError: names the first that is damaged, and why.
+    """
 
   @abc.abstractmethod
   def num_examples(self, split: str) -> int:
@@ -296,30 +344,26 @@ TRANSFERS = {
 """Allowed values of the field `transfer`, and the type of the images.
 
 float32 is exact and takes the most bytes, bfloat16 half of them with 8 bits of
-precision; both are scaled to -1..1 on the host. uint8, 0..255, takes a quarter:
-the accelerator scales it, which costs it next to nothing and the host a pass
-over the pixels less. Interpolated pixels are rounded to whole levels.
+precision; both are scaled on the host (`Scaling`). uint8, 0..255, takes a
+quarter: the accelerator scales it, which costs it next to nothing and the host
+a pass over the pixels less. Interpolated pixels are rounded to whole levels.
 """
 
 
-def scale(pixels: Any) -> Any:
-  """0..255 to -1..1, as the MobileNet reference code scales images.
-
-  Args:
-    pixels: floating-point numbers: an array or a tensor of any framework.
-
-  Returns:
-    The same kind and shape.
-  """
-  return pixels / 127.5 - 1.0
+def configured_scaling(section: Any) -> Scaling:
+  """The scaling of a config's data section: fields `mean` and `deviation`."""
+  return Scaling(tuple(section.mean), tuple(section.deviation))
 
 
-def to_transfer(pixels: np.ndarray, transfer: str) -> np.ndarray:
+def to_transfer(
+    pixels: np.ndarray, transfer: str, scaling: Scaling = MINUS_ONE_TO_ONE
+) -> np.ndarray:
   """Pixels in the type in which they leave the host.
 
   Args:
-    pixels: uint8 or float32, 0..255, any shape.
+    pixels: uint8 or float32, 0..255, shape (..., 3).
     transfer: one of `TRANSFERS`.
+    scaling: of other types than uint8.
 
   Returns:
     The same shape.
@@ -328,5 +372,5 @@ def to_transfer(pixels: np.ndarray, transfer: str) -> np.ndarray:
     if pixels.dtype == np.uint8:
       return pixels
     return np.rint(pixels).astype(np.uint8)
-  scaled = scale(pixels.astype(np.float32))
+  scaled = scaling(pixels.astype(np.float32))
   return scaled.astype(TRANSFERS[transfer], copy=False)

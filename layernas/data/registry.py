@@ -11,12 +11,15 @@ section `settings`; it returns a `Dataset`:
 """
 
 import importlib
+import math
 import os
 from types import ModuleType
 from typing import Any
 
 from layernas import lookup
+from layernas.data import terminal
 from layernas.data.augmentation import AUGMENTATIONS
+from layernas.data.augmentation import FALLBACKS
 from layernas.data.dataset import TRANSFERS
 from layernas.data.dataset import Dataset
 from layernas.errors import UserError
@@ -76,7 +79,8 @@ def check_data(section: Any) -> None:
 
   Args:
     section: the config's data section: image_size, crop_padding, num_classes,
-      validation_share, augmentation, transfer.
+      validation_share, augmentation, transfer, bits, min_object_covered,
+      crop_fallback, evaluation_margin, mean, deviation.
 
   Raises:
     UserError: names the field, its value and what is allowed.
@@ -94,6 +98,19 @@ def check_data(section: Any) -> None:
       ('validation_share', 0 < section.validation_share < 1, '0 < x < 1'),
       ('num_classes', _is_integer(classes) and classes >= 0,
        'an integer, 0 for those of the data set'),
+      ('bits', section.bits in (0, *range(8, 17)),
+       'an integer from 8 to 16, or 0 for the fewest that a file needs'),
+      ('min_object_covered', _is_number(section.min_object_covered)
+       and 0 <= section.min_object_covered <= 1, '0 <= x <= 1'),
+      ('crop_fallback', section.crop_fallback in FALLBACKS,
+       f'one of {list(FALLBACKS)}'),
+      ('evaluation_margin', _is_integer(section.evaluation_margin)
+       and section.evaluation_margin >= 0,
+       'an integer of zero or more pixels'),
+      ('mean', _are_numbers(section.mean), 'three numbers, 0..1'),
+      ('deviation', _are_numbers(section.deviation)
+       and all(value > 0 for value in section.deviation),
+       'three numbers above zero'),
   ):
     if not passes:
       value = getattr(section, field)
@@ -104,16 +121,30 @@ def _is_integer(value: Any) -> bool:
   return isinstance(value, int) and not isinstance(value, bool)
 
 
+def _is_number(value: Any) -> bool:
+  return isinstance(value, int | float) and math.isfinite(value)
+
+
+def _are_numbers(values: Any) -> bool:
+  return (
+      isinstance(values, tuple | list) and len(values) == 3
+      and all(map(_is_number, values))
+  )
+
+
 def _streaming(module: str, section: Any) -> ModuleType:
   """Imports a module of this package that needs TensorFlow."""
-  # Its notes on every data set that ends would break up the progress bar.
-  os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '2')
   # It reads gs:// in blocks of 64 MB; 0 is what is asked for, here one record.
   os.environ.setdefault('GCS_READ_CACHE_BLOCK_SIZE_MB', '0')
   try:
-    # It only reads data here; JAX wants all of the accelerator's memory.
-    importlib.import_module('tensorflow').config.set_visible_devices([], 'GPU')
-    return importlib.import_module(f'layernas.data.{module}')
+    with terminal.without_log_lines():
+      tensorflow = importlib.import_module('tensorflow')
+      tensorflow.get_logger().setLevel('ERROR')
+      # It only reads data here; JAX wants all of the accelerator's memory.
+      tensorflow.config.set_visible_devices([], 'GPU')
+      # It logs once more when it computes for the first time.
+      tensorflow.constant(0)
+      return importlib.import_module(f'layernas.data.{module}')
   except ImportError as error:
     raise UserError(
         f'data.source: {section.source!r} needs TensorFlow ({error}): allowed'

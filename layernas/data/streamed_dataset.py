@@ -7,7 +7,10 @@ less than half the processor time of TensorFlow's own operations, which cost
 more for a record than its copy does.
 """
 
+import io
 import pathlib
+import re
+import time
 from collections.abc import Callable
 from collections.abc import Iterator
 from collections.abc import Sequence
@@ -16,8 +19,10 @@ from typing import Protocol
 
 import numpy as np
 import tensorflow as tf
+from PIL import Image
 
 from layernas.data import tensor_images
+from layernas.data import terminal
 from layernas.data.dataset import AUGMENTATION
 from layernas.data.dataset import TRANSFERS
 from layernas.data.dataset import WHOLE
@@ -26,6 +31,7 @@ from layernas.data.dataset import Dataset
 from layernas.data.dataset import HostShare
 from layernas.data.dataset import check_batch
 from layernas.data.dataset import check_split
+from layernas.data.dataset import configured_scaling
 from layernas.data.dataset import evaluation_rows
 from layernas.data.dataset import pad_batch
 from layernas.data.dataset import random_stream
@@ -45,6 +51,9 @@ _ENDLESS = 2**62
 
 _CHUNK = 64
 """Images that are read by one call."""
+
+_REPORT_SECONDS = 5.0
+"""Between lines on a check that takes long."""
 
 
 class EncodedImages(Protocol):
@@ -75,6 +84,9 @@ class EncodedImages(Protocol):
   def content(self) -> dict[str, Any]:
     """Fields of `Dataset.content` that are others, or further ones."""
 
+  def suspects(self, split: str) -> np.ndarray:
+    """Rows that are to be decoded before a training begins."""
+
 
 class StreamedDataset(Dataset):
   """Decodes and augments encoded images while others are trained on.
@@ -87,20 +99,21 @@ class StreamedDataset(Dataset):
 
     Args:
       source: of the images.
-      config: data section: `image_size`, `augmentation`, `crop_padding`,
-        `transfer`.
+      config: data section: `transfer`, `mean`, `deviation`, and what
+        `tensor_images.Preparation` takes from it.
     """
     self.name = source.name
     self.class_names = source.class_names
     self.num_classes = source.num_classes
     self.image_size = config.image_size
     self._source = source
-    self._augmentation = config.augmentation
-    self._padding = config.crop_padding
+    self._preparation = tensor_images.configured_preparation(config)
     self._transfer = config.transfer
+    self.scaling = configured_scaling(config)
     # Traced once, not with every pipeline.
     self._augmented = tf.function(self._augmented_image)
     self._central = tf.function(self._central_image)
+    self._whole = tf.function(self._whole_image)
 
   def num_examples(self, split: str) -> int:
     """Number of images of a split."""
@@ -177,15 +190,17 @@ class StreamedDataset(Dataset):
     return full.prefetch(tf.data.AUTOTUNE).as_numpy_iterator()
 
   def _augmented_image(self, encoded: tf.Tensor, key: tf.Tensor) -> tf.Tensor:
-    image = tensor_images.augment(
-        encoded, self.image_size, self._augmentation, self._padding, key
-    )
-    return tensor_images.to_transfer(image, self._transfer)
+    image = tensor_images.augment(encoded, self._preparation, key)
+    return tensor_images.to_transfer(image, self._transfer, self.scaling)
 
   def _central_image(self, encoded: tf.Tensor, key: tf.Tensor) -> tf.Tensor:
     del key
-    image = tensor_images.central(encoded, self.image_size, self._augmentation)
-    return tensor_images.to_transfer(image, self._transfer)
+    image = tensor_images.central(encoded, self._preparation)
+    return tensor_images.to_transfer(image, self._transfer, self.scaling)
+
+  def _whole_image(self, encoded: tf.Tensor) -> tf.Tensor:
+    """Height and width; decodes all, as no part of training need do."""
+    return tf.shape(tensor_images.decode_window(encoded, tensor_images.whole))
 
   def _empty_batch(self, size: int) -> Batch:
     shape = (0, self.image_size, self.image_size, 3)
@@ -207,19 +222,75 @@ class StreamedDataset(Dataset):
       self, split: str, numbers: np.ndarray, error: tf.errors.OpError
   ) -> Exception:
     """The error of a batch with the name of the image that is to blame."""
-    key = np.zeros((1, 3), np.int64)
-    for number in numbers:
-      alone = tf.data.Dataset.from_tensors(([number], key))
-      try:
-        for image, _, _ in self._source.fetch(split, alone):
-          self._central(image, key[0])
-      except tf.errors.OpError as cause:
-        what = cause.message.splitlines()[0]
-        return UserError(
-            f'{self._source.describe(split, number)}: damaged, or no image'
-            f' ({what}): allowed are whole JPEG and PNG files'
-        )
+    with terminal.without_library_output():
+      for number in numbers:
+        reason = self._reason(split, number)
+        if reason:
+          return UserError(
+              f'{self._source.describe(split, number)}: damaged, or no image'
+              f' ({reason}): allowed are whole JPEG and PNG files'
+          )
     return error
+
+  def _reason(self, split: str, number: int) -> str:
+    """Why an image cannot be read or decoded; '' where it can."""
+    alone = tf.data.Dataset.from_tensors(([number], np.zeros((1, 3), np.int64)))
+    encoded = b''
+    try:
+      for encoded, _, _ in self._source.fetch(split, alone).as_numpy_iterator():
+        self._whole(encoded)
+    except tf.errors.OpError as error:
+      return _decoders_reason(encoded) or _without_nodes(error.message)
+    return ''
+
+  def check_images(self) -> None:
+    """See the base class; decodes what the source suspects."""
+    # Together they are all images; those of training are met first anyway.
+    for split in ('test', 'all_train'):
+      rows = self._source.suspects(split)
+      with terminal.without_library_output():
+        self._check_split(split, rows)
+
+  def _check_split(self, split: str, rows: np.ndarray) -> None:
+    """Decodes images of a split, all of them whole."""
+    begun = time.monotonic()
+    numbered = tf.data.Dataset.from_tensor_slices(
+        (rows, np.zeros((len(rows), 3), np.int64))
+    ).batch(_CHUNK)
+    shapes = self._source.fetch(split, numbered).map(
+        lambda encoded, label, key: self._whole(encoded), tf.data.AUTOTUNE
+    ).as_numpy_iterator()
+    for number in range(len(rows)):
+      try:
+        next(shapes)
+      except tf.errors.OpError as error:
+        raise self._damaged(split, rows[number:], error) from error
+      if time.monotonic() - begun > _REPORT_SECONDS:
+        print(
+            f'data: {number + 1:,} of {len(rows):,} images of split {split!r}'
+            ' are checked', flush=True,
+        )
+        begun = time.monotonic()
+
+
+def _decoders_reason(encoded: bytes) -> str:
+  """What Pillow, which says more, finds wrong with a file; '' for nothing."""
+  if not encoded:
+    return 'it is empty, or cannot be read'
+  try:
+    with Image.open(io.BytesIO(encoded)) as image:
+      image.load()
+  except Image.UnidentifiedImageError:
+    return ''
+  except Exception as error:  # Its decoders raise whatever they like.
+    return str(error)
+  return ''
+
+
+def _without_nodes(message: str) -> str:
+  """A message of TensorFlow without its names of operations."""
+  first = (message.splitlines() or [''])[0]
+  return re.sub(r'\{\{.*?\}\} *| *\[Op:.*?\]| *\[\[.*', '', first)
 
 
 def _numbered(batches: range, rows: Rows) -> tf.data.Dataset:

@@ -1,11 +1,14 @@
 """One image at a time in TensorFlow: decoding, resizing, augmentation."""
 
+import dataclasses
 from collections.abc import Callable
+from typing import Any
 
 import tensorflow as tf
 
 from layernas.data import augmentation
-from layernas.data.dataset import scale
+from layernas.data.dataset import MINUS_ONE_TO_ONE
+from layernas.data.dataset import Scaling
 
 CENTRAL_SHARE = 224 / 256
 """Share of the shorter side that evaluation sees after training with
@@ -22,18 +25,70 @@ the resolution; without their neighbours those at its border come out wrong."""
 Window = tuple[tf.Tensor, tf.Tensor]
 """Top and left, height and width of a part of an image, pixels, int32 (2,)."""
 
+Choose = Callable[[tf.Tensor], Window]
+"""From an image's height and width, int32 (2,), to a part of it."""
+
+_PNG = b'\x89PNG\r\n\x1a\n'
+
+_DEPTH = 24
+"""Where a PNG file says how many bits a value has."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Preparation:
+  """What is done to an image; the fields of the config's data section.
+
+  Attributes:
+    size: side of the result, pixels.
+    kind: one of `augmentation.AUGMENTATIONS`.
+    padding: pixels at each border that 'crop_flip' adds.
+    min_covered: share of the image that 'resized_crop' takes at least.
+    fallback: one of `augmentation.FALLBACKS`.
+    margin: evaluation after 'resized_crop' sees size / (size + margin) of the
+      shorter side; 0 is `CENTRAL_SHARE` at every size.
+    bits: that values of 16-bit files use; 0 is 8, 12 or 16, the fewest that
+      hold all values of the file.
+  """
+
+  size: int
+  kind: str
+  padding: int = 0
+  min_covered: float = 0.0
+  fallback: str = 'whole'
+  margin: int = 0
+  bits: int = 0
+
+  @property
+  def central_share(self) -> float:
+    """Share of the shorter side that evaluation sees."""
+    if self.kind != 'resized_crop':
+      return 1.0
+    if self.margin:
+      return self.size / (self.size + self.margin)
+    return CENTRAL_SHARE
+
+
+def configured_preparation(section: Any) -> Preparation:
+  """The preparation of a config's data section."""
+  return Preparation(
+      section.image_size, section.augmentation, section.crop_padding,
+      section.min_object_covered, section.crop_fallback,
+      section.evaluation_margin, section.bits,
+  )
+
 
 def decode_window(
-    encoded: tf.Tensor, choose: Callable[[tf.Tensor], Window]
+    encoded: tf.Tensor, choose: Choose, bits: int = 0
 ) -> tf.Tensor:
-  """Decodes a part of a JPEG or PNG file; grey is repeated.
+  """Decodes a part of a JPEG or PNG file; grey is repeated, alpha dropped.
 
   Of a JPEG file, pixels outside of the part are not computed; those inside are
   the same as in the whole image, to the bit.
 
   Args:
     encoded: string, shape (): bytes of the file.
-    choose: from the image's height and width, int32 (2,), to the part.
+    choose: the part.
+    bits: see `Preparation`.
 
   Returns:
     The part, uint8 (height, width, 3).
@@ -50,7 +105,10 @@ def decode_window(
     return _cut(image, corner - begin, size)
 
   def other() -> tf.Tensor:
-    image = tf.io.decode_image(encoded, 3, expand_animations=False)
+    image = tf.cond(
+        _is_deep(encoded), lambda: _decode_deep(encoded, bits),
+        lambda: tf.io.decode_image(encoded, 3, expand_animations=False),
+    )
     return _cut(image, *choose(tf.shape(image)[:2]))
 
   part = tf.cond(tf.io.is_jpeg(encoded), jpeg, other)
@@ -58,41 +116,47 @@ def decode_window(
   return part
 
 
-def central(encoded: tf.Tensor, size: int, kind: str) -> tf.Tensor:
+def whole(shape: tf.Tensor) -> Window:
+  """Chooses all of an image."""
+  return tf.zeros_like(shape), shape
+
+
+def central(encoded: tf.Tensor, preparation: Preparation) -> tf.Tensor:
   """The square at the centre of an image, as evaluation sees it.
 
   Args:
     encoded: string, shape (): bytes of a JPEG or PNG file.
-    size: side of the result, pixels.
-    kind: the augmentation in training, one of `augmentation.AUGMENTATIONS`.
+    preparation: its augmentation is that of training.
 
   Returns:
     float32, shape (size, size, 3): 0..255, and a little beyond at sharp edges.
   """
-  return resize(decode_window(encoded, _central_window(kind)), size)
+  window = decode_window(
+      encoded, _central_window(preparation.central_share), preparation.bits
+  )
+  return resize(window, preparation.size)
 
 
 def augment(
-    encoded: tf.Tensor, size: int, kind: str, padding: int, key: tf.Tensor
+    encoded: tf.Tensor, preparation: Preparation, key: tf.Tensor
 ) -> tf.Tensor:
   """Augments one image; as `augmentation.augment`, but from its full size.
 
   Args:
     encoded: string, shape (): bytes of a JPEG or PNG file.
-    size: side of the result, pixels.
-    kind: one of `augmentation.AUGMENTATIONS`.
-    padding: pixels at each border that 'crop_flip' adds.
+    preparation: what to do.
     key: random integers, int64 (3,); the result depends on nothing else.
 
   Returns:
     float32, shape (size, size, 3): 0..255, and a little beyond at sharp edges.
   """
   crop_seed, flipped = key[:2], key[2] % 2 == 1
+  size, kind, padding = preparation.size, preparation.kind, preparation.padding
   if kind == 'resized_crop':
-    choose = random_window(crop_seed)
+    choose = random_window(crop_seed, preparation)
   else:
-    choose = _central_window(kind)
-  image = resize(decode_window(encoded, choose), size)
+    choose = _central_window(1.0)
+  image = resize(decode_window(encoded, choose, preparation.bits), size)
   if kind == 'crop_flip':
     image = tf.pad(image, [(padding, padding), (padding, padding), (0, 0)])
     image = tf.image.stateless_random_crop(image, (size, size, 3), crop_seed)
@@ -133,12 +197,15 @@ def resize(image: tf.Tensor, size: int) -> tf.Tensor:
   return tf.ensure_shape(resized, (1, size, size, 3))[0]
 
 
-def to_transfer(pixels: tf.Tensor, transfer: str) -> tf.Tensor:
+def to_transfer(
+    pixels: tf.Tensor, transfer: str, scaling: Scaling = MINUS_ONE_TO_ONE
+) -> tf.Tensor:
   """As `dataset.to_transfer`, for a tensor; clips what bicubic overshoots.
 
   Args:
     pixels: float32; values outside of 0..255 are clipped.
     transfer: one of `dataset.TRANSFERS`.
+    scaling: of other types than uint8.
 
   Returns:
     The same shape.
@@ -153,7 +220,7 @@ def to_transfer(pixels: tf.Tensor, transfer: str) -> tf.Tensor:
   clipped = tf.raw_ops.ClipByValue(
       t=pixels, clip_value_min=0.0, clip_value_max=255.0
   )
-  return tf.cast(scale(clipped), transfer)
+  return tf.cast(scaling(clipped), transfer)
 
 
 def _cut(image: tf.Tensor, corner: tf.Tensor, size: tf.Tensor) -> tf.Tensor:
@@ -163,8 +230,32 @@ def _cut(image: tf.Tensor, corner: tf.Tensor, size: tf.Tensor) -> tf.Tensor:
   )
 
 
-def _central_window(kind: str) -> Callable[[tf.Tensor], Window]:
-  share = CENTRAL_SHARE if kind == 'resized_crop' else 1.0
+def _is_deep(encoded: tf.Tensor) -> tf.Tensor:
+  """Whether these are bytes of a PNG file of 16 bits a value."""
+  head = tf.strings.substr(encoded, 0, _DEPTH + 1)
+  padded = tf.strings.join([head, b'\0' * (_DEPTH + 1)])
+  return tf.logical_and(
+      tf.equal(tf.strings.substr(padded, 0, len(_PNG)), _PNG),
+      tf.equal(tf.strings.substr(padded, _DEPTH, 1), b'\x10'),
+  )
+
+
+def _decode_deep(encoded: tf.Tensor, bits: int) -> tf.Tensor:
+  """Decodes 16 bits a value to 8.
+
+  Scanners and cameras leave the upper four unused: the upper eight, which
+  decoders give, would make a black image of such a file.
+  """
+  values = tf.cast(tf.io.decode_png(encoded, 3, tf.uint16), tf.int32)
+  largest = tf.reduce_max(values)
+  unused = bits - 8 if bits else tf.where(
+      largest < 1 << 8, 0, tf.where(largest < 1 << 12, 4, 8)
+  )
+  levels = tf.bitwise.right_shift(values, unused)
+  return tf.cast(tf.minimum(levels, 255), tf.uint8)
+
+
+def _central_window(share: float) -> Choose:
 
   def choose(shape: tf.Tensor) -> Window:
     shorter = tf.cast(tf.reduce_min(shape), tf.float32)
@@ -174,20 +265,26 @@ def _central_window(kind: str) -> Callable[[tf.Tensor], Window]:
   return choose
 
 
-def random_window(seed: tf.Tensor) -> Callable[[tf.Tensor], Window]:
-  """A random area; the whole image where ten trials fit none."""
+def random_window(seed: tf.Tensor, preparation: Preparation) -> Choose:
+  """A random area; where ten trials fit none, the config's fallback."""
 
   def choose(shape: tf.Tensor) -> Window:
     begin, size, _ = tf.image.stateless_sample_distorted_bounding_box(
         tf.concat([shape, [3]], 0),
-        tf.zeros((1, 0, 4)),  # No box to keep in view.
+        tf.zeros((1, 0, 4)),  # No box: the whole image is what is covered.
         seed,
-        min_object_covered=0.0,
+        min_object_covered=preparation.min_covered,
         area_range=augmentation.AREA,
         aspect_ratio_range=augmentation.ASPECT,
-        max_attempts=10,
+        max_attempts=augmentation.TRIES,
         use_image_if_no_bounding_boxes=True,
     )
-    return begin[:2], size[:2]
+    begin, size = begin[:2], size[:2]
+    if preparation.fallback == 'whole':
+      return begin, size
+    # Where none fits, the operation gives the whole image.
+    none = tf.reduce_all(tf.equal(size, shape))
+    corner, side = _central_window(preparation.central_share)(shape)
+    return tf.where(none, corner, begin), tf.where(none, side, size)
 
   return choose

@@ -84,6 +84,11 @@ class TfdsImages:
     """Nothing but what all tell: the name has the version of the set."""
     return {}
 
+  def suspects(self, split: str) -> np.ndarray:
+    """None: records have checksums, and TFDS decoded what it wrote."""
+    del split
+    return np.zeros(0, np.int64)
+
   def _open_records(self, name: str) -> Fetch:
     return open_records(self._builder, name, self._keys)
 

@@ -9,6 +9,7 @@ import selectors
 import signal
 import subprocess
 import sys
+from collections.abc import Iterable
 from collections.abc import Mapping
 from collections.abc import Sequence
 from concurrent import futures
@@ -31,8 +32,9 @@ _MOST_ON_CPU = 8
 data and of XLA."""
 
 _COUNT = (
-    'import jax, json;'
-    ' print(json.dumps([jax.default_backend(), jax.local_device_count()]))'
+    'import jax, json; from layernas.executors.processes import accelerators;'
+    ' print(json.dumps([jax.default_backend(),'
+    ' accelerators(jax.local_devices())]))'
 )
 
 _TPU_BOUNDS = {1: '1,1,1', 2: '1,2,1', 4: '2,2,1'}
@@ -185,7 +187,7 @@ class LocalPlace(Place):
 
 
 def local_devices() -> tuple[str, int]:
-  """Backend and number of devices of this machine.
+  """Backend of this machine, and its number of GPUs, TPU chips or CPU devices.
 
   Another process looks: one that has looked for itself keeps the devices.
 
@@ -201,6 +203,21 @@ def local_devices() -> tuple[str, int]:
     raise UserError(f'devices: {last}; allowed is a machine on which JAX runs')
   backend, count = json.loads(done.stdout.splitlines()[-1])
   return backend, count
+
+
+def accelerators(devices: Iterable[Any]) -> int:
+  """What workers can be given: GPUs, or TPU chips.
+
+  Args:
+    devices: of JAX. Of TPU v2 and v3 these are cores, of which a chip has two.
+
+  Returns:
+    Their number.
+  """
+  return len({
+      tuple(device.coords) if device.platform == 'tpu' else device.id
+      for device in devices
+  })
 
 
 def environments(

@@ -36,9 +36,12 @@ class Normal:
 
   Attributes:
     deviation: their standard deviation.
+    fan_in: values that a kernel's output is a sum of; 0 where the distribution
+      does not depend on a config's `model.initialization`.
   """
 
   deviation: float
+  fan_in: int = 0
 
   def __call__(self, key: jax.Array, shape: Shape) -> jax.Array:
     """Values from a JAX key."""
@@ -48,6 +51,29 @@ class Normal:
     """Values from the random stream on the host that `key` names."""
     rng = np.random.Generator(np.random.Philox(np.random.SeedSequence(key)))
     return rng.standard_normal(shape, np.float32) * np.float32(self.deviation)
+
+
+@dataclasses.dataclass(frozen=True)
+class TruncatedNormal:
+  """Normal values of which none is beyond two deviations, as TensorFlow has it.
+
+  Attributes:
+    deviation: their standard deviation, that of what is left.
+  """
+
+  deviation: float
+
+  def draw(self, key: Sequence[int], shape: Shape) -> np.ndarray:
+    """As `Normal` has it."""
+    rng = np.random.Generator(np.random.Philox(np.random.SeedSequence(key)))
+    values = rng.standard_normal(shape, np.float32)
+    while (beyond := np.abs(values) > 2).any():
+      values[beyond] = rng.standard_normal(beyond.sum(), np.float32)
+    return values * np.float32(self.deviation / _TRUNCATED)
+
+
+_TRUNCATED = 0.87962566103423978
+"""Standard deviation of the standard normal distribution between -2 and 2."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -143,7 +169,7 @@ def conv_kernel(*kinds: str) -> Initializer:
   """
   return declared(
       lambda shape: Normal(
-          (2.0 / (math.prod(shape) // shape[-2])) ** 0.5
+          (2.0 / (math.prod(shape) // shape[-2])) ** 0.5, math.prod(shape[:-1])
       ),
       *kinds,
   )
@@ -152,7 +178,10 @@ def conv_kernel(*kinds: str) -> Initializer:
 def depthwise_kernel() -> Initializer:
   """As `conv_kernel`, for shape (k, k, 1, filters): the fan out is k * k."""
   return declared(
-      lambda shape: Normal((2.0 / (shape[0] * shape[1])) ** 0.5), 'depthwise'
+      lambda shape: Normal(
+          (2.0 / (shape[0] * shape[1])) ** 0.5, shape[0] * shape[1]
+      ),
+      'depthwise',
   )
 
 
@@ -167,7 +196,9 @@ def dense_kernel(*kinds: str) -> Initializer:
   Returns:
     For kernels of shape (inputs, outputs).
   """
-  return declared(lambda shape: Normal((1.0 / shape[0]) ** 0.5), *kinds)
+  return declared(
+      lambda shape: Normal((1.0 / shape[0]) ** 0.5, shape[0]), *kinds
+  )
 
 
 def constant(value: float, *kinds: str) -> Initializer:
@@ -183,6 +214,44 @@ def constant(value: float, *kinds: str) -> Initializer:
   return declared(lambda shape: Constant(value), *kinds)
 
 
+INITIALIZATIONS = ('fan_out', 'fan_in')
+"""Allowed values of `model.initialization`.
+
+'fan_out' is what modules declare: He et al. (2015) by the fan out, and LeCun et
+al. (1998) for dense layers. 'fan_in' is He's of all kernels by the fan in,
+truncated: TensorFlow's he_normal, with which TuNAS begins convolutions, among
+them the dense layers of squeezes and of MobileNetV3's head.
+"""
+
+
+@dataclasses.dataclass(frozen=True)
+class Beginning:
+  """What a config changes in what modules declare.
+
+  Attributes:
+    initialization: one of `INITIALIZATIONS`.
+    classifier_deviation: of the classifier's kernel; 0 is as declared.
+  """
+
+  initialization: str = 'fan_out'
+  classifier_deviation: float = 0.0
+
+  def of(self, leaf: Declared) -> Normal | TruncatedNormal | Constant:
+    """What a parameter is drawn from."""
+    initial = leaf.initial
+    if not isinstance(initial, Normal) or not initial.fan_in:
+      return initial
+    if 'classifier' in leaf.kinds and self.classifier_deviation:
+      return Normal(self.classifier_deviation)
+    if self.initialization == 'fan_in':
+      return TruncatedNormal((2.0 / initial.fan_in) ** 0.5)
+    return initial
+
+
+DECLARED = Beginning()
+"""Changes nothing."""
+
+
 class Initialization:
   """How a network's variables begin; traces it once.
 
@@ -191,13 +260,17 @@ class Initialization:
     kinds: those of 'params', see `parameter_kinds`.
   """
 
-  def __init__(self, model: nn.Module, image_size: int):
+  def __init__(
+      self, model: nn.Module, image_size: int, beginning: Beginning = DECLARED
+  ):
     """Compiles nothing, unless there are parameters that declare nothing.
 
     Args:
       model: called as model(images, train=False).
       image_size: side of the images.
+      beginning: of the config's section `model`.
     """
+    self._beginning = beginning
     images = jax.ShapeDtypeStruct((1, image_size, image_size, 3), jnp.float32)
     boxed = dict(jax.eval_shape(
         lambda images: model.init(jax.random.key(0), images, train=False),
@@ -232,10 +305,14 @@ class Initialization:
         self._others(np.uint32(seed % 2**32)) if self._others else ()
     )
     return nn.meta.unbox(jax.tree.unflatten(self._structure, [
-        _draw(leaf, [seed, zlib.crc32(name.encode())])
+        self._draw(leaf, [seed, zlib.crc32(name.encode())])
         if _is_box(leaf) else np.asarray(next(others))
         for name, leaf in self._leaves
     ]))
+
+  def _draw(self, leaf: Declared, key: Sequence[int]) -> np.ndarray:
+    values = self._beginning.of(leaf).draw(key, leaf.value.shape)
+    return values.astype(leaf.value.dtype, copy=False)
 
 
 def parameter_kinds(params: Any) -> Any:
@@ -276,11 +353,6 @@ def _undeclared(model: nn.Module, images: jax.ShapeDtypeStruct) -> Any:
 
 def _is_box(leaf: Any) -> bool:
   return isinstance(leaf, Declared)
-
-
-def _draw(leaf: Declared, key: Sequence[int]) -> np.ndarray:
-  values = leaf.initial.draw(key, leaf.value.shape)
-  return values.astype(leaf.value.dtype, copy=False)
 
 
 def _kinds(leaf: Any) -> frozenset[str]:

@@ -1,4 +1,4 @@
-"""Published networks as data, their variants, and the width multiplier.
+"""Published networks as data, their variants, and two rules of width.
 
 All are networks of inverted residuals. A variant has squeeze-and-excite in
 every block or in none, and other activations.
@@ -120,10 +120,14 @@ def mnasnet_a1() -> NetworkSpec:
   return NetworkSpec(stem, tuple(blocks), Head(1280, activation='relu'))
 
 
-def scale_width(
+def scale_filters(
     network: NetworkSpec, multiplier: float, divisor: int = 8
 ) -> NetworkSpec:
-  """A network with all its filters multiplied.
+  """A network with all its filters multiplied: proportional scaling.
+
+  Expanded filters are multiplied like all others, so that the network grows
+  evenly in small steps. The networks that are published at other widths follow
+  `width_multiplier`.
 
   Args:
     network: to scale.
@@ -143,6 +147,48 @@ def scale_width(
       tuple(block.scaled(scale) for block in network.blocks),
       network.head.scaled(scale) if multiplier > 1 else network.head,
   )
+
+
+def width_multiplier(
+    network: NetworkSpec, multiplier: float, divisor: int = 8
+) -> NetworkSpec:
+  """A network at another width, as MobileNetV2 and V3 are published.
+
+  Base filters are multiplied and rounded; a block expands the rounded filters
+  of its input by its old ratio. What comes right before the classifier grows
+  with a multiplier above one and does not shrink with one below.
+
+  Args:
+    network: to scale.
+    multiplier: its width.
+    divisor: filters are rounded to multiples of it.
+
+  Returns:
+    The scaled network.
+  """
+
+  def scale(filters: int) -> int:
+    return round_filters(filters * multiplier, divisor) if filters else 0
+
+  stem, blocks = network.stem.scaled(scale), []
+  before, after = network.stem.filters, stem.filters
+  for block in network.blocks:
+    scaled = block.scaled(scale)
+    if isinstance(block, InvertedResidual) and block.expanded:
+      expanded = round_filters(after * block.expanded / before, divisor)
+      scaled = dataclasses.replace(scaled, expanded=expanded)
+    blocks.append(scaled)
+    before, after = block.filters, scaled.filters
+  head = network.head.scaled(scale)
+  if multiplier < 1:
+    last = 'hidden' if network.head.hidden else 'filters'
+    kept = {last: getattr(network.head, last)}
+    head = dataclasses.replace(head, **kept)
+  return NetworkSpec(stem, tuple(blocks), head)
+
+
+WIDTH_RULES = {'proportional': scale_filters, 'published': width_multiplier}
+"""Allowed values of `reference.rule`."""
 
 
 def with_squeeze(

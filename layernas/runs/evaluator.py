@@ -47,6 +47,7 @@ from layernas.storage.storage_errors import storage_error
 from layernas.storage.workdir import read_json
 from layernas.training import hosts
 from layernas.training.checks import check_batches
+from layernas.training.checks import check_training
 from layernas.training.devices import enable_compilation_cache
 from layernas.training.devices import keep_freed_memory
 from layernas.training.hooks import profile_hooks
@@ -360,6 +361,8 @@ def worker_evaluator(
   config = config_dict.ConfigDict(settings['config']).lock()
   workdir = epath.Path(settings['workdir'])
   enable_compilation_cache(workdir / 'compilation_cache')
+  # The devices are those of this process: the driver's may be others.
+  check_training(config)
   dataset = load_dataset(config.data)
   check_batches(config, dataset, 'train')
   return TrainingEvaluator(

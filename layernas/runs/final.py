@@ -17,7 +17,7 @@ from layernas.data.registry import load_dataset
 from layernas.errors import Preempted
 from layernas.errors import UserError
 from layernas.networks.reference import REFERENCE_NETWORKS
-from layernas.networks.reference import scale_width
+from layernas.networks.reference import WIDTH_RULES
 from layernas.networks.space import check_image_size
 from layernas.networks.spec import NetworkSpec
 from layernas.networks.spec import count
@@ -100,7 +100,7 @@ def read_architecture(text: str) -> NamedNetwork:
 
 
 def width_scaled(
-    network: NetworkSpec, madds: int, divisor: int, image_size: int,
+    network: NetworkSpec, madds: int, reference: Any, image_size: int,
     num_classes: int,
 ) -> NetworkSpec:
   """The narrowest multiple of a network that has at least so many MAdds.
@@ -110,16 +110,18 @@ def width_scaled(
   Args:
     network: to scale.
     madds: that the result has at least, so that it is never at a disadvantage.
-    divisor: filters are rounded to multiples of it.
+    reference: section of the config: filters are rounded to multiples of its
+      `divisor`; its `rule` is one of `WIDTH_RULES`.
     image_size: side in pixels.
     num_classes: of the data set.
 
   Returns:
     The scaled network.
   """
+  scale, divisor = WIDTH_RULES[reference.rule], reference.divisor
 
   def enough(step: int) -> bool:
-    scaled = scale_width(network, step * _WIDTH_STEP, divisor)
+    scaled = scale(network, step * _WIDTH_STEP, divisor)
     return count(scaled, image_size, num_classes).madds >= madds
 
   low, high = 1, 2
@@ -128,7 +130,7 @@ def width_scaled(
   while high - low > 1:
     middle = (low + high) // 2
     low, high = (low, middle) if enough(middle) else (middle, high)
-  return scale_width(network, high * _WIDTH_STEP, divisor)
+  return scale(network, high * _WIDTH_STEP, divisor)
 
 
 def run_final(
@@ -193,6 +195,7 @@ def _prepared(
   _check_reference(config.reference)
   dataset = load_dataset(config.data)
   check_batches(config, dataset, 'all_train', 'final')
+  dataset.check_images()
   shape = dataset.image_size, dataset.num_classes
   check_image_size(architecture.network, dataset.image_size)
   networks = {architecture.name: architecture.network}
@@ -201,7 +204,7 @@ def _prepared(
     default = space.network(space.search_space.default)
     madds = count(architecture.network, *shape).madds
     networks['width-scaled reference'] = width_scaled(
-        default, madds, config.reference.divisor, *shape
+        default, madds, config.reference, *shape
     )
   return dataset, networks
 
@@ -213,6 +216,11 @@ def _check_reference(section: Any) -> None:
       raise UserError(
           f'reference.{field}: {value}: allowed is an integer of at least one'
       )
+  if section.rule not in WIDTH_RULES:
+    raise UserError(
+        f'reference.rule: {section.rule!r}: allowed is one of'
+        f' {list(WIDTH_RULES)}'
+    )
 
 
 def _keep_networks(directory: Workdir, networks: dict[str, Any]) -> None:

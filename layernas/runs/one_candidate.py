@@ -190,6 +190,7 @@ def _prepared(config: Any, asked: Asked) -> tuple[Any, ...]:
   space.search_space.check(asked.architecture)
   dataset = load_dataset(config.data)
   check_batches(config, dataset, 'train')
+  dataset.check_images()
   if asked.recorded:
     return space, dataset, asked.recorded.candidate
   problem = make_problem(

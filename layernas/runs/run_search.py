@@ -143,6 +143,7 @@ def _prepared(config: config_dict.ConfigDict) -> tuple[Any, ...]:
   space = make_space(config.space)
   dataset = load_dataset(config.data)
   check_batches(config, dataset, 'train')
+  dataset.check_images()
   problem = make_problem(
       config, space, dataset.image_size, dataset.num_classes
   )

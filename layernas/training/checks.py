@@ -9,6 +9,7 @@ import jax.numpy as jnp
 from layernas.data.dataset import Dataset
 from layernas.errors import UserError
 from layernas.models.convolutions import IMPLEMENTATIONS
+from layernas.models.initialization import INITIALIZATIONS
 from layernas.models.initialization import PARAMETER_KINDS
 from layernas.native import library
 from layernas.training.optimizer import excluded_kinds
@@ -44,6 +45,7 @@ _RULES = {
     'model': {
         'batch_norm_momentum': _SHARE,
         'batch_norm_epsilon': _POSITIVE,
+        'classifier_deviation': _NOT_NEGATIVE,
         'dropout': _SHARE,
         'dropout_from_epochs': _NOT_NEGATIVE,
     },
@@ -72,6 +74,9 @@ def check_training(config: Any, section: str = 'training') -> None:
         raise UserError(f'{name}.{field}: {value!r}: allowed is {allowed}')
   training = getattr(config, section)
   _check_choice('model.dtype', config.model.dtype, DTYPES)
+  _check_choice(
+      'model.initialization', config.model.initialization, INITIALIZATIONS
+  )
   _check_depthwise(config.model.depthwise)
   _check_excludes(section, training.weight_decay_excludes)
   if training.warmup_epochs >= training.epochs:

@@ -24,9 +24,10 @@ from jax.sharding import Mesh
 from jax.sharding import NamedSharding
 from jax.sharding import PartitionSpec
 
+from layernas.data.dataset import MINUS_ONE_TO_ONE
 from layernas.data.dataset import TRANSFERS
 from layernas.data.dataset import Batch
-from layernas.data.dataset import scale
+from layernas.data.dataset import Scaling
 
 AXIS = 'devices'
 """Name of the pmapped axis."""
@@ -123,7 +124,8 @@ took equally long to make."""
 
 
 def prefetch(
-    batches: Iterable[Batch], ahead: int = AHEAD
+    batches: Iterable[Batch], ahead: int = AHEAD,
+    scaling: Scaling = MINUS_ONE_TO_ONE,
 ) -> Iterator[dict[str, jax.Array]]:
   """Gives batches split over the local devices, and already there.
 
@@ -133,13 +135,14 @@ def prefetch(
   Args:
     batches: of this host; their size is divisible by the local devices.
     ahead: batches that are under way beside the one given.
+    scaling: of pixels that come as uint8.
 
   Yields:
-    Arrays (devices, batch / devices, ...); images floating-point, -1..1.
+    Arrays (devices, batch / devices, ...); images floating-point, scaled.
   """
   waiting: collections.deque[dict[str, jax.Array]] = collections.deque()
   for batch in batches:
-    waiting.append(_to_devices(batch))
+    waiting.append(_to_devices(batch, scaling))
     if len(waiting) > ahead:
       yield waiting.popleft()
   while waiting:
@@ -169,17 +172,17 @@ def stand_in_batch(
   }
 
 
-def _to_devices(batch: Batch) -> dict[str, jax.Array]:
+def _to_devices(batch: Batch, scaling: Scaling) -> dict[str, jax.Array]:
   # Laid out as pmapped steps over the axis want it: they copy nothing.
   placed = jax.device_put(shard(batch), split_over_devices())
   if batch['image'].dtype == np.uint8:
-    placed['image'] = _scaled(placed['image'])
+    placed['image'] = _scaled(placed['image'], scaling)
   return placed
 
 
-@jax.jit
-def _scaled(images: jax.Array) -> jax.Array:
-  return scale(images.astype(jnp.float32))
+@functools.partial(jax.jit, static_argnames='scaling')
+def _scaled(images: jax.Array, scaling: Scaling) -> jax.Array:
+  return scaling(images.astype(jnp.float32))
 
 
 def enable_compilation_cache(directory: epath.PathLike) -> None:

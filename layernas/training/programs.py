@@ -18,6 +18,7 @@ from jax import monitoring
 
 from layernas.data.dataset import Dataset
 from layernas.models.convolutions import resolve
+from layernas.models.initialization import Beginning
 from layernas.models.initialization import Initialization
 from layernas.models.network import Network
 from layernas.networks.spec import NetworkSpec
@@ -91,7 +92,9 @@ def compile_programs(
   model = create_model(config, network, dataset.num_classes)
   epoch = dataset.num_examples(split) // training.batch_size
   schedule = learning_rate(training, epoch)
-  initialization = Initialization(model, dataset.image_size)
+  initialization = Initialization(model, dataset.image_size, Beginning(
+      config.model.initialization, config.model.classifier_deviation
+  ))
   optimizer = make_optimizer(training, schedule, kinds=initialization.kinds)
   update = optimizer.update(resolve(config.model.depthwise) == 'compiled')
   init = optimizer.compile_init(initialization.shapes['params'])

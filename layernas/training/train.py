@@ -266,7 +266,7 @@ def _train(
   training, steps, first = job.config.training, job.steps, int(state.step)
   batches = prefetch(job.dataset.train_batches(
       job.split, training.batch_size, job.seed, first, _this_host()
-  ))
+  ), scaling=job.dataset.scaling)
   state, seeds = replicate(state), replicate(np.int32(job.seed))
   metrics = _train_metrics(state, first) if first >= steps else {}
   if point.ends(first, state):
@@ -341,7 +341,7 @@ def evaluate(
   """
   totals: dict[str, float] = {}
   batches = dataset.evaluation_batches(split, batch_size, _this_host())
-  for batch in prefetch(batches):
+  for batch in prefetch(batches, scaling=dataset.scaling):
     sums = step(variables, batch)
     wait_on_cpu(sums)
     for name, value in unreplicate(sums).items():
@@ -374,7 +374,7 @@ def measured_rate(config: Any, programs: Programs, dataset: Dataset) -> float:
   seed = replicate(np.int32(0))
   batches = prefetch(dataset.train_batches(
       'train', config.training.batch_size, 0
-  ))
+  ), scaling=dataset.scaling)
   seconds: list[float] = []
   while len(seconds) < _LEAST_STEPS + _WARM_UP or sum(
       seconds[_WARM_UP:]

@@ -28,6 +28,12 @@ def make_config(**changes):
       'augmentation': 'none',
       'crop_padding': 2,
       'transfer': 'float32',
+      'bits': 0,
+      'min_object_covered': 0.0,
+      'crop_fallback': 'whole',
+      'evaluation_margin': 0,
+      'mean': (0.5, 0.5, 0.5),
+      'deviation': (0.5, 0.5, 0.5),
       'settings': {},
   })
   config.update(changes)

@@ -98,12 +98,13 @@ def test_resized_crop_samples_between_pixels(draw):
   area, ratio = 0.3, 1.2
   rng = _Fixed(random=draw, uniform=(area, np.log(ratio)))
   found = augmentation.augment(images, 'resized_crop', 0, rng)
-  height, width = np.sqrt(area / ratio) * 6, np.sqrt(area * ratio) * 6
+  # 3 and 3.6 pixels, of which there are whole ones.
+  height, width = 3, 4
   expected = np.empty(images.shape)
   for row in range(6):
     for column in range(6):
-      y = draw * (6 - height) + (row + 0.5) * height / 6 - 0.5
-      x = draw * (6 - width) + (column + 0.5) * width / 6 - 0.5
+      y = int(draw * (7 - height)) + (row + 0.5) * height / 6 - 0.5
+      x = int(draw * (7 - width)) + (column + 0.5) * width / 6 - 0.5
       expected[:, row, column] = _bilinear_pixel(images, y, x)
   if draw == FLIP:
     expected = expected[:, :, ::-1]
@@ -142,3 +143,45 @@ def test_resized_crop_stays_inside_the_image():
   assert widths.min() > 32 * np.sqrt(0.08 * 3 / 4) - 1.5
   assert widths.min() < 12
   assert widths.max() > 30
+
+
+def areas_of(side, min_covered=0.0, count=20_000):
+  """Shares of the image that random areas take."""
+  sizes = augmentation._random_sizes(
+      count, side, np.random.default_rng(0), min_covered
+  )
+  assert (sizes >= 1).all()
+  assert (sizes <= side).all()
+  assert (sizes == np.rint(sizes)).all()
+  return sizes.prod(0) / side**2, sizes
+
+
+@pytest.mark.parametrize(('side', 'mean'), [
+    # Of torchvision's RandomResizedCrop, by its definition, over a million.
+    (32, 0.490), (64, 0.484), (224, 0.480),
+])
+def test_resized_crop_takes_as_much_as_torchvision(side, mean):
+  areas, _ = areas_of(side)
+  assert abs(areas.mean() - mean) < 0.006
+
+
+def test_areas_that_do_not_fit_are_drawn_again():
+  """Cut to the image, one in seven would take a whole side."""
+  _, sizes = areas_of(224)
+  assert (sizes == 224).any(0).mean() < 0.02
+
+
+def test_resized_crop_covers_what_it_must():
+  areas, _ = areas_of(64, 0.0)
+  assert areas.min() < 0.1
+  areas, _ = areas_of(64, 0.3)
+  assert areas.min() >= 0.3
+
+
+def test_where_no_area_fits_the_whole_image_is_taken():
+  images = noise()
+  # Of a square, an area of all that is wider than high does not fit.
+  rng = _Fixed(random=NO_FLIP, uniform=(1.0, np.log(4 / 3)))
+  np.testing.assert_array_equal(
+      augmentation.augment(images, 'resized_crop', 0, rng), images
+  )

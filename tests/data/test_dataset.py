@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 
 from layernas.data.augmentation import AUGMENTATIONS
+from layernas.data.dataset import MINUS_ONE_TO_ONE
 from layernas.data.dataset import SPLITS
 from layernas.data.dataset import TRANSFERS
 from layernas.data.dataset import WHOLE
 from layernas.data.dataset import HostShare
-from layernas.data.dataset import scale
 from layernas.errors import UserError
 
 SOURCES = ('arrays', 'folder', 'tfds', 'array_record')
@@ -312,7 +312,7 @@ def test_types_of_transfer_differ_by_their_precision(
     assert other['image'].dtype == TRANSFERS[transfer]
     images = other['image'].astype(np.float32)
     if transfer == 'uint8':
-      images = scale(images)
+      images = MINUS_ONE_TO_ONE(images)
     real = one['mask'] == 1
     np.testing.assert_allclose(
         images[real], one['image'][real],
@@ -332,3 +332,31 @@ def test_an_unknown_split_is_named(load, source):
   ):
     with pytest.raises(UserError, match=message):
       ask('val')
+
+
+IMAGENET = {'mean': (0.485, 0.456, 0.406), 'deviation': (0.229, 0.224, 0.225)}
+
+
+@pytest.mark.parametrize('source', ['embedded', 'folder'])
+def test_the_config_says_how_pixels_are_scaled(load, source):
+  plain = next(load(source).evaluation_batches('test', 4))['image']
+  dataset = load(source, **IMAGENET)
+  [found] = [next(dataset.evaluation_batches('test', 4))['image']]
+  expected = ((plain + 1) / 2 - IMAGENET['mean']) / IMAGENET['deviation']
+  np.testing.assert_allclose(found, expected, atol=1e-5)
+  trained = [
+      next(load(source, **fields).train_batches('train', 4, 0))['image']
+      for fields in ({}, IMAGENET)
+  ]
+  np.testing.assert_allclose(
+      trained[1],
+      ((trained[0] + 1) / 2 - IMAGENET['mean']) / IMAGENET['deviation'],
+      atol=1e-5,
+  )
+
+
+def test_the_default_scaling_rounds_as_the_mobilenet_code():
+  pixels = np.arange(256, dtype=np.float32)
+  found = MINUS_ONE_TO_ONE(pixels)
+  np.testing.assert_array_equal(found, pixels / 127.5 - 1.0)
+  assert found.dtype == np.float32

@@ -1,14 +1,23 @@
 """Directories of image files, and each wrong arrangement of them."""
 
+import io
+import re
 import shutil
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from layernas.data import image_folder
+from layernas.data import streamed_dataset
+from layernas.data.image_folder import FolderImages
 from layernas.data.image_folder import list_images
+from layernas.data.image_folder import upright
 from layernas.data.registry import load_dataset
 from layernas.errors import UserError
+from tests.data.images import png16
+from tests.data.images import smooth
+from tests.data.images import with_orientation
 
 
 def names(paths):
@@ -216,3 +225,152 @@ def test_no_file_is_opened_before_its_turn(open_folder, folder):
   for path in root.glob('*/*/*'):
     path.write_bytes(b'damaged')
   assert open_folder(root).num_examples('all_train') == 28
+
+
+def evaluated(open_folder, folder, **files):
+  """The images of files, 0..255, in the order of their names."""
+  root = folder(test=(0, 1, 1))
+  for name, data in files.items():
+    (root / 'test' / 'class0' / name.replace('_', '.')).write_bytes(data)
+  (batch,) = open_folder(root).evaluation_batches('test', len(files) + 2)
+  return (batch['image'][:len(files)] + 1) * 127.5
+
+
+@pytest.mark.parametrize(('kind', 'atol'), [('jpeg', 4), ('png', 1e-3)])
+def test_images_stand_as_their_exif_data_say(open_folder, folder, kind, atol):
+  pixels = smooth(8, 8)
+  turned = {
+      1: pixels, 2: pixels[:, ::-1], 3: pixels[::-1, ::-1], 4: pixels[::-1],
+      5: pixels.swapaxes(0, 1), 6: np.rot90(pixels, -1),
+      7: pixels[::-1, ::-1].swapaxes(0, 1), 8: np.rot90(pixels),
+  }
+  found = evaluated(open_folder, folder, **{
+      f'{number}_{kind[:3]}g'.replace('pngg', 'png'): with_orientation(
+          pixels, number, kind
+      ) for number in turned
+  })
+  for image, expected in zip(found, turned.values(), strict=True):
+    np.testing.assert_allclose(image, expected, atol=atol)
+
+
+def test_files_that_stand_upright_are_left_as_they_are():
+  data = with_orientation(smooth(8, 8), 1)
+  assert upright(data) is data
+  damaged = with_orientation(smooth(64, 64), 6)[:400]
+  assert upright(damaged) is damaged
+
+
+def test_an_upright_photograph_has_its_sides_exchanged():
+  with Image.open(io.BytesIO(
+      upright(with_orientation(smooth(10, 20), 6))
+  )) as image:
+    assert image.size == (10, 20)
+
+
+@pytest.mark.parametrize(('bits', 'largest'), [
+    (8, 255), (12, 4095), (16, 65535),
+])
+def test_values_of_16_bits_are_scaled(open_folder, folder, bits, largest):
+  """Grey, with alpha, in colour, with alpha."""
+  values = np.random.default_rng(0).integers(0, largest + 1, (8, 8, 4))
+  values[0, 0] = largest
+  found = evaluated(open_folder, folder, **{
+      f'{channels}_png': png16(values[..., :channels])
+      for channels in (1, 2, 3, 4)
+  })
+  levels = values >> (bits - 8)
+  np.testing.assert_allclose(
+      found[:2], np.broadcast_to(levels[..., :1], (2, 8, 8, 3)), atol=1e-3
+  )
+  np.testing.assert_allclose(
+      found[2:], np.broadcast_to(levels[..., :3], (2, 8, 8, 3)), atol=1e-3
+  )
+
+
+def test_the_config_says_how_many_bits_are_used(open_folder, folder):
+  root = folder(test=(0, 1, 1))
+  values = np.random.default_rng(0).integers(0, 1024, (8, 8))
+  (root / 'test' / 'class0' / 'a.png').write_bytes(png16(values))
+  (batch,) = open_folder(root, bits=10).evaluation_batches('test', 3)
+  np.testing.assert_allclose(
+      (batch['image'][0, ..., 0] + 1) * 127.5, values >> 2, atol=1e-3
+  )
+
+
+def test_cmyk_is_converted_as_pillow_does(open_folder, folder):
+  image = Image.fromarray(smooth(8, 8)).convert('CMYK')
+  file = io.BytesIO()
+  image.save(file, 'jpeg', quality=100)
+  [found] = evaluated(open_folder, folder, a_jpg=file.getvalue())
+  with Image.open(file) as read:
+    np.testing.assert_allclose(found, np.asarray(read.convert('RGB')), atol=2)
+
+
+def test_transparency_is_dropped(open_folder, folder):
+  pixels = np.dstack([smooth(8, 8), np.zeros((8, 8), np.uint8)])
+  file = io.BytesIO()
+  Image.fromarray(pixels).save(file, 'png')
+  [found] = evaluated(open_folder, folder, a_png=file.getvalue())
+  np.testing.assert_allclose(found, pixels[..., :3], atol=1e-3)
+
+
+DAMAGES = {
+    'cut': lambda data: data[:len(data) // 2],
+    'nearly whole': lambda data: data[:-3],
+    'head': lambda data: data[:30],
+    'empty': lambda data: b'',
+    'web page': lambda data: b'<html>not found</html>',
+    'zeros': lambda data: bytes(len(data)),
+}
+
+
+@pytest.mark.parametrize(('damage', 'path'), list(zip(DAMAGES, [
+    'test/class1/000.png', 'test/class2/001.jpg', 'train/class0/000.png',
+    'train/class2/004.jpg', 'train/class2/006.png', 'train/class1/011.JPEG',
+], strict=True)))
+def test_a_damaged_image_is_found_in_every_split(
+    open_folder, folder, capfd, path, damage
+):
+  root = folder()
+  file = root / path
+  file.write_bytes(DAMAGES[damage](file.read_bytes()))
+  dataset = open_folder(root)
+  with pytest.raises(UserError) as caught:
+    dataset.check_images()
+  message = str(caught.value)
+  assert re.fullmatch(
+      f'{re.escape(str(file))}: damaged, or no image \\(.{{5,}}\\): allowed are'
+      ' whole JPEG and PNG files', message,
+  )
+  assert '{' not in message
+  assert capfd.readouterr().err == ''
+
+
+def test_whole_images_pass(open_folder, folder, capfd):
+  open_folder(folder()).check_images()
+  assert capfd.readouterr() == ('', '')
+
+
+def test_files_beyond_what_is_decoded_are_looked_at(
+    open_folder, folder, monkeypatch
+):
+  monkeypatch.setattr(image_folder, '_DECODED_BYTES', 1)
+  root = folder()
+  files = FolderImages(list_images(str(root)), 0.25)
+  assert files.suspects('test').tolist() == [0]
+  for name in ('class2/001.jpg', 'class2/000.png'):
+    file = root / 'test' / name
+    file.write_bytes(file.read_bytes()[:-20])
+  assert files.suspects('test').tolist() == [0, 5, 6]
+  with pytest.raises(UserError, match=r'class2/000\.png: damaged'):
+    open_folder(root).check_images()
+
+
+def test_a_long_check_says_how_far_it_is(
+    open_folder, folder, monkeypatch, capsys
+):
+  monkeypatch.setattr(streamed_dataset, '_REPORT_SECONDS', -1.0)
+  open_folder(folder()).check_images()
+  assert capsys.readouterr().out.splitlines()[8] == (
+      "data: 9 of 9 images of split 'test' are checked"
+  )

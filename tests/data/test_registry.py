@@ -1,6 +1,7 @@
 """From a config to a data set, and each wrong field."""
 
 import os
+import subprocess
 import sys
 import types
 
@@ -32,6 +33,12 @@ def test_every_source_that_is_allowed_can_be_loaded(load):
         ('crop_padding', 8, 'an integer from 0 to 7 pixels'),
         ('validation_share', 0.0, '0 < x < 1'),
         ('transfer', 'float16', "one of ['float32', 'bfloat16', 'uint8']"),
+        ('bits', 7, 'an integer from 8 to 16, or 0'),
+        ('min_object_covered', 1.5, '0 <= x <= 1'),
+        ('crop_fallback', 'centre', "one of ['whole', 'central']"),
+        ('evaluation_margin', -1, 'an integer of zero or more pixels'),
+        ('mean', (0.5,), 'three numbers, 0..1'),
+        ('deviation', (0.2, 0.2, 0.0), 'three numbers above zero'),
         ('num_classes', -1, 'an integer, 0 for those of the data set'),
         ('num_classes', 1000,
          '10, the number of classes of cifar10_subset, or 0'),
@@ -116,6 +123,29 @@ def test_records_of_a_bucket_are_read_without_a_buffer(
   monkeypatch.delenv('GCS_READ_CACHE_BLOCK_SIZE_MB', raising=False)
   registry.load_dataset(config(source='folder', directory=str(folder())))
   assert os.environ['GCS_READ_CACHE_BLOCK_SIZE_MB'] == '0'
+
+
+_PROGRAM = """
+{first}
+from tests.data.conftest import make_config
+from layernas.data.registry import load_dataset
+data = load_dataset(make_config(source='folder', directory={directory!r}))
+data.check_images()
+print(len(list(data.evaluation_batches('test', 4))))
+"""
+
+
+@pytest.mark.parametrize('first', ['', 'import jax'])
+def test_tensorflow_writes_nothing_to_the_terminal(folder, first):
+  """JAX sets the level of its log where nobody else has."""
+  environment = dict(os.environ, PYTHONPATH=os.getcwd())
+  environment.pop('TF_CPP_MIN_LOG_LEVEL', None)
+  program = _PROGRAM.format(first=first, directory=str(folder()))
+  done = subprocess.run(
+      [sys.executable, '-c', program], capture_output=True, text=True,
+      check=False, env=environment,
+  )
+  assert (done.stdout, done.stderr) == ('3\n', '')
 
 
 def test_a_folder_needs_a_directory(config):

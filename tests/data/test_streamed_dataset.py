@@ -54,7 +54,9 @@ class _Greys:
 
 _CONFIG = ConfigDict({
     'image_size': 8, 'augmentation': 'flip', 'crop_padding': 0,
-    'transfer': 'float32',
+    'transfer': 'float32', 'bits': 0, 'min_object_covered': 0.0,
+    'crop_fallback': 'whole', 'evaluation_margin': 0, 'mean': (0.5, 0.5, 0.5),
+    'deviation': (0.5, 0.5, 0.5),
 })
 
 

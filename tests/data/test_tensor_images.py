@@ -22,11 +22,12 @@ def _augmented(images):
   """Augments an image once for each of a number of seeds."""
   import tensorflow as tf
 
-  def augmented(image, size, kind, padding, count):
+  def augmented(image, size, kind, padding, count, **fields):
+    preparation = images.Preparation(size, kind, padding, **fields)
     keys = np.random.default_rng(0).integers(2**63, size=(count, 3))
     encoded = png(image)
     found = tf.data.Dataset.from_tensor_slices(keys).map(
-        lambda key: images.augment(encoded, size, kind, padding, key)
+        lambda key: images.augment(encoded, preparation, key)
     )
     return np.stack(list(found.as_numpy_iterator()))
 
@@ -109,13 +110,14 @@ def test_training_equals_decoding_everything_first(images, kind):
   pixels = np.asarray(Image.fromarray(noise(9, 7)).resize((90, 70)))
   file = jpeg(pixels, quality=95)
   same = png(images.decode_window(file, whole).numpy())
+  preparation = images.Preparation(32, kind, 2)
   for key in np.random.default_rng(2).integers(2**63, size=(5, 3)):
     np.testing.assert_array_equal(
-        images.augment(file, 32, kind, 2, key),
-        images.augment(same, 32, kind, 2, key),
+        images.augment(file, preparation, key),
+        images.augment(same, preparation, key),
     )
   np.testing.assert_array_equal(
-      images.central(file, 32, kind), images.central(same, 32, kind)
+      images.central(file, preparation), images.central(same, preparation)
   )
 
 
@@ -124,7 +126,7 @@ def test_evaluation_takes_the_central_square(images, shape):
   pixels = noise(*shape)
   top, left = (shape[0] - 8) // 2, (shape[1] - 8) // 2
   np.testing.assert_allclose(
-      images.central(png(pixels), 8, 'crop_flip'),
+      images.central(png(pixels), images.Preparation(8, 'crop_flip')),
       pixels[top:top + 8, left:left + 8], atol=1e-3,
   )
 
@@ -132,9 +134,58 @@ def test_evaluation_takes_the_central_square(images, shape):
 def test_evaluation_after_resized_crop_takes_seven_eighths(images):
   pixels = noise(32, 40)
   np.testing.assert_allclose(
-      images.central(png(pixels), 28, 'resized_crop'), pixels[2:30, 6:34],
-      atol=1e-3,
+      images.central(png(pixels), images.Preparation(28, 'resized_crop')),
+      pixels[2:30, 6:34], atol=1e-3,
   )
+
+
+@pytest.mark.parametrize(('size', 'side'), [(32, 48), (96, 72), (224, 84)])
+def test_evaluation_with_a_margin_goes_by_the_size(images, size, side):
+  """TuNAS: size / (size + 32) of the shorter side, here 96."""
+  pixels = noise(96, 128)
+  preparation = images.Preparation(size, 'resized_crop', margin=32)
+  top, left = (96 - side) // 2, (128 - side) // 2
+  np.testing.assert_array_equal(
+      images.central(png(pixels), preparation),
+      images.resize(
+          pixels[top:top + side, left:left + side], size
+      ),
+  )
+
+
+def windows_of(images, preparation, shape, count):
+  """Corners and sizes of random areas."""
+  keys = np.random.default_rng(0).integers(2**62, size=(count, 2))
+  found = [
+      images.random_window(key, preparation)(np.int32(shape)) for key in keys
+  ]
+  return np.array([np.concatenate(window) for window in found])
+
+
+def test_smaller_areas_than_are_to_be_covered_are_drawn_again(images):
+  side = 100
+  areas = {
+      covered: windows_of(
+          images, images.Preparation(8, 'resized_crop', min_covered=covered),
+          (side, side), 60,
+      )[:, 2:].prod(1) / side**2 for covered in (0.0, 0.4)
+  }
+  assert areas[0.0].min() < 0.35
+  assert areas[0.4].min() >= 0.4
+
+
+def test_where_no_area_fits_evaluations_is_taken(images):
+  """In an image of 1:20 no aspect covers a tenth of it."""
+  fields = {'min_covered': 0.1, 'margin': 24}
+  for fallback, expected in (
+      ('whole', [0, 0, 20, 400]), ('central', [7, 197, 5, 5]),
+  ):
+    found = windows_of(
+        images, images.Preparation(
+            8, 'resized_crop', fallback=fallback, **fields
+        ), (20, 400), 5,
+    )
+    assert {tuple(window) for window in found} == {tuple(expected)}
 
 
 def test_shrinking_by_less_than_two_is_plain_bicubic(images):

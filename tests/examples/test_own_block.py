@@ -10,7 +10,7 @@ from layernas.latency.stopwatch import random_variables
 from layernas.models.network import create_module
 from layernas.networks.latency import latency_cost
 from layernas.networks.latency import space_modules
-from layernas.networks.reference import scale_width
+from layernas.networks.reference import scale_filters
 from layernas.runs.final import read_architecture
 from layernas.runs.run_search import run_search
 from tests import tiny
@@ -50,5 +50,5 @@ def test_own_block_has_latencies_and_widths() -> None:
   assert set(variables['params']['block0']) == {
       'conv0', 'norm0', 'conv1', 'norm1'
   }
-  wide = scale_width(space.base, 2.0)
+  wide = scale_filters(space.base, 2.0)
   assert [block.filters for block in wide.blocks] == [16, 32]

@@ -1,5 +1,6 @@
 """Worker processes of this machine: devices, messages, their end and why."""
 
+import dataclasses
 import time
 
 import pytest
@@ -43,6 +44,30 @@ def test_chips_are_divided():
   pairs = environments('tpu', 4, devices=2)
   assert [one['TPU_VISIBLE_DEVICES'] for one in pairs] == ['0,1', '2,3']
   assert {one['TPU_CHIPS_PER_PROCESS_BOUNDS'] for one in pairs} == {'1,2,1'}
+
+
+@dataclasses.dataclass
+class Device:
+  """A device as JAX describes it."""
+
+  id: int
+  platform: str
+  coords: list[int]
+  core_on_chip: int = 0
+
+
+def test_cores_of_a_chip_are_counted_once():
+  """A v3-8 has four chips of two cores, a v4-8 four of one."""
+  cores = [
+      Device(number, 'tpu', [number // 2 % 2, number // 4, 0], number % 2)
+      for number in range(8)
+  ]
+  assert processes.accelerators(cores) == 4
+  assert processes.accelerators(cores[::2]) == 4
+  gpus = [Device(number, 'gpu', [0]) for number in range(3)]
+  assert processes.accelerators(gpus) == 3
+  given = environments('tpu', processes.accelerators(cores))
+  assert [one['TPU_VISIBLE_DEVICES'] for one in given] == ['0', '1', '2', '3']
 
 
 @pytest.mark.parametrize(('backend', 'count', 'fields'), [

@@ -13,6 +13,7 @@ import pytest
 
 from layernas.models.blocks import BlockModule
 from layernas.models.initialization import PARAMETER_KINDS
+from layernas.models.initialization import Beginning
 from layernas.models.initialization import Initialization
 from layernas.models.initialization import initial_variables
 from layernas.models.network import Network
@@ -175,6 +176,34 @@ def test_deviations_of_kernels() -> None:
   assert set(kernels) == {f'params/{name}/kernel' for name in _DEVIATIONS}
   for name, deviation in _DEVIATIONS.items():
     _assert_normal(kernels[f'params/{name}/kernel'], deviation)
+
+
+# By hand: He's sqrt(2 / fan in), where a depthwise filter's fan in is its taps.
+_FAN_IN = {
+    'stem': 9 * 3, 'block0/expand': 32, 'block0/depthwise': 49,
+    'block0/squeeze/reduce': 96, 'block0/squeeze/gate': 24,
+    'block0/project': 96, 'block1/expand': 48, 'block1/depthwise': 25,
+    'block1/project': 128, 'head': 48, 'hidden': 256,
+}
+
+
+def test_kernels_of_the_tunas_recipe() -> None:
+  """Truncated as TensorFlow's he_normal; the classifier N(0, 0.01)."""
+  declared = _leaves(_variables())
+  drawn = _leaves(Initialization(
+      Network(_SPEC, 100), 16, Beginning('fan_in', 0.01)
+  ).draw(0))
+  for name, fan_in in _FAN_IN.items():
+    kernel, deviation = drawn[f'params/{name}/kernel'], math.sqrt(2 / fan_in)
+    _assert_normal(kernel, deviation)
+    # Two deviations of what was cut there: 2.27 of what is left.
+    assert np.abs(kernel).max() <= 2.274 * deviation
+    if kernel.size > 500:
+      assert np.abs(kernel).max() > 2 * deviation
+  _assert_normal(drawn['params/classifier/kernel'], 0.01)
+  kernels = {f'params/{name}/kernel' for name in (*_FAN_IN, 'classifier')}
+  for name in set(drawn) - kernels:
+    np.testing.assert_array_equal(drawn[name], declared[name])
 
 
 @pytest.mark.parametrize('spec', [

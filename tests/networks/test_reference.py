@@ -10,7 +10,9 @@ from layernas.networks.reference import PUBLISHED_NETWORKS
 from layernas.networks.reference import REFERENCE_NETWORKS
 from layernas.networks.reference import mobilenet_v2
 from layernas.networks.reference import mobilenet_v3_large
-from layernas.networks.reference import scale_width
+from layernas.networks.reference import mobilenet_v3_small
+from layernas.networks.reference import scale_filters
+from layernas.networks.reference import width_multiplier
 from layernas.networks.spec import Head
 from layernas.networks.spec import InvertedResidual
 from layernas.networks.spec import NetworkSpec
@@ -93,7 +95,7 @@ _NETWORK = NetworkSpec(
 ])
 def test_scaled_width(multiplier, divisor, filters, head) -> None:
   stem, first, second, expanded = filters
-  assert scale_width(_NETWORK, multiplier, divisor) == NetworkSpec(
+  assert scale_filters(_NETWORK, multiplier, divisor) == NetworkSpec(
       Stem(stem, 5, 1),
       (
           InvertedResidual(first, 0),
@@ -102,7 +104,7 @@ def test_scaled_width(multiplier, divisor, filters, head) -> None:
       head,
   )
   # What is missing stays missing.
-  assert scale_width(
+  assert scale_filters(
       dataclasses.replace(_NETWORK, head=Head(0, 0)), multiplier
   ).head == Head(0, 0)
 
@@ -110,7 +112,50 @@ def test_scaled_width(multiplier, divisor, filters, head) -> None:
 @pytest.mark.parametrize('name', REFERENCE_NETWORKS)
 def test_multiplier_of_one_changes_nothing(name):
   network = REFERENCE_NETWORKS[name]
-  assert scale_width(network, 1.0) == network
+  assert scale_filters(network, 1.0) == network
+  assert width_multiplier(network, 1.0) == network
+
+
+# Million MAdds and parameters at 224 pixels: the table of TF-slim's MobileNetV2
+# and of the MobileNetV3 paper (tables 3 and 4; small 0.75 as in TF-slim).
+_PUBLISHED_WIDTHS = [
+    (mobilenet_v2, 0.35, 59, 1.66),
+    (mobilenet_v2, 0.5, 97, 1.95),
+    (mobilenet_v2, 0.75, 209, 2.61),
+    (mobilenet_v2, 1.3, 509, 5.34),
+    (mobilenet_v2, 1.4, 582, 6.06),
+    (mobilenet_v3_large, 0.75, 155, 4.0),
+    (mobilenet_v3_small, 0.75, 44, 2.0),
+]
+
+
+@pytest.mark.parametrize(
+    ('network', 'width', 'madds', 'params'), _PUBLISHED_WIDTHS
+)
+def test_published_widths(network, width, madds, params) -> None:
+  found = count(width_multiplier(network(), width), 224, 1000)
+  assert found.madds / 1e6 == pytest.approx(madds, abs=0.8)
+  assert found.params / 1e6 == pytest.approx(params, rel=0.03)
+
+
+@pytest.mark.parametrize(('width', 'madds', 'params'), [
+    # 97, 209 and 582 in the table above; kept to the last one.
+    (0.5, 97_131_840, 1_968_680), (0.75, 209_069_792, 2_636_424),
+    (1.4, 582_195_824, 6_108_776),
+])
+def test_the_integers_of_published_widths(width, madds, params) -> None:
+  found = count(width_multiplier(mobilenet_v2(), width), 224, 1000)
+  assert (found.madds, found.params) == (madds, params)
+
+
+@pytest.mark.parametrize('width', [0.1, 0.35, 0.5, 0.75, 1.0, 1.3, 1.4, 2.0])
+def test_v2_is_built_by_the_same_rule(width) -> None:
+  assert width_multiplier(mobilenet_v2(), width) == mobilenet_v2(width)
+
+
+def test_the_proportional_rule_is_another() -> None:
+  found = count(scale_filters(mobilenet_v2(), 0.75), 224, 1000)
+  assert found.madds == 192_812_768
 
 
 def test_mnasnet_squeezes_a_quarter_of_its_input():

@@ -6,10 +6,12 @@ import json
 import pathlib
 import signal
 
+import jax
 import pytest
 
 from layernas.data.registry import load_dataset
 from layernas.errors import Preempted
+from layernas.errors import UserError
 from layernas.runs import evaluator
 from layernas.runs.evaluator import CandidateFiles
 from layernas.runs.evaluator import TrainingEvaluator
@@ -148,6 +150,19 @@ def test_a_worker_makes_its_evaluator_from_json(tmp_path: pathlib.Path) -> None:
   settings = json.loads(json.dumps(settings))
   with evaluator.worker_evaluator(settings, lambda *values: None) as evaluate:
     assert evaluate(_CANDIDATE).evaluation.status is Status.OK
+
+
+def test_a_worker_checks_the_config_against_its_own_devices(
+    tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+  """The driver of workers on accelerators computes on the CPU."""
+  config = tiny.get_config()
+  config.model.depthwise = 'compiled'
+  settings = {'config': config.to_dict(), 'workdir': str(tmp_path)}
+  monkeypatch.setattr(jax, 'default_backend', lambda: 'tpu')
+  message = "^model.depthwise: 'compiled': a CPU is needed, not tpu; allowed"
+  with pytest.raises(UserError, match=message):
+    evaluator.worker_evaluator(settings, lambda *values: None)
 
 
 def _early(workdir: pathlib.Path, dataset: object) -> TrainingEvaluator:

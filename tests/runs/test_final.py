@@ -4,10 +4,11 @@ import pathlib
 import signal
 
 import pytest
+from ml_collections import ConfigDict
 
 from layernas.errors import Preempted
 from layernas.networks.reference import mobilenet_v2
-from layernas.networks.reference import scale_width
+from layernas.networks.reference import scale_filters
 from layernas.networks.spec import count
 from layernas.reports.hooks import Hook
 from layernas.reports.hooks import Training
@@ -23,11 +24,12 @@ from tests import tiny
 @pytest.mark.parametrize('madds', [50_000_000, 150_000_000, 300_774_272])
 def test_reference_is_the_narrowest_with_as_many_madds(madds: int) -> None:
   network = mobilenet_v2()
-  scaled = width_scaled(network, madds, 1, 224, 1000)
+  reference = ConfigDict({'rule': 'proportional', 'divisor': 1})
+  scaled = width_scaled(network, madds, reference, 224, 1000)
   found = count(scaled, 224, 1000).madds
   assert madds <= found <= 1.05 * madds
   narrower = [
-      count(scale_width(network, step / 1000, 1), 224, 1000).madds
+      count(scale_filters(network, step / 1000, 1), 224, 1000).madds
       for step in range(1, 1001)
   ]
   assert found == min(value for value in narrower if value >= madds)

@@ -239,6 +239,10 @@ _FINAL = {
     'no seed': (
         None, {'reference.seeds': 0}, ('reference.seeds: 0', 'at least one'),
     ),
+    'no such rule of width': (
+        None, {'reference.rule': 'paper'},
+        ("reference.rule: 'paper'", "['proportional', 'published']"),
+    ),
     'no divisor': (
         None, {'reference.divisor': 0},
         ('reference.divisor: 0', 'at least one'),

@@ -52,6 +52,8 @@ _MODEL = {
     'batch_norm_epsilon': (_POSITIVE, (0.0, -1.0, math.nan), (1e-9,)),
     'dropout': (_SHARE, (-0.1, 1.0, math.nan), (0.0, 0.9)),
     'dropout_from_epochs': (_NOT_NEGATIVE, (-1.0, math.nan), (0.0, 150.0)),
+    'initialization': ("['fan_out', 'fan_in']", ('he', ''), ('fan_in',)),
+    'classifier_deviation': (_NOT_NEGATIVE, (-0.01, math.nan), (0.0, 0.01)),
     'depthwise': (
         "['auto', 'compiled', 'shifted', 'native']", ('fast', ''),
         ('auto', 'compiled', 'shifted', 'native'),

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from layernas.data.dataset import TRANSFERS
+from layernas.data.dataset import Scaling
 from layernas.data.dataset import to_transfer
 from layernas.training.devices import AHEAD
 from layernas.training.devices import prefetch
@@ -192,3 +193,11 @@ def test_a_repeated_program_touches_no_new_pages() -> None:
   assert _faults('keep') < 1_000
   # 40 MB of 4 KiB pages at least, so that the number above means something.
   assert _faults('give back') > 9_000
+
+
+def test_bytes_are_scaled_on_the_device_as_the_data_set_says():
+  scaling = Scaling((0.4, 0.5, 0.6), (0.2, 0.25, 0.3))
+  batch = next(prefetch(_batches([], 'uint8'), scaling=scaling))['image']
+  plain = next(prefetch(_batches([], 'uint8')))['image']
+  expected = ((np.asarray(plain) + 1) / 2 - scaling.mean) / scaling.deviation
+  np.testing.assert_allclose(batch, expected, atol=1e-5)

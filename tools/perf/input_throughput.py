@@ -52,6 +52,7 @@ _BATCHES = flags.DEFINE_integer('batches', 40, 'Timed in a round.', 1)
 _TRANSFER = flags.DEFINE_string('transfer', 'uint8', 'As data.transfer.')
 
 _IMAGES, _SHARDS, _BATCH, _SIDE = 1024, 8, 64, 224
+_PREPARATION = tensor_images.Preparation(_SIDE, 'resized_crop')
 _SHAPES = ((375, 500), (500, 375), (400, 500), (500, 450))
 """Height and width; most of ImageNet's images are 500 by 375."""
 
@@ -137,7 +138,7 @@ def _decoding(
 
 
 def _image(file: tf.Tensor, key: tf.Tensor) -> tf.Tensor:
-  image = tensor_images.augment(file, _SIDE, 'resized_crop', 0, key)
+  image = tensor_images.augment(file, _PREPARATION, key)
   return tensor_images.to_transfer(image, _TRANSFER.value)
 
 
@@ -147,7 +148,9 @@ def _whole(file: tf.Tensor, key: tf.Tensor) -> tf.Tensor:
 
 
 def _window(file: tf.Tensor, key: tf.Tensor) -> tf.Tensor:
-  return tensor_images.decode_window(file, tensor_images.random_window(key[:2]))
+  return tensor_images.decode_window(
+      file, tensor_images.random_window(key[:2], _PREPARATION)
+  )
 
 
 def _jpeg(number: int) -> bytes:
