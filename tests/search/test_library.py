@@ -267,7 +267,7 @@ class Faulty(Strategy):
     yield [layernas.search.Proposal((0, 0, 0), cost((0, 0, 0)))]
     raise KeyError('generations')
 
-  def observe(self, proposal, trial):
+  def observe(self, *_):
     if self._where == 'observe':
       raise KeyError('observe')
 
