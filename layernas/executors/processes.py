@@ -200,7 +200,12 @@ def local_devices() -> tuple[str, int]:
   )
   if done.returncode:
     last = done.stderr.strip().rpartition('\n')[2]
-    raise UserError(f'devices: {last}; allowed is a machine on which JAX runs')
+    platforms = os.environ.get('JAX_PLATFORMS', '')
+    where = f' with JAX_PLATFORMS={platforms!r}' if platforms else ''
+    raise UserError(
+        f'devices{where}: {last}; allowed is a machine on which JAX runs, and'
+        ' JAX_PLATFORMS as it has them, or not set'
+    )
   backend, count = json.loads(done.stdout.splitlines()[-1])
   return backend, count
 

@@ -99,7 +99,8 @@ def _wrong_platform(text: str) -> UserError:
   # Whatever a driver of an accelerator raises.
   except Exception:
     here = ['cpu']
-  reason = text.partition(' (set JAX_PLATFORMS')[0] or 'no such devices here'
+  reason = text.partition(' (set JAX_PLATFORMS')[0].rstrip('.')
+  reason = reason or 'no such devices here'
   return UserError(
       f'environment variable {name}: {value!r}: {reason}; allowed here are'
       f' {", ".join(here)}, or no such variable'

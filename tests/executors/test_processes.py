@@ -86,7 +86,8 @@ def test_another_process_looks_for_devices():
 
 def test_where_jax_does_not_start_the_error_says_why(monkeypatch):
   monkeypatch.setenv('JAX_PLATFORMS', 'abacus')
-  with pytest.raises(UserError, match=r'devices: .*abacus.*allowed'):
+  said = r"devices with JAX_PLATFORMS='abacus': .*allowed"
+  with pytest.raises(UserError, match=said):
     processes.local_devices()
 
 
