@@ -2,8 +2,8 @@
 
 `stored/` has the same tiny search, ended in its second training, as versions
 wrote it: before_redesign (its config lacks reward, profile and the settings
-sections), redesign (no inputs.json, checkpoints with a fingerprint alone). A
-change of what is written gets one more.
+sections), redesign (no inputs.json, checkpoints with a fingerprint alone),
+inputs (both recorded). A change of what is written gets one more.
 """
 
 import json
