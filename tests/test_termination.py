@@ -66,9 +66,12 @@ def test_what_else_is_dropped_is_shown():
 
 
 _STUCK = """
-import concurrent.futures, hashlib, sys, time
+import concurrent.futures, hashlib, signal, sys, time
 from layernas.runs import cli
 from layernas import termination
+
+# The tests may be a job of a script, in which it is ignored.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 def long():
   # Inside C, as XLA's compiler is: no signal ends it.
@@ -89,9 +92,6 @@ def _ended(where: str, *signals: int) -> tuple[int, str, str, float]:
       [sys.executable, '-c', _STUCK.replace('WHERE', where)], text=True,
       cwd=tiny.ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
       start_new_session=True,
-      preexec_fn=lambda: signal.signal(
-          signal.SIGINT, signal.default_int_handler
-      ),
   )
   try:
     assert process.stdout.readline() == 'ready\n'
