@@ -72,6 +72,9 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 from layernas.runs import cli
 from layernas import termination
 
+# The tests may be a job of a script, in which it is ignored.
+signal.signal(signal.SIGINT, signal.default_int_handler)
+
 def long():
   # Inside C, as XLA's compiler is: no signal ends it.
   hashlib.pbkdf2_hmac('sha256', b'', b'', 10**9)
