@@ -67,8 +67,6 @@ def test_what_else_is_dropped_is_shown():
 
 _STUCK = """
 import concurrent.futures, hashlib, signal, sys, time
-# A shell's background job would ignore it.
-signal.signal(signal.SIGINT, signal.default_int_handler)
 from layernas.runs import cli
 from layernas import termination
 

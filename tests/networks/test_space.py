@@ -2,8 +2,10 @@
 
 import dataclasses
 import itertools
+import json
 import re
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import settings
@@ -14,12 +16,14 @@ from layernas.networks.space import NetworkSpace
 from layernas.networks.space import check_image_size
 from layernas.networks.space import network_modules
 from layernas.networks.space import place
+from layernas.networks.spec import Block
 from layernas.networks.spec import Head
 from layernas.networks.spec import InvertedResidual
 from layernas.networks.spec import NetworkSpec
 from layernas.networks.spec import Squeeze
 from layernas.networks.spec import Stem
 from layernas.networks.spec import count
+from layernas.networks.spec import spec_from_dict
 from tests.network_specs import NETWORKS
 
 _BASE = NetworkSpec(
@@ -203,3 +207,98 @@ def test_texts_stand_in_a_csv_file_as_they_are(network) -> None:
   for module in modules:
     assert not re.search(r'[,"\n]', module.signature)
     assert module.signature == module.signature.strip()
+
+
+_RATIO = {'squeeze': Squeeze(ratio=0.25)}
+
+
+@pytest.mark.parametrize(('layer', 'parts'), [
+    (NetworkLayer('x', ('block0',), ({'filters': 8}, {'filters': 8})),
+     ['options 0 and 1', "{'filters': 8}", 'are equal']),
+    (NetworkLayer('x', ('block1',), (
+        {'kernel': 3, 'expanded': 8}, {'kernel': 5, 'expanded': 8},
+        {'expanded': 8, 'kernel': 3})),
+     ['options 0 and 2', 'are equal']),
+    (NetworkLayer('x', ('block1',), ({'kernel': 3}, {'kernel': np.int64(3)})),
+     ['options 0 and 1', "{'kernel': 3}", 'are equal']),
+    (NetworkLayer('x', ('block1',), ({}, {}, {})), ['set no field']),
+    (NetworkLayer('x', ('block1',), ({},)), ['set no field']),
+    (NetworkLayer('x', (), ({'kernel': 3}, {'kernel': 5})), ['set no target']),
+    # The squeeze filters are rounded to multiples of eight.
+    (NetworkLayer('x', ('block1',), (_RATIO, {'squeeze': Squeeze(0.3)})),
+     ['options 0 and 1', 'ratio=0.3', 'make the same networks']),
+])
+def test_options_that_change_nothing(layer, parts) -> None:
+  with pytest.raises(UserError) as error:
+    NetworkSpace(_BASE, (layer,))
+  for part in ["'x'", 'allowed', *parts]:
+    assert part in str(error.value)
+
+
+def test_a_field_without_effect_changes_nothing() -> None:
+  """Without convolution and hidden layer a head has no activation."""
+  activations = NetworkLayer(
+      'x', ('head',), ({'activation': 'relu'}, {'activation': 'swish'})
+  )
+  NetworkSpace(_BASE, (activations,))
+  bare = NetworkSpec(_BASE.stem, _BASE.blocks, Head(0))
+  with pytest.raises(UserError, match='make the same networks'):
+    NetworkSpace(bare, (activations,))
+  # With another layer's option they differ.
+  filters = NetworkLayer('y', ('head',), ({'filters': 0}, {'filters': 8}))
+  NetworkSpace(bare, (activations, filters))
+
+
+def test_options_that_differ_elsewhere_alone_are_kept() -> None:
+  """Two ratios that come to the same squeeze filters of the default alone."""
+  ratios = NetworkLayer(
+      'ratio', ('block1',), (_RATIO, {'squeeze': Squeeze(0.3)})
+  )
+  wide = NetworkLayer('wide', ('block1',), ({'expanded': 24},
+                                            {'expanded': 400}))
+  assert NetworkSpace(_BASE, (ratios, wide)).search_space.size == 4
+
+
+def test_numbers_of_numpy_are_integers() -> None:
+  """In specs, options and defaults; costs and JSON are those of Python's."""
+  def space(integer):
+    base = NetworkSpec(
+        Stem(integer(8)),
+        [InvertedResidual(integer(8), integer(0), squeeze=Squeeze(
+            ratio=np.float32(0.25) if integer is not int else 0.25))],
+        Head(integer(0)),
+    )
+    return NetworkSpace(base, [NetworkLayer(
+        'x', ['block0'], [{'filters': integer(f)} for f in (8, 16)], integer(1)
+    )])
+
+  plain, other = space(int), space(np.int64)
+  for one, two in zip(
+      plain.cost('madds', 32, 10).factors, other.cost('madds', 32, 10).factors,
+      strict=True,
+  ):
+    assert np.array_equal(one.table, two.table)
+  network = other.network((np.int64(1),))
+  assert network == plain.network((1,))
+  assert json.dumps(network.to_dict()) == json.dumps(
+      plain.network((1,)).to_dict()
+  )
+  assert spec_from_dict(network.to_dict()) == network
+  assert json.dumps(other.search_space.describe((1,)))
+  assert type(other.search_space.default[0]) is int
+
+
+@pytest.mark.parametrize(('options', 'part'), [
+    ({'filters': 8}, 'a tuple of them'),
+    ((8, 16), r'option 8: allowed is a dict of fields'),
+])
+def test_options_that_are_no_dicts(options, part) -> None:
+  with pytest.raises(UserError, match=part):
+    NetworkLayer('x', ('block0',), options)
+
+
+def test_a_block_of_no_type_is_the_usual_one() -> None:
+  """As spaces were written for version 0.1."""
+  block = Block(filters=8, expanded=16, kernel=5)
+  assert block == InvertedResidual(8, 16, kernel=5)
+  assert dataclasses.replace(block, kernel=3) == InvertedResidual(8, 16)

@@ -199,20 +199,20 @@ def test_threads_ask_and_tell_at_the_same_time(name):
   """As often as they like; each candidate goes to one thread."""
   problem = problems.make_problem([list(range(1, 7))] * 6)
   search = Search(problem, name, Budget(trials=40))
-  asked, errors = [], []
+  asked, answers, errors = [], [], []
 
   def work():
     try:
-      while not search.finished:
+      while not search.finished and not errors:
         for candidate in search.ask(2):
           asked.append(candidate.id)
           assert search.upcoming(3) is not None
           search.tell(candidate.id, _worth(candidate))
-          assert search.best
+          answers.append(search.best)
     except Exception as error:
       errors.append(error)
 
-  threads = [threading.Thread(target=work) for _ in range(8)]
+  threads = [threading.Thread(target=work, daemon=True) for _ in range(8)]
   for thread in threads:
     thread.start()
   for thread in threads:
@@ -267,7 +267,8 @@ class Faulty(Strategy):
     yield [layernas.search.Proposal((0, 0, 0), cost((0, 0, 0)))]
     raise KeyError('generations')
 
-  def observe(self, *_):
+  def observe(self, proposal, trial):
+    del proposal, trial
     if self._where == 'observe':
       raise KeyError('observe')
 

@@ -1,0 +1,177 @@
+"""What a config names: where it is looked for, and what it raises."""
+
+import re
+import subprocess
+import sys
+import textwrap
+
+import pytest
+
+from layernas import lookup
+from layernas.errors import UserError
+from layernas.runs.rewards import Reward
+from layernas.runs.setup import make_space
+from tests import tiny
+
+
+@pytest.fixture
+def write(tmp_path, monkeypatch):
+  """Writes a module into a directory that is looked in."""
+  monkeypatch.setattr(sys, 'path', [*sys.path])
+  lookup.search_in(tmp_path)
+  before = set(sys.modules)
+
+  def written(name, text):
+    path = tmp_path / f'{name}.py'
+    path.write_text(textwrap.dedent(text).lstrip())
+    return path
+
+  yield written
+  for name in set(sys.modules) - before:
+    if str(getattr(sys.modules[name], '__file__', '')).startswith(
+        str(tmp_path)
+    ):
+      del sys.modules[name]
+
+
+def _message(call, *arguments):
+  with pytest.raises(UserError) as error:
+    call(*arguments)
+  text = str(error.value)
+  assert '\n' not in text
+  return text
+
+
+@pytest.mark.parametrize(('body', 'told'), [
+    ('None.blocks',
+     "AttributeError: 'NoneType' object has no attribute 'blocks'"),
+    ('{}["a"]', "KeyError: 'a'"),
+    ('1 / 0', 'ZeroDivisionError: division by zero'),
+    ('assert False', 'AssertionError'),
+    ('raise RuntimeError("two\\n lines")', 'RuntimeError: two lines'),
+    ('raise Exception', 'Exception'),
+    ('open("/nowhere")', 'FileNotFoundError: .*/nowhere.*'),
+    ('[][1]', 'IndexError: list index out of range'),
+])
+def test_an_exception_names_type_text_file_and_line(write, body, told):
+  path = write('own_errors', f'def space():\n  x = 1\n  {body}\n')
+  assert re.fullmatch(
+      rf'space: own_errors:space: {told} \({path}, line 3, in space\)',
+      _message(make_space, 'own_errors:space'),
+  )
+
+
+def test_the_innermost_frame_of_the_user_is_named_and_who_called_it(write):
+  """Frames of the package and of others lie between."""
+  path = write('own_frames', """
+      import json
+      from layernas.networks.space import NetworkSpace
+
+      def helper():
+        return json.loads('{')
+
+      def space():
+        return sorted([1], key=lambda one: helper())
+
+      def ours():
+        return NetworkSpace(None, [3])
+  """)
+  text = _message(make_space, 'own_frames:space')
+  assert f'{path}, line 5, in helper; called in line 8)' in text
+  assert 'JSONDecodeError: Expecting property name' in text
+  text = _message(make_space, 'own_frames:ours')
+  assert f'{path}, line 11, in ours' in text
+
+
+def test_a_message_of_the_package_stays_as_it_is(write):
+  write('own_refused', """
+      from layernas.errors import UserError
+
+      def space():
+        raise UserError('layer x: allowed is y')
+  """)
+  assert _message(make_space, 'own_refused:space') == 'layer x: allowed is y'
+
+
+def test_an_exception_of_the_package_alone_is_not_the_users():
+  """It goes on as it is, with its traceback: a fault to be reported."""
+  settings = {'field': 'a', 'name': [], 'registered': {}, 'settings': {},
+              'fields': {}}
+  with pytest.raises(TypeError, match='unhashable'):
+    lookup.call(lookup.settings_of, 'space', settings)
+
+
+@pytest.mark.parametrize(('text', 'parts'), [
+    ('import no_such_package\n', ['no_such_package', ', line 1']),
+    ('x = 1\ny = x +\n', ['SyntaxError: invalid syntax', ', line 2']),
+    ('x = 1\n\nx.y\n', ["AttributeError: 'int' object", ', line 3']),
+    ('from layernas import nothing_here\n', ['nothing_here', ', line 1']),
+    ('def other(): pass\n', ["has no attribute 'space'", 'own_broken.py']),
+    ('space = 3\n', ['is a int: allowed is a function']),
+])
+def test_what_is_wrong_within_a_module(write, text, parts):
+  path = write('own_broken', text)
+  message = _message(make_space, 'own_broken:space')
+  for part in parts:
+    assert part in message
+  assert 'own_broken:space' in message
+  if ', line' in parts[-1]:
+    assert str(path) in message
+
+
+def test_a_module_that_is_not_there_is_named():
+  text = _message(make_space, 'no.such.module:space')
+  assert "No module named 'no'" in text
+  assert 'module:function that can be imported' in text
+
+
+def test_an_own_reward_that_raises_is_named(write):
+  path = write('own_reward', 'def reward(metrics):\n  return metrics["f1"]\n')
+  reward = Reward('own_reward:reward', lookup.find(
+      'reward', 'own_reward:reward', {}
+  ))
+  text = _message(reward, {'accuracy': 0.5})
+  assert text == (
+      f"reward: own_reward:reward: KeyError: 'f1' ({path}, line 2, in reward)"
+  )
+
+
+def test_directories_are_looked_in_last_and_once(monkeypatch, tmp_path):
+  monkeypatch.setattr(sys, 'path', ['/a', '/b'])
+  lookup.search_in(tmp_path, '/a', tmp_path)
+  assert sys.path == ['/a', '/b', str(tmp_path)]
+
+
+_SPACE = (tiny.ROOT / 'examples' / 'own_space.py').read_text()
+
+
+@pytest.mark.long
+@pytest.mark.parametrize(('where', 'workers'), [
+    ('here', 0), ('beside the config', 0), ('here', 1),
+    ('beside the config', 1),
+])
+def test_a_module_here_or_beside_the_config_is_found(tmp_path, where, workers):
+  """Also in the workers, which a space is made in again."""
+  here, beside = tmp_path / 'here', tmp_path / 'beside'
+  for directory in (here, beside):
+    directory.mkdir()
+  (beside / 'my_config.py').write_text(
+      'from configs.cifar10_small import get_config as base\n\n'
+      'def get_config():\n'
+      "  config = base('smoke')\n"
+      '  config.target.high = 2e5\n'
+      '  config.budget.trials = 2\n'
+      "  config.space = 'space_of_mine:space'\n"
+      '  return config\n'
+  )
+  own = here if where == 'here' else beside
+  (own / 'space_of_mine.py').write_text(_SPACE)
+  executor = ['--config.executor.name=processes',
+              '--config.executor.workers=1'] if workers else []
+  command = tiny.command(
+      'search', f'--config={beside / "my_config.py"}', *executor,
+      f'--workdir={tmp_path / "w"}',
+  )
+  done = subprocess.run(command, cwd=here, capture_output=True, text=True)
+  assert done.returncode == 0, done.stderr
+  assert (tmp_path / 'w' / 'result.json').exists()
