@@ -235,12 +235,13 @@ class StreamedDataset(Dataset):
   def _reason(self, split: str, number: int) -> str:
     """Why an image cannot be read or decoded; '' where it can."""
     alone = tf.data.Dataset.from_tensors(([number], np.zeros((1, 3), np.int64)))
-    encoded = b''
+    encoded = None
     try:
       for encoded, _, _ in self._source.fetch(split, alone).as_numpy_iterator():
         self._whole(encoded)
     except tf.errors.OpError as error:
-      return _decoders_reason(encoded) or _without_nodes(error.message)
+      said = encoded is not None and _decoders_reason(encoded)
+      return said or _without_nodes(error.message)
     return ''
 
   def check_images(self) -> None:
@@ -276,7 +277,7 @@ class StreamedDataset(Dataset):
 def _decoders_reason(encoded: bytes) -> str:
   """What Pillow, which says more, finds wrong with a file; '' for nothing."""
   if not encoded:
-    return 'it is empty, or cannot be read'
+    return 'it is empty'
   try:
     with Image.open(io.BytesIO(encoded)) as image:
       image.load()
@@ -290,7 +291,9 @@ def _decoders_reason(encoded: bytes) -> str:
 def _without_nodes(message: str) -> str:
   """A message of TensorFlow without its names of operations."""
   first = (message.splitlines() or [''])[0]
-  return re.sub(r'\{\{.*?\}\} *| *\[Op:.*?\]| *\[\[.*', '', first)
+  return re.sub(
+      r'^.*Iterator::Root\S*: |\{\{.*?\}\} *| *\[Op:.*?\]| *\[\[.*', '', first
+  )
 
 
 def _numbered(batches: range, rows: Rows) -> tf.data.Dataset:

@@ -346,6 +346,21 @@ def test_a_damaged_image_is_found_in_every_split(
   assert capfd.readouterr().err == ''
 
 
+def test_a_file_that_cannot_be_read_is_named_with_the_reason(
+    open_folder, folder
+):
+  root = folder()
+  dataset = open_folder(root)
+  path = root / 'train' / 'class2' / '001.jpg'
+  path.unlink()
+  with pytest.raises(UserError) as caught:
+    dataset.check_images()
+  assert str(caught.value) == (
+      f"{path}: damaged, or no image (FileNotFoundError: [Errno 2] No such file"
+      f" or directory: '{path}'): allowed are whole JPEG and PNG files"
+  )
+
+
 def test_whole_images_pass(open_folder, folder, capfd):
   open_folder(folder()).check_images()
   assert capfd.readouterr() == ('', '')
