@@ -97,8 +97,12 @@ def _facts(**changes: Any) -> dict[str, str]:
 def test_every_part_of_the_protocol_is_named() -> None:
   found = _facts()
   assert found['Table'] == 'four_networks: 4 networks, 3 in the target interval'
-  assert found['Signal'] == 'short training (column signal)'
-  assert found['Report metric'] == 'test accuracy, % (column test)'
+  assert found['Signal'] == (
+      'short training (column signal); larger is better'
+  )
+  assert found['Report metric'] == (
+      'test accuracy, % (column test); larger is better'
+  )
   assert found['Split and protocol'] == 'toy split'
   assert found['Cost'] == (
       f'column madds, target interval: at most 5 MAdds. {COST_RULE}'
