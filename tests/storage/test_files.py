@@ -224,5 +224,5 @@ def test_without_gcsfs_the_error_says_what_to_install(
 ) -> None:
   monkeypatch.setattr(importlib.util, 'find_spec', lambda name: None)
   path = epath.Path('gs://bucket/run')
-  with pytest.raises(UserError, match=r"pip install 'layernas\[gcs\]'"):
+  with pytest.raises(UserError, match='pip install gcsfs google-cloud-storage'):
     file_store(path).check(path)
