@@ -90,6 +90,7 @@ def test_files_of_fields_and_flags(home: pathlib.Path) -> None:
     make_benchmark('own', section)
 
 
+@pytest.mark.long
 def test_a_study_in_the_home_directory(home: pathlib.Path) -> None:
   (home / 't.csv').write_text(
       (tiny.ROOT / 'examples/own_table.csv').read_text()

@@ -259,7 +259,10 @@ def test_failures_in_a_row_end_the_search(
     (['--config.target.low=1', '--config.target.high=40_000'], 0, ''),
     (['--config.target.low=40_000', '--config.target.high=41_000'], 1,
      'no network was found with a cost in the target, from 40,000 to 41,000'),
-    (['--config.training.learning_rate=1e30'], 1, 'no trial succeeded'),
+    pytest.param(
+        ['--config.training.learning_rate=1e30'], 1, 'no trial succeeded',
+        marks=pytest.mark.long,
+    ),
 ])
 def test_a_script_sees_whether_a_network_was_found(
     tmp_path: pathlib.Path, flags: list[str], code: int, words: str
