@@ -141,7 +141,8 @@ def test_train_and_validation_part_the_training_images(load, source):
 
 
 @pytest.mark.parametrize(('source', 'split'), [
-    ('arrays', 'train'), ('folder', 'all_train'), ('tfds', 'train'),
+    ('arrays', 'train'), ('folder', 'all_train'),
+    pytest.param('tfds', 'train', marks=pytest.mark.long),
 ])
 def test_every_epoch_is_a_permutation_of_the_split(load, source, split):
   dataset, size = load(source), BATCH[source]
@@ -252,7 +253,8 @@ def test_the_shares_of_all_hosts_are_the_batch_of_one(
 
 
 @pytest.mark.parametrize(('source', 'size'), [
-    ('arrays', 4), ('folder', 20), ('tfds', 4),
+    ('arrays', 4), ('folder', 20),
+    pytest.param('tfds', 4, marks=pytest.mark.long),
 ])
 def test_hosts_evaluate_every_image_once(load, source, size):
   """With 4 of 9 or 20 images, and with hosts that have no last image."""
@@ -291,7 +293,9 @@ def test_one_host_has_everything():
 
 @pytest.mark.parametrize(('source', 'transfer', 'augmentation'), [
     ('arrays', 'uint8', 'resized_crop'), ('arrays', 'bfloat16', 'crop_flip'),
-    ('folder', 'uint8', 'crop_flip'), ('tfds', 'bfloat16', 'resized_crop'),
+    *(pytest.param(*case, marks=pytest.mark.long) for case in (
+        ('folder', 'uint8', 'crop_flip'), ('tfds', 'bfloat16', 'resized_crop'),
+    )),
 ])
 def test_types_of_transfer_differ_by_their_precision(
     load, source, transfer, augmentation

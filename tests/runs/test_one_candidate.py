@@ -85,6 +85,7 @@ def test_a_worker_trains_as_the_search_s_workers_did(
   assert len(recorded_trials(tmp_path)) == 1
 
 
+@pytest.mark.long
 def test_a_candidate_that_fails_shows_its_traceback(
     tmp_path: pathlib.Path
 ) -> None:

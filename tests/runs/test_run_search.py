@@ -256,7 +256,10 @@ def test_failures_in_a_row_end_the_search(
 
 
 @pytest.mark.parametrize(('flags', 'code', 'words'), [
-    (['--config.target.low=1', '--config.target.high=40_000'], 0, ''),
+    pytest.param(
+        ['--config.target.low=1', '--config.target.high=40_000'], 0, '',
+        marks=pytest.mark.long,
+    ),
     (['--config.target.low=40_000', '--config.target.high=41_000'], 1,
      'no network was found with a cost in the target, from 40,000 to 41,000'),
     pytest.param(

@@ -139,6 +139,7 @@ def _counts(cache) -> list[int]:
   return [int(count) for count in done.stdout.strip('[]\n').split(',')]
 
 
+@pytest.mark.long
 def test_what_the_cache_holds_is_not_compiled(tmp_path, monkeypatch) -> None:
   """Small programs too, wherever the user wants them."""
   monkeypatch.setenv('JAX_COMPILATION_CACHE_DIR', str(tmp_path / 'users'))
