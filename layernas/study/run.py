@@ -11,6 +11,7 @@ import json
 import multiprocessing
 import os
 import signal
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -160,6 +161,9 @@ def play_all(
   # them, and round as their number has it.
   for name in _THREADS:
     os.environ.setdefault(name, '1')
+  # Ctrl-C leaves the pool as it is: Python cleans up behind it, and is not to
+  # say so after our last line.
+  sys.warnoptions.append('ignore:resource_tracker')
   pool = concurrent.futures.ProcessPoolExecutor(
       workers, multiprocessing.get_context('spawn'), _begin_worker,
       (plain, os.getpid()),

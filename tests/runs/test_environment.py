@@ -7,7 +7,6 @@ import sys
 
 import pytest
 
-from tests import programs
 from tests import tiny
 
 
@@ -96,22 +95,3 @@ plots.subplots(figsize=(1, 1))
 print(matplotlib.get_backend())
 """)
   assert done.stdout == 'svg\n', done.stderr
-
-
-def broken(metrics: object) -> float:
-  """A reward that raises."""
-  raise ValueError(f'no reward of {type(metrics).__name__}')
-
-
-@pytest.mark.long
-def test_a_search_without_a_successful_trial(tmp_path: pathlib.Path) -> None:
-  done = programs.run(
-      'search', '--config=tests/tiny.py', f'--workdir={tmp_path}',
-      '--config.reward=tests.runs.test_environment:broken',
-      '--config.budget.trials=2', '--config.training.epochs=0.01',
-      '--config.compile_ahead=0', '--config.model.depthwise=shifted',
-  )
-  assert done.returncode == 1, done.stderr
-  line = done.stderr.splitlines()[-1]
-  assert line.startswith("error: no trial succeeded ({'failed': 2})")
-  assert f'{tmp_path}/trials.jsonl' in line
