@@ -341,7 +341,9 @@ def test_an_unknown_split_is_named(load, source):
 IMAGENET = {'mean': (0.485, 0.456, 0.406), 'deviation': (0.229, 0.224, 0.225)}
 
 
-@pytest.mark.parametrize('source', ['embedded', 'folder'])
+@pytest.mark.parametrize('source', [
+    pytest.param('embedded', marks=pytest.mark.long), 'folder',
+])
 def test_the_config_says_how_pixels_are_scaled(load, source):
   plain = next(load(source).evaluation_batches('test', 4))['image']
   dataset = load(source, **IMAGENET)

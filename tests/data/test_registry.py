@@ -135,9 +135,8 @@ print(len(list(data.evaluation_batches('test', 4))))
 """
 
 
-@pytest.mark.parametrize('first', [
-    pytest.param('', marks=pytest.mark.long), 'import jax',
-])
+@pytest.mark.long
+@pytest.mark.parametrize('first', ['', 'import jax'])
 def test_tensorflow_writes_nothing_to_the_terminal(folder, first):
   """JAX sets the level of its log where nobody else has."""
   environment = dict(os.environ, PYTHONPATH=os.getcwd())

@@ -103,9 +103,8 @@ def test_is_flax_and_the_activation(shape, compiled, train, activation):
 
 
 # In kernels over devices, fast: test_normed_depthwise.
-@pytest.mark.parametrize(
-    'compiled', [pytest.param(True, marks=pytest.mark.long), False]
-)
+@pytest.mark.long
+@pytest.mark.parametrize('compiled', [True, False])
 def test_statistics_over_devices_are_those_of_the_whole_batch(compiled):
   """With gradients: vmap's axis stands for the devices."""
   x, variables = _inputs((4, 2, 5, 5, 7)), _variables(7)

@@ -30,11 +30,14 @@ def _search(
 
 @pytest.mark.parametrize(('name', 'value', 'parts'), [
     ('JAX_PLATFORMS', 'cuda', ['allowed here are cpu']),
-    ('JAX_PLATFORMS', 'nonsense', ['not in the list of known', 'here are cpu']),
-    ('JAX_ENABLE_X64', 'perhaps', ['truth value', 'what JAX documents']),
-    ('JAX_NUM_CPU_DEVICES', 'two', ['Invalid value', 'what JAX documents']),
     ('XLA_FLAGS', '--xla_fly=true', ['Unknown flag', 'installed XLA']),
-    ('XLA_FLAGS', 'nothing', ['Could not open file', 'installed XLA']),
+    *(pytest.param(*case, marks=pytest.mark.long) for case in (
+        ('JAX_PLATFORMS', 'nonsense',
+         ['not in the list of known', 'here are cpu']),
+        ('JAX_ENABLE_X64', 'perhaps', ['truth value', 'what JAX documents']),
+        ('JAX_NUM_CPU_DEVICES', 'two', ['Invalid value', 'what JAX documents']),
+        ('XLA_FLAGS', 'nothing', ['Could not open file', 'installed XLA']),
+    )),
 ])
 def test_wrong_variables_are_one_line(
     tmp_path: pathlib.Path, name: str, value: str, parts: list[str]
@@ -50,7 +53,8 @@ def test_wrong_variables_are_one_line(
 
 
 @pytest.mark.parametrize('backend', [
-    'module://matplotlib_inline.backend_inline', 'nonsense',
+    'module://matplotlib_inline.backend_inline',
+    pytest.param('nonsense', marks=pytest.mark.long),
 ])
 def test_the_backend_of_a_notebook(
     tmp_path: pathlib.Path, backend: str

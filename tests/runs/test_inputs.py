@@ -93,8 +93,8 @@ _COST = {'cost.metric': f'{__name__}:own_cost'}
 
 @pytest.mark.parametrize(('fields', 'edit', 'names'), [
     (_SPACE, {'activation': 'swish'}, 'space'),
-    (_SPACE, {'last': 7}, 'space'),
-    (_SPACE, {'default': 1}, 'space'),
+    pytest.param(_SPACE, {'last': 7}, 'space', marks=pytest.mark.long),
+    pytest.param(_SPACE, {'default': 1}, 'space', marks=pytest.mark.long),
     (_DATA, {'brightness': 101}, 'data'),
     (_COST, {'bits': 9}, r'cost\.metric'),
 ])
@@ -125,7 +125,10 @@ def _write_images(folder: pathlib.Path, names: str = 'ab', images: int = 4):
 
 
 @pytest.mark.parametrize('change', [
-    {'names': 'ba'}, {'images': 6}, {'names': 'ba', 'images': 6},
+    {'names': 'ba'}, *(
+        pytest.param(change, marks=pytest.mark.long)
+        for change in ({'images': 6}, {'names': 'ba', 'images': 6})
+    ),
 ])
 def test_images_of_a_folder(
     tmp_path: pathlib.Path, change: dict[str, object]

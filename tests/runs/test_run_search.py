@@ -399,6 +399,7 @@ def test_a_workdir_that_goes_away_is_one_line(
   assert len(trained) == 3
 
 
+@pytest.mark.long
 def test_a_search_in_a_bucket(
     bucket: Bucket, tmp_path: pathlib.Path, trained: list[int]
 ) -> None:

@@ -67,7 +67,8 @@ def test_a_training_compiles_nothing_else(tmp_path, fields) -> None:
 
 
 @pytest.mark.parametrize(('optimizer', 'count'), [
-    ('sgd', 2), ('tests.training.own:adamw', 3),
+    ('sgd', 2),
+    pytest.param('tests.training.own:adamw', 3, marks=pytest.mark.long),
 ])
 def test_a_network_is_two_programs_and_what_its_optimizer_begins_with(
     optimizer, count

@@ -267,6 +267,7 @@ def test_trains_and_evaluates_on_the_splits_it_is_given(tmp_path) -> None:
   )
 
 
+@pytest.mark.long
 def test_bfloat16_trains_float32_parameters(tmp_path, evaluated) -> None:
   config = small.get_config(epochs=5.0, momentum=0.5).unlock()
   config.model.dtype = 'bfloat16'
