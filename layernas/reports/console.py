@@ -62,9 +62,7 @@ class Progress(Hook):
     for line in opening_lines(search):
       self._console.print(line)
     if self._reward:
-      self._console.print(
-          f'{self._reward}: larger is better', markup=False, highlight=False
-      )
+      self._console.print(f'{self._reward}: larger is better')
     if search.trials:
       self._console.print(f'{len(search.trials)} trials are finished already')
     if page:

@@ -232,7 +232,8 @@ def _parse(argv: Sequence[str]) -> list[str]:
   """Parses flags; a wrong one ends the program in one line."""
   try:
     argv = flag_files.expanded(argv)
-    _find_own_modules(argv)
+    # Modules of the user's own may be here, or beside the config.
+    lookup.search_in(os.getcwd())
     if help_text.is_asked(argv):
       _show_help(argv)
     overrides: list[config_flag.Override] = []
@@ -253,18 +254,6 @@ def _check_required() -> None:
   for name in _required:
     if flags.FLAGS[name].value is None:
       raise UserError(f'flag --{name}: missing; allowed is a path')
-
-
-def _find_own_modules(argv: Sequence[str]) -> None:
-  """Modules of the user's own may lie here or beside the config."""
-  directories = [os.getcwd()]
-  arguments = iter(argv)
-  for argument in arguments:
-    name, equals, text = argument.partition('=')
-    if name in ('-config', '--config'):
-      path = (text if equals else next(arguments, '')).partition(':')[0]
-      directories.append(os.path.dirname(os.path.expanduser(path)) or '.')
-  lookup.search_in(*directories)
 
 
 def _show_help(argv: Sequence[str]) -> NoReturn:

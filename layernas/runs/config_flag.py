@@ -22,6 +22,7 @@ from typing import Any
 from absl import flags
 from ml_collections import config_dict
 
+from layernas import lookup
 from layernas import paths
 from layernas.errors import UserError
 
@@ -93,6 +94,7 @@ def load(text: str) -> config_dict.ConfigDict:
         f'flag --config: {file!r}: {found}; allowed is a config file, e.g.'
         f' {EXAMPLE}'
     )
+  lookup.search_in(os.path.dirname(file))
   module = module_of(file)
   get_config = getattr(module, 'get_config', None)
   if not callable(get_config):

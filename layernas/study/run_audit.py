@@ -170,7 +170,7 @@ def run_audit(config: ConfigDict, workdir: epath.PathLike) -> dict[str, Any]:
   with directory.opened(config, inputs, kept=False):
     console = new_console()
     for benchmark in benchmarks.values():
-      console.print(direction_line(benchmark), markup=False, highlight=False)
+      console.print(direction_line(benchmark))
     result = {
         'config': config.to_dict(),
         'audits': [

@@ -220,7 +220,7 @@ def _show_directions(benchmarks: Iterable[Benchmark]) -> None:
   """Says first what is maximised: nothing shows that it should not be."""
   console = new_console()
   for benchmark in benchmarks:
-    console.print(direction_line(benchmark), markup=False, highlight=False)
+    console.print(direction_line(benchmark))
 
 
 def _show(summary: dict[str, Any], directory: Workdir) -> None:
