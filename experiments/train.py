@@ -1,6 +1,7 @@
-"""Trains a found network to the end, or one candidate as a search would.
+r"""Trains a found network to the end, or one candidate as a search would.
 
-  python experiments/train.py --architecture=workdir/cifar10_small/result.json
+  .venv/bin/python experiments/train.py \
+    --architecture=workdir/cifar10_small/result.json
 
 trains the winner of a search and tests it beside a reference. Without --config
 the one recorded in result.json is used; a published network
@@ -8,8 +9,9 @@ the one recorded in result.json is used; a published network
 was interrupted. Fields of the recorded config are changed by flags, such as
 --config.final.epochs=500.
 
-  python experiments/train.py --trial=17 --workdir=workdir/my_search
-  python experiments/train.py --architecture=0-1-0 --seed=3 --workdir=...
+  .venv/bin/python experiments/train.py --trial=17 --workdir=workdir/my_search
+  .venv/bin/python experiments/train.py \
+    --architecture=0-1-0 --seed=3 --workdir=...
 
 train one candidate alone, with the config of the search in the workdir unless
 --config names another, and print its reward, which for a trial is the recorded

@@ -1,6 +1,6 @@
 """Packs CSVs of published benchmarks into layernas/study/tables/packaged.
 
-  PYTHONPATH=. python tools/make_benchmark_tables.py --csv=DIR
+  .venv/bin/python tools/make_benchmark_tables.py --csv=DIR
 
 DIR holds the CSVs named below, made from the sources named in
 layernas/study/tables/packaged/README.md. Only a change of the packaged tables

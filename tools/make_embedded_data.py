@@ -1,6 +1,6 @@
 r"""Makes the embedded CIFAR-10 subset from the full archive of JPEG files.
 
-  PYTHONPATH=. python tools/make_embedded_data.py \
+  .venv/bin/python tools/make_embedded_data.py \
     --archive=cifar10_jpeg.tar.gz
 
 The archive holds train/CLASS/0000.jpg .. 4999.jpg and test/CLASS/0000.jpg ..

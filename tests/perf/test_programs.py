@@ -31,7 +31,7 @@ def run(program: str, *flags: str) -> subprocess.CompletedProcess:
 @pytest.mark.parametrize('program', _PROGRAMS)
 def test_help(program):
   done = run(program, '--help')
-  assert f'PYTHONPATH=. python tools/perf/{program}.py' in ' '.join(
+  assert f'.venv/bin/python tools/perf/{program}.py' in ' '.join(
       done.stdout.replace('OPENBLAS_NUM_THREADS=1 ', '').split()
   ), done.stderr
 

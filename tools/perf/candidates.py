@@ -1,8 +1,8 @@
 """Measures the wall time of a search's candidates and of two other loops.
 
-  pip install -r tools/perf/requirements.txt
-  PYTHONPATH=. python tools/perf/candidates.py --mode=all
-  PYTHONPATH=. python tools/perf/candidates.py --mode=whole
+  .venv/bin/pip install -r tools/perf/requirements.txt
+  .venv/bin/python tools/perf/candidates.py --mode=all
+  .venv/bin/python tools/perf/candidates.py --mode=whole
 
 The loops are in candidate_loops.py and torch_loop.py. Each mode writes JSON
 files to OUTPUT/WORKLOAD:

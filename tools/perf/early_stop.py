@@ -1,7 +1,7 @@
 """Measures what early stop changes in the embedded search: winner and time.
 
-  PYTHONPATH=. python tools/perf/early_stop.py --seeds=3
-  PYTHONPATH=. python tools/perf/early_stop.py --seeds=3 --report
+  .venv/bin/python tools/perf/early_stop.py --seeds=3
+  .venv/bin/python tools/perf/early_stop.py --seeds=3 --report
 
 For each seed it searches configs/cifar10_small.py without early stop and with
 each fraction and margin. Searches run one after the other, each in a process of

@@ -1,9 +1,9 @@
 """Measures what executors cost and gain: overhead, speed-up, memory.
 
-  PYTHONPATH=. python tools/perf/executors.py --mode=overhead
-  PYTHONPATH=. python tools/perf/executors.py --mode=speedup
-  PYTHONPATH=. python tools/perf/executors.py --mode=memory
-  PYTHONPATH=. python tools/perf/executors.py --mode=report
+  .venv/bin/python tools/perf/executors.py --mode=overhead
+  .venv/bin/python tools/perf/executors.py --mode=speedup
+  .venv/bin/python tools/perf/executors.py --mode=memory
+  .venv/bin/python tools/perf/executors.py --mode=report
 
 overhead: milliseconds per trial of the executors alone, with two workers and
 evaluations that take no time.

@@ -1,7 +1,7 @@
 """Runs searches with one random fault each and checks that each recovers.
 
-  PYTHONPATH=. python tools/perf/fault_drill.py --searches=200 --parallel=2
-  PYTHONPATH=. python tools/perf/fault_drill.py --mode=report
+  .venv/bin/python tools/perf/fault_drill.py --searches=200 --parallel=2
+  .venv/bin/python tools/perf/fault_drill.py --mode=report
 
 The drills take the `FAULTS` in turn. Moment, executor (inline, or two worker
 processes) and all else are drawn at random. A search must give the result of a

@@ -1,6 +1,6 @@
 """Measures images per second of the ImageNet input pipeline and of decoding.
 
-  PYTHONPATH=. python tools/perf/input_throughput.py
+  .venv/bin/python tools/perf/input_throughput.py
 
 The program makes JPEG files of 375 to 500 pixels a side, lets TFDS's builder
 store them as imagenet2012, and takes training batches of 224 pixels: random

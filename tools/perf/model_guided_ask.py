@@ -1,6 +1,6 @@
 """Times `ask` of the schedule model_guided on a space of MobileNet's size.
 
-  PYTHONPATH=. OPENBLAS_NUM_THREADS=1 python tools/perf/model_guided_ask.py
+  OPENBLAS_NUM_THREADS=1 .venv/bin/python tools/perf/model_guided_ask.py
 
 The space has twenty layers with six options. Rewards cost nothing, and a search
 has 1,000 trials.

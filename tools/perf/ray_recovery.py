@@ -1,6 +1,6 @@
 """Measures how soon a Ray cluster recovers the candidate of a lost node.
 
-  PYTHONPATH=. python tools/perf/ray_recovery.py
+  .venv/bin/python tools/perf/ray_recovery.py
 
 The cluster is a real one on this machine: a head and two nodes of one core,
 with health checks four times a second. Candidates take half a second. The

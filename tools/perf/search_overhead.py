@@ -1,6 +1,6 @@
 """Times the search itself, and the loading of packaged tables.
 
-  PYTHONPATH=. python tools/perf/search_overhead.py
+  .venv/bin/python tools/perf/search_overhead.py
 
 Evaluations return random rewards at no cost, so that only ask, tell, layer
 tables and history are timed. There are two spaces: NATS-Bench topology with 130

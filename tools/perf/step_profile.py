@@ -1,7 +1,7 @@
 """Shows where the time of a training step goes, and what the machine can do.
 
-  PYTHONPATH=. python tools/perf/step_profile.py
-  PYTHONPATH=. python tools/perf/step_profile.py --mode=report
+  .venv/bin/python tools/perf/step_profile.py
+  .venv/bin/python tools/perf/step_profile.py --mode=report
 
 It profiles the cases of tools/perf/train_step.py by parts of the network,
 forward and backward, with XLA's own times of a step's operations. Operations

@@ -1,8 +1,8 @@
 """Times training steps against PyTorch's, and their compilation.
 
-  pip install -r tools/perf/requirements.txt
-  PYTHONPATH=. python tools/perf/train_step.py
-  PYTHONPATH=. python tools/perf/train_step.py --mode=report
+  .venv/bin/pip install -r tools/perf/requirements.txt
+  .venv/bin/python tools/perf/train_step.py
+  .venv/bin/python tools/perf/train_step.py --mode=report
 
 The cases are MobileNetV3-Large at 224 pixels and batch 8, the same network at
 32 pixels and batch 32, and the smallest, median and largest network of
@@ -14,7 +14,7 @@ configs/cifar10_small.py. Each is measured in four ways:
 All have as many threads as there are cores. The machine must be idle otherwise:
 PyTorch's threads wait for each other and take a hundred times as long on a busy
 one. If it cannot be idle, compare on a single core:
-  PYTHONPATH=. taskset --cpu-list 0 python tools/perf/train_step.py
+  taskset --cpu-list 0 .venv/bin/python tools/perf/train_step.py
 
 Every case runs in a process of its own, where the four take turns: one untimed
 step, then some timed ones. Ratios are taken within a round; medians and

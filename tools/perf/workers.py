@@ -1,7 +1,7 @@
 """Simulates how ImageNet searches speed up with the number of workers.
 
-  PYTHONPATH=. OPENBLAS_NUM_THREADS=1 python tools/perf/workers.py
-  PYTHONPATH=. python tools/perf/workers.py --mode=report
+  OPENBLAS_NUM_THREADS=1 .venv/bin/python tools/perf/workers.py
+  .venv/bin/python tools/perf/workers.py --mode=report
 
 Real searches run on a virtual clock (tools/perf/virtual_workers.py). Nothing is
 trained, and only model_guided's linear algebra depends on the machine. Spaces,
