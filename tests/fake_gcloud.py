@@ -59,7 +59,7 @@ def _ssh(name: str, flags: dict[str, str]) -> int:
           env={**os.environ, 'HOME': str(home), 'HOSTNAME': home.name},
           check=False,
       ).returncode
-      for home in _homes(flags['worker'])
+      for home in _homes(flags.get('worker', '0'))  # As the real one.
   ]
   return max(codes)
 

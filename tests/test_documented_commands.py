@@ -62,13 +62,19 @@ _V3 = 'configs/imagenet.py:v3_small_60m'
 _TPU_SEARCH = f'--config={_V3} --workdir=gs://BUCKET/runs/other'
 
 # What is the same for several commands.
-_BRIEF = '--config.budget.trials=2 --config.training.epochs=0.25'
+_BRIEF = (
+    '--config.budget.trials=2 --config.training.epochs=0.25'
+    ' --config.target.high=0'
+)
 _SMOKE = '--config=configs/cifar10_small.py:smoke'
 _AFTER_SEARCH = _Change('looks at a search', needs=_SEARCH)
 _FINAL = _Change(
     'trains two networks for 12 epochs, three times',
     '--config.final.epochs=0.25 --config.final.warmup_epochs=0'
     ' --config.reference.seeds=1', needs=_SEARCH,
+)
+_LATENCY = _Change(
+    'minutes', '--config.latency.repeats=2 --config.latency.networks=2'
 )
 _STATUS = _Change(
     'a placeholder', replace={'WORKDIR': 'workdir/cifar10_small'},
@@ -105,13 +111,13 @@ _CHANGES = {
     './launch.sh status WORKDIR --watch=2': _STATUS,
     './launch.sh search --config=configs/cifar10_small.py'
     ' --config.search.buckets=3 --workdir=workdir/three_buckets':
-        _Change('ten minutes', _BRIEF),
+        _Change('minutes', _BRIEF),
     '.venv/bin/python experiments/search.py --config=configs/cifar10_small.py'
     ' --config.search.buckets=3 --config.target.high=2e6'
-    ' --workdir=workdir/mine': _Change('ten minutes', _BRIEF),
+    ' --workdir=workdir/mine': _Change('minutes', _BRIEF),
     '.venv/bin/python experiments/search.py --config=configs/cifar10_small.py'
     ' --config.search.buckets=20 --workdir=workdir/my_search':
-        _Change('ten minutes', _BRIEF),
+        _Change('minutes', _BRIEF),
     '.venv/bin/python experiments/train.py --trial=17'
     ' --workdir=workdir/my_search': _Change(
         'that search is cut to two trials',
@@ -131,12 +137,15 @@ _CHANGES = {
     ' --config.executor.address=HEAD:6379 --workdir=/shared/run': _Change(
         'a cluster', _SMOKE, {'HEAD:6379': '', '/shared': 'workdir/shared'},
     ),
+    './launch.sh latency --config=configs/cifar10_small.py'
+    ' --workdir=workdir/latency': _LATENCY,
+    '.venv/bin/python experiments/latency.py --config=configs/cifar10_small.py'
+    ' --workdir=workdir/latency': _LATENCY,
     './launch.sh search --config=configs/cifar10_small.py'
     ' --config.cost.metric=latency'
     ' --config.cost.latency_table=workdir/latency/latency.csv'
     ' --config.target.high=0.085 --workdir=workdir/fast': _Change(
-        'ten minutes; the limit is that of another machine',
-        f'{_BRIEF} --config.target.high=10',
+        'minutes; the limit is that of another machine', _BRIEF
     ),
     # Overviews.
     './launch.sh search [flags]':
@@ -149,8 +158,11 @@ _CHANGES = {
     }),
     './launch.sh audit [flags]': _Change(_OVERVIEW, replace={'[flags]': ''}),
     './launch.sh trace [flags]': _Change(_OVERVIEW, replace={'[flags]': ''}),
-    './launch.sh latency [flags]': _Change(
-        _OVERVIEW, replace={'[flags]': _SMOKE},
+    './launch.sh latency [flags]': _LATENCY._replace(
+        why=_OVERVIEW, replace={
+            '[flags]':
+                '--config=configs/cifar10_small.py --workdir=workdir/latency',
+        },
     ),
     './launch.sh tpu logs': _ACCEPTED,
     './launch.sh tpu logs --name=nas0': _ACCEPTED,
@@ -285,7 +297,7 @@ _CHANGES = {
         'a minute', '--steps=1 --case=smallest --output=workdir/steps',
     ),
     f'{_PERF}/fault_drill.py --searches=200 --parallel=2': _Change(
-        'hours', '--searches=1 --faults=nan --output=workdir/drill',
+        'hours; tests/perf has a short drill', '--mode=report',
     ),
     f'{_PERF}/executors.py --mode=overhead': _Change(
         'a minute', '--trials=2 --rounds=1 --output=workdir/executors',
