@@ -276,10 +276,8 @@ _CHANGES = {
         _Change('stays when the test has ended', '--help'),
     '.venv/bin/ray start --address=BOX1:6379': _Change('a cluster', '--help'),
     # Measurements of minutes to hours, which would write into docs/results.
-    f'{_PERF}/early_stop.py --seeds=1 --fractions=0.5': _Change(
-        'minutes', '--trials=2 --epochs=0.05 --margins=0'
-        ' --output=workdir/early_stop',
-    ),
+    f'{_PERF}/early_stop.py --seeds=1 --fractions=0.5':
+        _Change('minutes', '--report'),
     f'{_PERF}/input_throughput.py': _Change(
         'minutes', '--rounds=1 --batches=1 --output=workdir/throughput',
     ),
