@@ -1,4 +1,4 @@
-"""What a study's config names: tables by their content, methods by their code."""
+"""What a study names: tables by their content, methods by their code."""
 
 import hashlib
 import json
