@@ -92,6 +92,7 @@ class ConfigFlag:
 
 _defined: list[ConfigFlag] = []
 _required: list[str] = []
+_paths: list[str] = []
 
 
 def define_config(
@@ -145,7 +146,8 @@ class _PathParser(flags.ArgumentParser):
 
 
 def define_path(
-    name: str, description: str, required: bool = False
+    name: str, description: str, required: bool = False,
+    default: str | None = None,
 ) -> flags.FlagHolder[str | None]:
   """Defines a flag that holds a path.
 
@@ -153,13 +155,15 @@ def define_path(
     name: of the flag.
     description: for --help.
     required: whether it must be given.
+    default: where it is not given; None for none.
 
   Returns:
     Its holder; the value has no `~` and no variables in it.
   """
+  _paths.append(name)
   if required:
     _required.append(name)
-  return flags.DEFINE(_PathParser(name), name, None, description)
+  return flags.DEFINE(_PathParser(name), name, default, description)
 
 
 def define_hosts() -> Callable[[], None]:
@@ -296,11 +300,34 @@ def _guarded(
   except KeyboardInterrupt:
     print(INTERRUPTED_TEXT, file=sys.stderr)
     leave(INTERRUPTED)
+  except OSError as error:
+    blamed = _blamed_flag(error)
+    if blamed is None:
+      raise
+    _fail(blamed)
   except (AssertionError, RuntimeError, ValueError) as error:
     known = environment.explained(error)
     if known is None:
       raise
     _fail(str(known))
+
+
+def _blamed_flag(error: OSError) -> str | None:
+  """What to say where a file of a path that was given is to blame."""
+  if not isinstance(error.filename, str):
+    return None
+  file = os.path.abspath(error.filename)
+  for name in _paths:
+    path = flags.FLAGS[name].value
+    if path is None:
+      continue
+    given = os.path.abspath(path)
+    if os.path.commonpath([file, given]) in (file, given):
+      return (
+          f'flag --{name}: {path!r}: {error.filename}: {error.strerror};'
+          ' allowed is a path that can be used'
+      )
+  return None
 
 
 def _fail(message: str) -> NoReturn:

@@ -145,3 +145,15 @@ def test_fields_of_a_recorded_config(
   ]
   assert part in line
   assert not (found.parent / 'final').exists()
+
+
+def test_a_config_that_lies_below(tmp_path: pathlib.Path) -> None:
+  """As the configs of studies do since they moved."""
+  (tmp_path / 'study').mkdir()
+  (tmp_path / 'study' / 'mine.py').touch()
+  with pytest.raises(UserError) as error:
+    config_flag.load(f'{tmp_path}/mine.py:smoke')
+  assert (
+      f"'{tmp_path}/mine.py': no such file (did you mean"
+      f" '{tmp_path}/study/mine.py'?); allowed is"
+  ) in str(error.value)
