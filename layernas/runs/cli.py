@@ -7,6 +7,7 @@ code 1; a search that found no network is one line and exit code 1.
 import os
 import signal
 import sys
+import traceback
 from collections.abc import Callable
 from collections.abc import Sequence
 from typing import NoReturn
@@ -300,6 +301,11 @@ def _guarded(
   except KeyboardInterrupt:
     print(INTERRUPTED_TEXT, file=sys.stderr)
     leave(INTERRUPTED)
+  except (AttributeError, KeyError) as error:
+    lacking = _lacking_field(error)
+    if lacking is None:
+      raise
+    _fail(lacking)
   except OSError as error:
     blamed = _blamed_flag(error)
     if blamed is None:
@@ -310,6 +316,19 @@ def _guarded(
     if known is None:
       raise
     _fail(str(known))
+
+
+def _lacking_field(error: AttributeError | KeyError) -> str | None:
+  """What to say where the config is one of another program."""
+  *_, (frame, _) = traceback.walk_tb(error.__traceback__)
+  module = frame.f_globals.get('__name__', '')
+  if not _defined or not module.startswith(config_dict.__name__):
+    return None
+  field = str(error).strip('"\'').partition("'")[0]
+  return (
+      f'flag --config: {flags.FLAGS["config"].value!r}: has no field {field!r};'
+      f' allowed is a config with the fields of {_defined[0].defaults}'
+  )
 
 
 def _blamed_flag(error: OSError) -> str | None:

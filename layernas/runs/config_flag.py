@@ -90,8 +90,11 @@ def load(text: str) -> config_dict.ConfigDict:
   match = re.fullmatch(r'(.*?\.py)(?::(.*))?', text, re.DOTALL)
   file, argument = match.groups() if match else (text, None)
   file = paths.expanded('flag --config', file)
-  if not os.path.isfile(file):
-    found = 'a directory' if os.path.isdir(file) else 'no such file'
+  if not os.path.isfile(file) or not file.endswith('.py'):
+    found = (
+        'a directory' if os.path.isdir(file)
+        else 'no Python file' if os.path.exists(file) else 'no such file'
+    )
     raise UserError(
         f'flag --config: {file!r}: {found}{_elsewhere(file)}; allowed is a'
         f' config file, e.g. {EXAMPLE}'
