@@ -94,7 +94,8 @@ def _train_network() -> None:
       lambda: final.read_architecture(_ARCHITECTURE.value)
   )
   if _CONFIG.value is None and architecture.config:
-    config = _recorded(architecture.config, _ARCHITECTURE.value)
+    file = paths.expanded('flag --architecture', _ARCHITECTURE.value)
+    config = _recorded(architecture.config, file)
   else:
     config = cli.config_of(_CONFIG)
   workdir = _WORKDIR.value
@@ -136,6 +137,9 @@ def _recorded(fields: Any, file: epath.PathLike) -> ConfigDict:
     raise UserError(
         f'file {file}: holds no config; allowed is one of a search, or --config'
     )
+  from layernas.runs.search_record import search_own_modules  # noqa: PLC0415
+
+  search_own_modules(file)
   defaults = default.get_config().to_dict()
   return _CONFIG.changed(ConfigDict(completed(fields, defaults))).lock()
 
