@@ -25,16 +25,25 @@ INTERRUPTED = 130
 
 INTERRUPTED_TEXT = 'interrupted; the same command goes on from here'
 
+PREEMPTED_TEXT = 'preempted: {}; the same command goes on from here'
+
+_FINISHED = 'what was finished is saved'
+
 _SOON = 0.05
 """Seconds after which a signal comes again that was lost."""
 
 _LOOK_SECONDS = 0.2
 
 _NOTICE_SECONDS = 1.5
-"""For the main thread to hear of Ctrl-C."""
+"""For the main thread to hear of a signal."""
 
 _END_SECONDS = 35.0
-"""For it to end then: workers have 25 s to save."""
+"""For it to end after Ctrl-C: workers have 25 s to save."""
+
+_noticed = {
+    signal.SIGINT: threading.Event(), signal.SIGTERM: threading.Event()
+}
+"""Whether the main thread has heard of a signal."""
 
 
 def end_on_sigterm() -> None:
@@ -47,44 +56,47 @@ def end_on_sigterm() -> None:
   _when_dropped(Preempted, lambda: _send_again(signal.SIGTERM))
 
 
-def preempt(*_: object) -> NoReturn:
-  """Answers the signal."""
-  raise Preempted('nothing was under way')
+def preempt(*_: object) -> None:
+  """Answers the signal, the first time."""
+  if not _noticed[signal.SIGTERM].is_set():
+    _noticed[signal.SIGTERM].set()
+    raise Preempted(_FINISHED)
 
 
 def end_on_interrupt() -> None:
   """Has Ctrl-C end the program once, however often it comes.
 
   The first one raises KeyboardInterrupt in the main thread, further ones do
-  nothing. Python hands a signal to the main thread between two instructions
-  only: where it is inside a library for long, as in XLA's compiler, or does not
-  come to an end, the process ends all the same. That is as safe as a kill: what
-  was recorded before is on disk.
-
-  Where SIGINT is ignored (nohup, jobs of scripts), it stays so.
+  nothing. Where SIGINT is ignored (nohup, jobs of scripts), it stays so.
   """
   if signal.getsignal(signal.SIGINT) is not signal.default_int_handler:
     return
-  noticed = threading.Event()
+  signal.signal(signal.SIGINT, _interrupt)
+  _when_dropped(KeyboardInterrupt, lambda: _send_again(signal.SIGINT))
 
-  def interrupt(*_: object) -> None:
-    if not noticed.is_set():
-      noticed.set()
-      raise KeyboardInterrupt
 
-  def again() -> None:
-    noticed.clear()
-    _send_again(signal.SIGINT)
+def end_unanswered() -> None:
+  """Has the process end where the main thread does not answer a signal in time.
 
+  Python hands a signal to the main thread between two instructions only: it may
+  be inside a library for long, as in XLA's compiler, or not come to an end.
+  That is as safe as a kill: what was recorded before is on disk. SIGTERM is
+  left to whatever listens to it in the place of `preempt`.
+  """
   reader, writer = os.pipe()
   os.set_blocking(writer, False)
   signal.set_wakeup_fd(writer, warn_on_full_buffer=False)
   os.register_at_fork(after_in_child=_deaf)
-  signal.signal(signal.SIGINT, interrupt)
-  _when_dropped(KeyboardInterrupt, again)
   threading.Thread(
-      target=_watch, args=(reader, noticed), name='interrupts', daemon=True
+      target=_watch, args=(reader,), name='signals', daemon=True
   ).start()
+
+
+def _interrupt(*_: object) -> None:
+  """Answers Ctrl-C."""
+  if not _noticed[signal.SIGINT].is_set():
+    _noticed[signal.SIGINT].set()
+    raise KeyboardInterrupt
 
 
 def leave(code: int) -> NoReturn:
@@ -128,15 +140,26 @@ def beside(function: Callable[[], Value], check: Callable[[], None]) -> Value:
   return job.result()
 
 
-def _watch(reader: int, noticed: threading.Event) -> None:
-  """Ends the process where the main thread does not, after Ctrl-C."""
-  while signal.SIGINT not in os.read(reader, 64):
-    pass
-  if noticed.wait(_NOTICE_SECONDS):
+def _watch(reader: int) -> None:
+  """Waits for signals, and for the answer to each."""
+  handlers = {signal.SIGINT: _interrupt, signal.SIGTERM: preempt}
+  while True:
+    for number in os.read(reader, 64):
+      if number in handlers and signal.getsignal(number) is handlers[number]:
+        threading.Thread(
+            target=_end_if_unanswered, args=(number,), daemon=True
+        ).start()
+
+
+def _end_if_unanswered(number: int) -> None:
+  """Ends the process unless the main thread does in time."""
+  interrupted = number == signal.SIGINT
+  if _noticed[number].wait(_NOTICE_SECONDS):
     time.sleep(_END_SECONDS)
+  text = INTERRUPTED_TEXT if interrupted else PREEMPTED_TEXT.format(_FINISHED)
   with contextlib.suppress(OSError):
-    os.write(2, f'{INTERRUPTED_TEXT}\n'.encode())
-  leave(INTERRUPTED)
+    os.write(2 if interrupted else 1, f'{text}\n'.encode())
+  leave(INTERRUPTED if interrupted else 0)
 
 
 def _deaf() -> None:
@@ -161,6 +184,8 @@ def _when_dropped(
 
 
 def _send_again(number: int) -> None:
+  """Sends this process a signal whose exception was dropped."""
+  _noticed[number].clear()
   timer = threading.Timer(_SOON, os.kill, (os.getpid(), number))
   timer.daemon = True
   timer.start()

@@ -51,7 +51,7 @@ def test_it_is_never_lost(where):
       [sys.executable, '-c', _PROGRAM.replace('WHERE', where)],
       capture_output=True, text=True, timeout=30,
   )
-  assert (done.stdout, done.stderr) == ('nothing was under way\n', '')
+  assert (done.stdout, done.stderr) == ('what was finished is saved\n', '')
 
 
 def test_what_else_is_dropped_is_shown():
@@ -132,6 +132,40 @@ def test_sigterm_does_not_wait_for_threads():
   assert (code, errors) == (0, '')
   assert output.startswith('printed\npreempted: ')
   assert seconds < 3
+
+
+@pytest.mark.parametrize('times', [1, 3])
+def test_sigterm_does_not_wait_for_a_library(times):
+  code, output, errors, seconds = _ended('long()', *[signal.SIGTERM] * times)
+  assert (code, errors) == (0, '')
+  assert output.endswith(
+      'preempted: what was finished is saved; the same command goes on from'
+      ' here\n'
+  )
+  assert seconds < 4
+
+
+def test_a_second_sigterm_changes_nothing():
+  where = """
+  try:
+    time.sleep(60)
+  finally:
+    time.sleep(0.5)
+    print('cleaned')
+""".strip()
+  code, output, errors, _ = _ended(where, signal.SIGTERM, signal.SIGTERM)
+  assert (code, errors) == (0, '')
+  assert output.startswith('printed\ncleaned\npreempted: ')
+
+
+def test_what_saves_at_sigterm_takes_its_time():
+  where = """
+  signal.signal(signal.SIGTERM, lambda *_: print('heard'))
+  time.sleep(4)
+  print('saved')
+""".strip()
+  code, output, errors, _ = _ended(where, signal.SIGTERM)
+  assert (code, output, errors) == (0, 'printed\nheard\nsaved\n', '')
 
 
 def test_what_is_beside_gives_its_result_or_its_error():

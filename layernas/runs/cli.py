@@ -29,8 +29,10 @@ from layernas.runs import flag_files
 from layernas.runs import help_text
 from layernas.termination import INTERRUPTED
 from layernas.termination import INTERRUPTED_TEXT
+from layernas.termination import PREEMPTED_TEXT
 from layernas.termination import end_on_interrupt
 from layernas.termination import end_on_sigterm
+from layernas.termination import end_unanswered
 from layernas.termination import leave
 from layernas.termination import preempt
 
@@ -228,6 +230,7 @@ def run(
   end_on_interrupt()
   if resumable:
     end_on_sigterm()
+  end_unanswered()
   # Below warnings, libraries print pages about every checkpoint.
   logging.set_verbosity(logging.WARNING)
   app.run(lambda argv: _guarded(main, argv, argument), flags_parser=_parse)
@@ -291,7 +294,7 @@ def _guarded(
       # All is saved: what is left is to come to an end.
       signal.signal(signal.SIGTERM, signal.SIG_IGN)
   except Preempted as reason:
-    print(f'preempted: {reason}; the same command goes on from here')
+    print(PREEMPTED_TEXT.format(reason))
     leave(0)
   except UserError as error:
     _fail(str(error))

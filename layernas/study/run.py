@@ -18,6 +18,7 @@ from collections.abc import Iterator
 from collections.abc import Mapping
 from collections.abc import Sequence
 from typing import Any
+from typing import NoReturn
 
 from ml_collections import ConfigDict
 
@@ -32,6 +33,9 @@ from layernas.study.tables.benchmark import TableEvaluator
 
 # Runs handed to a worker at once: fewer messages, and little is lost by a kill.
 _CHUNK = 20
+
+# For the parent to answer a signal.
+_PARENT_SECONDS = 1.0
 
 # What workers' NumPy reads when it is loaded.
 _THREADS = ('OPENBLAS_NUM_THREADS', 'MKL_NUM_THREADS', 'OMP_NUM_THREADS')
@@ -190,8 +194,19 @@ def _begin_worker(config: dict[str, Any], parent: int) -> None:
   """What a fresh worker does first."""
   # Ctrl-C is the parent's to answer.
   signal.signal(signal.SIGINT, signal.SIG_IGN)
+  signal.signal(signal.SIGTERM, _end_after_parent)
   threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
   _begin(config)
+
+
+def _end_after_parent(*_: object) -> NoReturn:
+  """Answers a SIGTERM that came to all processes of the study.
+
+  A pool with a dead worker is broken; the parent is to hear of the signal
+  first.
+  """
+  time.sleep(_PARENT_SECONDS)
+  os._exit(0)
 
 
 def _end_with(parent: int) -> None:

@@ -98,7 +98,7 @@ def test_sigterm_ends_it_while_it_starts(tmp_path):
   while not (tmp_path / 'begun').exists():
     time.sleep(0.01)
   process.terminate()
-  assert told(process, 'preempted')['message'] == 'nothing was under way'
+  assert told(process, 'preempted')['message'] == 'what was finished is saved'
   assert process.wait(30) == 0
   process.communicate()
 
@@ -119,5 +119,5 @@ def test_a_mistake_leaves_its_reason():
 def test_sigterm_ends_it_when_it_has_nothing_to_do(worker):
   told(worker, 'ready')
   worker.terminate()
-  assert told(worker, 'preempted')['message'] == 'nothing was under way'
+  assert told(worker, 'preempted')['message'] == 'what was finished is saved'
   assert worker.wait(30) == 0

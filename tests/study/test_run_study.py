@@ -1,5 +1,6 @@
 """Whole studies: resumed, killed, refused; and experiments/benchmark.py."""
 
+import os
 import pathlib
 import signal
 import subprocess
@@ -129,7 +130,7 @@ def wait_for_runs(path: pathlib.Path, count: int, process) -> None:
   for _ in range(600):
     if path.exists() and path.read_bytes().count(b'\n') >= count:
       return
-    assert process.poll() is None, process.stderr.read()
+    assert process.poll() is None, process.communicate()
     time.sleep(0.05)
   raise AssertionError('the study did not get on')
 
@@ -155,21 +156,31 @@ def _heeds_ctrl_c():
 
 @pytest.mark.long
 @pytest.mark.usefixtures('_ctrl_c')
-@pytest.mark.parametrize('kill', [signal.SIGKILL, signal.SIGINT])
-def test_killed_study_goes_on(tmp_path, whole, kill):
-  """The file is at last the same as that of a study which was not killed."""
+@pytest.mark.parametrize(('kill', 'code', 'last'), [
+    (signal.SIGKILL, -signal.SIGKILL, ''),
+    (signal.SIGINT, 130, 'interrupted; the same command goes on from here'),
+    (signal.SIGTERM, 0, 'preempted: what was finished is saved; the same'
+     ' command goes on from here'),
+])
+def test_killed_study_goes_on(tmp_path, whole, kill, code, last):
+  """The file is at last the same as that of a study which was not killed.
+
+  All its processes get the signal, as from a terminal or a scheduler.
+  """
   process = subprocess.Popen(
-      command(tmp_path, *FLAGS), cwd=tiny.ROOT, stdout=subprocess.DEVNULL,
-      stderr=subprocess.PIPE, text=True,
+      command(tmp_path, *FLAGS), cwd=tiny.ROOT, stdout=subprocess.PIPE,
+      stderr=subprocess.STDOUT, text=True, start_new_session=True,
   )
   wait_for_runs(tmp_path / 'runs.jsonl', 20, process)
-  process.send_signal(kill)
-  _, errors = process.communicate(timeout=60)
-  if kill is signal.SIGINT:
-    assert process.returncode == 130
-    assert errors.splitlines()[-1] == (
-        'interrupted; the same command goes on from here'
-    )
+  begun = time.monotonic()
+  os.killpg(process.pid, kill)
+  process.wait(60)
+  assert time.monotonic() - begun < 4
+  output, _ = process.communicate(timeout=60)
+  assert process.returncode == code, output
+  if last:
+    assert output.splitlines()[-1] == last
+    assert 'Traceback' not in output
   assert (tmp_path / 'runs.jsonl').read_bytes() != whole
   done = subprocess.run(
       command(tmp_path, *FLAGS), cwd=tiny.ROOT, capture_output=True,

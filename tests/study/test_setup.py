@@ -105,7 +105,7 @@ def test_strategies():
 
 @pytest.mark.parametrize(('kind', 'settings', 'parts'), [
     ('bohb', {}, ("kind: 'bohb'", 'layernas', 'evolution')),
-    ('layernas', {'buckets': 0}, ('search.buckets: 0',)),
+    ('layernas', {'buckets': -1}, ('search.buckets: -1',)),
 ])
 def test_wrong_methods_are_named(kind, settings, parts):
   config = study()
