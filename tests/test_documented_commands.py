@@ -64,6 +64,7 @@ _TPU_SEARCH = f'--config={_V3} --workdir=gs://BUCKET/runs/other'
 # What is the same for several commands.
 _BRIEF = (
     '--config.budget.trials=2 --config.training.epochs=0.25'
+    ' --config.training.warmup_epochs=0 --config.reference.trainings=0'
     ' --config.target.high=0'
 )
 _SMOKE = '--config=configs/cifar10_small.py:smoke'
@@ -96,12 +97,13 @@ def _study(config: str) -> _Change:
 
 _CHANGES = {
     # The embedded images.
+    _SEARCH: _Change('minutes', f'search {_BRIEF}'),
     './launch.sh train --architecture=' + _RESULT: _FINAL,
     '.venv/bin/python experiments/train.py --architecture=' + _RESULT: _FINAL,
     './launch.sh train --trial=5 --workdir=workdir/cifar10_small':
-        _AFTER_SEARCH,
+        _AFTER_SEARCH._replace(replace={'=5': '=1'}),
     './launch.sh train --trial=17 --workdir=workdir/cifar10_small':
-        _AFTER_SEARCH,
+        _AFTER_SEARCH._replace(replace={'=17': '=1'}),
     './launch.sh train --architecture=0-1-0-1-0-1-1 --seed=3'
     ' --workdir=workdir/cifar10_small': _AFTER_SEARCH,
     './launch.sh status workdir/cifar10_small --watch=2': _AFTER_SEARCH,
@@ -121,7 +123,7 @@ _CHANGES = {
     '.venv/bin/python experiments/train.py --trial=17'
     ' --workdir=workdir/my_search': _Change(
         'that search is cut to two trials',
-        replace={'my_search': 'cifar10_small'}, needs=_SEARCH,
+        replace={'=17': '=1', 'my_search': 'cifar10_small'}, needs=_SEARCH,
     ),
     '.venv/bin/python experiments/train.py --architecture=0-1-0 --seed=3'
     ' --workdir=...': _Change(
@@ -149,9 +151,9 @@ _CHANGES = {
     ),
     # Overviews.
     './launch.sh search [flags]':
-        _Change(_OVERVIEW, replace={'[flags]': ''}, needs=_SEARCH),
+        _Change(_OVERVIEW, replace={'[flags]': _BRIEF}, needs=_SEARCH),
     './launch.sh train [flags]': _Change(_OVERVIEW, replace={
-        '[flags]': '--trial=5 --workdir=workdir/cifar10_small',
+        '[flags]': '--trial=1 --workdir=workdir/cifar10_small',
     }, needs=_SEARCH),
     './launch.sh benchmark [flags]': _Change(_OVERVIEW, replace={
         '[flags]': '--config=configs/study/own_table.py',

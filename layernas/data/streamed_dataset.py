@@ -274,6 +274,10 @@ class StreamedDataset(Dataset):
         begun = time.monotonic()
 
 
+_DECODED = ('JPEG', 'MPO', 'PNG', 'GIF', 'BMP')
+"""Formats, by Pillow's names, that TensorFlow decodes."""
+
+
 def _decoders_reason(encoded: bytes) -> str:
   """What Pillow, which says more, finds wrong with a file; '' for nothing."""
   if not encoded:
@@ -281,6 +285,8 @@ def _decoders_reason(encoded: bytes) -> str:
   try:
     with Image.open(io.BytesIO(encoded)) as image:
       image.load()
+      if image.format not in _DECODED:
+        return f'it is a {image.format} file'
   except Image.UnidentifiedImageError:
     return ''
   except Exception as error:  # Its decoders raise whatever they like.

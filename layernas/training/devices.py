@@ -11,6 +11,7 @@ import functools
 import mmap
 import os
 import platform
+import warnings
 from collections.abc import Iterable
 from collections.abc import Iterator
 from typing import Any
@@ -196,6 +197,11 @@ def enable_compilation_cache(directory: epath.PathLike) -> None:
     jax.config.update('jax_compilation_cache_dir', str(directory))
   jax.config.update('jax_persistent_cache_min_compile_time_secs', 0)
   jax.config.update('jax_persistent_cache_min_entry_size_bytes', -1)
+  # On a full disk, JAX would warn at each of them. What is not kept is compiled
+  # again; what must be kept says in one line that it could not be.
+  warnings.filterwarnings(
+      'ignore', 'Error (reading|writing) persistent compilation cache entry'
+  )
 
 
 _RESERVED = 4 << 30

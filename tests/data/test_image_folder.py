@@ -314,6 +314,71 @@ def test_transparency_is_dropped(open_folder, folder):
   np.testing.assert_allclose(found, pixels[..., :3], atol=1e-3)
 
 
+def saved(image, kind, **options):
+  file = io.BytesIO()
+  image.save(file, kind, **options)
+  return file.getvalue()
+
+
+def test_transparent_colours_of_a_palette_are_dropped(open_folder, folder):
+  pixels = np.random.default_rng(0).integers(0, 16, (8, 8), dtype=np.uint8)
+  image = Image.fromarray(pixels, 'P')
+  colours = np.random.default_rng(1).integers(0, 256, (16, 3), np.uint8)
+  image.putpalette(colours.tobytes())
+  found = evaluated(
+      open_folder, folder, a_png=saved(image, 'png', transparency=3),
+      b_png=saved(image, 'png', transparency=bytes(range(0, 160, 10))),
+  )
+  for one in found:
+    np.testing.assert_allclose(one, colours[pixels], atol=1e-3)
+
+
+@pytest.mark.parametrize('augmentation', ['none', 'resized_crop', 'crop_flip'])
+def test_a_single_pixel_is_an_image(open_folder, folder, augmentation):
+  root = folder()
+  for path in root.glob('*/class1/*'):
+    pixel = Image.fromarray(np.full((1, 1, 3), 102, np.uint8))
+    pixel.save(path, quality=100)
+  dataset = open_folder(root, augmentation=augmentation, crop_padding=0)
+  dataset.check_images()
+  (batch,) = dataset.evaluation_batches('test', 9)
+  pixels = batch['image'][batch['label'] == 1]
+  np.testing.assert_allclose((pixels + 1) * 127.5, 102, atol=2)
+  batch = next(dataset.train_batches('train', 20, 0))
+  pixels = batch['image'][batch['label'] == 1]
+  assert len(pixels)
+  np.testing.assert_allclose((pixels + 1) * 127.5, 102, atol=2)
+
+
+def test_of_an_animation_the_first_image_counts(open_folder, folder):
+  frames = [
+      Image.fromarray(np.full((8, 8), grey, np.uint8)) for grey in (40, 200)
+  ]
+  options = {'save_all': True, 'append_images': frames[1:]}
+  found = evaluated(
+      open_folder, folder, a_png=saved(frames[0], 'gif', **options),
+      b_png=saved(frames[0], 'png', **options),
+  )
+  np.testing.assert_allclose(found, 40, atol=1)
+
+
+@pytest.mark.parametrize('kind', ['tiff', 'webp'])
+def test_files_of_other_kinds_are_named(open_folder, folder, capfd, kind):
+  root = folder()
+  image = Image.fromarray(smooth(8, 8))
+  if kind == 'tiff':
+    image = Image.fromarray(np.full((8, 8), 9000, np.uint16))
+  path = root / 'train' / 'class1' / '003.png'
+  path.write_bytes(saved(image, kind))
+  with pytest.raises(UserError) as caught:
+    open_folder(root).check_images()
+  assert str(caught.value) == (
+      f'{path}: damaged, or no image (it is a {kind.upper()} file): allowed are'
+      ' whole JPEG and PNG files'
+  )
+  assert capfd.readouterr().err == ''
+
+
 DAMAGES = {
     'cut': lambda data: data[:len(data) // 2],
     'nearly whole': lambda data: data[:-3],

@@ -151,6 +151,30 @@ def test_what_the_cache_holds_is_not_compiled(tmp_path, monkeypatch) -> None:
   assert _counts(tmp_path / 'users') == [0, 0, 0, 0]
 
 
+_REPLACED = """
+import os, shutil, sys
+import jax
+from layernas.training.devices import enable_compilation_cache
+enable_compilation_cache(sys.argv[1])
+jax.jit(lambda x: x + 1)(1.5).block_until_ready()
+shutil.rmtree(sys.argv[1])
+os.mknod(sys.argv[1])
+print(jax.jit(lambda x: x * 3)(1.5))
+"""
+
+
+@pytest.mark.long
+def test_a_cache_that_cannot_be_written_does_not_count(
+    tmp_path, monkeypatch
+) -> None:
+  monkeypatch.delenv('JAX_COMPILATION_CACHE_DIR', raising=False)
+  done = subprocess.run(
+      [sys.executable, '-c', _REPLACED, tmp_path / 'cache'],
+      capture_output=True, text=True, check=True,
+  )
+  assert (done.stdout, done.stderr) == ('4.5\n', '')
+
+
 @pytest.mark.long
 def test_programs_are_cached_in_a_bucket(bucket, monkeypatch) -> None:
   monkeypatch.delenv('JAX_COMPILATION_CACHE_DIR')
