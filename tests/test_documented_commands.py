@@ -64,8 +64,7 @@ _TPU_SEARCH = f'--config={_V3} --workdir=gs://BUCKET/runs/other'
 # What is the same for several commands.
 _BRIEF = (
     '--config.budget.trials=2 --config.training.epochs=0.25'
-    ' --config.training.warmup_epochs=0 --config.reference.trainings=0'
-    ' --config.target.high=0'
+    ' --config.training.warmup_epochs=0 --config.target.high=0'
 )
 _SMOKE = '--config=configs/cifar10_small.py:smoke'
 _AFTER_SEARCH = _Change('looks at a search', needs=_SEARCH)

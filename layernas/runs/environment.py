@@ -1,5 +1,6 @@
 """What the environments of users set: made harmless, or said in one line."""
 
+import logging
 import os
 import re
 import subprocess
@@ -31,6 +32,9 @@ def prepare() -> None:
   """Sets what must not depend on the user's terminal, notebook or shell."""
   # A notebook hands its own backend to what it starts.
   os.environ['MPLBACKEND'] = 'agg'
+  # It says more than once that it cannot keep its list of fonts, as in a home
+  # directory that is read-only, and draws all the same.
+  logging.getLogger('matplotlib').setLevel(logging.ERROR)
   # TensorFlow tells of its instruction sets, and that it found no GPU.
   os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '2')
   for name, (values, reason) in _LEFT_OUT.items():

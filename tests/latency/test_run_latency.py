@@ -4,6 +4,8 @@ import csv
 import io
 import json
 import pathlib
+import signal
+import subprocess
 import types
 
 import pytest
@@ -30,6 +32,7 @@ from layernas.networks.space import network_modules
 from layernas.runs.setup import make_problem
 from layernas.search.space import parse_architecture_id
 from layernas.storage.workdir import Workdir
+from tests import processes
 from tests import tiny
 from tests.fake_gcs import Bucket
 
@@ -190,6 +193,39 @@ def test_the_program_measures_a_table_for_a_search(
       (0, 0, 0), ()
   )
   assert 0 < low < high
+
+
+@pytest.mark.long
+@pytest.mark.parametrize(('number', 'code', 'last'), [
+    (signal.SIGINT, 130, 'interrupted'),
+    (signal.SIGTERM, 0, 'preempted: what was finished is saved'),
+])
+def test_the_program_ends_soon_and_times_nothing_again(
+    tmp_path: pathlib.Path, number: int, code: int, last: str
+) -> None:
+  command = tiny.command(
+      'latency', '--config=tests/tiny.py', '--config.latency.repeats=2',
+      '--config.latency.networks=2', f'--workdir={tmp_path}',
+  )
+  ended = processes.signalled(
+      command, number, (tmp_path / 'latency.csv').exists
+  )
+  assert ended.code == code, ended.output
+  assert ended.output.endswith(
+      f'\n{last}; the same command goes on from here\n'
+  )
+  assert 'Traceback' not in ended.output
+  assert ended.seconds < 4
+  rows = (tmp_path / 'latency.csv').read_text().splitlines()[1:]
+  assert rows
+  assert len(rows) < len(_MODULES)
+  done = subprocess.run(
+      command, cwd=tiny.ROOT, capture_output=True, text=True, check=True
+  )
+  assert f'{len(rows)} measured already' in done.stdout
+  assert (tmp_path / 'latency.csv').read_text().splitlines()[1:][
+      :len(rows)
+  ] == rows
 
 
 @pytest.mark.usefixtures('_known_images')

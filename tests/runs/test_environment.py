@@ -138,6 +138,29 @@ def test_terminals_without_letters_and_warnings_as_errors() -> None:
   assert done.stdout == 'Gr\\xf6\\xdfe \\u2605 agg\n'
 
 
+_DRAWING = """
+import sys
+from layernas.runs import cli
+def main():
+  from layernas.reports import plots
+  figure, axes = plots.subplots(figsize=(1, 1))
+  axes.set_title('a title')
+  plots.save_picture(figure, file)
+  print('drawn')
+file = sys.argv.pop()
+cli.run(main)
+"""
+
+
+@pytest.mark.parametrize('name', ['MPLCONFIGDIR', 'XDG_CONFIG_HOME', 'HOME'])
+def test_a_directory_of_settings_that_cannot_be_made(
+    tmp_path: pathlib.Path, name: str
+) -> None:
+  done = _run({name: '/proc/none'}, '-c', _DRAWING, str(tmp_path / 'a.png'))
+  assert (done.returncode, done.stdout, done.stderr) == (0, 'drawn\n', '')
+  assert (tmp_path / 'a.png').stat().st_size
+
+
 def test_pictures_leave_a_notebook_its_backend() -> None:
   done = _run({}, '-c', """
 import matplotlib

@@ -15,6 +15,7 @@ import time
 import pytest
 
 from layernas.runs.run_search import run_search
+from tests import processes
 from tests import tiny
 from tools.perf.search_outcome import without_times
 
@@ -132,6 +133,44 @@ def test_final_training_goes_on(tmp_path: pathlib.Path) -> None:
     )
     results.append(json.loads((workdir / 'final.json').read_text())['networks'])
   assert results[0] == results[1]
+
+
+@pytest.mark.parametrize(('number', 'code', 'last'), [
+    (signal.SIGINT, 130, 'interrupted; the same'),
+    (signal.SIGTERM, 0, 'preempted: saved after step '),
+])
+def test_a_final_training_ends_soon_and_goes_on(
+    tmp_path: pathlib.Path, number: int, code: int, last: str
+) -> None:
+  config = tiny.get_config()
+  config.reference.seeds = 1
+  # So long that the signal comes before the end.
+  config.final.epochs = 3.0
+  config.final.checkpoint_every_steps = 20
+  found = tiny.result_file(tmp_path)
+  result = json.loads(found.read_text()) | {'config': config.to_dict()}
+  found.write_text(json.dumps(result))
+  command = tiny.command('train', f'--architecture={found}')
+  saved = tmp_path / 'final/winner/seed0/checkpoints/20'
+  ended = processes.signalled(command, number, saved.exists)
+  assert ended.code == code, ended.output
+  assert ended.output.splitlines()[-1].startswith(last)
+  assert ended.output.endswith('; the same command goes on from here\n')
+  assert 'Traceback' not in ended.output
+  assert ended.seconds < 4
+  assert not (tmp_path / 'final' / 'final.json').exists()
+  subprocess.run(
+      command, cwd=tiny.ROOT, capture_output=True, check=True, timeout=120
+  )
+  subprocess.run(
+      [*command, f'--workdir={tmp_path}/whole'], cwd=tiny.ROOT,
+      capture_output=True, check=True, timeout=120,
+  )
+  one, another = (
+      json.loads((tmp_path / name / 'final.json').read_text())['networks']
+      for name in ('final', 'whole')
+  )
+  assert one == another
 
 
 def _run(workdir: pathlib.Path, seconds: float) -> bool:
