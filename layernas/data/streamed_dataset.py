@@ -274,7 +274,7 @@ class StreamedDataset(Dataset):
         begun = time.monotonic()
 
 
-_DECODED = ('JPEG', 'MPO', 'PNG', 'GIF', 'BMP')
+_DECODED = ('JPEG', 'MPO', 'PNG', 'GIF', 'BMP', 'WEBP')
 """Formats, by Pillow's names, that TensorFlow decodes."""
 
 

@@ -362,7 +362,7 @@ def test_of_an_animation_the_first_image_counts(open_folder, folder):
   np.testing.assert_allclose(found, 40, atol=1)
 
 
-@pytest.mark.parametrize('kind', ['tiff', 'webp'])
+@pytest.mark.parametrize('kind', ['tiff', 'ppm'])
 def test_files_of_other_kinds_are_named(open_folder, folder, capfd, kind):
   root = folder()
   image = Image.fromarray(smooth(8, 8))
