@@ -135,22 +135,44 @@ def test_final_training_goes_on(tmp_path: pathlib.Path) -> None:
   assert results[0] == results[1]
 
 
+def _final(directory: pathlib.Path) -> list[str]:
+  """A final training of so many steps that a signal comes before the end."""
+  config = tiny.get_config()
+  config.reference.seeds = 1
+  config.final.epochs = 2.0
+  config.final.checkpoint_every_steps = 20
+  found = tiny.result_file(directory)
+  result = json.loads(found.read_text()) | {'config': config.to_dict()}
+  found.write_text(json.dumps(result))
+  return tiny.command('train', f'--architecture={found}')
+
+
+def _ended_final(command: list[str]) -> list[dict[str, object]]:
+  """Networks of a final training that comes to its end."""
+  subprocess.run(
+      command, cwd=tiny.ROOT, capture_output=True, check=True, timeout=120
+  )
+  found = pathlib.Path(command[-1].partition('=')[2]).parent
+  return json.loads((found / 'final' / 'final.json').read_text())['networks']
+
+
+@pytest.fixture(scope='module', name='whole_final')
+def _whole_final(
+    tmp_path_factory: pytest.TempPathFactory
+) -> list[dict[str, object]]:
+  """Networks of a final training that got no signal."""
+  return _ended_final(_final(tmp_path_factory.mktemp('whole_final')))
+
+
 @pytest.mark.parametrize(('number', 'code', 'last'), [
     (signal.SIGINT, 130, 'interrupted; the same'),
     (signal.SIGTERM, 0, 'preempted: saved after step '),
 ])
 def test_a_final_training_ends_soon_and_goes_on(
-    tmp_path: pathlib.Path, number: int, code: int, last: str
+    tmp_path: pathlib.Path, whole_final: list[dict[str, object]], number: int,
+    code: int, last: str,
 ) -> None:
-  config = tiny.get_config()
-  config.reference.seeds = 1
-  # So long that the signal comes before the end.
-  config.final.epochs = 3.0
-  config.final.checkpoint_every_steps = 20
-  found = tiny.result_file(tmp_path)
-  result = json.loads(found.read_text()) | {'config': config.to_dict()}
-  found.write_text(json.dumps(result))
-  command = tiny.command('train', f'--architecture={found}')
+  command = _final(tmp_path)
   saved = tmp_path / 'final/winner/seed0/checkpoints/20'
   ended = processes.signalled(command, number, saved.exists)
   assert ended.code == code, ended.output
@@ -159,18 +181,7 @@ def test_a_final_training_ends_soon_and_goes_on(
   assert 'Traceback' not in ended.output
   assert ended.seconds < 4
   assert not (tmp_path / 'final' / 'final.json').exists()
-  subprocess.run(
-      command, cwd=tiny.ROOT, capture_output=True, check=True, timeout=120
-  )
-  subprocess.run(
-      [*command, f'--workdir={tmp_path}/whole'], cwd=tiny.ROOT,
-      capture_output=True, check=True, timeout=120,
-  )
-  one, another = (
-      json.loads((tmp_path / name / 'final.json').read_text())['networks']
-      for name in ('final', 'whole')
-  )
-  assert one == another
+  assert _ended_final(command) == whole_final
 
 
 def _run(workdir: pathlib.Path, seconds: float) -> bool:
