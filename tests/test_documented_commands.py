@@ -376,6 +376,8 @@ class _Reader:
     self._checkout = ReaderCheckout(folder)
     self._environment = {
         'IMAGENET': str(imagenet), 'ADDRESS': processes.free_address(),
+        # Commands that train the same network compile it once.
+        'JAX_COMPILATION_CACHE_DIR': str(folder / 'compilation_cache'),
     }
     self._done: set[str] = set()
 
