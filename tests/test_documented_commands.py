@@ -198,7 +198,10 @@ _CHANGES = {
     './launch.sh benchmark --config=configs/study/synthetic.py':
         _study('synthetic.py:smoke'),
     './launch.sh benchmark --config=configs/study/search_quality.py':
-        _study('search_quality.py:smoke'),
+        _study(
+            'search_quality.py:smoke --config.seeds=1'
+            ' --config.benchmarks.chain_1000.budget.trials=50'
+        ),
     './launch.sh benchmark --config=configs/study/ablation.py:buckets':
         _study('ablation.py:buckets,smoke'),
     './launch.sh benchmark --config=configs/study/ablation.py:WHAT':

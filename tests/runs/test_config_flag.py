@@ -172,7 +172,7 @@ def test_a_config_that_is_no_python(tmp_path: pathlib.Path) -> None:
         marks=pytest.mark.long,
     ),
     pytest.param(
-        'latency', 'configs/study/own_table.py:smoke', 'executor', '',
+        'latency', 'configs/study/own_table.py:smoke', 'training', '',
         marks=pytest.mark.long,
     ),
 ])
