@@ -37,6 +37,7 @@ _VARIANTS = {
     'cifar10_small': (),
     'imagenet': tuple(imagenet.VARIANTS),
     'study.ablation': _ABLATIONS,
+    'study.accel_nasbench': (),
     'study.audit': (),
     'study.macro': (),
     'study.nats': _NATS,

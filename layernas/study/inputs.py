@@ -10,7 +10,6 @@ import numpy as np
 from layernas.storage.resuming import Input
 from layernas.study.tables.benchmark import HELD_OUT
 from layernas.study.tables.benchmark import Benchmark
-from layernas.study.tables.synthetic import Chain
 
 
 def table_inputs(
@@ -42,13 +41,9 @@ def _digest(benchmark: Benchmark) -> str:
       for layer in table.space.layers
   ]
   found = hashlib.sha256(json.dumps(layers).encode())
-  if isinstance(table, Chain):
-    arrays = {'single': table.single, 'pairs': table.pairs,
-              'units': table.units}
-  else:
-    named = {*benchmark.rewards, benchmark.report, benchmark.cost,
-             benchmark.seconds} - {HELD_OUT, ''}
-    arrays = {name: table.column(name) for name in sorted(named)}
+  named = {*benchmark.rewards, benchmark.report, benchmark.cost,
+           benchmark.seconds} - {HELD_OUT, ''}
+  arrays = table.content(sorted(named))
   for name, array in arrays.items():
     found.update(name.encode())
     found.update(np.ascontiguousarray(array, np.float64))
