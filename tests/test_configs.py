@@ -41,6 +41,7 @@ _VARIANTS = {
     'study.audit': (),
     'study.macro': (),
     'study.nats': _NATS,
+    'study.own_function': (),
     'study.own_table': (),
     'study.search_quality': (),
     'study.synthetic': (),

@@ -220,7 +220,7 @@ class Oracle(Table):
     """A figure or a cost, worked out when it is asked for."""
     functions = {each.name: each.cost for each in self.costs}
     function = named_column(self, functions | dict(self.figures), name)
-    return _Figures(f'table {self.name!r}, column {name!r}', function)
+    return _Figures(f'table {self.name!r}: column {name!r}', function)
 
   def cost(self, name: str) -> FactoredCost:
     """A cost model by name; UserError where there is none of that name."""
