@@ -6,9 +6,9 @@ the error: seed, 0.2, about that of two trainings of one network; half and full,
 0.5 and 1 times 3.2, about the deviation between random networks in the limit.
 Start networks: middle, ordinary and just above the limit; mnasnet_a1,
 MnasNet-A1, good and within it. Limits: 383 M MAdds, and for middle the medians
-of two latencies. Takes hours on two CPU cores, most of them Optuna's. Expect
-about 59.2 of a random network in the limit and 65 to 66 of the best answers
-(docs/benchmarks.md).
+of two latencies. Methods that ignore the start network give the same from both.
+Takes hours on two CPU cores. Expect 61 to 68, by error and budget; a random
+network in the limit has about 59.2 (docs/benchmarks.md).
 
   ./launch.sh benchmark --config=configs/study/accel_nasbench.py
 """
