@@ -1,7 +1,7 @@
 """Fits the packaged surrogate of Accel-NASBench to its authors' trainings.
 
-  pip install -e .[surrogate]
-  PYTHONPATH=. python tools/make_accel_nasbench.py --csv=accel_nasbench.csv.gz
+  .venv/bin/pip install -e .[surrogate]
+  .venv/bin/python tools/make_accel_nasbench.py --csv=accel_nasbench.csv.gz
 
 The CSV is described in layernas/study/tables/packaged/README.md. Accuracy:
 300 boosted trees of depth 5; what they are worth is measured in five folds of
@@ -21,7 +21,6 @@ from typing import Any
 
 import numpy as np
 import scipy.stats
-from absl import flags
 
 from layernas.errors import UserError
 from layernas.runs import cli
@@ -38,13 +37,15 @@ from tools.packing import archive
 from tools.packing import csv_sha256
 
 _CSV = cli.define_path('csv', 'The CSV, plain or gzip.', required=True)
-_OUTPUT = flags.DEFINE_string(
-    'output', str(PACKAGED), 'Where the archive and its JSON are written.'
+_OUTPUT = cli.define_path(
+    'output', 'Where the archive and its JSON are written.',
+    default=str(PACKAGED),
 )
-_RESULTS = flags.DEFINE_string(
-    'results',
-    str(pathlib.Path(__file__).parent.parent / 'docs/results/accel_nasbench'),
-    'Where figures.json is written.',
+_RESULTS = cli.define_path(
+    'results', 'Where figures.json is written.',
+    default=str(
+        pathlib.Path(__file__).parent.parent / 'docs/results/accel_nasbench'
+    ),
 )
 
 BLOCKS = 7
@@ -86,8 +87,8 @@ _RANDOM = 100_000
 
 def main() -> None:
   """Writes the archive, its description and figures.json."""
-  boosting = _import_boosting()
   file = CsvFile(_CSV.value)
+  boosting = _import_boosting()
   layers = _layers(file)
   networks = _networks(file, layers)
   accuracy = np.array(file.numbers(ACCURACY))
@@ -148,8 +149,8 @@ def _import_boosting() -> Callable[..., Any]:
     from sklearn import ensemble  # noqa: PLC0415
   except ImportError as error:
     raise UserError(
-        'package scikit-learn: not installed; allowed where it is: pip install'
-        ' -e .[surrogate]'
+        'package scikit-learn: not installed; allowed where it is:'
+        ' .venv/bin/pip install -e .[surrogate]'
     ) from error
   return ensemble.GradientBoostingRegressor
 

@@ -1,6 +1,6 @@
 """Packs CSVs of published benchmarks into layernas/study/tables/packaged.
 
-  PYTHONPATH=. python tools/make_benchmark_tables.py --csv=DIR
+  .venv/bin/python tools/make_benchmark_tables.py --csv=DIR
 
 DIR holds the CSVs named below, made from the sources named in
 layernas/study/tables/packaged/README.md. Only a change of the packaged tables
@@ -13,7 +13,6 @@ import pathlib
 from typing import Any
 
 import numpy as np
-from absl import flags
 
 from layernas.runs import cli
 from layernas.study.tables.csv_table import Encoding
@@ -27,9 +26,9 @@ from tools.packing import csv_sha256
 _CSV = cli.define_path(
     'csv', 'Directory of the CSVs.', required=True
 )
-_OUTPUT = flags.DEFINE_string(
-    'output', str(PACKAGED),
-    'Where the archives and tables.json are written.',
+_OUTPUT = cli.define_path(
+    'output', 'Where the archives and tables.json are written.',
+    default=str(PACKAGED),
 )
 
 # Operations in the order of NATS-Bench's own list.

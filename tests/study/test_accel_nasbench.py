@@ -271,12 +271,14 @@ def test_docs_show_the_stored_figures():
     assert row in flat
 
 
-def test_the_tool_asks_for_its_package():
+def test_the_tool_asks_for_its_package(tmp_path):
+  table = tmp_path / 'table.csv'
+  table.write_text('id\n0\n')
   program = tiny.ROOT / 'tools' / 'make_accel_nasbench.py'
   done = subprocess.run(
       [sys.executable, '-c',
        'import runpy, sys; sys.modules["sklearn"] = None;'
-       f'sys.argv = ["tool", "--csv=none.csv"];'
+       f'sys.argv = ["tool", "--csv={table}"];'
        f'runpy.run_path({str(program)!r}, run_name="__main__")'],
       cwd=tiny.ROOT, capture_output=True, text=True,
       env=os.environ | {'PYTHONPATH': str(tiny.ROOT)},

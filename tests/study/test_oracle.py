@@ -195,6 +195,23 @@ def test_another_function_continues_no_study(
     run_study(study(), tmp_path)
 
 
+def test_an_edited_function_continues_no_study(
+    tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+  monkeypatch.setattr(report, 'render', lambda summary, directory: None)
+  monkeypatch.syspath_prepend(tmp_path)
+  module = tmp_path / 'edited_benchmark.py'
+  code = f'from {_HERE} import steps\n\n\ndef made():\n  return steps()\n'
+  module.write_text(code)
+  config = study(table__name='edited_benchmark:made')
+  run_study(config, tmp_path / 'run')
+  module.write_text(code + '  # Words.\n')
+  run_study(config, tmp_path / 'run')
+  module.write_text(code.replace('steps()', 'steps(10.0)'))
+  with problems.refuses('content of benchmarks.own.table.name', 'edited since'):
+    run_study(config, tmp_path / 'run')
+
+
 def test_an_audit_needs_all_networks(tmp_path: pathlib.Path) -> None:
   config = study().copy_and_resolve_references()
   with config.unlocked():
