@@ -15,6 +15,7 @@ from layernas.search.space import parse_architecture_id
 from layernas.study.curves import make_curve
 from layernas.study.curves import pack
 from layernas.study.protocol import describe_benchmark
+from layernas.study.statistics import Answers
 from layernas.study.statistics import compare
 from layernas.study.statistics import describe
 from layernas.study.statistics import holm
@@ -124,7 +125,10 @@ def _section(
     groups: Mapping[str, Sequence[Record]], compared: str,
 ) -> dict[str, Any]:
   answers = {
-      method: [r['reported'] for r in runs if r['answer'] is not None]
+      method: [
+          (run['answer']['architecture'], run['reported'])
+          for run in runs if run['answer'] is not None
+      ]
       for method, runs in groups.items()
   }
   return {
@@ -132,7 +136,8 @@ def _section(
       'benchmark': benchmark.name,
       'methods': {
           method: _rounded(
-              _method(benchmark, runs) | describe(answers[method])
+              _method(benchmark, runs)
+              | describe([figure for _, figure in answers[method]])
           ) | {'curve': _curve(described, runs)}
           for method, runs in groups.items()
       },
@@ -157,6 +162,10 @@ def _method(benchmark: Benchmark, runs: Sequence[Record]) -> dict[str, Any]:
       'runs': len(runs),
       'distinct_runs': len(distinct),
       'unanswered': len(runs) - len(regrets),
+      'answers': len({
+          run['answer']['architecture']
+          for run in runs if run['answer'] is not None
+      }),
       'signal': mean([
           run['answer']['reward'] for run in runs if run['answer'] is not None
       ]),
@@ -173,9 +182,7 @@ def _curve(described: Mapping[str, Any], runs: Sequence[Record]) -> Any:
   return pack(curve, described['decimals'])
 
 
-def _tests(
-    answers: Mapping[str, Sequence[float]], compared: str
-) -> dict[str, Any]:
+def _tests(answers: Mapping[str, Answers], compared: str) -> dict[str, Any]:
   """The compared method against every other one; {} where none is."""
   if compared not in answers:
     return {}
