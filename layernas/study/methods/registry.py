@@ -21,6 +21,7 @@ def layernas(**search: Any) -> Strategy:
 
 METHODS: lookup.Registry = {
     'layernas': layernas,
+    'default': 'layernas.study.methods.default_network:DefaultNetwork',
     'random': 'layernas.study.methods.random_search:RandomSearch',
     'evolution': 'layernas.study.methods.evolution:RegularizedEvolution',
     'local_search': 'layernas.study.methods.local_search:LocalSearch',
