@@ -49,13 +49,14 @@ def test_model_learns_and_keeps_the_limit():
   if (strategy := cqr()) is None:
     return
   problem = problems.make_problem([[0, 1, 2, 3]] * 6, high=12)
-  trials = run(strategy, problem, 45, 3).trials
-  assert len(trials) == 45
+  trials = run(strategy, problem, 36, 3).trials
+  assert len(trials) == 36
   assert all(trial.candidate.cost <= 12 for trial in trials)
-  assert strategy.infeasible > 0
+  # The model has candidates of the target; only the first five are rejected.
+  assert strategy.infeasible < 10
   rewards = [trial.evaluation.reward for trial in trials]
   # A random network of the target has 91.3 on average.
-  assert np.mean(rewards[25:]) > 92.5
+  assert np.mean(rewards[20:]) > 92.5
 
 
 def test_seeds_decide_whatever_others_draw():
