@@ -29,6 +29,11 @@ _SINGLE = (
     " vary between networks as the other method's do."
 )
 
+_GIVEN = (
+    ' is a network that is given beforehand: its figure counts as exact, and'
+    ' the test asks whether the answers differ from it on average.'
+)
+
 Summary = Mapping[str, Any]
 
 
@@ -144,10 +149,13 @@ def tests(summary: Summary, section: Mapping[str, Any]) -> Table | None:
         'Smaller figures are better: a negative difference is in favour of'
         f' {summary["compared"]}.'
     )
-  notes += [
-      name + _SINGLE for name, one in section['methods'].items()
-      if one.get('answers') == 1
-  ]
+  for name, one in section['methods'].items():
+    if name in section['tests'] and (
+        summary['methods'][name]['kind'] == 'default'
+    ):
+      notes.append(name + _GIVEN)
+    elif one.get('answers') == 1:
+      notes.append(name + _SINGLE)
   if not counted and compared['distinct_runs'] == 1:
     notes.append(
         f'{summary["compared"]} is one distinct run: these tests only ask'

@@ -48,7 +48,9 @@ Answers = Sequence[tuple[str, float]]
 """The network that each run of a method ended in, and the run's figure."""
 
 
-def compare(first: Answers, second: Answers) -> dict[str, Any]:
+def compare(
+    first: Answers, second: Answers, given: bool = False
+) -> dict[str, Any]:
   """Welch's two-sided t test over distinct answers, and Cohen's d over runs.
 
   Null hypothesis: the figures of both methods' answers have one mean, those of
@@ -63,6 +65,9 @@ def compare(first: Answers, second: Answers) -> dict[str, Any]:
   Args:
     first: runs of a method.
     second: of another one.
+    given: whether the second one's answer is given beforehand, not found: its
+      figure is then exact, and the question is whether the first one's answers
+      are better than this network.
 
   Returns:
     `difference` of the means over runs, first minus second; `effect`, it in
@@ -81,7 +86,8 @@ def compare(first: Answers, second: Answers) -> dict[str, Any]:
   y = np.array(list(figures.values()))
   if np.array_equal(s, t):
     return row | {'reason': 'both methods have the same answers'}
-  squared, degrees = _squared_error(s, t, y)
+  variances = _variance(s, y), (0.0, 1.0) if given else _variance(t, y)
+  squared, degrees = _squared_error(s, t, variances)
   if not squared:
     return row | {'reason': 'neither method varies'}
   row['effect'] = row['difference'] / pooled_deviation(*samples)
@@ -106,7 +112,8 @@ def _shares(runs: Answers, figures: Mapping[str, float]) -> np.ndarray:
 
 
 def _squared_error(
-    s: np.ndarray, t: np.ndarray, y: np.ndarray
+    s: np.ndarray, t: np.ndarray,
+    variances: Sequence[tuple[float, float] | None],
 ) -> tuple[float, float]:
   """Squared standard error of the difference of two methods' means.
 
@@ -116,16 +123,15 @@ def _squared_error(
   Args:
     s: shares of the answers in one method's runs, [answers].
     t: likewise, of the other one.
-    y: figures of the answers.
+    variances: of the methods, each with its degrees of freedom; None where it
+      is not known.
 
   Returns:
     The squared error, 0 where no figure varies, and its degrees of freedom.
   """
-  known = [(_variance(s, y), s), (_variance(t, y), t)]
-  if None in (known[0][0], known[1][0]):
-    known = [
-        (variance, s + t) for variance, _ in known if variance is not None
-    ]
+  known = list(zip(variances, (s, t), strict=True))
+  if None in variances:
+    known = [(each, s + t) for each in variances if each is not None]
   weights = (s - t) ** 2 / (s + t)
   parts = [
       (variance * (weights @ share).item(), degrees)

@@ -22,7 +22,7 @@ from layernas.study.statistics import holm
 from layernas.study.statistics import mean
 from layernas.study.tables.benchmark import Benchmark
 
-_PACKAGES = ('numpy', 'scipy', 'optuna')
+_PACKAGES = ('numpy', 'scipy', 'optuna', 'smac', 'syne-tune', 'torch')
 
 _DIGITS = 6
 """Significant digits of every statistic."""
@@ -77,7 +77,7 @@ def summarise(
                   for method in methods
                   if (accounting, name, method) in groups
               },
-              config.compared,
+              config,
           )
           for accounting in config.accountings
           for name in benchmarks
@@ -122,7 +122,7 @@ def _rank(config: Any, method: str) -> tuple[Any, ...]:
 
 def _section(
     benchmark: Benchmark, described: Mapping[str, Any], accounting: str,
-    groups: Mapping[str, Sequence[Record]], compared: str,
+    groups: Mapping[str, Sequence[Record]], config: Any,
 ) -> dict[str, Any]:
   answers = {
       method: [
@@ -141,7 +141,7 @@ def _section(
           ) | {'curve': _curve(described, runs)}
           for method, runs in groups.items()
       },
-      'tests': _rounded(_tests(answers, compared)),
+      'tests': _rounded(_tests(answers, config)),
   }
 
 
@@ -182,12 +182,15 @@ def _curve(described: Mapping[str, Any], runs: Sequence[Record]) -> Any:
   return pack(curve, described['decimals'])
 
 
-def _tests(answers: Mapping[str, Answers], compared: str) -> dict[str, Any]:
+def _tests(answers: Mapping[str, Answers], config: Any) -> dict[str, Any]:
   """The compared method against every other one; {} where none is."""
+  compared = config.compared
   if compared not in answers:
     return {}
   rows = {
-      method: compare(answers[compared], values)
+      method: compare(
+          answers[compared], values, config.methods[method].kind == 'default'
+      )
       for method, values in answers.items() if method != compared
   }
   tested = [name for name, row in rows.items() if row['p'] is not None]

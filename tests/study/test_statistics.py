@@ -110,6 +110,16 @@ def test_a_single_answer_is_one_sample(copies: int) -> None:
   assert row['effect'] == pytest.approx(3.0)
 
 
+def test_against_a_given_network_it_is_the_one_sample_test() -> None:
+  row = compare(apart([1.0, 2.0, 6.0], 'a') * 9, [('b', 5.0)] * 4, given=True)
+  other = stats.ttest_1samp([1.0, 2.0, 6.0], 5.0)
+  assert row['t'] == pytest.approx(other.statistic)
+  assert row['degrees'] == pytest.approx(2)
+  assert row['p'] == pytest.approx(other.pvalue)
+  single = compare([('a', 6.0)] * 9, [('b', 5.0)] * 4, given=True)
+  assert (single['p'], single['reason']) == (None, 'neither method varies')
+
+
 @pytest.mark.parametrize(('first', 'second', 'difference', 'reason'), [
     ([('a', 2.0)] * 2, [('b', 1.0)], 1.0, 'neither method varies'),
     ([('a', 2.0), ('b', 2.0)], [('c', 1.0)], 1.0, 'neither method varies'),

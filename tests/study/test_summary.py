@@ -9,6 +9,7 @@ import pytest
 
 from layernas.search import Budget
 from layernas.search import TargetInterval
+from layernas.study import report
 from layernas.study.curves import unpack
 from layernas.study.protocol import COST_RULE
 from layernas.study.protocol import describe_benchmark
@@ -72,6 +73,26 @@ def test_runs_that_end_in_one_network_are_one_sample() -> None:
   assert often['methods']['random']['answers'] == 3
   for name in ('t', 'p', 'p_holm'):
     assert often['tests']['random'][name] == once['tests']['random'][name]
+
+
+def test_the_default_network_is_no_sample() -> None:
+  """It is given: random's three answers against its figure alone."""
+  config = tiny_study.config('random')
+  config.methods.layernas.kind = 'default'
+  summary = summarise(
+      config, {'toy': tiny_study.BENCHMARK}, tiny_study.records()
+  )
+  (row,) = summary['sections'][0]['tests'].values()
+  # Shares 1/3, 1/3, 1/3 against 1, 0, 0; of the common answer's variance
+  # 700 / 3 random has a quarter.
+  error = math.sqrt(700 / 3 * (4 / 9 / 4 + 1 / 9 + 1 / 9))
+  assert row['t'] == float(f'{-50 / 3 / error:.6g}')
+  (table,) = [
+      table for table in report.chapters(summary)[0].parts[0].tables
+      if table.title == 'Tests over distinct answers'
+  ]
+  assert table.notes[1].startswith('layernas is a network that is given')
+  assert len(table.notes) == 2
 
 
 def test_curves_lie_on_the_grid_of_the_benchmark() -> None:
