@@ -28,8 +28,8 @@ def cqr(**settings):
 
 
 def good(candidate):
-  """90 and the number of layers at option 3, which costs most."""
-  return problems.Evaluation(90.0 + candidate.architecture.count(3))
+  """The first layer's option, which costs most where it is best."""
+  return problems.Evaluation(90.0 + candidate.architecture[0])
 
 
 def run(strategy, problem, trials, seed=0, reward=good):
@@ -45,7 +45,7 @@ def test_missing_package_is_named(monkeypatch):
 
 
 def test_model_learns_and_keeps_the_limit():
-  """Four layers of six can be at option 3 within the limit."""
+  """Of random networks of the target a fifth are as good as the best."""
   if (strategy := cqr()) is None:
     return
   problem = problems.make_problem([[0, 1, 2, 3]] * 6, high=12)
@@ -54,9 +54,9 @@ def test_model_learns_and_keeps_the_limit():
   assert all(trial.candidate.cost <= 12 for trial in trials)
   # The model has candidates of the target; only the first five are rejected.
   assert strategy.infeasible < 10
-  rewards = [trial.evaluation.reward for trial in trials]
-  # A random network of the target has 91.3 on average.
-  assert np.mean(rewards[20:]) > 92.5
+  best = [trial.candidate.architecture[0] == 3 for trial in trials]
+  # It draws from its quantiles, so that it goes on exploring.
+  assert sum(best[-16:]) > 5
 
 
 def test_seeds_decide_whatever_others_draw():

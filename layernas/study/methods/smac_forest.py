@@ -103,8 +103,12 @@ class _Optimizer:
         # Of the scenario's own default where only seconds are limited.
         **({} if math.isinf(trials) else {'n_trials': int(trials)}),
     )
-    self._facade = smac.HyperparameterOptimizationFacade(
+    facade = smac.HyperparameterOptimizationFacade
+    maximizer = facade.get_acquisition_maximizer(scenario)
+    _order_starts(maximizer._local_search)
+    self._facade = facade(
         scenario, logging_level=False, overwrite=True,
+        acquisition_maximizer=maximizer,
         acquisition_function=_improvement_in_target(context.problem),
         # Rejected networks are none of the forest's data.
         runhistory_encoder=encoder.RunHistoryLogScaledEncoder(
@@ -147,6 +151,20 @@ class _Optimizer:
         history.TrialValue(cost=cost, status=history.StatusType[status]),
         save=False,
     )
+
+
+def _order_starts(local_search: Any) -> None:
+  """Has SMAC's local search begin at its starts in an order of their own.
+
+  SMAC takes them from a set, whose order changes with Python's hash seed from
+  one process to the next: equal seeds would not give equal runs.
+  """
+  starts = local_search._get_init_points_from_previous_configs
+
+  def ordered(*args: Any) -> list[Any]:
+    return sorted(starts(*args), key=lambda each: each.get_array().tolist())
+
+  local_search._get_init_points_from_previous_configs = ordered
 
 
 def _improvement_in_target(problem: Problem) -> Any:
