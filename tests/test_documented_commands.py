@@ -202,6 +202,8 @@ _CHANGES = {
             'search_quality.py:smoke --config.seeds=1'
             ' --config.benchmarks.chain_1000.budget.trials=50'
         ),
+    './launch.sh benchmark --config=configs/study/search_quality.py:opponents':
+        _Change('its packages are not installed', code=2, says='pip install'),
     './launch.sh benchmark --config=configs/study/accel_nasbench.py':
         _study('accel_nasbench.py:smoke'),
     './launch.sh benchmark --config=configs/study/own_function.py':
@@ -344,6 +346,7 @@ _NOT_RUN = {
     '.venv/bin/pip install tensorboard': 'a network',
     '.venv/bin/pip install nats_bench==1.8': 'a network',
     '.venv/bin/pip install -e .[surrogate]': 'a network',
+    '.venv/bin/pip install -r configs/study/requirements.txt': 'a network',
     '.venv/bin/pip install -r tools/perf/requirements.txt': 'a network',
 }
 """Commands that are not run, and what they need."""

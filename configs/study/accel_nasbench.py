@@ -38,7 +38,9 @@ def get_config(argument: str = '') -> ConfigDict:
   """The config of the comparison.
 
   Args:
-    argument: '' or 'smoke', which shrinks it to four seeds of 30 trials.
+    argument: words joined by commas: `opponents` adds methods of packages that
+      requirements.txt does not have, `smoke` shrinks all to four seeds of 30
+      trials.
 
   Returns:
     A locked config.
@@ -49,13 +51,10 @@ def get_config(argument: str = '') -> ConfigDict:
   config.accountings = ('every_query',)
   for start in STARTS:
     config.benchmarks.update(_benchmarks(start))
-  if argument == 'smoke':
+  if 'smoke' in argument.split(','):
     for section in config.benchmarks.values():
       section.budget.trials = min(_BUDGETS['full'])
-  config.methods = search_quality.methods()
-  config.compared = 'ours'
-  config.curve_points = 40
-  return default.finish(config, argument)
+  return default.finish(config, search_quality.set_methods(config, argument))
 
 
 def section_of(

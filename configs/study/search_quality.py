@@ -4,13 +4,14 @@
 CIFAR-10 and NAS-Bench-Macro alone. Beside it stand plain LayerNAS, the same
 reward model without layer tables, and the baselines, with repeats of finalists
 (`_repeats`) and without: also evolution and local search that start at the
-default network, and Optuna's GPSampler, SMAC3 and Syne Tune's conformal
-quantile regression, which need further packages. Takes about an hour on two CPU
-cores without gp, smac and cqr, with them days. Expect what
-docs/search-quality.md shows; its stored study is older than these methods.
+default network. Takes about an hour on two CPU cores. The argument `opponents`
+adds Optuna's GPSampler, SMAC3 and Syne Tune's conformal quantile regression,
+which need further packages and days. Expect what docs/search-quality.md shows;
+its stored study is older than some of these methods.
 
-  pip install -r configs/study/requirements.txt
   ./launch.sh benchmark --config=configs/study/search_quality.py
+  .venv/bin/pip install -r configs/study/requirements.txt
+  ./launch.sh benchmark --config=configs/study/search_quality.py:opponents
 """
 
 from typing import Any
@@ -35,7 +36,8 @@ def get_config(argument: str = '') -> ConfigDict:
   """The config of the comparison.
 
   Args:
-    argument: '' or 'smoke', which shrinks it to four seeds.
+    argument: words joined by commas: `opponents` adds methods of packages that
+      requirements.txt does not have, `smoke` shrinks all to four seeds.
 
   Returns:
     A locked config.
@@ -44,10 +46,27 @@ def get_config(argument: str = '') -> ConfigDict:
   config.title = 'Search quality'
   config.accountings = ('every_query',)
   config.benchmarks = ConfigDict(_benchmarks())
+  return default.finish(config, set_methods(config, argument))
+
+
+def set_methods(config: ConfigDict, argument: str) -> str:
+  """Sets what is compared with what.
+
+  Args:
+    config: of the study.
+    argument: of the config, words joined by commas.
+
+  Returns:
+    The argument without `opponents`.
+  """
+  words = [word for word in argument.split(',') if word]
   config.methods = methods()
+  if 'opponents' in words:
+    words.remove('opponents')
+    config.methods.update(opponents())
   config.compared = 'ours'
   config.curve_points = 40
-  return default.finish(config, argument)
+  return ','.join(words)
 
 
 def _benchmarks() -> dict[str, ConfigDict]:
@@ -137,12 +156,21 @@ def methods() -> ConfigDict:
       sections[name] = method(
           'optuna', seeds, share, sampler=sampler, suggestions=10_000
       )
-  # A suggestion takes seconds: few seeds, and no more than 300 or so of them.
+  return ConfigDict(sections)
+
+
+def opponents() -> ConfigDict:
+  """Model-based methods of other packages, by name; unlocked.
+
+  They need configs/study/requirements.txt. A suggestion takes seconds: few
+  seeds, and no more than 300 suggestions or so.
+  """
+  sections = {}
   for name, kind, seeds, settings in (
       ('gp', 'optuna', 8, {'sampler': 'gp', 'suggestions': 400}),
       ('smac', 'smac', 24, {'suggestions': 600}),
       ('cqr', 'cqr', 8, {'suggestions': 300}),
   ):
-    sections[name] = method(kind, seeds, **settings)
-    sections[f'{name}_repeats'] = method(kind, seeds, SHARE, **settings)
+    sections[name] = default.method(kind, seeds, **settings)
+    sections[f'{name}_repeats'] = default.method(kind, seeds, SHARE, **settings)
   return ConfigDict(sections)
