@@ -45,7 +45,7 @@ _VARIANTS = {
     'study.nats': _NATS,
     'study.own_function': (),
     'study.own_table': (),
-    'study.search_quality': (),
+    'study.search_quality': ('', 'opponents'),
     'study.synthetic': (),
     'study.trace_example': (),
 }
