@@ -73,16 +73,18 @@ def get_config() -> ConfigDict:
   target.high = 0.0
 
   config.search = search = ConfigDict()
-  # sweep, interleaved, recentred or model_guided, or module:function of your
-  # own.
-  search.schedule = 'sweep'
+  # model_guided, the paper's interleaved and sweep, recentred, or
+  # module:function of your own.
+  search.schedule = 'model_guided'
   # Keyword arguments of a schedule of your own, such as
   # --config.search.settings.entries=3.
   search.settings = ConfigDict()
-  # H, cost buckets per layer; 100 in the paper.
-  search.buckets = 100
-  # Entries kept per bucket.
-  search.keep = 1
+  # H, cost buckets per layer; 0 = as the schedule has it: 100 as in the paper,
+  # 10 where a reward model fills them.
+  search.buckets = 0
+  # Entries kept per bucket; 0 = as the schedule has it: 1, and 2 where a reward
+  # model fills the buckets.
+  search.keep = 0
   # How the cost axis is cut: linear, log or equal_count.
   search.spacing = 'linear'
   # Where undecided layers stand: default, smallest, largest or random.
@@ -216,6 +218,10 @@ def get_config() -> ConfigDict:
   latency.networks = 50
 
   config.reference = reference = ConfigDict()
+  # Trainings within a search, at most, of each network that it compares at its
+  # end: what it found, the default network, and that one scaled in width to the
+  # limit. Together they take a quarter of the budget at most; 0 = no comparison.
+  reference.trainings = 3
   # Seeds that experiments/train.py trains each network with.
   reference.seeds = 3
   # The width-scaled reference's filters are rounded to multiples of this.
@@ -306,6 +312,25 @@ def split_argument(
   return tuple(chosen)
 
 
+def set_paper(config: ConfigDict) -> None:
+  """Searches as the LayerNAS paper does.
+
+  The interleaved schedule (its algorithm 1), H = 100, one entry for each
+  bucket, the accuracy of one training as the reward, neither repeats nor a
+  comparison, until the schedule is through.
+
+  Args:
+    config: to change.
+  """
+  config.search.schedule = 'interleaved'
+  config.search.buckets = 100
+  config.search.keep = 1
+  config.search.finalists = 0.0
+  config.reward = 'accuracy'
+  config.reference.trainings = 0
+  config.budget.trials = 0
+
+
 def finish(
     config: ConfigDict, argument: str, smoke_size: int = 16,
     smoke_target: float = 0.25, smoke_trials: int = 4,
@@ -314,7 +339,8 @@ def finish(
 
   Args:
     config: to finish.
-    argument: '' or 'smoke', which shrinks any config to a few short trials.
+    argument: '', or 'paper', 'smoke' or both, joined by a comma: `set_paper`,
+      and a few short trials.
     smoke_size: side of the images of 'smoke'.
     smoke_target: factor of 'smoke' on the upper limit of the target.
     smoke_trials: of 'smoke'.
@@ -325,11 +351,15 @@ def finish(
   Raises:
     ValueError: another argument.
   """
-  if argument not in ('', 'smoke'):
+  words = [word for word in argument.split(',') if word]
+  if len(words) != len(set(words)) or not {'paper', 'smoke'}.issuperset(words):
     raise ValueError(
-        f"config argument {argument!r}: allowed are 'smoke' or none"
+        f"config argument {argument!r}: allowed are 'paper' and 'smoke', joined"
+        ' by a comma, or none'
     )
-  if argument == 'smoke':
+  if 'paper' in words:
+    set_paper(config)
+  if 'smoke' in words:
     config.data.image_size = smoke_size
     config.target.low = 0.0
     config.target.high *= smoke_target
@@ -337,6 +367,7 @@ def finish(
     config.search.start = 'smallest'
     config.search.buckets = 1
     config.budget.trials = smoke_trials
+    config.reference.trainings = 0
     config.reference.seeds = 1
     for training in (config.training, config.final):
       training.epochs = 0.2

@@ -11,6 +11,7 @@ input, and every field that changes its work. Two modules have one signature
 exactly where they run the same operations.
 """
 
+import copy
 import dataclasses
 import itertools
 import math
@@ -43,8 +44,8 @@ from layernas.networks.spec import check_module
 from layernas.plain import plain_fields
 from layernas.search.cost import Factor
 from layernas.search.cost import FactoredCost
-from layernas.search.space import Architecture
 from layernas.search.space import Layer
+from layernas.search.space import Network
 from layernas.search.space import SearchSpace
 
 METRICS = {'madds': 'MAdds', 'params': 'parameters'}
@@ -183,6 +184,7 @@ class NetworkSpace:
     base: the network whose fields stand where no layer sets them.
     layers: in forward order.
     search_space: the same layers for the search half.
+    named: networks outside the space by name, see `with_named`.
   """
 
   def __init__(self, base: NetworkSpec, layers: Iterable[NetworkLayer]):
@@ -201,14 +203,30 @@ class NetworkSpace:
         Layer(layer.name, layer.options, layer.default)
         for layer in self.layers
     )
+    self.named: dict[str, NetworkSpec] = {}
     self._modules = base.modules
     self._check_layers()
 
-  def network(self, architecture: Architecture) -> NetworkSpec:
-    """The network of an architecture.
+  def with_named(
+      self, networks: Mapping[str, NetworkSpec]
+  ) -> 'NetworkSpace':
+    """This space, with further networks that are trained beside its own.
 
     Args:
-      architecture: one option index per layer.
+      networks: by name: words of small letters joined by dashes.
+
+    Returns:
+      A space of the same networks.
+    """
+    space = copy.copy(self)
+    space.named = self.named | dict(networks)
+    return space
+
+  def network(self, architecture: Network) -> NetworkSpec:
+    """The network of an architecture, or the one of a name.
+
+    Args:
+      architecture: one option index per layer, or a key of `named`.
 
     Returns:
       Its spec.
@@ -216,6 +234,13 @@ class NetworkSpace:
     Raises:
       UserError: it is not of this space.
     """
+    if isinstance(architecture, str):
+      if architecture not in self.named:
+        raise UserError(
+            f'network {architecture!r}: allowed are architectures of the space'
+            f' and {list(self.named)}'
+        )
+      return self.named[architecture]
     self.search_space.check(architecture)
     modules = {
         name: self._module(name, architecture) for name in self._modules

@@ -211,6 +211,7 @@ def summary_table(result: Mapping[str, Any]) -> Table:
           winner['options'].items()),
         (reward_name(result['config']), f'{winner["reward"]:.4f}'),
         *((name, f'{value:,}') for name, value in winner['counts'].items()),
+        *(('comparison', standing_text(one)) for one in result['comparison']),
     ]
   rows += [
       ('trials', ', '.join(
@@ -223,6 +224,26 @@ def summary_table(result: Mapping[str, Any]) -> Table:
   for row in rows:
     table.add_row(*row)
   return table
+
+
+def standing_text(standing: Mapping[str, Any]) -> str:
+  """How the network that a search found stands against a reference.
+
+  Args:
+    standing: fields of a `search.comparison.Standing`.
+
+  Returns:
+    For example 'better than the default by 0.031 ± 0.008, probability 0.99'.
+  """
+  better = standing['difference'] > 0
+  text = (
+      f'{"better" if better else "not better"} than the'
+      f' {standing["reference"]}: {standing["difference"]:+.4f} ±'
+      f' {standing["error"]:.4f}'
+  )
+  if standing['probability'] is not None:
+    text += f', better with probability {standing["probability"]:.2f}'
+  return text if better else f'{text}; the reference answers'
 
 
 def trial_table(trial: Trial, recorded: Trial | None) -> Table:

@@ -34,12 +34,13 @@ from layernas.networks.space import NetworkSpace
 from layernas.runs.compile_ahead import CompileAhead
 from layernas.runs.rewards import configured_reward
 from layernas.runs.setup import make_space
+from layernas.runs.setup import with_width_scaled
 from layernas.search import Candidate
 from layernas.search import Evaluation
 from layernas.search import Status
 from layernas.search import Trial
 from layernas.search.early_stop import stopped
-from layernas.search.space import Architecture
+from layernas.search.space import Network
 from layernas.search.trial import trial_from_dict
 from layernas.storage.files import file_store
 from layernas.storage.storage_errors import in_one_line
@@ -179,7 +180,7 @@ class TrainingEvaluator:
         self._compile, config.compile_ahead
     )
 
-  def prepare(self, architectures: Sequence[Architecture]) -> None:
+  def prepare(self, architectures: Sequence[Network]) -> None:
     """Compiles what is evaluated next while other things go on.
 
     Args:
@@ -310,7 +311,7 @@ class TrainingEvaluator:
   def __exit__(self, *error: object) -> None:
     self._ahead.__exit__(*error)
 
-  def _compile(self, architecture: Architecture) -> Programs:
+  def _compile(self, architecture: Network) -> Programs:
     with self._compiling:
       return compile_programs(
           self._config, self._space.network(architecture), self._dataset
@@ -366,5 +367,6 @@ def worker_evaluator(
   dataset = load_dataset(config.data)
   check_batches(config, dataset, 'train')
   return TrainingEvaluator(
-      config, make_space(config.space), dataset, workdir, report, alone=True
+      config, with_width_scaled(make_space(config.space), config, dataset),
+      dataset, workdir, report, alone=True,
   )

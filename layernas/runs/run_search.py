@@ -40,6 +40,7 @@ from layernas.runs.setup import check_same_run
 from layernas.runs.setup import make_problem
 from layernas.runs.setup import make_search
 from layernas.runs.setup import make_space
+from layernas.runs.setup import with_width_scaled
 from layernas.runs.status import LiveStatus
 from layernas.search import Search
 from layernas.search import Trial
@@ -142,6 +143,7 @@ def _prepared(config: config_dict.ConfigDict) -> tuple[Any, ...]:
     )
   space = make_space(config.space)
   dataset = load_dataset(config.data)
+  space = with_width_scaled(space, config, dataset)
   check_batches(config, dataset, 'train')
   dataset.check_images()
   problem = make_problem(

@@ -24,7 +24,7 @@ from layernas.search.early_stop import EarlyStop
 from layernas.search.early_stop import stopped
 from layernas.search.problem import Problem
 from layernas.search.schedules import make_schedule
-from layernas.search.space import Architecture
+from layernas.search.space import Network
 from layernas.search.strategy import Context
 from layernas.search.strategy import Strategy
 from layernas.search.trial import Candidate
@@ -69,7 +69,8 @@ class Search:
       earlier trial.
     early_stop: when a candidate is hopeless; None where none ever is.
     trials: the finished ones in order of their ids.
-    incumbent: the best reward in the target interval; the older one of equals.
+    incumbent: the best reward of the space's networks in the target interval;
+      the older one of equals.
     reused: proposals that an earlier trial had answered already.
     stop_reason: '' while the search goes on.
   """
@@ -122,7 +123,7 @@ class Search:
     self._spent = Spent()
     self._reused_in_a_row = 0
     self._issued = 0
-    self._ids: dict[Architecture, int] = {}
+    self._ids: dict[Network, int] = {}
     self._waiting: dict[int, Candidate] = {}
     self._told: dict[int, Trial] = {}
     self._generations = strategy.generations(
@@ -189,7 +190,7 @@ class Search:
     )
 
   @_alone
-  def upcoming(self, count: int) -> list[Architecture]:
+  def upcoming(self, count: int) -> list[Network]:
     """What the next asks hand out, whatever is told before them.
 
     Issues nothing. A budget in seconds, or failures, may end the search before
@@ -202,7 +203,7 @@ class Search:
       Fewer, perhaps none, where the next ones depend on results that have not
       been told, or where the search is over.
     """
-    found: list[Architecture] = []
+    found: list[Network] = []
     if self.stop_reason:
       return found
     for proposal in self._proposals[len(self._proposal_ids):]:
@@ -429,7 +430,10 @@ class Search:
       trial = Trial(trial.candidate, stopped(trial.evaluation))
     self.trials.append(trial)
     self._spent.add(trial)
-    if not trial.ok or trial.candidate.cost not in self.problem.target:
+    candidate = trial.candidate
+    if not trial.ok or candidate.cost not in self.problem.target:
+      return
+    if isinstance(candidate.architecture, str):
       return
     if self.incumbent is None or (
         trial.evaluation.reward > self.incumbent.evaluation.reward

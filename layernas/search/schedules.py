@@ -105,9 +105,12 @@ def configured_schedule(search: Any) -> Strategy:
   Raises:
     UserError: names the field, its value and what is allowed.
   """
+  own = {**search, **search.visit, **search.guided}
+  for name in ('buckets', 'keep'):
+    if not own[name]:
+      del own[name]
   settings = lookup.settings_of(
-      'search.schedule', search.schedule, SCHEDULES, search.settings,
-      {**search, **search.visit, **search.guided},
+      'search.schedule', search.schedule, SCHEDULES, search.settings, own
   )
   schedule = make_schedule(search.schedule, **settings)
   return with_finalists(schedule, search.finalists)
