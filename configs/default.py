@@ -103,8 +103,9 @@ def get_config() -> ConfigDict:
   visit.axis_samples = 2000
   # The rounds of the model_guided schedule.
   search.guided = guided = ConfigDict()
-  # Networks trained before the first fit of the reward model.
-  guided.design = 20
+  # Networks trained before the first fit of the reward model; half of the
+  # budget at most.
+  guided.design = 40
   # Networks trained between two fits.
   guided.batch = 5
   # Posterior deviations added to the mean when networks are picked; the
@@ -112,6 +113,9 @@ def get_config() -> ConfigDict:
   guided.optimism = (0.0, 1.0, 2.0, 3.0, 5.0)
   # Trainings of one network at most; 1 = no repeats.
   guided.trainings = 2
+  # Probability with which a network must be better than the default network to
+  # answer in its place.
+  guided.certainty = 0.8
   # Share of the budget left for repeats of the best networks; 0 = none. Not
   # for model_guided, which repeats by itself.
   search.finalists = 0.0
@@ -220,7 +224,7 @@ def get_config() -> ConfigDict:
   config.reference = reference = ConfigDict()
   # Trainings within a search, at most, of each network that it compares at its
   # end: what it found, the default network, and that one scaled in width to the
-  # limit. Together they take a quarter of the budget at most; 0 = no comparison.
+  # limit. Together a quarter of the budget at most; 0 = no comparison.
   reference.trainings = 3
   # Seeds that experiments/train.py trains each network with.
   reference.seeds = 3

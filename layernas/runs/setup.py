@@ -6,6 +6,7 @@ have the same in hand.
 
 import math
 from collections.abc import Callable
+from collections.abc import Mapping
 from typing import Any
 
 import jax
@@ -174,6 +175,13 @@ def make_problem(
   ))
 
 
+def make_budget(section: Mapping[str, Any]) -> Budget:
+  """The budget that a config section `budget` describes; 0 is no limit."""
+  return Budget(*(
+      section.get(name) or math.inf for name in ('trials', 'seconds', 'failures')
+  ))
+
+
 def make_search(config: Any, problem: Problem) -> Search:
   """The search that the config describes, not yet begun.
 
@@ -187,14 +195,10 @@ def make_search(config: Any, problem: Problem) -> Search:
   Raises:
     UserError: names the field, its value and what is allowed.
   """
-  search, budget = config.search, config.budget
+  search = config.search
   if config.seed < 0:
     raise UserError(f'seed: {config.seed}: allowed are integers >= 0')
-  limits = Budget(
-      budget.trials or math.inf,
-      budget.seconds or math.inf,
-      budget.failures or math.inf,
-  )
+  limits = make_budget(config.budget)
   schedule = configured_schedule(search)
   early_stop = configured_early_stop(config.early_stop, schedule)
   if config.reference.trainings and problem.references:

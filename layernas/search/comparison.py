@@ -11,6 +11,7 @@ the best reference answers instead.
 import dataclasses
 import math
 import statistics
+from collections.abc import Generator
 
 import numpy as np
 
@@ -24,6 +25,9 @@ from layernas.search.strategy import Generations
 from layernas.search.strategy import Strategy
 from layernas.search.trial import Proposal
 from layernas.search.trial import Trial
+
+# One of so many trainings may be the comparison's.
+_SHARE = 4
 
 # Points of the integral under Student's density.
 _POINTS = 4001
@@ -72,10 +76,13 @@ class Compared(Strategy):
     self.inner = inner
     self.trainings = trainings
     self._references: tuple[Reference, ...] = ()
+    self._each = 0
     self._searching = False
     self._trials: dict[Network, dict[int, Trial]] = {}
     self._count = 0
     self._seconds = 0.0
+    # Proposals of the inner strategy that are to come.
+    self._queue: list[Proposal] = []
     # What is compared, and its rewards from then on.
     self._chosen: Trial | None = None
     self._afresh: list[float] = []
@@ -90,43 +97,78 @@ class Compared(Strategy):
     """Of the inner strategy."""
     return self.inner.infeasible
 
-  def reserved(self, problem: Problem) -> int:
-    """Trainings at the end of a search, for the comparison."""
-    again = len(problem.references) * (self.trainings - 1)
-    return again + self.trainings if problem.references else 0
+  def plan(self, problem: Problem, trials: float) -> int:
+    """Trainings of each network that is compared.
+
+    Args:
+      problem: with the references.
+      trials: the whole budget; infinite where there is no limit.
+
+    Returns:
+      `trainings`, or as many as a quarter of the budget allows; 0 where it
+      allows none, and where there is nothing to compare with.
+    """
+    if not problem.references:
+      return 0
+    networks = len(problem.references) + 1
+    return int(min(self.trainings, trials / (_SHARE * networks)))
 
   def generations(self, context: Context) -> Generations:
-    """Yields the references, what the inner strategy proposes, repeats."""
-    self._references = context.problem.references
-    reserved = self.reserved(context.problem)
-    yield [Proposal(one.network, one.cost) for one in self._references]
+    """Yields the references, what the inner strategy proposes, repeats.
 
-    def remaining() -> Remaining:
-      """What is the inner strategy's."""
-      left = context.remaining()
-      each = self._seconds / max(self._count, 1)
-      return Remaining(
-          left.trials - reserved, left.seconds - reserved * each
+    With a larger budget than planned for, it searches and compares once more.
+    """
+    problem = context.problem
+    self._each = self.plan(problem, context.remaining().trials)
+    if self._each:
+      self._references = problem.references
+      yield [Proposal(one.network, one.cost) for one in self._references]
+    inner = self.inner.generations(dataclasses.replace(
+        context, remaining=lambda: self._left(context)
+    ))
+    ended = ''
+    while not ended:
+      ended = yield from self._search(context, inner)
+      answer = self.inner.answer(context.incumbent())
+      if not self._references or answer is None:
+        break
+      self._chosen, self._afresh = answer, []
+      yield self._repeats(answer)
+    return ended or 'no network was found to compare'
+
+  def _left(self, context: Context) -> Remaining:
+    """What of the budget is the inner strategy's."""
+    left = context.remaining()
+    reserved = 0
+    if self._references:
+      reserved = self._each * (len(self._references) + 1)
+      reserved -= sum(
+          len(self._trials.get(one.network, ())) > 0
+          for one in self._references
       )
+    each = self._seconds / max(self._count, 1)
+    return Remaining(left.trials - reserved, left.seconds - reserved * each)
 
-    inner = self.inner.generations(
-        dataclasses.replace(context, remaining=remaining)
-    )
-    ended = 'the answer was compared'
+  def _search(
+      self, context: Context, inner: Generations
+  ) -> Generator[list[Proposal], None, str]:
+    """The inner strategy's proposals, until the rest is for the comparison.
+
+    Returns:
+      Why the inner strategy ended, or '' where it did not.
+    """
     self._searching = True
-    while (left := remaining()).trials >= 1 and left.seconds > 0:
+    ended = ''
+    while (left := self._left(context)).trials >= 1 and left.seconds > 0:
       try:
-        proposals = next(inner)
+        self._queue = self._queue or next(inner)
       except StopIteration as stop:
         ended = stop.value
         break
-      yield proposals[:int(min(left.trials, len(proposals)))]
+      room = int(min(left.trials, len(self._queue)))
+      part, self._queue = self._queue[:room], self._queue[room:]
+      yield part
     self._searching = False
-    if not reserved:
-      return ended
-    self._chosen = self.inner.answer(context.incumbent())
-    if self._chosen is not None:
-      yield self._repeats(self._chosen)
     return ended
 
   def observe(self, proposal: Proposal, trial: Trial) -> None:
@@ -152,7 +194,7 @@ class Compared(Strategy):
     bound = self.inner.bound(problem)
     if bound is None:
       return None
-    return bound + len(problem.references) + self.reserved(problem)
+    return bound + self.trainings * (len(problem.references) + 1)
 
   def answer(self, incumbent: Trial | None) -> Trial | None:
     """The inner answer; once compared, the network with the best mean."""
@@ -203,10 +245,10 @@ class Compared(Strategy):
     repeats = [
         Proposal(one.network, one.cost, repeat=True)
         for one in self._references if self._rewards(one.network)
-    ] * (self.trainings - 1)
+    ] * (self._each - 1)
     if all(found.architecture != one.network for one in self._references):
       own = Proposal(found.architecture, found.cost, repeat=True)
-      repeats += [own] * self.trainings
+      repeats += [own] * self._each
     return repeats
 
   def _rewards(self, network: Network) -> list[float]:

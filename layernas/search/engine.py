@@ -11,6 +11,7 @@ import random
 import threading
 from collections.abc import Callable
 from collections.abc import Iterable
+from collections.abc import Sequence
 from typing import Any
 from typing import Concatenate
 from typing import ParamSpec
@@ -121,6 +122,8 @@ class Search:
     self.reused = 0
     self.stop_reason = ''
     self._spent = Spent()
+    # While trials are replayed: budgets, and the trials from which they held.
+    self._past: Sequence[tuple[int, Budget]] = ()
     self._reused_in_a_row = 0
     self._issued = 0
     self._ids: dict[Network, int] = {}
@@ -129,7 +132,7 @@ class Search:
     self._generations = strategy.generations(
         Context(
             problem, random.Random(seed), lambda: self.incumbent,
-            lambda: budget.remaining(self._issued, self.seconds),
+            lambda: self._in_force().remaining(self._issued, self.seconds),
         )
     )
     self._proposals: list[Proposal] = []
@@ -259,18 +262,26 @@ class Search:
     self._advance()
 
   @_alone
-  def replay(self, trials: Iterable[Trial]) -> None:
+  def replay(
+      self, trials: Iterable[Trial],
+      budgets: Sequence[tuple[int, Budget]] = (),
+  ) -> None:
     """Feeds recorded trials to a search that has just been made.
 
-    Budgets are not looked at: a larger one than before goes on.
+    Nothing ends at a budget: a search with a larger one than before goes on. A
+    strategy that plans by what is left is told what was left then.
 
     Args:
       trials: in order of their ids, from 0.
+      budgets: that the trials were asked under, each with the id of the first
+        trial that it held for, ascending from 0; none where it is the present
+        one.
 
     Raises:
       UserError: the search asks for another candidate than was recorded; the
         record belongs to other settings.
     """
+    self._past = budgets
     for trial in trials:
       asked = self._take(1)
       if asked != [trial.candidate]:
@@ -282,6 +293,12 @@ class Search:
       del self._waiting[trial.candidate.id]
       self._told[trial.candidate.id] = trial
       self._advance(limited=False)
+    self._past = ()
+
+  def _in_force(self) -> Budget:
+    """The budget that the next candidate is asked under."""
+    held = [budget for first, budget in self._past if first <= self._issued]
+    return held[-1] if held else self.budget
 
   def _checked_id(self, where: str, trial_id: Any) -> int:
     """The id of a candidate that waits for a result."""

@@ -35,8 +35,8 @@ class ModelGuided(ModelBased):
     evaluations: rewards that the passes asked the model for.
   """
 
-  buckets: int = TableSettings.buckets
-  keep: int = TableSettings.keep
+  buckets: int = 10
+  keep: int = 2
   spacing: str = TableSettings.spacing
 
   def __post_init__(self) -> None:
@@ -99,7 +99,9 @@ class ModelGuided(ModelBased):
       children = prefixes[rows]
       children[:, layer] = options
       costs = priced.cost[rows, options]
-      means = model.children_means(prefixes, layer)[rows, options]
+      means = model.children_means(
+          prefixes, layer, self.scaled(priced.cost)
+      )[rows, options]
       self.evaluations += means.size
       inside = problem.target.meets(costs, costs)
       met.update(zip(

@@ -23,7 +23,7 @@ SCHEDULES: lookup.Registry = {
 """Registered schedules, imported when they are needed."""
 
 
-def make_schedule(name: str = 'sweep', **settings: Any) -> Strategy:
+def make_schedule(name: str = 'model_guided', **settings: Any) -> Strategy:
   """Makes a schedule.
 
   Args:
