@@ -24,7 +24,6 @@ from layernas.storage.history import Timings
 from layernas.storage.resuming import Input
 from layernas.storage.workdir import Workdir
 
-
 BUDGETS_FILE = 'budgets.json'
 """Of a workdir: what was left decides what a search proposes."""
 

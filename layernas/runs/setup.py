@@ -177,9 +177,8 @@ def make_problem(
 
 def make_budget(section: Mapping[str, Any]) -> Budget:
   """The budget that a config section `budget` describes; 0 is no limit."""
-  return Budget(*(
-      section.get(name) or math.inf for name in ('trials', 'seconds', 'failures')
-  ))
+  names = ('trials', 'seconds', 'failures')
+  return Budget(*(section.get(name) or math.inf for name in names))
 
 
 def make_search(config: Any, problem: Problem) -> Search:
