@@ -8,6 +8,7 @@ fitted again, and so on.
 """
 
 import dataclasses
+import random
 
 import numpy as np
 
@@ -37,6 +38,7 @@ class ModelGuided(ModelBased):
 
   buckets: int = 10
   keep: int = 2
+  randoms: int = 500
   spacing: str = TableSettings.spacing
 
   def __post_init__(self) -> None:
@@ -71,7 +73,23 @@ class ModelGuided(ModelBased):
     met = self.model_pass(model, problem, best, near)
     start = random_start(problem, rng)
     far = layer_order('random', layers, number, rng)
-    return met | self.model_pass(model, problem, start, far)
+    met |= self.model_pass(model, problem, start, far)
+    return met | self._random_ones(model, problem, rng)
+
+  def _random_ones(
+      self, model: RewardModel, problem: Problem, rng: random.Random
+  ) -> dict[Architecture, float]:
+    """Random networks in the target with the model's means."""
+    drawn = np.random.default_rng(rng.getrandbits(64)).integers(
+        0, problem.space.option_counts, (self.randoms, len(problem.space))
+    )
+    costs = problem.cost.costs(drawn)
+    inside = problem.target.meets(costs, costs)
+    drawn, costs = drawn[inside], costs[inside]
+    if not len(drawn):
+      return {}
+    means = model.mean(drawn, self.scaled(costs)).tolist()
+    return dict(zip(map(tuple, drawn.tolist()), means, strict=True))
 
   def model_pass(
       self, model: RewardModel, problem: Problem, start: Architecture,
