@@ -198,6 +198,14 @@ _CHANGES = {
         _study('synthetic.py:smoke'),
     './launch.sh benchmark --config=configs/study/search_quality.py':
         _study('search_quality.py:smoke'),
+    './launch.sh benchmark --config=configs/study/accel_nasbench.py':
+        _study('accel_nasbench.py:smoke'),
+    './launch.sh benchmark --config=configs/study/own_function.py':
+        _study('own_function.py:smoke'),
+    '.venv/bin/python tools/make_accel_nasbench.py'
+    ' --csv=accel_nasbench.csv.gz': _Change(
+        'the CSV is not packaged', code=2, says='accel_nasbench.csv.gz',
+    ),
     './launch.sh benchmark --config=configs/study/ablation.py:buckets':
         _study('ablation.py:buckets,smoke'),
     './launch.sh benchmark --config=configs/study/ablation.py:WHAT':
@@ -331,6 +339,7 @@ _NOT_RUN = {
     'pip install gcsfs google-cloud-storage': 'a network',
     '.venv/bin/pip install tensorboard': 'a network',
     '.venv/bin/pip install nats_bench==1.8': 'a network',
+    '.venv/bin/pip install -e .[surrogate]': 'a network',
     '.venv/bin/pip install -r tools/perf/requirements.txt': 'a network',
 }
 """Commands that are not run, and what they need."""

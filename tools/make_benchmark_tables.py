@@ -7,12 +7,9 @@ layernas/study/tables/packaged/README.md. Only a change of the packaged tables
 needs this program; its result is committed.
 """
 
-import gzip
 import hashlib
-import io
 import json
 import pathlib
-import zipfile
 from typing import Any
 
 import numpy as np
@@ -22,15 +19,16 @@ from layernas.study.tables.csv_table import Encoding
 from layernas.study.tables.csv_table import read_csv_table
 from layernas.study.tables.packaged import encode
 from layernas.study.tables.table import BenchmarkTable
+from tools.packing import PACKAGED
+from tools.packing import archive
+from tools.packing import csv_sha256
 
 _CSV = cli.define_path(
     'csv', 'Directory of the CSVs.', required=True
 )
 _OUTPUT = cli.define_path(
     'output', 'Where the archives and tables.json are written.',
-    default=str(
-        pathlib.Path(__file__).parent.parent / 'layernas/study/tables/packaged'
-    ),
+    default=str(PACKAGED),
 )
 
 # Operations in the order of NATS-Bench's own list.
@@ -109,7 +107,7 @@ def main() -> None:
       files.append(_LATENCY_FILE)
     described[name] = _write(output, name, table)
     described[name]['csv_sha256'] = {
-        each: _sha256(source / each) for each in files
+        each: csv_sha256(source / each) for each in files
     }
   text = json.dumps(described, indent=1) + '\n'
   (output / 'tables.json').write_text(text)
@@ -150,7 +148,7 @@ def _write(
     decimals = 0 if values.dtype == np.int64 else 6
     arrays[column] = encode(values, decimals)
     columns[column] = {'decimals': decimals}
-  data = _archive(arrays)
+  data = archive(arrays)
   (output / f'{name}.npz').write_bytes(data)
   return {
       'sha256': hashlib.sha256(data).hexdigest(),
@@ -161,27 +159,6 @@ def _write(
       ],
       'columns': columns,
   }
-
-
-def _archive(arrays: dict[str, np.ndarray]) -> bytes:
-  """A NumPy archive that has the same bytes whenever it is made."""
-  buffer = io.BytesIO()
-  with zipfile.ZipFile(buffer, 'w', zipfile.ZIP_DEFLATED, True, 9) as archive:
-    for name, array in arrays.items():
-      member = io.BytesIO()
-      np.lib.format.write_array(member, array, allow_pickle=False)
-      entry = zipfile.ZipInfo(f'{name}.npy', (1980, 1, 1, 0, 0, 0))
-      entry.compress_type = zipfile.ZIP_DEFLATED
-      archive.writestr(entry, member.getvalue())
-  return buffer.getvalue()
-
-
-def _sha256(path: pathlib.Path) -> str:
-  """Of the CSV's content, whatever packed it."""
-  data = path.read_bytes()
-  if data.startswith(b'\x1f\x8b'):
-    data = gzip.decompress(data)
-  return hashlib.sha256(data).hexdigest()
 
 
 if __name__ == '__main__':

@@ -47,8 +47,12 @@ def benchmark(**changes: Any) -> ConfigDict:
   """
   section = ConfigDict()
   section.table = table = ConfigDict()
-  # A packaged table: nats_tss, nats_sss, nas_bench_macro, channel_bench_macro.
+  # Of the package: nats_tss, nats_sss, nas_bench_macro, channel_bench_macro or
+  # accel_nasbench; or module:function of your own, which returns a
+  # layernas.study.tables.table.Table: figures that a function gives are one.
   table.name = ''
+  # Keyword arguments of what table.name names.
+  table.settings = ConfigDict()
   # Or a CSV of your own, plain or gzip, with a row for every architecture.
   table.file = ''
   # Of the CSV: the column that holds architectures.

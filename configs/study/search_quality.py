@@ -40,7 +40,7 @@ def get_config(argument: str = '') -> ConfigDict:
   config.title = 'Search quality'
   config.accountings = ('every_query',)
   config.benchmarks = ConfigDict(_benchmarks())
-  config.methods = _methods()
+  config.methods = methods()
   config.compared = 'ours'
   config.curve_points = 40
   return default.finish(config, argument)
@@ -104,7 +104,8 @@ def _model_guided(seeds: int = 0, **guided: Any) -> ConfigDict:
   )
 
 
-def _methods() -> ConfigDict:
+def methods() -> ConfigDict:
+  """All methods of the comparison, by name; unlocked."""
   method = default.method
   sections = {
       'ours': _model_guided(),

@@ -18,6 +18,7 @@ from layernas.search.table import SPACINGS
 from layernas.search.table import BucketAxis
 from layernas.study.tables.benchmark import Benchmark
 from layernas.study.tables.benchmark import TableEvaluator
+from layernas.study.tables.table import enumerated
 
 
 @dataclasses.dataclass(frozen=True)
@@ -77,11 +78,15 @@ def audit(
 
   Returns:
     One entry per length 1..L.
+
+  Raises:
+    UserError: the benchmark's table does not hold every architecture.
   """
   known = _without_errors(benchmark)
   layer_pass = _search(known, sweep, seed)
   reward = known.table.column('audited')
-  best = _best_networks(reward, known.feasible, top)
+  feasible = known.table.feasible(known.cost, known.target)
+  best = _best_networks(reward, feasible, top)
   audits = []
   before: np.ndarray | None = None
   for length in range(1, reward.ndim + 1):
@@ -139,8 +144,9 @@ def _without_errors(benchmark: Benchmark) -> Benchmark:
 
   Larger is better: a signal that is minimised is negated.
   """
-  columns = [benchmark.table.column(name) for name in benchmark.rewards]
-  table = benchmark.table.with_column(
+  table = enumerated(benchmark.table, 'audit')
+  columns = [table.column(name) for name in benchmark.rewards]
+  table = table.with_column(
       'audited', benchmark.sign * np.mean(columns, axis=0)
   )
   return Benchmark(
@@ -169,7 +175,8 @@ def _prefixes(
       if layer in undecided else slice(None) for layer in range(reward.ndim)
   )
   cost = benchmark.table.column(benchmark.cost)
-  completion = np.where(benchmark.feasible, reward, -np.inf).max(
+  inside = benchmark.table.feasible(benchmark.cost, benchmark.target)
+  completion = np.where(inside, reward, -np.inf).max(
       axis=undecided, keepdims=True
   )
   # What the search prunes by: exact here, since the cost is enumerated.

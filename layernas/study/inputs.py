@@ -1,4 +1,4 @@
-"""What a study names: tables by their content, methods by their code."""
+"""What a study names: tables by their content, own parts by their code."""
 
 import hashlib
 import json
@@ -11,7 +11,6 @@ from layernas.storage.resuming import Input
 from layernas.storage.resuming import code_inputs
 from layernas.study.tables.benchmark import HELD_OUT
 from layernas.study.tables.benchmark import Benchmark
-from layernas.study.tables.synthetic import Chain
 
 
 def table_inputs(
@@ -35,8 +34,8 @@ def table_inputs(
   return inputs
 
 
-def method_inputs(config: Any) -> list[Input]:
-  """Methods of the user's own, by their code.
+def own_code_inputs(config: Any) -> list[Input]:
+  """Benchmarks and methods of the user's own, by their code.
 
   Args:
     config: of the study.
@@ -44,7 +43,10 @@ def method_inputs(config: Any) -> list[Input]:
   Returns:
     The inputs.
   """
-  named = {}
+  named = {
+      f'benchmarks.{name}.table.name': section.table.name
+      for name, section in config.benchmarks.items()
+  }
   for name, method in config.methods.items():
     named[f'methods.{name}.kind'] = method.kind
     named[f'methods.{name}.settings.schedule'] = str(
@@ -61,13 +63,9 @@ def _digest(benchmark: Benchmark) -> str:
       for layer in table.space.layers
   ]
   found = hashlib.sha256(json.dumps(layers).encode())
-  if isinstance(table, Chain):
-    arrays = {'single': table.single, 'pairs': table.pairs,
-              'units': table.units}
-  else:
-    named = {*benchmark.rewards, benchmark.report, benchmark.cost,
-             benchmark.seconds} - {HELD_OUT, ''}
-    arrays = {name: table.column(name) for name in sorted(named)}
+  named = {*benchmark.rewards, benchmark.report, benchmark.cost,
+           benchmark.seconds} - {HELD_OUT, ''}
+  arrays = table.content(sorted(named))
   for name, array in arrays.items():
     found.update(name.encode())
     found.update(np.ascontiguousarray(array, np.float64))

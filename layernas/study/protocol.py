@@ -86,8 +86,7 @@ def describe_benchmark(
       **({'sign': -1} if benchmark.sign < 0 else {}),
       **({'report_sign': -1} if benchmark.report_sign < 0 else {}),
       'optimum': benchmark.optimum,
-      # Five significant digits of the best figure.
-      'decimals': 4 - math.floor(math.log10(abs(benchmark.optimum) or 1)),
+      'decimals': _decimals(benchmark),
       'published': {
           name: {'mean': row[0], 'sd': row[1], 'source': row[2]}
           for name, row in section.published.items()
@@ -118,12 +117,8 @@ def facts(
   Returns:
     Names and texts.
   """
-  optimum = report_tables.number(
-      benchmark['optimum'], benchmark['decimals'] - 1
-  )
   lines = {
-      'Table': f'{benchmark["table"]}: {benchmark["architectures"]:,} networks,'
-               f' {benchmark["feasible"]:,} in the target interval',
+      'Table': _table(benchmark),
       'Signal': _signal(benchmark),
       'Report metric': _metric(benchmark),
       'Split and protocol': benchmark['protocol'],
@@ -132,10 +127,36 @@ def facts(
       'Budget of a run': _budget(benchmark),
       'Clock': ACCOUNTINGS[section['accounting']][1],
       'Runs': _runs(section),
-      'Enumerated optimum': f'{optimum}, the best report metric of all networks'
-                            ' in the target interval',
+      'Enumerated optimum': _optimum(benchmark),
   }
   return tuple((name, text) for name, text in lines.items() if text)
+
+
+def _decimals(benchmark: Benchmark) -> int:
+  """Five significant digits of the best figure, or of the default network's."""
+  figure = benchmark.optimum
+  if figure is None:
+    figure = benchmark.reference.item(benchmark.table.space.default)
+  return 4 - math.floor(math.log10(abs(figure) or 1))
+
+
+def _table(benchmark: Mapping[str, Any]) -> str:
+  text = f'{benchmark["table"]}: {benchmark["architectures"]:,} networks'
+  if benchmark['feasible'] is None:
+    return text
+  return f'{text}, {benchmark["feasible"]:,} in the target interval'
+
+
+def _optimum(benchmark: Mapping[str, Any]) -> str:
+  if benchmark['optimum'] is None:
+    return ''
+  optimum = report_tables.number(
+      benchmark['optimum'], benchmark['decimals'] - 1
+  )
+  return (
+      f'{optimum}, the best report metric of all networks in the target'
+      ' interval'
+  )
 
 
 def _signal(benchmark: Mapping[str, Any]) -> str:

@@ -6,6 +6,7 @@ write it, as Markdown and as one HTML page that needs no other file.
 
 import base64
 import dataclasses
+from collections.abc import Callable
 from collections.abc import Iterable
 from collections.abc import Mapping
 from collections.abc import Sequence
@@ -28,17 +29,22 @@ from layernas.study.summary import summarise
 from layernas.study.summary import to_json
 from layernas.study.tables.benchmark import Benchmark
 
-_CAPTIONS = (
-    'Report metric of the answer so far (the best signal), mean of the runs. It'
-    ' may worsen: methods see the signal alone. A curve starts where half of'
-    ' the runs have an answer, and from the end of a search to the budget it is'
-    ' flat. Dashed: the enumerated optimum. Legend by final mean.',
-    'Regret: how far the mean falls short of the optimum; logarithmic. A'
-    ' curve at the lower edge is there or below.',
-    'The report metric for each method apart: mean and band between the'
-    ' quartiles of the runs. Grey, where one method is compared with the'
-    ' others: its mean.',
+_DRAWINGS = (
+    ('', save_curves,
+     'Report metric of the answer so far (the best signal), mean of the runs.'
+     ' It may worsen: methods see the signal alone. A curve starts where half'
+     ' of the runs have an answer, and from the end of a search to the budget'
+     ' it is flat. Dashed, where it is known: the optimum. Legend by final'
+     ' mean.'),
+    ('_regret', save_regret,
+     'Regret: how far the mean falls short of the optimum; logarithmic. A'
+     ' curve at the lower edge is there or below.'),
+    ('_bands', save_bands,
+     'The report metric for each method apart: mean and band between the'
+     ' quartiles of the runs. Grey, where one method is compared with the'
+     ' others: its mean.'),
 )
+"""What the name of a picture ends with, what draws it, and what it shows."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -120,8 +126,7 @@ def render(summary: Mapping[str, Any], directory: epath.PathLike) -> None:
   """
   workdir = Workdir(directory)
   for section in summary['sections']:
-    draw = (save_curves, save_regret, save_bands)
-    for save, file in zip(draw, picture_files(section), strict=True):
+    for file, save, _ in _pictures(summary, section):
       save(summary, section, workdir.path / file)
   workdir.write_text('report.md', markdown(summary))
   workdir.write_text('report.html', page(summary, workdir.path))
@@ -160,10 +165,31 @@ def about(summary: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:
   return (*methods, ('Machine', machine))
 
 
-def picture_files(section: Mapping[str, Any]) -> tuple[str, ...]:
-  """Files of a section's pictures: means, regret, quartile bands."""
+def picture_files(
+    summary: Mapping[str, Any], section: Mapping[str, Any]
+) -> tuple[str, ...]:
+  """Files of a section's pictures: means, regret, quartile bands.
+
+  Args:
+    summary: of the study.
+    section: of it.
+
+  Returns:
+    Names; that of the regret only where the optimum is known.
+  """
+  return tuple(file for file, _, _ in _pictures(summary, section))
+
+
+def _pictures(
+    summary: Mapping[str, Any], section: Mapping[str, Any]
+) -> list[tuple[str, Callable[..., None], str]]:
+  """File, drawing function and caption of a section's pictures."""
   stem = f'{section["benchmark"]}_{section["accounting"]}'
-  return tuple(f'{stem}{end}.png' for end in ('', '_regret', '_bands'))
+  known = summary['benchmarks'][section['benchmark']]['optimum'] is not None
+  return [
+      (f'{stem}{end}.png', save, caption) for end, save, caption in _DRAWINGS
+      if known or save is not save_regret
+  ]
 
 
 def _part(summary: Mapping[str, Any], section: Mapping[str, Any]) -> Part:
@@ -179,7 +205,10 @@ def _part(summary: Mapping[str, Any], section: Mapping[str, Any]) -> Part:
       warning(benchmark),
       facts(benchmark, section),
       tuple(table for table in shown if table is not None),
-      tuple(map(Picture, picture_files(section), _CAPTIONS)),
+      tuple(
+          Picture(file, caption)
+          for file, _, caption in _pictures(summary, section)
+      ),
   )
 
 

@@ -64,7 +64,7 @@ def answers(summary: Summary, section: Mapping[str, Any]) -> Table:
         name, runs_text(one), f'{one["unanswered"]:,}', spread(one, decimals),
         number(one['median'], decimals),
         ' to '.join(number(value, decimals) for value in quartiles),
-        number(one['regret'], decimals + 1), f'{100 * one["found"]:.1f} %',
+        number(one['regret'], decimals + 1), _share(one['found']),
         number(one['signal'], decimals + 1),
     ))
     notes += _repeat_notes(name, one)
@@ -161,6 +161,11 @@ def number(value: float | None, decimals: int, sign: str = '') -> str:
   if value is None:
     return NONE
   return f'{value:{sign},.{max(decimals, 0)}f}'
+
+
+def _share(value: float | None) -> str:
+  """Text of a share in per cent, or of none."""
+  return NONE if value is None else f'{100 * value:.1f} %'
 
 
 def runs_text(one: Mapping[str, Any]) -> str:

@@ -18,6 +18,7 @@ from layernas.study.audit import audit_to_dict
 from layernas.study.inputs import table_inputs
 from layernas.study.protocol import direction_line
 from layernas.study.setup import make_benchmark
+from layernas.study.tables.table import enumerated
 
 _COLUMNS = {
     'holds': 'assumption holds',
@@ -164,6 +165,8 @@ def run_audit(config: ConfigDict, workdir: epath.PathLike) -> dict[str, Any]:
       name: make_benchmark(name, section)
       for name, section in config.benchmarks.items()
   }
+  for name, benchmark in benchmarks.items():
+    enumerated(benchmark.table, f'audit of benchmarks.{name}')
   # An audit takes seconds and is not resumed: any config may follow another.
   directory = Workdir(workdir)
   inputs = table_inputs(config, benchmarks)

@@ -13,17 +13,15 @@ from layernas.study.methods.registry import make_method
 from layernas.study.tables.benchmark import Benchmark
 from layernas.study.tables.csv_table import Encoding
 from layernas.study.tables.csv_table import read_csv_table
-from layernas.study.tables.packaged import load_packaged
+from layernas.study.tables.registry import make_table
 from layernas.study.tables.synthetic import Chain
-from layernas.study.tables.synthetic import ChainBenchmark
 from layernas.study.tables.synthetic import with_additive_reward
 from layernas.study.tables.synthetic import with_interacting_reward
-from layernas.study.tables.table import BenchmarkTable
+from layernas.study.tables.table import Table
+from layernas.study.tables.table import enumerated
 
 ACCOUNTINGS = ('every_query', 'each_network_once')
 """Whether a network that is proposed again is a trial of its own."""
-
-_SYNTHETIC = ('', 'additive', 'interacting', 'chain')
 
 
 def make_benchmark(name: str, section: Any) -> Benchmark:
@@ -44,8 +42,7 @@ def make_benchmark(name: str, section: Any) -> Benchmark:
     if section.synthetic:
       rewards = report = section.synthetic
       rewards = (rewards,)
-    kind = ChainBenchmark if section.synthetic == 'chain' else Benchmark
-    benchmark = kind(
+    benchmark = Benchmark(
         name,
         _make_table(section),
         rewards,
@@ -132,36 +129,27 @@ def check_study(config: Any) -> None:
       raise UserError(f'methods.{name}: {error}') from error
 
 
-def _make_table(section: Any) -> BenchmarkTable | Chain:
-  described = section.table
-  if section.synthetic == 'chain':
-    return Chain(
-        section.chain_layers, section.chain_options, section.synthetic_seed,
-        section.interaction,
+def _make_table(section: Any) -> Table:
+  if section.synthetic not in _TABLES:
+    raise UserError(
+        f'synthetic: {section.synthetic!r}: allowed are {tuple(_TABLES)}'
     )
+  return _TABLES[section.synthetic](section)
+
+
+def _described_table(section: Any) -> Table:
+  described = section.table
   if bool(described.name) == bool(described.file):
     raise UserError(
         f'table.name {described.name!r}, table.file {described.file!r}: allowed'
         ' is one of them'
     )
-  if section.synthetic not in _SYNTHETIC:
-    raise UserError(
-        f'synthetic: {section.synthetic!r}: allowed are {_SYNTHETIC}'
-    )
   if described.name:
-    table = load_packaged(described.name)
-  else:
-    table = _read_own_table(section)
-  if section.synthetic == 'additive':
-    return with_additive_reward(table, section.synthetic_seed)
-  if section.synthetic == 'interacting':
-    return with_interacting_reward(
-        table, section.synthetic_seed, section.interaction
-    )
-  return table
+    return make_table(described.name, dict(described.settings))
+  return _read_own_table(section)
 
 
-def _read_own_table(section: Any) -> BenchmarkTable:
+def _read_own_table(section: Any) -> Table:
   """Reads the columns that the section names."""
   described = section.table
   named = [section.cost]
@@ -191,3 +179,29 @@ def _check_budget(benchmark: Benchmark) -> None:
         f'budget.seconds {budget.seconds}: allowed where the field seconds'
         ' names a column'
     )
+
+
+def _additive(section: Any) -> Table:
+  table = enumerated(_described_table(section), "synthetic: 'additive'")
+  return with_additive_reward(table, section.synthetic_seed)
+
+
+def _interacting(section: Any) -> Table:
+  table = enumerated(_described_table(section), "synthetic: 'interacting'")
+  return with_interacting_reward(
+      table, section.synthetic_seed, section.interaction
+  )
+
+
+def _chain(section: Any) -> Table:
+  return Chain(
+      section.chain_layers, section.chain_options, section.synthetic_seed,
+      section.interaction,
+  )
+
+
+_TABLES = {
+    '': _described_table, 'additive': _additive, 'interacting': _interacting,
+    'chain': _chain,
+}
+"""What makes the table, by the section's field `synthetic`."""

@@ -228,10 +228,14 @@ def _draw_band(axes: Axes, line: Line, compared: Sequence[Line]) -> None:
 def _set_limits(
     axes: Axes, lines: Sequence[Line], benchmark: Section
 ) -> None:
-  """Zooms to the settled means and marks the optimum."""
-  axes.axhline(benchmark['optimum'], color='0.4', lw=0.8, ls=(0, (6, 3)))
+  """Zooms to the settled means and marks the optimum where it is known."""
   sign = benchmark.get('report_sign', 1)
-  shown = [sign * benchmark['optimum'], *((sign * x.mean).max() for x in lines)]
+  shown = [(sign * line.mean).max() for line in lines]
+  if benchmark['optimum'] is not None:
+    axes.axhline(benchmark['optimum'], color='0.4', lw=0.8, ls=(0, (6, 3)))
+    shown.append(sign * benchmark['optimum'])
+  if not shown:
+    return
   low = min([*shown, *((sign * x.settled).min() for x in lines)])
   room = 0.05 * (max(shown) - low) or 1.0
   axes.set_ylim(*sorted((sign * (low - room), sign * (max(shown) + room))))

@@ -148,6 +148,7 @@ def _method(benchmark: Benchmark, runs: Sequence[Record]) -> dict[str, Any]:
       ))
       for run in runs if run['answer'] is not None
   ]
+  known = benchmark.optimum is not None
   distinct = {
       json.dumps([run['answer'], run['trials'], run['curve']]) for run in runs
   }
@@ -160,8 +161,9 @@ def _method(benchmark: Benchmark, runs: Sequence[Record]) -> dict[str, Any]:
       'signal': mean([
           run['answer']['reward'] for run in runs if run['answer'] is not None
       ]),
-      'regret': mean(regrets),
-      'found': sum(regret == 0 for regret in regrets) / len(runs),
+      'regret': mean(regrets) if known else None,
+      'found': sum(regret == 0 for regret in regrets) / len(runs)
+               if known else None,
       **{name: mean([run[name] for run in runs]) for name in _EFFORT},
       'seconds': mean(seconds),
       'stopped': dict(sorted(stops.items())),

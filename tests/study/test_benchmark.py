@@ -62,7 +62,8 @@ def test_optimum_is_the_best_report_under_the_limit():
   assert benchmark().optimum == 10.0
   limited = benchmark(target=TargetInterval(2, 3))
   assert limited.optimum == 9.0
-  assert limited.feasible.tolist() == [[False, True], [True, False]]
+  feasible = limited.table.feasible(limited.cost, limited.target)
+  assert feasible.tolist() == [[False, True], [True, False]]
 
 
 def test_noise_depends_on_the_trial_alone():

@@ -175,7 +175,7 @@ class _Checker(html.parser.HTMLParser):
 
 def _page(directory: pathlib.Path, title: str = 'A tiny study') -> str:
   summary = tiny_study.summary() | {'title': title}
-  for file in report.picture_files(summary['sections'][0]):
+  for file in report.picture_files(summary, summary['sections'][0]):
     (directory / file).write_bytes(file.encode())
   return page(summary, directory)
 
@@ -189,7 +189,8 @@ def test_page_needs_no_other_file(tmp_path: pathlib.Path) -> None:
   assert links
   assert {link[1:] for link in links} == set(checker.ids)
   others = [r for r in checker.references if not r.startswith('#')]
-  files = report.picture_files(tiny_study.summary()['sections'][0])
+  summary = tiny_study.summary()
+  files = report.picture_files(summary, summary['sections'][0])
   assert others == [
       'data:image/png;base64,' + base64.b64encode(file.encode()).decode()
       for file in files
@@ -229,7 +230,8 @@ def test_pages_are_a_function_of_the_summary(tmp_path: pathlib.Path) -> None:
   assert stored == summary
   second.mkdir()
   render(stored, second)
-  pages = {'report.md', 'report.html', *picture_files(summary['sections'][0])}
+  files = picture_files(summary, summary['sections'][0])
+  pages = {'report.md', 'report.html', *files}
   assert {path.name for path in second.iterdir()} == pages
   for name in pages:
     assert (first / name).read_bytes() == (second / name).read_bytes()

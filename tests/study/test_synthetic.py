@@ -19,10 +19,10 @@ from layernas.study.tables.benchmark import TableEvaluator
 from layernas.study.tables.synthetic import COST
 from layernas.study.tables.synthetic import REWARD
 from layernas.study.tables.synthetic import Chain
-from layernas.study.tables.synthetic import ChainBenchmark
 from layernas.study.tables.synthetic import with_additive_reward
 from layernas.study.tables.synthetic import with_interacting_reward
 from layernas.study.tables.table import BenchmarkTable
+from layernas.study.tables.table import Survey
 from tests.search import problems
 
 ALL = list(itertools.product(range(3), repeat=5))
@@ -88,14 +88,28 @@ def by_hand(chain, architecture):
   return single + sum(table[pair] for table, pair in pairs)
 
 
-@pytest.mark.parametrize('high', [15, 16, 27, 45, math.inf])
-def test_the_optimum_is_that_of_an_enumeration(high):
+@pytest.mark.parametrize(('low', 'high'), [
+    (-math.inf, 15), (-math.inf, 16), (20, 27), (29.5, 45), (30, math.inf),
+    (-math.inf, math.inf),
+])
+def test_the_optimum_is_that_of_an_enumeration(low, high):
   chain = Chain(5, 3, seed=1, strength=0.7)
+  target = TargetInterval(low, high)
   costs = chain.cost(COST)
-  inside = [a for a in ALL if costs.cost(a) <= high]
+  inside = [a for a in ALL if costs.cost(a) in target]
   best = max(by_hand(chain, a) for a in inside)
-  assert chain.optimum(high) == pytest.approx(best)
-  assert chain.count(high) == len(inside)
+  assert chain.optimum(target) == pytest.approx(best)
+  assert chain.count(target) == len(inside)
+
+
+def test_an_option_above_the_limit_of_a_chain():
+  chain = Chain(3, 9, seed=1, strength=0.7)
+  inside = TargetInterval(high=8)
+  best = max(
+      by_hand(chain, a) for a in itertools.product(range(9), repeat=3)
+      if chain.cost(COST).cost(a) <= 8
+  )
+  assert chain.optimum(inside) == pytest.approx(best)
 
 
 def test_strength_is_that_of_all_interactions_together():
@@ -105,7 +119,7 @@ def test_strength_is_that_of_all_interactions_together():
 
 
 def test_a_search_of_1e15_networks():
-  benchmark = ChainBenchmark(
+  benchmark = Benchmark(
       'chain', Chain(20, 6, seed=0, strength=0.5), (REWARD,), REWARD, COST,
       TargetInterval(high=180), budget=Budget(trials=60), noise=1.0,
   )
@@ -137,9 +151,10 @@ def test_columns_are_checked():
     Chain(5, 3, seed=0, strength=0.0).cost('madds')
 
 
-def test_a_lower_limit_is_refused():
-  with problems.refuses('target.low'):
-    ChainBenchmark(
-        'chain', Chain(5, 3, seed=0, strength=0.0), (REWARD,), REWARD, COST,
-        TargetInterval(low=3),
-    )
+def test_only_the_largest_reward_is_known():
+  chain = Chain(5, 3, seed=0, strength=0.0)
+  target = TargetInterval(20, 30)
+  known = chain.survey(COST, target, (REWARD,), 1)
+  assert known == Survey(chain.count(target), chain.optimum(target))
+  for names, sign in (((REWARD,), -1), ((COST,), 1)):
+    assert chain.survey(COST, target, names, sign).optimum is None

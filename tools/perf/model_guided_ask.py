@@ -16,18 +16,18 @@ from layernas.search import Budget
 from layernas.search import Search
 from layernas.search import TargetInterval
 from layernas.search.model_guided import ModelGuided
+from layernas.study.tables.benchmark import Benchmark
 from layernas.study.tables.benchmark import TableEvaluator
 from layernas.study.tables.synthetic import COST
 from layernas.study.tables.synthetic import REWARD
 from layernas.study.tables.synthetic import Chain
-from layernas.study.tables.synthetic import ChainBenchmark
 
 _TRIALS = flags.DEFINE_integer('trials', 1000, 'Trials of the search.', 1)
 
 
 def main() -> None:
   """Runs a search and prints what its calls took."""
-  benchmark = ChainBenchmark(
+  benchmark = Benchmark(
       'chain', Chain(20, 6, seed=0, strength=0.5), (REWARD,), REWARD, COST,
       TargetInterval(high=180), budget=Budget(trials=_TRIALS.value), noise=1.0,
   )

@@ -14,7 +14,9 @@ from layernas.search import Problem
 from layernas.search import Status
 from layernas.search.budget import Budget
 from layernas.search.problem import TargetInterval
-from layernas.study.tables.table import BenchmarkTable
+from layernas.study.tables.table import Column
+from layernas.study.tables.table import Survey
+from layernas.study.tables.table import Table
 
 HELD_OUT = 'held_out'
 """Report: the training of the answer that no method has seen."""
@@ -30,7 +32,7 @@ class Benchmark:
 
   Attributes:
     name: for messages and reports.
-    table: figures of all architectures.
+    table: figures of architectures.
     rewards: columns of the signal. One: every query gives its figure. Several
       are independent trainings, taken in turn by the queries of an
       architecture, from one that the seed of the run picks.
@@ -48,7 +50,7 @@ class Benchmark:
   """
 
   name: str
-  table: BenchmarkTable
+  table: Table
   rewards: tuple[str, ...]
   report: str
   cost: str
@@ -115,38 +117,48 @@ class Benchmark:
     return Problem(self.table.cost(self.cost), self.target)
 
   @functools.cached_property
-  def feasible(self) -> np.ndarray:
-    """Whether an architecture's cost lies in the target; bool, table shape."""
-    costs = self.table.column(self.cost)
-    return self.target.meets(costs, costs)
+  def networks(self) -> tuple[int, int | None]:
+    """Number of architectures, and of those in the target where known."""
+    return self.table.space.size, self._survey.feasible
 
   @functools.cached_property
-  def networks(self) -> tuple[int, int]:
-    """Number of architectures, and of those in the target."""
-    return self.feasible.size, int(self.feasible.sum())
-
-  @functools.cached_property
-  def reference(self) -> np.ndarray:
-    """Figure that shortfalls are measured against, table shape.
+  def reference(self) -> Column:
+    """Figures that shortfalls are measured against.
 
     The report column; where the report is a held-out training, the mean of all
     trainings, whose maximum no answer reaches on average.
     """
-    if self.report != HELD_OUT:
-      return self.table.column(self.report)
-    return np.mean([self.table.column(name) for name in self.rewards], axis=0)
+    return self.table.mean(self._referred)
 
-  @functools.cached_property
-  def optimum(self) -> float:
-    """Best `reference` in the target interval."""
-    known = self.reference[self.feasible]
-    return (known.max() if self.report_sign > 0 else known.min()).item()
+  @property
+  def optimum(self) -> float | None:
+    """Best `reference` in the target interval; None where it is not known."""
+    return self._survey.optimum
 
-  def regret(self, figure: float) -> float:
-    """How far a figure of `reference` falls short of the optimum; >= 0."""
+  def regret(self, figure: float) -> float | None:
+    """How far a figure of `reference` falls short of the optimum; >= 0.
+
+    Args:
+      figure: of an architecture in the target.
+
+    Returns:
+      The shortfall; None where the optimum is not known.
+    """
+    if self.optimum is None:
+      return None
     if self.report_sign > 0:
       return self.optimum - figure
     return figure - self.optimum
+
+  @property
+  def _referred(self) -> tuple[str, ...]:
+    return self.rewards if self.report == HELD_OUT else (self.report,)
+
+  @functools.cached_property
+  def _survey(self) -> Survey:
+    return self.table.survey(
+        self.cost, self.target, self._referred, self.report_sign
+    )
 
   def trainings(self, seed: int) -> tuple[tuple[str, ...], str]:
     """Columns that the queries of a run give in turn, and its report column.

@@ -10,7 +10,6 @@ import hashlib
 import importlib.resources
 import io
 import json
-from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -26,7 +25,7 @@ _DIRECTORY = importlib.resources.files('layernas.study.tables') / 'packaged'
 @functools.cache
 def descriptions() -> dict[str, dict[str, Any]]:
   """Content of tables.json: what each table holds and where it comes from."""
-  return json.loads((_DIRECTORY / 'tables.json').read_text('utf-8'))
+  return read_description('tables.json')
 
 
 @functools.cache
@@ -46,22 +45,46 @@ def load_packaged(name: str) -> BenchmarkTable:
   if name not in tables:
     raise UserError(f'table.name: {name!r}: allowed are {sorted(tables)}')
   entry = tables[name]
-  data = (_DIRECTORY / f'{name}.npz').read_bytes()
-  if hashlib.sha256(data).hexdigest() != entry['sha256']:
-    raise UserError(
-        f'table {name!r}: {name}.npz is damaged; allowed is the file that came'
-        ' with the package: install it again'
-    )
+  arrays = read_archive(name, entry['sha256'])
   space = SearchSpace(
       Layer(layer['name'], layer['options'], layer['default'])
       for layer in entry['layers']
   )
-  with np.load(io.BytesIO(data), allow_pickle=False) as arrays:
-    columns = {
-        column: _decode(arrays[column], details).reshape(space.option_counts)
-        for column, details in entry['columns'].items()
-    }
+  columns = {
+      column: decode(arrays[column], details['decimals']).reshape(
+          space.option_counts
+      )
+      for column, details in entry['columns'].items()
+  }
   return BenchmarkTable(name, space, columns)
+
+
+def read_description(file: str) -> dict[str, Any]:
+  """Content of one of the packaged JSON files."""
+  return json.loads((_DIRECTORY / file).read_text('utf-8'))
+
+
+def read_archive(name: str, sha256: str) -> dict[str, np.ndarray]:
+  """Arrays of a packaged archive.
+
+  Args:
+    name: of the table.
+    sha256: of the archive, in hexadecimal digits.
+
+  Returns:
+    The arrays by name.
+
+  Raises:
+    UserError: the file is damaged.
+  """
+  data = (_DIRECTORY / f'{name}.npz').read_bytes()
+  if hashlib.sha256(data).hexdigest() != sha256:
+    raise UserError(
+        f'table {name!r}: {name}.npz is damaged; allowed is the file that came'
+        ' with the package: install it again'
+    )
+  with np.load(io.BytesIO(data), allow_pickle=False) as arrays:
+    return dict(arrays)
 
 
 def encode(values: np.ndarray, decimals: int) -> np.ndarray:
@@ -83,8 +106,8 @@ def _smallest(value: float) -> np.dtype:
   return np.min_scalar_type(int(value))
 
 
-def _decode(whole: np.ndarray, details: Mapping[str, Any]) -> np.ndarray:
+def decode(whole: np.ndarray, decimals: int) -> np.ndarray:
   """Inverse of `encode`: one rounding, as when the decimals are read."""
-  if details['decimals'] == 0:
+  if decimals == 0:
     return whole.astype(np.int64)
-  return whole / 10.0 ** details['decimals']
+  return whole / 10.0**decimals

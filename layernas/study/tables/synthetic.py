@@ -8,21 +8,22 @@ each layer has a reward, and neighbouring layers interact, so that a dynamic
 program over layers and costs finds the best network under a cost limit.
 """
 
-import dataclasses
-import functools
 import math
+from collections.abc import Iterable
+from collections.abc import Sequence
 
 import numpy as np
 
 from layernas.errors import UserError
-from layernas.search import Architecture
 from layernas.search import Factor
 from layernas.search import FactoredCost
 from layernas.search import Layer
 from layernas.search import SearchSpace
 from layernas.search import additive_cost
-from layernas.study.tables.benchmark import Benchmark
+from layernas.search.problem import TargetInterval
 from layernas.study.tables.table import BenchmarkTable
+from layernas.study.tables.table import Oracle
+from layernas.study.tables.table import Survey
 
 REWARD = 'chain'
 COST = 'units'
@@ -88,27 +89,16 @@ def _sum_of_layers(
   return reward
 
 
-@dataclasses.dataclass(frozen=True)
-class Column:
-  """Figures of architectures, summed up when they are asked for."""
-
-  figures: FactoredCost
-
-  def item(self, architecture: Architecture) -> float:
-    """Figure of an architecture."""
-    return float(self.figures.cost(architecture))
-
-
-class Chain:
-  """Takes the place of a `BenchmarkTable`.
+class Chain(Oracle):
+  """A reward over a chain of layers, whose optimum is known.
 
   Option k of layer l, both from 0, costs (k + 1) * (1 + l % 5) units. Its own
   reward is a standard normal term plus the share of options that are cheaper;
   every pair of options of neighbouring layers adds a normal term.
 
+  The dearest options are the defaults of the space.
+
   Attributes:
-    name: for reports.
-    space: of the architectures; the dearest options are the defaults.
     single: rewards of the layers' options, shape (layers, options).
     pairs: of neighbours' options, shape (layers - 1, options, options).
     units: costs, shape (layers, options).
@@ -133,7 +123,6 @@ class Chain:
             f'chain_{name}: {value}: allowed are integers >= 2'
         )
     rng = np.random.default_rng(seed)
-    self.name = f'chain of {layers} layers with {options} options'
     self.single = rng.standard_normal((layers, options)) + np.linspace(
         0, 1, options
     )
@@ -141,31 +130,37 @@ class Chain:
         layers / (layers - 1)
     ) * rng.standard_normal((layers - 1, options, options))
     self.units = np.outer(1 + np.arange(layers) % 5, 1 + np.arange(options))
-    self.space = SearchSpace(
+    space = SearchSpace(
         Layer(f'layer{i}', tuple(range(options)), options - 1)
         for i in range(layers)
     )
     terms = [Factor((i,), row) for i, row in enumerate(self.single)]
     terms += [Factor((i, i + 1), table) for i, table in enumerate(self.pairs)]
-    self._reward = FactoredCost(REWARD, self.space, terms)
+    super().__init__(
+        f'chain of {layers} layers with {options} options', space,
+        {REWARD: FactoredCost(REWARD, space, terms).cost},
+        (additive_cost(COST, space, self.units, unit=COST),),
+    )
 
-  def column(self, name: str) -> Column:
-    """One of the two columns; UserError where it is neither."""
-    if name == REWARD:
-      return Column(self._reward)
-    return Column(self.cost(name))
+  def content(self, columns: Iterable[str]) -> dict[str, np.ndarray]:
+    """What the reward and the cost are sums of."""
+    del columns
+    return {'single': self.single, 'pairs': self.pairs, 'units': self.units}
 
-  def cost(self, name: str) -> FactoredCost:
-    """The cost model; UserError where it has another name."""
-    if name != COST:
-      raise UserError(
-          f'{self.name}: column {name!r}: allowed are {[COST, REWARD]}'
-      )
-    return additive_cost(COST, self.space, self.units, unit=COST)
+  def survey(
+      self, cost: str, target: TargetInterval, figures: Sequence[str],
+      sign: int,
+  ) -> Survey:
+    """Counts the networks of the target and finds the largest reward."""
+    del cost
+    known = sign > 0 and tuple(figures) == (REWARD,)
+    return Survey(
+        self.count(target), self.optimum(target) if known else None
+    )
 
-  def optimum(self, high: float) -> float:
-    """Largest reward of the networks that cost at most `high`; -inf if none."""
-    end = int(min(high, self.units.max(axis=1).sum())) + 1
+  def optimum(self, target: TargetInterval) -> float:
+    """Largest reward of the networks in a target; -inf if there are none."""
+    end = int(min(target.high, self.units.max(axis=1).sum())) + 1
     best = np.full((self.units.shape[1], end), -np.inf)
     for option, cost in enumerate(self.units[0].tolist()):
       best[option, cost:cost + 1] = self.single[0, option]
@@ -173,12 +168,13 @@ class Chain:
       before, best = best, np.full_like(best, -np.inf)
       for option, cost in enumerate(self.units[layer].tolist()):
         reached = (before + self.pairs[layer - 1][:, option, None]).max(axis=0)
-        best[option, cost:] = reached[:end - cost]
+        best[option, cost:] = reached[:max(end - cost, 0)]
         best[option] += self.single[layer, option]
-    return float(best.max(initial=-np.inf))
+    least = math.ceil(max(target.low, 0))
+    return float(best[:, least:].max(initial=-np.inf))
 
-  def count(self, high: float) -> int:
-    """Number of networks that cost at most `high`."""
+  def count(self, target: TargetInterval) -> int:
+    """Number of networks in a target."""
     ways = {0: 1}
     for costs in self.units.tolist():
       reached: dict[int, int] = {}
@@ -186,32 +182,4 @@ class Chain:
         for total, number in ways.items():
           reached[total + cost] = reached.get(total + cost, 0) + number
       ways = reached
-    return sum(number for total, number in ways.items() if total <= high)
-
-
-@dataclasses.dataclass(frozen=True, eq=False)
-class ChainBenchmark(Benchmark):
-  """A benchmark whose table is a `Chain`; its target has no lower limit."""
-
-  def __post_init__(self) -> None:
-    super().__post_init__()
-    if math.isfinite(self.target.low):
-      raise UserError(
-          f'benchmark {self.name!r}: target.low {self.target.low}: allowed is'
-          ' no lower limit on a chain'
-      )
-
-  @functools.cached_property
-  def networks(self) -> tuple[int, int]:
-    """Number of architectures, and of those in the target."""
-    return self.table.space.size, self.table.count(self.target.high)
-
-  @functools.cached_property
-  def reference(self) -> Column:
-    """The true reward."""
-    return self.table.column(REWARD)
-
-  @functools.cached_property
-  def optimum(self) -> float:
-    """Largest true reward in the target."""
-    return self.table.optimum(self.target.high)
+    return sum(number for total, number in ways.items() if total in target)
