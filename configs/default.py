@@ -106,6 +106,8 @@ def get_config() -> ConfigDict:
   # Networks trained before the first fit of the reward model; half of the
   # budget at most.
   guided.design = 40
+  # Random networks drawn for one of the design, the dearest of them.
+  guided.draws = 4
   # Networks trained between two fits.
   guided.batch = 5
   # Posterior deviations added to the mean when networks are picked; the
@@ -113,6 +115,9 @@ def get_config() -> ConfigDict:
   guided.optimism = (0.0, 1.0, 2.0, 3.0, 5.0)
   # Trainings of one network at most; 1 = no repeats.
   guided.trainings = 2
+  # Random networks among the candidates of a batch, beside those that the layer
+  # tables hold.
+  guided.random = 500
   # Probability with which a network must be better than the default network to
   # answer in its place.
   guided.certainty = 0.8

@@ -1,10 +1,12 @@
 """Which networks a reward model is first fitted to (ours).
 
-Random networks tell something about every layer at once, and more of them the
-less they are alike. Only where the default network is better than they are does
+Random networks tell something about every layer at once, and more of it the
+less they are alike. The best networks mostly lie near the limit, so that dear
+ones are preferred. Only where the default network is better than they are does
 it pay to stay near it, and to change one layer at a time.
 """
 
+import dataclasses
 import random
 from collections.abc import Collection
 
@@ -24,49 +26,66 @@ _VARIANCES = (1.0, 0.3, 0.1)
 _NOISE = 0.3
 
 
-def spread(
-    problem: Problem, rng: random.Random, count: int,
-    known: Collection[Architecture],
-) -> list[Architecture]:
-  """Random networks in the target that are unlike the known ones, and others.
+@dataclasses.dataclass(frozen=True)
+class Spread:
+  """Draws random networks that are dear, and unlike each other.
 
-  One after another, the network of a random pool is taken of which those taken
-  before say least: it has the largest variance left (greedy D-optimal design).
-
-  Args:
-    problem: space, cost and target.
-    rng: random source.
-    count: how many at most.
-    known: networks that are trained already.
-
-  Returns:
-    Distinct networks, fewer than `count` where no more are found.
+  Attributes:
+    draws: networks drawn from the target for one that enters the pool, the
+      dearest of them; 1 has no preference.
   """
-  drawn = (random_start(problem, rng) for _ in range(max(_POOL, 5 * count)))
-  known = list(known)
-  pool = [one for one in dict.fromkeys(drawn) if one not in known]
-  if len(pool) <= count:
-    return pool
-  kernel = Kernel(problem.space.option_counts)
-  features = kernel.one_hot(np.array(known + pool))
-  covariance = kernel.covariance(features, features, _VARIANCES)
-  left = covariance.diagonal().copy()
-  # What the chosen ones explain: columns of a Cholesky factor.
-  explained = np.zeros((len(left), 0))
-  chosen: list[int] = []
-  for step in range(len(known) + count):
-    if step < len(known):
-      index = step
-    else:
-      index = int(np.argmax(np.where(
-          np.isin(np.arange(len(left)), chosen), -np.inf, left
-      )))
-    chosen.append(index)
-    column = covariance[:, index] - explained @ explained[index]
-    column /= np.sqrt(column[index] + _NOISE)
-    explained = np.column_stack([explained, column])
-    left -= column**2
-  return [pool[index - len(known)] for index in chosen[len(known):]]
+
+  draws: int = 4
+
+  def __call__(
+      self, problem: Problem, rng: random.Random, count: int,
+      known: Collection[Architecture],
+  ) -> list[Architecture]:
+    """Networks in the target that are unlike the known ones, and each other.
+
+    One after another, the network of a pool is taken of which those taken
+    before say least: it has the largest variance left (a greedy D-optimal
+    design).
+
+    Args:
+      problem: space, cost and target.
+      rng: random source.
+      count: how many at most.
+      known: networks that are trained already.
+
+    Returns:
+      Distinct networks, fewer than `count` where no more are found.
+    """
+    known = list(known)
+    pool = [
+        one for one in dict.fromkeys(
+            self._dear(problem, rng) for _ in range(max(_POOL, 5 * count))
+        ) if one not in known
+    ]
+    if len(pool) <= count:
+      return pool
+    kernel = Kernel(problem.space.option_counts)
+    features = kernel.one_hot(np.array(known + pool))
+    covariance = kernel.covariance(features, features, _VARIANCES)
+    left = covariance.diagonal().copy()
+    # What the chosen ones explain: columns of a Cholesky factor.
+    explained = np.zeros((len(left), 0))
+    chosen = list(range(len(known)))
+    for step in range(len(known) + count):
+      if step == len(chosen):
+        free = left.copy()
+        free[chosen] = -np.inf
+        chosen.append(int(np.argmax(free)))
+      index = chosen[step]
+      column = covariance[:, index] - explained @ explained[index]
+      column /= np.sqrt(column[index] + _NOISE)
+      explained = np.column_stack([explained, column])
+      left -= column**2
+    return [pool[index - len(known)] for index in chosen[len(known):]]
+
+  def _dear(self, problem: Problem, rng: random.Random) -> Architecture:
+    drawn = [random_start(problem, rng) for _ in range(self.draws)]
+    return max(drawn, key=problem.cost.cost)
 
 
 def single_changes(

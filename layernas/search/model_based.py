@@ -18,8 +18,8 @@ from collections import Counter
 import numpy as np
 
 from layernas.errors import UserError
+from layernas.search.design import Spread
 from layernas.search.design import single_changes
-from layernas.search.design import spread
 from layernas.search.layer_pass import random_start
 from layernas.search.reward_model import RewardModel
 from layernas.search.space import Architecture
@@ -63,6 +63,8 @@ class ModelBased(Strategy):
     design: networks trained before the first fit, at most half of the budget:
       the default network, if it lies in the target, random ones, and, where it
       is better than they are, networks that differ from it in one layer.
+    draws: random networks drawn for one of the design, the dearest of them: the
+      best networks mostly lie near the limit.
     batch: networks trained between two fits.
     optimism: standard deviations of the posterior added to its mean when a
       network is picked; the first of a batch goes by the first value, the
@@ -75,13 +77,14 @@ class ModelBased(Strategy):
   repeats = True
 
   design: int = 40
+  draws: int = 4
   batch: int = 5
   optimism: tuple[float, ...] = (0.0, 1.0, 2.0, 3.0, 5.0)
   trainings: int = 2
   certainty: float = 0.8
 
   def __post_init__(self) -> None:
-    for name in ('design', 'batch', 'trainings'):
+    for name in ('design', 'draws', 'batch', 'trainings'):
       if getattr(self, name) < 1:
         raise UserError(
             f'search.guided.{name}: {getattr(self, name)}: allowed are'
@@ -92,6 +95,7 @@ class ModelBased(Strategy):
           f'search.guided.certainty: {self.certainty}: allowed are'
           ' probabilities from 0.5 to below 1'
       )
+    self._spread = Spread(self.draws)
     self._threshold = statistics.NormalDist().inv_cdf(self.certainty)
     self.optimism = tuple(self.optimism)
     if not self.optimism or not all(value >= 0 for value in self.optimism):
@@ -253,11 +257,11 @@ class ModelBased(Strategy):
     """The default network, and random ones; all of them without a default."""
     problem, size = context.problem, self._design_size(context)
     if problem.cost.cost(problem.space.default) not in problem.target:
-      return self._propose(spread(problem, context.rng, size, ()))
+      return self._propose(self._spread(problem, context.rng, size, ()))
     count = max(min(_COMPARED, size // 2), 1)
     default = problem.space.default
     return self._propose([
-        default, *spread(problem, context.rng, count - 1, (default,))
+        default, *self._spread(problem, context.rng, count - 1, (default,))
     ])
 
   def _second_design(self, context: Context) -> list[Proposal]:
@@ -267,7 +271,7 @@ class ModelBased(Strategy):
     near: list[Architecture] = []
     if self._default_is_better():
       near = single_changes(problem, rng, count, known)
-    far = spread(problem, rng, count - len(near), [*known, *near])
+    far = self._spread(problem, rng, count - len(near), [*known, *near])
     return self._propose(near + far)
 
   def _design_size(self, context: Context) -> int:

@@ -8,7 +8,7 @@ fitted again, and so on.
 """
 
 import dataclasses
-import random
+from random import Random
 
 import numpy as np
 
@@ -33,12 +33,15 @@ class ModelGuided(ModelBased):
     buckets: H, buckets per layer of every pass.
     keep: entries per bucket.
     spacing: how the cost axis is cut, a key of `table.SPACINGS`.
+    random: networks drawn from the whole space for each batch; those in the
+      target are candidates too. Passes at the model's mean miss what the model
+      does not know.
     evaluations: rewards that the passes asked the model for.
   """
 
   buckets: int = 10
   keep: int = 2
-  randoms: int = 500
+  random: int = 500
   spacing: str = TableSettings.spacing
 
   def __post_init__(self) -> None:
@@ -61,7 +64,7 @@ class ModelGuided(ModelBased):
   def candidates(
       self, context: Context, model: RewardModel, best: Architecture
   ) -> dict[Architecture, float]:
-    """Networks in the target that two passes met.
+    """Networks in the target that two passes met, and random ones.
 
     One begins at the best network and takes the layers from both ends in turn,
     the other begins at a random network and takes them in random order.
@@ -74,14 +77,16 @@ class ModelGuided(ModelBased):
     start = random_start(problem, rng)
     far = layer_order('random', layers, number, rng)
     met |= self.model_pass(model, problem, start, far)
-    return met | self._random_ones(model, problem, rng)
+    return met | self._random_candidates(model, problem, rng)
 
-  def _random_ones(
-      self, model: RewardModel, problem: Problem, rng: random.Random
+  def _random_candidates(
+      self, model: RewardModel, problem: Problem, rng: Random
   ) -> dict[Architecture, float]:
     """Random networks in the target with the model's means."""
+    if not self.random:
+      return {}
     drawn = np.random.default_rng(rng.getrandbits(64)).integers(
-        0, problem.space.option_counts, (self.randoms, len(problem.space))
+        0, problem.space.option_counts, (self.random, len(problem.space))
     )
     costs = problem.cost.costs(drawn)
     inside = problem.target.meets(costs, costs)
