@@ -131,8 +131,8 @@ def method(
   """A method's section.
 
   Args:
-    kind: layernas, random, evolution, local_search, reinforce, optuna or
-      model_random.
+    kind: layernas, default, random, evolution, local_search, reinforce,
+      model_random, or of other packages optuna, smac, cqr.
     seeds: runs, where they differ from the config's `seeds`; 0 = as there.
     finalists: share of the budget for repeats of the best networks; 0 = none.
     **settings: of layernas the fields of the section `search` in
@@ -144,8 +144,8 @@ def method(
     The section, unlocked.
   """
   section = ConfigDict()
-  # layernas, random, evolution, local_search, reinforce, optuna or
-  # model_random.
+  # layernas, default, random, evolution, local_search, reinforce, model_random,
+  # or of other packages optuna, smac, cqr.
   section.kind = kind
   # Runs, where they differ from the config's seeds; 0 = as there.
   section.seeds = seeds

@@ -3,9 +3,13 @@
 `ours` is the schedule model_guided, its settings chosen on NATS-Bench topology
 CIFAR-10 and NAS-Bench-Macro alone. Beside it stand plain LayerNAS, the same
 reward model without layer tables, and the baselines, with repeats of finalists
-(`_repeats`) and without. Takes about an hour on two CPU cores. Expect what
-docs/search-quality.md shows.
+(`_repeats`) and without: also evolution and local search that start at the
+default network, and Optuna's GPSampler, SMAC3 and Syne Tune's conformal
+quantile regression, which need further packages. Takes about an hour on two CPU
+cores without gp, smac and cqr, with them days. Expect what
+docs/search-quality.md shows; its stored study is older than these methods.
 
+  pip install -r configs/study/requirements.txt
   ./launch.sh benchmark --config=configs/study/search_quality.py
 """
 
@@ -120,10 +124,25 @@ def methods() -> ConfigDict:
   for kind in ('random', 'evolution', 'local_search'):
     sections[kind] = method(kind)
     sections[f'{kind}_repeats'] = method(kind, finalists=SHARE)
+  sections['default'] = method('default')
+  # Beside random starts: from a good default these are the stronger ones.
+  for kind in ('evolution', 'local_search'):
+    sections[f'{kind}_default'] = method(kind, seeds=100, start='default')
+    sections[f'{kind}_default_repeats'] = method(
+        kind, 100, SHARE, start='default'
+    )
   # Optuna's samplers take most of the time of what they take part in.
   for sampler, seeds in (('tpe', 8), ('nsga2', 24)):
     for name, share in ((sampler, 0.0), (f'{sampler}_repeats', SHARE)):
       sections[name] = method(
           'optuna', seeds, share, sampler=sampler, suggestions=10_000
       )
+  # A suggestion takes seconds: few seeds, and no more than 300 or so of them.
+  for name, kind, seeds, settings in (
+      ('gp', 'optuna', 8, {'sampler': 'gp', 'suggestions': 400}),
+      ('smac', 'smac', 24, {'suggestions': 600}),
+      ('cqr', 'cqr', 8, {'suggestions': 300}),
+  ):
+    sections[name] = method(kind, seeds, **settings)
+    sections[f'{name}_repeats'] = method(kind, seeds, SHARE, **settings)
   return ConfigDict(sections)

@@ -31,7 +31,7 @@ COST_RULE = (
     ' for every method alike: a proposal outside the target interval (of'
     ' LayerNAS, a prefix that no completion brings into it) is dropped without'
     " being evaluated. Optuna's samplers learn by how much it misses, as the"
-    ' violation of a constraint.'
+    ' violation of a constraint; SMAC expects no improvement outside.'
 )
 
 

@@ -7,12 +7,31 @@ from typing import Any
 NONE = '-'
 """Cell of a figure that there is not."""
 
-_TESTS = (
-    'Two-sided, over the runs with an answer, corrected by Holm over the'
-    ' methods of this table. d is in standard deviations pooled over both'
-    ' methods (that of the other one where one does not vary). The p-values'
-    ' compare runs over seeds on this one table of networks: they say nothing'
-    ' of other tables, spaces or data sets.'
+_OVER_ANSWERS = (
+    "Welch's t test, two-sided, over distinct answers, corrected by Holm over"
+    ' the methods of this table. Runs that end in the same network share its'
+    ' figure and count as one sample, weighted by its share of the runs. d is'
+    ' in standard deviations of runs, pooled over both methods (that of the'
+    ' other one where one does not vary). The p-values ask whether a difference'
+    ' would hold for other networks like these answers; they say nothing of'
+    ' other tables, spaces or data sets.'
+)
+
+_OVER_RUNS = (
+    "Welch's t test, two-sided, over runs, corrected by Holm over the methods"
+    ' of this table. This summary was stored before tests counted distinct'
+    ' answers: runs that end in the same network count as independent samples'
+    ' here, and where many do, p is far too small.'
+)
+
+_SINGLE = (
+    ' has a single answer, of which no spread is known: its figure is taken to'
+    " vary between networks as the other method's do."
+)
+
+_GIVEN = (
+    ' is a network that is given beforehand: its figure counts as exact, and'
+    ' the test asks whether the answers differ from it on average.'
 )
 
 Summary = Mapping[str, Any]
@@ -57,11 +76,14 @@ def overview(summary: Summary, accounting: str) -> Table:
 def answers(summary: Summary, section: Mapping[str, Any]) -> Table:
   """What the methods found."""
   decimals = _decimals(summary, section)
+  # Summaries of older versions do not tell the answers apart.
+  counted = all('answers' in one for one in section['methods'].values())
   rows, notes = [], []
   for name, one in section['methods'].items():
     quartiles = one['quartiles'] or (None, None)
     rows.append((
-        name, runs_text(one), f'{one["unanswered"]:,}', spread(one, decimals),
+        name, runs_text(one), *([f'{one["answers"]:,}'] if counted else []),
+        f'{one["unanswered"]:,}', spread(one, decimals),
         number(one['median'], decimals),
         ' to '.join(number(value, decimals) for value in quartiles),
         number(one['regret'], decimals + 1), _share(one['found']),
@@ -75,8 +97,9 @@ def answers(summary: Summary, section: Mapping[str, Any]) -> Table:
         ' over all.'
     )
   header = (
-      'method', 'runs', 'no answer', 'mean ± sd', 'median', 'quartiles',
-      'mean regret', 'found the optimum', 'mean signal',
+      'method', 'runs', *(['distinct answers'] if counted else []), 'no answer',
+      'mean ± sd', 'median', 'quartiles', 'mean regret', 'found the optimum',
+      'mean signal',
   )
   return Table('Answers', header, tuple(rows), tuple(notes))
 
@@ -118,18 +141,28 @@ def tests(summary: Summary, section: Mapping[str, Any]) -> Table | None:
        _probability(row['p_holm']))
       for name, row in section['tests'].items()
   )
-  notes = [_TESTS]
+  compared = section['methods'][summary['compared']]
+  counted = 'answers' in compared
+  notes = [_OVER_ANSWERS if counted else _OVER_RUNS]
   if summary['benchmarks'][section['benchmark']].get('report_sign', 1) < 0:
     notes.append(
         'Smaller figures are better: a negative difference is in favour of'
         f' {summary["compared"]}.'
     )
-  if section['methods'][summary['compared']]['distinct_runs'] == 1:
+  for name, one in section['methods'].items():
+    if name in section['tests'] and (
+        summary['methods'][name]['kind'] == 'default'
+    ):
+      notes.append(name + _GIVEN)
+    elif one.get('answers') == 1:
+      notes.append(name + _SINGLE)
+  if not counted and compared['distinct_runs'] == 1:
     notes.append(
         f'{summary["compared"]} is one distinct run: these tests only ask'
         " whether the other methods' means differ from that run's figure."
     )
-  return Table("Welch's t tests", header, rows, tuple(notes))
+  title = 'Tests over distinct answers' if counted else 'Tests over runs'
+  return Table(title, header, rows, tuple(notes))
 
 
 def published(benchmark: Mapping[str, Any]) -> Table | None:
@@ -181,14 +214,10 @@ def _repeat_notes(name: str, one: Mapping[str, Any]) -> list[str]:
   if runs > 1 and distinct == 1:
     return [
         f'{name} is deterministic here: its {runs:,} runs are one distinct run,'
-        ' not that many independent samples. It has no spread, and in the tests'
-        ' it counts as a fixed number.'
+        ' not that many independent samples, and it has no spread.'
     ]
   if 2 * distinct <= runs:
-    return [
-        f'{name}: only {distinct:,} of {runs:,} runs are distinct, yet each'
-        ' counts as a sample in the tests.'
-    ]
+    return [f'{name}: only {distinct:,} of {runs:,} runs are distinct.']
   return []
 
 

@@ -1,6 +1,13 @@
-"""Statistics of samples of runs: spread, Welch's test, Holm's correction."""
+"""Statistics of runs: spread, a test over their answers, Holm's correction.
+
+Runs that end in the same network share its figure: they say no more of how well
+a method's networks do than one of them. The test's sample is therefore the
+distinct answers, not the runs.
+"""
 
 import math
+from collections import Counter
+from collections.abc import Mapping
 from collections.abc import Sequence
 from typing import Any
 
@@ -37,36 +44,129 @@ def mean(values: Sequence[float]) -> float | None:
   return float(values[0]) if _constant(values) else float(np.mean(values))
 
 
-def compare(first: Sequence[float], second: Sequence[float]) -> dict[str, Any]:
-  """Welch's two-sided t test and the effect size (Cohen's d).
+Answers = Sequence[tuple[str, float]]
+"""The network that each run of a method ended in, and the run's figure."""
 
-  A constant sample adds nothing to the standard error: the test is then the
-  one-sample test of the other sample against that constant.
+
+def compare(
+    first: Answers, second: Answers, given: bool = False
+) -> dict[str, Any]:
+  """Welch's two-sided t test over distinct answers, and Cohen's d over runs.
+
+  Null hypothesis: the figures of both methods' answers have one mean, those of
+  different networks being independent. With an answer's share s of a method's
+  runs, the method's mean is the sum of s times the figure, and its squared
+  error sum(s**2) times the variance between answers. So this is Welch's test
+  with Kish's effective number of answers, 1 / sum(s**2) ("Survey Sampling",
+  1965), in the place of the number of runs. An answer of both methods counts
+  once, by the difference of its shares. Degrees of freedom are Satterthwaite's.
+  Of a single answer no variance is known: the other method's is taken.
 
   Args:
-    first: a sample.
-    second: another one.
+    first: runs of a method.
+    second: of another one.
+    given: whether the second one's answer is given beforehand, not found: its
+      figure is then exact, and the question is whether the first one's answers
+      are better than this network.
 
   Returns:
-    `difference` of the means, first minus second; `effect`, it in pooled
-    standard deviations; `t`, `degrees` of freedom and `p`. Where there is
-    nothing to test by, these are None and `reason` says why; else it is ''.
+    `difference` of the means over runs, first minus second; `effect`, it in
+    pooled standard deviations of runs; `t`, `degrees` of freedom and `p`. Where
+    there is nothing to test by, these are None and `reason` says why; else it
+    is ''.
   """
   row = dict.fromkeys(('difference', 'effect', 't', 'degrees', 'p'))
-  if len(first) and len(second):
-    row['difference'] = mean(first) - mean(second)
-  row['reason'] = _why_not(first, second)
-  if row['reason']:
-    return row
-  shares = [_deviation(x, 1) ** 2 / len(x) for x in (first, second)]
-  error = math.sqrt(sum(shares))
-  row['effect'] = row['difference'] / pooled_deviation(first, second)
-  row['t'] = row['difference'] / error
-  row['degrees'] = error**4 / (
-      shares[0] ** 2 / (len(first) - 1) + shares[1] ** 2 / (len(second) - 1)
-  )
-  row['p'] = 2 * stats.t.sf(abs(row['t']), row['degrees']).item()
+  row['reason'] = ''
+  if not first or not second:
+    return row | {'reason': 'a method has no answer'}
+  samples = [[figure for _, figure in runs] for runs in (first, second)]
+  row['difference'] = mean(samples[0]) - mean(samples[1])
+  figures = _figures((*first, *second))
+  s, t = (_shares(runs, figures) for runs in (first, second))
+  y = np.array(list(figures.values()))
+  if np.array_equal(s, t):
+    return row | {'reason': 'both methods have the same answers'}
+  variances = _variance(s, y), (0.0, 1.0) if given else _variance(t, y)
+  squared, degrees = _squared_error(s, t, variances)
+  if not squared:
+    return row | {'reason': 'neither method varies'}
+  row['effect'] = row['difference'] / pooled_deviation(*samples)
+  row['t'] = ((s - t) @ y).item() / math.sqrt(squared)
+  row['degrees'] = degrees
+  row['p'] = 2 * stats.t.sf(abs(row['t']), degrees).item()
   return row
+
+
+def _figures(runs: Answers) -> dict[str, float]:
+  """Mean figure of each answer: its runs may report different trainings."""
+  grouped: dict[str, list[float]] = {}
+  for answer, figure in runs:
+    grouped.setdefault(answer, []).append(figure)
+  return {answer: mean(values) for answer, values in grouped.items()}
+
+
+def _shares(runs: Answers, figures: Mapping[str, float]) -> np.ndarray:
+  """Share of the runs that ended in each answer, in the order of figures."""
+  counts = Counter(answer for answer, _ in runs)
+  return np.array([counts[answer] for answer in figures]) / len(runs)
+
+
+def _squared_error(
+    s: np.ndarray, t: np.ndarray,
+    variances: Sequence[tuple[float, float] | None],
+) -> tuple[float, float]:
+  """Squared standard error of the difference of two methods' means.
+
+  The variance of an answer's figure is that of its method; where both give it,
+  the mean of their variances by its shares.
+
+  Args:
+    s: shares of the answers in one method's runs, [answers].
+    t: likewise, of the other one.
+    variances: of the methods, each with its degrees of freedom; None where it
+      is not known.
+
+  Returns:
+    The squared error, 0 where no figure varies, and its degrees of freedom.
+  """
+  known = list(zip(variances, (s, t), strict=True))
+  if None in variances:
+    known = [(each, s + t) for each in variances if each is not None]
+  weights = (s - t) ** 2 / (s + t)
+  parts = [
+      (variance * (weights @ share).item(), degrees)
+      for (variance, degrees), share in known
+  ]
+  squared = sum(part for part, _ in parts)
+  if not squared:
+    return 0.0, 0.0
+  return squared, squared**2 / sum(part**2 / df for part, df in parts)
+
+
+def _variance(
+    shares: np.ndarray, y: np.ndarray
+) -> tuple[float, float] | None:
+  """Unbiased variance of a figure between answers with shares of the runs.
+
+  Args:
+    shares: of the answers, [answers]; they sum to 1.
+    y: figures of the answers.
+
+  Returns:
+    The variance and its degrees of freedom; None for a single answer.
+  """
+  given = shares > 0
+  s, y = shares[given], y[given]
+  if len(s) == 1:
+    return None
+  squares = (s**2).sum()
+  # Of equal figures no rounding is left.
+  spread = 0.0 if _constant(y) else s @ (y - s @ y) ** 2
+  # With independent figures of variance v, `spread` is the quadratic form
+  # y' (diag(s) - s s') y: its mean is v times the trace.
+  trace = 1 - squares
+  degrees = trace**2 / (squares - 2 * (s**3).sum() + squares**2)
+  return float(spread / trace), float(degrees)
 
 
 def pooled_deviation(first: Sequence[float], second: Sequence[float]) -> float:
@@ -102,14 +202,6 @@ def holm(values: Sequence[float]) -> list[float]:
     largest = max(largest, min(1.0, (len(values) - rank) * values[index]))
     adjusted[index] = largest
   return adjusted
-
-
-def _why_not(first: Sequence[float], second: Sequence[float]) -> str:
-  if min(len(first), len(second)) < 2:
-    return 'a method has fewer than two answers'
-  if _constant(first) and _constant(second):
-    return 'neither method varies'
-  return ''
 
 
 def _constant(values: Sequence[float]) -> bool:

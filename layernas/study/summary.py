@@ -15,13 +15,14 @@ from layernas.search.space import parse_architecture_id
 from layernas.study.curves import make_curve
 from layernas.study.curves import pack
 from layernas.study.protocol import describe_benchmark
+from layernas.study.statistics import Answers
 from layernas.study.statistics import compare
 from layernas.study.statistics import describe
 from layernas.study.statistics import holm
 from layernas.study.statistics import mean
 from layernas.study.tables.benchmark import Benchmark
 
-_PACKAGES = ('numpy', 'scipy', 'optuna')
+_PACKAGES = ('numpy', 'scipy', 'optuna', 'smac', 'syne-tune', 'torch')
 
 _DIGITS = 6
 """Significant digits of every statistic."""
@@ -76,7 +77,7 @@ def summarise(
                   for method in methods
                   if (accounting, name, method) in groups
               },
-              config.compared,
+              config,
           )
           for accounting in config.accountings
           for name in benchmarks
@@ -121,10 +122,13 @@ def _rank(config: Any, method: str) -> tuple[Any, ...]:
 
 def _section(
     benchmark: Benchmark, described: Mapping[str, Any], accounting: str,
-    groups: Mapping[str, Sequence[Record]], compared: str,
+    groups: Mapping[str, Sequence[Record]], config: Any,
 ) -> dict[str, Any]:
   answers = {
-      method: [r['reported'] for r in runs if r['answer'] is not None]
+      method: [
+          (run['answer']['architecture'], run['reported'])
+          for run in runs if run['answer'] is not None
+      ]
       for method, runs in groups.items()
   }
   return {
@@ -132,11 +136,12 @@ def _section(
       'benchmark': benchmark.name,
       'methods': {
           method: _rounded(
-              _method(benchmark, runs) | describe(answers[method])
+              _method(benchmark, runs)
+              | describe([figure for _, figure in answers[method]])
           ) | {'curve': _curve(described, runs)}
           for method, runs in groups.items()
       },
-      'tests': _rounded(_tests(answers, compared)),
+      'tests': _rounded(_tests(answers, config)),
   }
 
 
@@ -158,6 +163,10 @@ def _method(benchmark: Benchmark, runs: Sequence[Record]) -> dict[str, Any]:
       'runs': len(runs),
       'distinct_runs': len(distinct),
       'unanswered': len(runs) - len(regrets),
+      'answers': len({
+          run['answer']['architecture']
+          for run in runs if run['answer'] is not None
+      }),
       'signal': mean([
           run['answer']['reward'] for run in runs if run['answer'] is not None
       ]),
@@ -175,14 +184,15 @@ def _curve(described: Mapping[str, Any], runs: Sequence[Record]) -> Any:
   return pack(curve, described['decimals'])
 
 
-def _tests(
-    answers: Mapping[str, Sequence[float]], compared: str
-) -> dict[str, Any]:
+def _tests(answers: Mapping[str, Answers], config: Any) -> dict[str, Any]:
   """The compared method against every other one; {} where none is."""
+  compared = config.compared
   if compared not in answers:
     return {}
   rows = {
-      method: compare(answers[compared], values)
+      method: compare(
+          answers[compared], values, config.methods[method].kind == 'default'
+      )
       for method, values in answers.items() if method != compared
   }
   tested = [name for name, row in rows.items() if row['p'] is not None]

@@ -33,3 +33,16 @@ def test_children_mutate_one_layer_of_a_living_member():
 def test_settings(field, value):
   with problems.refuses(f'evolution.{field}', repr(value)):
     RegularizedEvolution(**{field: value})
+
+
+def test_default_start_fills_the_population_with_mutations_of_the_default():
+  evolution = RegularizedEvolution(population=6, start='default')
+  trials = run(evolution, lambda c: float(sum(c.architecture)), trials=20)
+  first, *others = [t.candidate.architecture for t in trials]
+  assert first == problems.make_problem([[0, 1, 2, 3]] * 5).space.default
+  assert [distance(each, first) for each in others[:5]] == [1] * 5
+
+
+def test_unknown_start():
+  with problems.refuses('evolution.start', "'best'", 'random', 'default'):
+    RegularizedEvolution(start='best')

@@ -61,3 +61,20 @@ def test_a_failed_start_is_left_for_any_neighbour_that_works():
   first, second, third = [t.candidate.architecture for t in search.trials]
   assert sum(a != b for a, b in zip(first, second, strict=True)) == 1
   assert sum(a != b for a, b in zip(second, third, strict=True)) == 1
+
+
+def test_first_climb_begins_at_the_default_and_the_next_ones_do_not():
+  """All equal: every ninth trial begins a climb."""
+  problem = problems.make_problem([[0, 1, 2]] * 4)
+  search = Search(
+      problem, LocalSearch(start='default'), Budget(trials=90), reuse=False
+  )
+  problems.run(search, lambda c: problems.Evaluation(1.0))
+  starts = [t.candidate.architecture for t in search.trials][::9]
+  assert starts[0] == problem.space.default
+  assert len(set(starts)) > 5
+
+
+def test_unknown_start():
+  with problems.refuses('local_search.start', "'best'", 'random', 'default'):
+    LocalSearch(start='best')

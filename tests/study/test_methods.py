@@ -19,6 +19,8 @@ NAMES = ('random', 'evolution', 'local_search', 'reinforce')
 ALL = [(name, {}) for name in NAMES] + [
     ('optuna', {'sampler': 'tpe'}), ('optuna', {'sampler': 'nsga2'})
 ]
+DEFAULT = {'start': 'default'}
+SEEDED = [('evolution', DEFAULT), ('local_search', DEFAULT)]
 OWN = 'examples.own_schedule:CoordinateDescent'
 
 
@@ -28,14 +30,16 @@ def search_of(name, settings, problem, seed, trials=30, **kwargs):
   return Search(problem, strategy, budget, seed, **kwargs)
 
 
-@pytest.mark.parametrize('name', NAMES)
+@pytest.mark.parametrize(('name', 'settings'), [
+    *((name, {}) for name in NAMES), *SEEDED,
+])
 @given(problem=problems.problems(), seed=problems.SEEDS, cut=st.integers(0, 30),
        reuse=st.booleans())
 def test_trials_lie_in_the_target_and_are_resumed_to_the_same_end(
-    name, problem, seed, cut, reuse
+    name, settings, problem, seed, cut, reuse
 ):
   results = problems.RandomResults(seed, 0.2)
-  whole = search_of(name, {}, problem, seed, reuse=reuse)
+  whole = search_of(name, settings, problem, seed, reuse=reuse)
   problems.run(whole, results)
   assert whole.trials
   assert whole.finished
@@ -44,7 +48,7 @@ def test_trials_lie_in_the_target_and_are_resumed_to_the_same_end(
     cost = problem.cost.cost(trial.candidate.architecture)
     assert trial.candidate.cost == cost
     assert cost in problem.target
-  resumed = search_of(name, {}, problem, seed, reuse=reuse)
+  resumed = search_of(name, settings, problem, seed, reuse=reuse)
   resumed.replay(whole.trials[:cut])
   problems.run(resumed, results)
   assert resumed.trials == whole.trials

@@ -32,13 +32,13 @@ _SECTION = _SUMMARY['sections'][0]
 def test_answers() -> None:
   table = report_tables.answers(_SUMMARY, _SECTION)
   assert table.header == (
-      'method', 'runs', 'no answer', 'mean ± sd', 'median', 'quartiles',
-      'mean regret', 'found the optimum', 'mean signal',
+      'method', 'runs', 'distinct answers', 'no answer', 'mean ± sd', 'median',
+      'quartiles', 'mean regret', 'found the optimum', 'mean signal',
   )
   assert table.rows == (
-      ('layernas', '2 (1 distinct)', '0', '80.00 ± 0.00', '80.00',
+      ('layernas', '2 (1 distinct)', '1', '0', '80.00 ± 0.00', '80.00',
        '80.00 to 80.00', '0.000', '100.0 %', '3.000'),
-      ('random', '4', '1', '63.33 ± 12.47', '60.00', '55.00 to 70.00',
+      ('random', '4', '3', '1', '63.33 ± 12.47', '60.00', '55.00 to 70.00',
        '16.667', '25.0 %', '2.000'),
   )
   assert 'its 2 runs are one distinct run' in table.notes[0]
@@ -62,11 +62,26 @@ def test_tests() -> None:
   table = report_tables.tests(_SUMMARY, _SECTION)
   assert table.header[0] == 'layernas against'
   assert table.rows == (
-      ('random', '+16.67', '+1.09', '+1.89 (2.0)', '0.199', '0.199'),
+      ('random', '+16.67', '+1.09', '+1.34 (2.0)', '0.313', '0.313'),
   )
   assert 'nothing of other tables' in table.notes[0]
-  assert 'layernas is one distinct run' in table.notes[1]
+  assert 'layernas has a single answer' in table.notes[1]
   assert report_tables.tests(_SUMMARY, _SECTION | {'tests': {}}) is None
+
+
+def test_stored_tests_over_runs_are_called_so() -> None:
+  """Summaries of older versions know nothing of distinct answers."""
+  summary = json.loads(
+      (tiny.ROOT / 'docs/results/nats_tss/summary.json').read_text()
+  )
+  section = summary['sections'][0]
+  assert 'distinct answers' not in report_tables.answers(
+      summary, section
+  ).header
+  table = report_tables.tests(summary, section)
+  assert table.title == 'Tests over runs'
+  assert 'p is far too small' in table.notes[0]
+  assert "differ from that run's figure" in table.notes[1]
 
 
 def test_a_test_that_was_not_made_says_why() -> None:
@@ -104,8 +119,8 @@ def test_accountings_are_chapters_of_their_own() -> None:
 def test_a_part_has_tables_in_order_and_published_figures_apart() -> None:
   (chapter,) = chapters(tiny_study.summary())
   assert [table.title for table in chapter.parts[0].tables] == [
-      'Answers', "Welch's t tests", 'Published by others, not run by us',
-      'Effort (means over the runs)',
+      'Answers', 'Tests over distinct answers',
+      'Published by others, not run by us', 'Effort (means over the runs)',
   ]
 
 

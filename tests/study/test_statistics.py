@@ -36,9 +36,14 @@ def test_an_empty_sample_has_no_figures() -> None:
   assert mean([]) is None
 
 
-def test_welch_by_hand() -> None:
+def apart(figures, prefix=''):
+  """Runs that all end in networks of their own."""
+  return [(f'{prefix}{index}', y) for index, y in enumerate(figures)]
+
+
+def test_distinct_answers_are_welch_by_hand() -> None:
   # Variances 5/2 and 4; squared error 5/2/5 + 4/3 = 11/6.
-  row = compare([1, 2, 3, 4, 5], [2, 4, 6])
+  row = compare(apart([1, 2, 3, 4, 5], 'a'), apart([2, 4, 6], 'b'))
   assert row['difference'] == -1
   assert row['t'] == pytest.approx(-1 / math.sqrt(11 / 6))
   assert row['degrees'] == pytest.approx(
@@ -49,36 +54,182 @@ def test_welch_by_hand() -> None:
   assert row['reason'] == ''
 
 
-def test_welch_as_scipy() -> None:
+def test_distinct_answers_are_welch_as_scipy() -> None:
   rng = np.random.default_rng(0)
   first, second = rng.normal(0, 1, 40), rng.normal(0.5, 3, 25)
-  row = compare(first, second)
+  row = compare(apart(first, 'a'), apart(second, 'b'))
   other = stats.ttest_ind(first, second, equal_var=False)
   assert row['t'] == pytest.approx(other.statistic)
   assert row['degrees'] == pytest.approx(other.df)
   assert row['p'] == pytest.approx(other.pvalue)
 
 
-@pytest.mark.parametrize('copies', [2, 500])
-def test_against_a_constant_it_is_the_one_sample_test(copies: int) -> None:
-  row = compare([5.0] * copies, [1.0, 2.0, 3.0])
-  other = stats.ttest_1samp([1.0, 2.0, 3.0], 5.0)
-  assert row['t'] == pytest.approx(-other.statistic)
-  assert row['degrees'] == pytest.approx(2)
+@pytest.mark.parametrize('copies', [2, 100])
+def test_more_runs_with_the_same_answers_are_no_more_samples(copies) -> None:
+  first, second = apart([1, 2, 3, 4, 5], 'a'), apart([2, 4, 6], 'b')
+  once, often = compare(first, second), compare(first * copies, second)
+  for name in ('difference', 't', 'degrees', 'p'):
+    assert often[name] == pytest.approx(once[name])
+
+
+def test_uneven_shares_by_hand() -> None:
+  """Shares 3/4 and 1/4 of figures 0 and 4: 1.6 effective answers."""
+  row = compare(
+      [('a', 0.0)] * 3 + [('b', 4.0)], [('c', 5.0), ('d', 7.0)] * 2
+  )
+  # Variances (3/4 * 1 + 1/4 * 9) / (3/8) = 8 and 2; errors 8 * 5/8 and 2 / 2.
+  assert row['difference'] == -5
+  assert row['t'] == pytest.approx(-5 / math.sqrt(6))
+  # One degree of freedom each.
+  assert row['degrees'] == pytest.approx(36 / (25 + 1))
+
+
+def test_an_answer_of_both_methods_counts_once() -> None:
+  """Shares 1/2, 1/2, 0 and 1/2, 0, 1/2: the common network drops out."""
+  first, second = [('a', 0.0), ('b', 2.0)], [('a', 0.0), ('c', 6.0)]
+  row = compare(first, second)
+  # Variances 2 and 18, weights 1/2 and -1/2.
+  assert row['t'] == pytest.approx(-2 / math.sqrt(2 / 4 + 18 / 4))
+
+
+def test_trainings_of_one_network_are_one_answer() -> None:
+  """Runs report different trainings; a network's figure is their mean."""
+  first = [('a', 1.0), ('a', 3.0), ('b', 6.0), ('b', 8.0)]
+  second = apart([3.0, 4.0, 8.0], 'c')
+  row = compare(first, second)
+  other = stats.ttest_ind([2.0, 7.0], [3.0, 4.0, 8.0], equal_var=False)
   assert row['p'] == pytest.approx(other.pvalue)
+
+
+@pytest.mark.parametrize('copies', [1, 500])
+def test_a_single_answer_is_one_sample(copies: int) -> None:
+  """Its figure varies as the other's do: Student's test of 1 against 3."""
+  row = compare([('a', 5.0)] * copies, apart([1.0, 2.0, 3.0], 'b'))
+  assert row['t'] == pytest.approx(3 / math.sqrt(1 + 1 / 3))
+  assert row['degrees'] == pytest.approx(2)
   assert row['effect'] == pytest.approx(3.0)
 
 
+def test_against_a_given_network_it_is_the_one_sample_test() -> None:
+  row = compare(apart([1.0, 2.0, 6.0], 'a') * 9, [('b', 5.0)] * 4, given=True)
+  other = stats.ttest_1samp([1.0, 2.0, 6.0], 5.0)
+  assert row['t'] == pytest.approx(other.statistic)
+  assert row['degrees'] == pytest.approx(2)
+  assert row['p'] == pytest.approx(other.pvalue)
+  single = compare([('a', 6.0)] * 9, [('b', 5.0)] * 4, given=True)
+  assert (single['p'], single['reason']) == (None, 'neither method varies')
+
+
 @pytest.mark.parametrize(('first', 'second', 'difference', 'reason'), [
-    ([2.0, 2.0], [1.0, 1.0], 1.0, 'neither method varies'),
-    ([2.0], [1.0, 3.0], 0.0, 'a method has fewer than two answers'),
-    ([], [1.0, 3.0], None, 'a method has fewer than two answers'),
+    ([('a', 2.0)] * 2, [('b', 1.0)], 1.0, 'neither method varies'),
+    ([('a', 2.0), ('b', 2.0)], [('c', 1.0)], 1.0, 'neither method varies'),
+    ([('a', 0.1), ('b', 0.1), ('c', 0.1)], [('d', 0.1)] * 7, 0.0,
+     'neither method varies'),
+    ([('a', 2.0), ('b', 1.0)], [('b', 1.0), ('a', 2.0)] * 3, 0.0,
+     'both methods have the same answers'),
+    ([], [('a', 1.0), ('b', 3.0)], None, 'a method has no answer'),
 ])
 def test_where_there_is_no_test(first, second, difference, reason) -> None:
   assert compare(first, second) == {
       'difference': difference, 'effect': None, 't': None, 'degrees': None,
       'p': None, 'reason': reason,
   }
+
+
+def geometric(count) -> np.ndarray:
+  shares = 0.5 ** np.arange(count)
+  return shares / shares.sum()
+
+
+def even(count) -> np.ndarray:
+  return np.full(count, 1 / count)
+
+
+def dominated(count) -> np.ndarray:
+  return np.array([0.9] + [0.1 / (count - 1)] * (count - 1))
+
+
+def runs_of(name, rng, shares, figures) -> list[tuple[str, float]]:
+  """200 runs of a method that ends in few networks.
+
+  Args:
+    name: of its networks; those of another name are others.
+    rng: random source.
+    shares: of its networks in the runs, on average.
+    figures: of its networks' three trainings, which the seeds take in turn.
+  """
+  answers = rng.choice(len(shares), 200, p=shares)
+  return list(zip(
+      [f'{name}{answer}' for answer in answers],
+      figures[answers, np.arange(200) % 3].tolist(), strict=True,
+  ))
+
+
+def random_figures(rng, count, spread) -> np.ndarray:
+  """Of networks and their trainings, which differ half as much."""
+  networks = rng.normal(size=(count, 1))
+  return spread * (networks + 0.5 * rng.normal(size=(count, 3)))
+
+
+@pytest.mark.parametrize(('shares', 'spreads'), [
+    ((even(3), even(3)), (1, 1)),
+    ((even(3), even(60)), (1, 0.1)),
+    ((even(3), even(60)), (0.5, 1)),
+    ((geometric(4), geometric(8)), (1, 1)),
+    ((dominated(5), even(40)), (1, 1)),
+    # A single answer, whose spread cannot be seen: as that of the other method.
+    ((even(1), even(40)), (1, 1)),
+])
+def test_level_holds_where_runs_share_answers(shares, spreads) -> None:
+  """Networks with random figures: no difference is found in 95 % of studies.
+
+  Welch's test over the runs finds one in most.
+  """
+  rng = np.random.default_rng(1)
+  _check_level([
+      tuple(
+          runs_of(name, rng, p, random_figures(rng, len(p), spread))
+          for name, p, spread in zip('ab', shares, spreads, strict=True)
+      ) for _ in range(500)
+  ])
+
+
+@pytest.mark.parametrize('shares', [
+    (geometric(12), even(12)), (dominated(30), even(30)),
+])
+def test_level_holds_where_methods_share_answers(shares) -> None:
+  """Both end in the same networks, in different shares of the runs."""
+  rng = np.random.default_rng(1)
+  studies = []
+  for _ in range(500):
+    figures = random_figures(rng, len(shares[0]), 1)
+    studies.append(tuple(runs_of('', rng, p, figures) for p in shares))
+  _check_level(studies)
+
+
+def _check_level(studies) -> None:
+  found, plain = 0, 0
+  for first, second in studies:
+    p = compare(first, second)['p']
+    found += p is not None and p < 0.05
+    runs = ([y for _, y in each] for each in (first, second))
+    plain += stats.ttest_ind(*runs, equal_var=False).pvalue < 0.05
+  assert found / len(studies) <= 0.07
+  assert plain / len(studies) > 0.4
+
+
+def test_a_difference_of_many_answers_is_found() -> None:
+  """Power is not lost: 30 answers each, one deviation apart."""
+  rng = np.random.default_rng(2)
+  ps = []
+  for _ in range(100):
+    first, second = (
+        apart(rng.normal(mean, 1, 30), name) * 4
+        for mean, name in ((0, 'a'), (1, 'b'))
+    )
+    ps.append(compare(first, second)['p'])
+  # Of Student's test with these sizes the power at 0.05 is 0.97.
+  assert np.mean(np.array(ps) < 0.05) > 0.9
 
 
 def test_a_constant_sample_does_not_narrow_the_pooled_spread() -> None:

@@ -9,6 +9,7 @@ import pytest
 
 from layernas.search import Budget
 from layernas.search import TargetInterval
+from layernas.study import report
 from layernas.study.curves import unpack
 from layernas.study.protocol import COST_RULE
 from layernas.study.protocol import describe_benchmark
@@ -28,7 +29,7 @@ def test_statistics_of_a_method_with_a_run_without_answer() -> None:
   random = _methods()['random']
   del random['curve']
   assert random == {
-      'runs': 4, 'distinct_runs': 4, 'unanswered': 1,
+      'runs': 4, 'distinct_runs': 4, 'unanswered': 1, 'answers': 3,
       # Figures 50, 60 and 80; regrets 30, 20 and 0.
       'mean': 63.3333, 'sd': float(f'{math.sqrt(1400 / 9):.6g}'),
       'median': 60.0, 'quartiles': [55.0, 70.0], 'regret': 16.6667,
@@ -50,9 +51,48 @@ def test_the_compared_method_is_tested_against_the_others() -> None:
   tests = tiny_study.summary()['sections'][0]['tests']
   assert list(tests) == ['random']
   assert tests['random']['difference'] == 16.6667
-  # Unbiased variance 700 / 3 of three answers.
-  assert tests['random']['t'] == float(f'{50 / 3 / math.sqrt(700 / 9):.6g}')
+  # Unbiased variance 700 / 3 of three answers; shares 1, 0, 0 of the answers
+  # against 1/3 each.
+  error = math.sqrt(700 / 3 * (4 / 9 + 1 / 9 + 1 / 9))
+  assert tests['random']['t'] == float(f'{50 / 3 / error:.6g}')
   assert tests['random']['p_holm'] == tests['random']['p']
+
+
+def test_runs_that_end_in_one_network_are_one_sample() -> None:
+  """A hundred times the seeds with the same answers test the same."""
+  records = [r for r in tiny_study.records() if r['answer']]
+  many = [
+      record | {'seed': record['seed'] + 10 * copy}
+      for record in records for copy in range(100)
+  ]
+  once, often = (
+      summarise(tiny_study.config(), {'toy': tiny_study.BENCHMARK}, runs)
+      ['sections'][0] for runs in (records, many)
+  )
+  assert often['methods']['random']['runs'] == 300
+  assert often['methods']['random']['answers'] == 3
+  for name in ('t', 'p', 'p_holm'):
+    assert often['tests']['random'][name] == once['tests']['random'][name]
+
+
+def test_the_default_network_is_no_sample() -> None:
+  """It is given: random's three answers against its figure alone."""
+  config = tiny_study.config('random')
+  config.methods.layernas.kind = 'default'
+  summary = summarise(
+      config, {'toy': tiny_study.BENCHMARK}, tiny_study.records()
+  )
+  (row,) = summary['sections'][0]['tests'].values()
+  # Shares 1/3, 1/3, 1/3 against 1, 0, 0; of the common answer's variance
+  # 700 / 3 random has a quarter.
+  error = math.sqrt(700 / 3 * (4 / 9 / 4 + 1 / 9 + 1 / 9))
+  assert row['t'] == float(f'{-50 / 3 / error:.6g}')
+  (table,) = [
+      table for table in report.chapters(summary)[0].parts[0].tables
+      if table.title == 'Tests over distinct answers'
+  ]
+  assert table.notes[1].startswith('layernas is a network that is given')
+  assert len(table.notes) == 2
 
 
 def test_curves_lie_on_the_grid_of_the_benchmark() -> None:

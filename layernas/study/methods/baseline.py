@@ -4,6 +4,8 @@ import random
 from collections.abc import Callable
 from collections.abc import Generator
 
+import numpy as np
+
 from layernas.errors import UserError
 from layernas.search.layer_pass import random_start
 from layernas.search.problem import Problem
@@ -14,6 +16,9 @@ from layernas.search.trial import Trial
 
 Evaluating = Generator[list[Proposal], None, Trial]
 """Yields one proposal; returns its trial."""
+
+STARTS = ('random', 'default')
+"""Where a baseline may begin: random networks, or the default network."""
 
 _REJECTIONS = 1000
 """Draws in a row outside the target before a random network takes their place:
@@ -89,6 +94,54 @@ def uniform(problem: Problem, rng: random.Random) -> Architecture:
   return tuple(rng.randrange(n) for n in problem.space.option_counts)
 
 
+def default_in_target(problem: Problem, rng: random.Random) -> Architecture:
+  """The default network, or one near it where that misses the target.
+
+  One layer is changed at a time: where one change is enough, the one that moves
+  the cost least; else the one that comes nearest to the target, so that few are
+  needed. Of equal ones the first.
+
+  Args:
+    problem: space, cost and target.
+    rng: draws a random network in the target where no change comes nearer.
+
+  Returns:
+    An architecture in the target.
+  """
+  current = problem.space.default
+  while (cost := problem.cost.cost(current)) not in problem.target:
+    changed = _one_layer_changes(problem, current)
+    costs = problem.cost.costs(changed)
+    inside = problem.target.meets(costs, costs)
+    misses = _misses(problem, costs)
+    if inside.any():
+      moves = np.where(inside, np.abs(costs - cost), np.inf)
+      current = tuple(changed[np.argmin(moves)].tolist())
+    elif misses.min() < _misses(problem, np.array([cost])).min():
+      current = tuple(changed[np.argmin(misses)].tolist())
+    else:
+      return random_start(problem, rng)
+  return current
+
+
+def _one_layer_changes(
+    problem: Problem, architecture: Architecture
+) -> np.ndarray:
+  """All architectures that differ in one layer, [number, layers]."""
+  changed = [
+      architecture[:layer] + (option,) + architecture[layer + 1:]
+      for layer, count in enumerate(problem.space.option_counts)
+      for option in range(count) if option != architecture[layer]
+  ]
+  return np.array(changed or [architecture])
+
+
+def _misses(problem: Problem, costs: np.ndarray) -> np.ndarray:
+  """How far costs are outside the target; 0 inside."""
+  low, high = problem.target.low, problem.target.high
+  return np.maximum(np.maximum(low - costs, costs - high), 0)
+
+
 def mutate(
     problem: Problem, architecture: Architecture, rng: random.Random
 ) -> Architecture:
@@ -117,3 +170,9 @@ def check_positive(owner: str, **values: int) -> None:
   for name, value in values.items():
     if not isinstance(value, int) or value < 1:
       raise UserError(f'{owner}.{name}: {value!r}: allowed are integers >= 1')
+
+
+def check_start(owner: str, start: str) -> None:
+  """Raises UserError unless a start is one of `STARTS`."""
+  if start not in STARTS:
+    raise UserError(f'{owner}.start: {start!r}: allowed are {list(STARTS)}')

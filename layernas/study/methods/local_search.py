@@ -7,6 +7,8 @@ from layernas.search.space import Architecture
 from layernas.search.strategy import Context
 from layernas.search.strategy import Generations
 from layernas.study.methods.baseline import Baseline
+from layernas.study.methods.baseline import check_start
+from layernas.study.methods.baseline import default_in_target
 from layernas.study.methods.baseline import reward_of
 from layernas.study.methods.baseline import uniform
 
@@ -18,15 +20,33 @@ class LocalSearch(Baseline):
   the next one begins without memory at a random network.
   """
 
+  def __init__(self, start: str = 'random'):
+    """Makes a strategy that has not begun.
+
+    Args:
+      start: where the first climb begins: 'random' or 'default', the default
+        network (`default_in_target`). The later ones begin at random networks.
+
+    Raises:
+      UserError: another start.
+    """
+    super().__init__()
+    check_start('local_search', start)
+    self.start = start
+
   def generations(self, context: Context) -> Generations:
     """Yields climb after climb without end."""
     problem, rng = context.problem, context.rng
+    if self.start == 'default':
+      yield from self._climb(problem, rng, default_in_target(problem, rng))
     while True:
-      yield from self._climb(problem, rng)
+      start = self.draw(problem, rng, lambda: uniform(problem, rng))
+      yield from self._climb(problem, rng, start)
 
-  def _climb(self, problem: Problem, rng: random.Random) -> Generations:
-    """One climb from a random network."""
-    current = self.draw(problem, rng, lambda: uniform(problem, rng))
+  def _climb(
+      self, problem: Problem, rng: random.Random, current: Architecture
+  ) -> Generations:
+    """One climb from a network in the target."""
     known = {current}
     best = reward_of((yield from self.evaluate(problem, current)))
     improved = True

@@ -1,5 +1,8 @@
 """Optuna's samplers as strategies; the algorithms are Optuna's own."""
 
+import importlib.util
+import math
+import statistics
 from typing import Any
 
 from layernas.errors import UserError
@@ -12,8 +15,9 @@ from layernas.study.methods.baseline import Baseline
 from layernas.study.methods.baseline import check_positive
 from layernas.study.methods.baseline import uniform
 
-SAMPLERS = ('tpe', 'nsga2')
-"""Tree-structured Parzen estimator; NSGA-II on the one objective reward."""
+SAMPLERS = ('tpe', 'nsga2', 'gp')
+"""Tree-structured Parzen estimator; NSGA-II on the one objective reward;
+Gaussian process with expected improvement, which needs PyTorch."""
 
 # Suggestions in a row outside the target before a random feasible network is
 # evaluated in their place, so that a sampler cannot get stuck.
@@ -25,7 +29,9 @@ class OptunaSampler(Baseline):
 
   A suggestion outside the target interval is not evaluated and is charged
   nothing; Optuna learns by how much it misses, as the violation of a
-  constraint.
+  constraint. The sampler gp models constraints and rewards of all suggestions,
+  also of rejected ones: it is told by how much the limits are kept, too, and of
+  a rejected network the mean reward so far, which says nothing of it.
   """
 
   def __init__(self, sampler: str = 'tpe', suggestions: int = 1000):
@@ -37,7 +43,7 @@ class OptunaSampler(Baseline):
         time that Optuna takes for one grows with their number.
 
     Raises:
-      UserError: unknown sampler, or Optuna is not installed.
+      UserError: unknown sampler, or Optuna or PyTorch is not installed.
     """
     super().__init__()
     check_positive('optuna', suggestions=suggestions)
@@ -48,6 +54,8 @@ class OptunaSampler(Baseline):
     self.sampler = sampler
     self.suggestions = suggestions
     self._optuna = _import_optuna()
+    if sampler == 'gp':
+      _require_torch()
 
   def generations(self, context: Context) -> Generations:
     """Yields one suggestion after another."""
@@ -55,6 +63,7 @@ class OptunaSampler(Baseline):
     samplers = {
         'tpe': optuna.samplers.TPESampler,
         'nsga2': optuna.samplers.NSGAIISampler,
+        'gp': optuna.samplers.GPSampler,
     }
     study = optuna.create_study(
         direction='maximize',
@@ -72,7 +81,7 @@ class OptunaSampler(Baseline):
             problem, context.rng, lambda: uniform(problem, context.rng)
         )
         suggested = _enqueued(study, distributions, architecture)
-        suggested.set_constraint('cost', 0.0)
+        self._constrain(suggested, problem, architecture)
       trial = yield from self.evaluate(problem, architecture)
       if trial.ok:
         study.tell(suggested, trial.evaluation.reward)
@@ -84,24 +93,48 @@ class OptunaSampler(Baseline):
       self, study: Any, distributions: dict[str, Any], problem: Problem
   ) -> tuple[Any, Architecture]:
     """First feasible suggestion, or (None, ()) after too many rejections."""
-    # Without a limit everything is exactly as in Optuna's own loop.
-    limited = problem.target != TargetInterval()
     for _ in range(_REJECTIONS):
       suggested = study.ask(distributions)
       architecture = _architecture(suggested, distributions)
-      if limited:
-        suggested.set_constraint('cost', _violation(problem, architecture))
+      self._constrain(suggested, problem, architecture)
       if self.feasible(problem, architecture):
         return suggested, architecture
-      # Of what violates a constraint, samplers look at the violation alone.
-      study.tell(suggested, 0.0)
+      self._tell_rejected(study, suggested)
     return None, ()
 
+  def _constrain(
+      self, suggested: Any, problem: Problem, architecture: Architecture
+  ) -> None:
+    """Tells Optuna how a network stands to the target."""
+    cost, target = problem.cost.cost(architecture), problem.target
+    # Without a limit everything is exactly as in Optuna's own loop.
+    if target == TargetInterval():
+      return
+    if self.sampler != 'gp':
+      violation = max(0, cost - target.high, target.low - cost)
+      suggested.set_constraint('cost', float(violation))
+      return
+    for name, limit, excess in (
+        ('high', target.high, cost - target.high),
+        ('low', target.low, target.low - cost),
+    ):
+      if not math.isinf(limit):
+        suggested.set_constraint(name, float(excess))
 
-def _violation(problem: Problem, architecture: Architecture) -> float:
-  """How far a cost is outside the target; 0 inside."""
-  cost, target = problem.cost.cost(architecture), problem.target
-  return float(max(0, cost - target.high, target.low - cost))
+  def _tell_rejected(self, study: Any, suggested: Any) -> None:
+    """Ends a suggestion that is not evaluated."""
+    if self.sampler != 'gp':
+      # Of what violates a constraint, the samplers look at the violation alone.
+      study.tell(suggested, 0.0)
+      return
+    rewards = [
+        trial.value for trial in study.get_trials(deepcopy=False)
+        if trial.value is not None and max(trial.constraints.values()) <= 0
+    ]
+    if rewards:
+      study.tell(suggested, statistics.fmean(rewards))
+    else:
+      study.tell(suggested, state=self._optuna.trial.TrialState.FAIL)
 
 
 def _enqueued(
@@ -128,3 +161,11 @@ def _import_optuna() -> Any:
     ) from error
   optuna.logging.set_verbosity(optuna.logging.WARNING)
   return optuna
+
+
+def _require_torch() -> None:
+  if importlib.util.find_spec('torch') is None:
+    raise UserError(
+        "optuna.sampler: 'gp': PyTorch is not installed; allowed where it is:"
+        ' pip install torch'
+    )

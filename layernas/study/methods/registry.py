@@ -21,11 +21,14 @@ def layernas(**search: Any) -> Strategy:
 
 METHODS: lookup.Registry = {
     'layernas': layernas,
+    'default': 'layernas.study.methods.default_network:DefaultNetwork',
     'random': 'layernas.study.methods.random_search:RandomSearch',
     'evolution': 'layernas.study.methods.evolution:RegularizedEvolution',
     'local_search': 'layernas.study.methods.local_search:LocalSearch',
     'reinforce': 'layernas.study.methods.reinforce:Reinforce',
     'optuna': 'layernas.study.methods.optuna_samplers:OptunaSampler',
+    'smac': 'layernas.study.methods.smac_forest:SmacForest',
+    'cqr': 'layernas.study.methods.quantile_regression:QuantileRegression',
     'model_random': 'layernas.study.methods.model_random:ModelRandom',
 }
 """Registered methods; the arguments of a class are its settings."""
