@@ -349,20 +349,20 @@ def test_looking_early_changes_nothing(tmp_path) -> None:
   assert looked.steps == plain.steps == 9
   assert steps == list(range(1, 10))
   # After the fourth step and every later one.
-  assert judge.asked == [looked.early_accuracy] * 6
+  assert judge.asked == [looked.early_reward] * 6
   assert (looked.stopped, plain.stopped) == (False, False)
-  assert plain.early_accuracy is None
+  assert plain.early_reward is None
 
 
 @pytest.mark.long
-def test_the_early_accuracy_is_that_of_the_step(tmp_path) -> None:
+def test_the_early_reward_is_that_of_the_step(tmp_path) -> None:
   """A schedule without an end trains the same to its fourth step."""
   result, _ = _train_early(tmp_path / 'a', _Judge(), schedule='constant')
   short, _ = _train_early(
       tmp_path / 'b', None, epochs=_STEP / 9, schedule='constant'
   )
   assert short.steps == _STEP
-  assert result.early_accuracy == short.metrics['accuracy']
+  assert result.early_reward == short.metrics['accuracy']
 
 
 @pytest.mark.parametrize('at', [1, 3])
@@ -372,7 +372,7 @@ def test_a_hopeless_one_ends_once_that_is_known(tmp_path, at) -> None:
   assert result.stopped
   assert result.steps == _STEP + at - 1
   assert result.metrics == {}
-  assert judge.asked == [result.early_accuracy] * at
+  assert judge.asked == [result.early_reward] * at
 
 
 # Checkpoints are saved after steps 2, 4, 6 and 8.
@@ -389,8 +389,8 @@ def test_an_interruption_leaves_the_early_evaluation_alone(
     _train_early(tmp_path / 'b', _Judge(), stop_at=stop_at)
   judge = _Judge(at)
   resumed, steps = _train_early(tmp_path / 'b', judge)
-  assert resumed.early_accuracy == expected.early_accuracy
-  assert set(judge.asked) == {expected.early_accuracy}
+  assert resumed.early_reward == expected.early_reward
+  assert set(judge.asked) == {expected.early_reward}
   assert resumed.metrics == expected.metrics
   assert resumed.stopped == bool(at)
   # It went on from the last checkpoint, and ended at once behind the step.
