@@ -203,7 +203,7 @@ def test_cifar10_small() -> None:
 
 def test_cifar10_stages() -> None:
   space = cifar10_stages()
-  assert space.search_space.size == 108 * 162 * 192
+  assert space.search_space.size == 144 * 162 * 192
   assert [layer.name for layer in space.layers] == [
       f'{field}{stage}' for stage in (1, 2, 3)
       for field in ('filters', 'kernel', 'expanded', 'squeeze', 'depth')
