@@ -24,6 +24,7 @@ def get_config(argument: str = '') -> ConfigDict:
     A locked config.
   """
   config = default.get_config()
+  config.space = 'cifar10_stages'
   config.target.high = 1.8e6
   config.search.buckets = 2
   config.training.epochs = 1.0
