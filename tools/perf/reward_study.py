@@ -348,33 +348,37 @@ def _figures(
   means = float(np.var(values.mean(axis=1), ddof=1))
   between = max(0.0, means - within**2 / seeds)
 
-  def single(rows: np.ndarray, name: str) -> float:
-    return statistics.fmean(
+  def single(rows: np.ndarray, name: str) -> np.ndarray:
+    """Of one training, by the mean over the seeds; `rows` of networks."""
+    return np.mean([
         _spearman(values[rows, seed], target[name][rows])
         for seed in range(seeds)
-    )
+    ], axis=0)
 
-  rng = np.random.default_rng(0)
   everyone = np.arange(len(networks))
-  resampled = [
-      single(rng.choice(everyone, len(everyone)), 'accuracy')
-      for _ in range(_RESAMPLES)
-  ]
+  resampled = np.random.default_rng(0).choice(
+      everyone, (_RESAMPLES, len(everyone))
+  )
   mean = values.mean(axis=1)
   return {
       'networks': len(networks), 'seeds': seeds,
-      'spearman': single(everyone, 'accuracy'),
-      'error': float(np.std(resampled)),
-      'spearman_loss': single(everyone, 'loss'),
-      'spearman_mean': _spearman(mean, target['accuracy']),
-      'spearman_loss_mean': _spearman(mean, target['loss']),
+      'spearman': float(single(everyone, 'accuracy')),
+      'error': float(np.std(single(resampled, 'accuracy'))),
+      'spearman_loss': float(single(everyone, 'loss')),
+      'spearman_mean': float(_spearman(mean, target['accuracy'])),
+      'spearman_loss_mean': float(_spearman(mean, target['loss'])),
       'between': between**0.5, 'within': within,
       'reliability': between / (between + within**2),
   }
 
 
-def _spearman(first: np.ndarray, second: np.ndarray) -> float:
-  return float(stats.spearmanr(first, second).statistic)
+def _spearman(first: np.ndarray, second: np.ndarray) -> np.ndarray:
+  """Rank correlations over the last axis."""
+  ranks = [
+      stats.zscore(stats.rankdata(each, axis=-1), axis=-1)
+      for each in (first, second)
+  ]
+  return np.mean(ranks[0] * ranks[1], axis=-1)
 
 
 def table_text(rows: Sequence[Mapping[str, Any]]) -> str:
