@@ -264,8 +264,6 @@ def cifar10_small() -> NetworkSpace:
 class SharedStage:
   """Options of a stage whose blocks share every decision, as in MnasNet.
 
-  Each is a tuple whose default is named beside it.
-
   Attributes:
     filters: base filters.
     kernels: of the depthwise convolutions.

@@ -96,16 +96,20 @@ class Recipe:
 RECIPES = {
     'plain': Recipe(averages=True),
     'final': Recipe(FINAL, (('all_train', 'test'),), common=True),
+    'rate x 2': Recipe({'training.learning_rate': 0.8}),
+    'rate x 2 and common seeds': Recipe(
+        {'training.learning_rate': 0.8}, common=True
+    ),
+    'common seeds': Recipe(common=True),
+    '2 epochs': Recipe({'training.epochs': 2.0}),
     'halves': Recipe(
         # As many steps as the plain training, both together.
         {'data.validation_share': 0.5, 'training.epochs': 0.8},
         ((TRAIN, VALIDATION), (VALIDATION, TRAIN)),
     ),
     'share 0.4': Recipe({'data.validation_share': 0.4}),
+    'rate x 4': Recipe({'training.learning_rate': 1.6}),
     'rate x 0.5': Recipe({'training.learning_rate': 0.2}),
-    'rate x 2': Recipe({'training.learning_rate': 0.8}, averages=True),
-    '2 epochs': Recipe({'training.epochs': 2.0}, averages=True),
-    'common seeds': Recipe(common=True),
     'smoothing 0.1': Recipe({'training.label_smoothing': 0.1}),
     'share 0.3': Recipe({'data.validation_share': 0.3}),
     '3 epochs': Recipe({'training.epochs': 3.0}),
@@ -309,7 +313,10 @@ def figures(
       for reward in REWARDS:
         found.append({
             'recipe': recipe, 'weights': weights, 'reward': reward,
-            **_figures(table, final, reward),
+            **_figures(
+                table, final, reward,
+                recipe in RECIPES and RECIPES[recipe].common,
+            ),
             'seconds': statistics.median(
                 line['seconds'] for line in of_recipe
             ),
@@ -331,9 +338,20 @@ def _table(
 
 
 def _figures(
-    table: Mapping[str, Any], final: Mapping[str, Any], reward: str
+    table: Mapping[str, Any], final: Mapping[str, Any], reward: str,
+    common: bool,
 ) -> dict[str, Any]:
-  """Of one reward; networks without all trainings are left out."""
+  """Of one reward; networks without all trainings are left out.
+
+  Args:
+    table: values by network and reward.
+    final: likewise, of the final trainings.
+    reward: its name.
+    common: whether all networks have the same seeds.
+
+  Returns:
+    The figures.
+  """
   seeds = max(len(rows[reward]) for rows in table.values())
   networks = [
       name for name, rows in table.items()
@@ -344,7 +362,11 @@ def _figures(
       name: np.array([np.mean(final[one][name]) for one in networks])
       for name in ('accuracy', 'loss')
   }
-  within = float(np.sqrt(np.mean(np.var(values, axis=1, ddof=1))))
+  rest, free = values - values.mean(axis=1, keepdims=True), seeds - 1
+  if common:
+    # What a seed does to all networks alike ranks none of them.
+    rest, free = rest - rest.mean(axis=0), free * (1 - 1 / len(networks))
+  within = float(np.sqrt(np.sum(rest**2) / (len(networks) * free)))
   means = float(np.var(values.mean(axis=1), ddof=1))
   between = max(0.0, means - within**2 / seeds)
 
