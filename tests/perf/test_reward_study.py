@@ -60,21 +60,6 @@ def test_figures_of_made_up_trainings() -> None:
   assert '| plain | last | accuracy | 1.00 ± 0.00 |' in text
 
 
-def test_what_a_common_seed_does_to_all_is_no_noise() -> None:
-  lines = [_line('final', n, 0, float(n)) for n in range(6)]
-  for recipe in ('common seeds', 'plain'):
-    lines += [
-        _line(recipe, n, s, n + 10 * s) for n in range(6) for s in range(3)
-    ]
-  common, plain = (
-      row for row in figures(lines) if row['reward'] == 'accuracy'
-  )
-  assert common['within'] == pytest.approx(0)
-  assert common['reliability'] == pytest.approx(1)
-  assert plain['within'] == pytest.approx(10)
-  assert plain['reliability'] == pytest.approx(0)
-
-
 def test_noise_costs_correlation() -> None:
   rng = np.random.default_rng(0)
   lines = [_line('final', n, 0, float(n)) for n in range(40)]

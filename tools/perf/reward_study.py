@@ -58,6 +58,7 @@ LIMIT = 1.8e6
 """MAdds of the networks at most."""
 
 PLAIN = {
+    'training.batch_seed': -1,
     'training.epochs': 1.0,
     'training.warmup_epochs': 0.2,
     'training.learning_rate': 0.4,
@@ -82,25 +83,22 @@ class Recipe:
     changes: fields of the config that are unlike those of `PLAIN`.
     splits: pairs of a split to train on and one to evaluate on; with two, two
       networks are trained and their metrics averaged.
-    common: whether all networks have the same seeds, and with them the same
-      batches, crops and initial values.
     averages: whether averages of the weights are evaluated as well.
   """
 
   changes: Mapping[str, float] = dataclasses.field(default_factory=dict)
   splits: tuple[tuple[str, str], ...] = ((TRAIN, VALIDATION),)
-  common: bool = False
   averages: bool = False
 
 
 RECIPES = {
     'plain': Recipe(averages=True),
-    'final': Recipe(FINAL, (('all_train', 'test'),), common=True),
+    'final': Recipe(FINAL, (('all_train', 'test'),)),
     'rate x 2': Recipe({'training.learning_rate': 0.8}),
-    'rate x 2 and common seeds': Recipe(
-        {'training.learning_rate': 0.8}, common=True
+    'rate x 2 and one order': Recipe(
+        {'training.learning_rate': 0.8, 'training.batch_seed': 0}
     ),
-    'common seeds': Recipe(common=True),
+    'one order': Recipe({'training.batch_seed': 0}),
     '2 epochs': Recipe({'training.epochs': 2.0}),
     'halves': Recipe(
         # As many steps as the plain training, both together.
@@ -313,10 +311,7 @@ def figures(
       for reward in REWARDS:
         found.append({
             'recipe': recipe, 'weights': weights, 'reward': reward,
-            **_figures(
-                table, final, reward,
-                recipe in RECIPES and RECIPES[recipe].common,
-            ),
+            **_figures(table, final, reward),
             'seconds': statistics.median(
                 line['seconds'] for line in of_recipe
             ),
@@ -338,20 +333,9 @@ def _table(
 
 
 def _figures(
-    table: Mapping[str, Any], final: Mapping[str, Any], reward: str,
-    common: bool,
+    table: Mapping[str, Any], final: Mapping[str, Any], reward: str
 ) -> dict[str, Any]:
-  """Of one reward; networks without all trainings are left out.
-
-  Args:
-    table: values by network and reward.
-    final: likewise, of the final trainings.
-    reward: its name.
-    common: whether all networks have the same seeds.
-
-  Returns:
-    The figures.
-  """
+  """Of one reward; networks without all trainings are left out."""
   seeds = max(len(rows[reward]) for rows in table.values())
   networks = [
       name for name, rows in table.items()
@@ -362,11 +346,7 @@ def _figures(
       name: np.array([np.mean(final[one][name]) for one in networks])
       for name in ('accuracy', 'loss')
   }
-  rest, free = values - values.mean(axis=1, keepdims=True), seeds - 1
-  if common:
-    # What a seed does to all networks alike ranks none of them.
-    rest, free = rest - rest.mean(axis=0), free * (1 - 1 / len(networks))
-  within = float(np.sqrt(np.sum(rest**2) / (len(networks) * free)))
+  within = float(np.sqrt(np.mean(np.var(values, axis=1, ddof=1))))
   means = float(np.var(values.mean(axis=1), ddof=1))
   between = max(0.0, means - within**2 / seeds)
 
@@ -504,7 +484,7 @@ def _define_flags() -> None:
 def _seeds(recipe: str, index: int) -> Sequence[int]:
   if recipe == 'final':
     return range(_FLAGS.final_seeds)
-  first = 0 if RECIPES[recipe].common else 100 + _FLAGS.seeds * index
+  first = 100 + _FLAGS.seeds * index
   return range(first, first + _FLAGS.seeds)
 
 
