@@ -57,7 +57,16 @@ def test_figures_of_made_up_trainings() -> None:
     assert row['seconds'] == 2.0
   text = table_text(list(rows.values()))
   assert len(text.splitlines()) == 5
-  assert '| plain | last | accuracy | 1.00 ± 0.00 |' in text
+  cells = 'accuracy | 1.8466 | 0.4243 | 0.95 | 1.00 ± 0.00 |'
+  assert f'| plain | last | {cells}' in text
+
+
+def test_reliability_needs_no_final_training() -> None:
+  lines = [_line('plain', n, s, float(n)) for n in range(4) for s in (0, 1)]
+  row, *_ = figures(lines)
+  assert (row['networks'], row['final_networks']) == (4, 0)
+  assert row['reliability'] == 1.0
+  assert '| - | - | - | - | 2.0 | - |' in table_text([row])
 
 
 def test_noise_costs_correlation() -> None:

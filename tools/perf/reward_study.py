@@ -124,6 +124,9 @@ _TAIL = 0.25
 
 _RESAMPLES = 1000
 
+_LEAST = 3
+"""Networks of a rank correlation."""
+
 
 class Averages(StepHook):
   """Averages of the weights and batch statistics of one training."""
@@ -292,13 +295,13 @@ def figures(
     lines: of trainings.jsonl.
 
   Returns:
-    For every recipe, weights and reward: 'spearman' with the mean final
-    accuracy, 'spearman_loss' with the mean final loss (its negative), each of
-    one training and of the mean over all seeds (`_mean`); 'error', the standard
-    error of the former over resampled networks; 'between' and 'within',
-    standard deviations between networks and of one network's trainings;
-    'reliability', the share of the variance that is between networks;
-    'seconds' of a training.
+    For every recipe, weights and reward: 'between' and 'within', standard
+    deviations between networks and of one network's trainings; 'reliability',
+    the share of the variance that is between networks; 'seconds' of a
+    training; rank correlations with the mean final accuracy ('spearman') and
+    with the mean final loss ('spearman_loss'), of one training and of the mean
+    over all seeds ('..._mean'); 'error' and 'error_loss', their standard errors
+    over resampled networks.
   """
   final = _table(lines, 'final', '')
   found = []
@@ -337,24 +340,49 @@ def _figures(
 ) -> dict[str, Any]:
   """Of one reward; networks without all trainings are left out."""
   seeds = max(len(rows[reward]) for rows in table.values())
-  networks = [
-      name for name, rows in table.items()
-      if len(rows[reward]) == seeds and name in final
-  ]
-  values = np.array([table[name][reward] for name in networks])
+  rows = {
+      name: rows[reward] for name, rows in table.items()
+      if len(rows[reward]) == seeds
+  }
+  values = np.array(list(rows.values()))
+  within = float(np.mean(np.var(values, axis=1, ddof=1)))
+  means = float(np.var(values.mean(axis=1), ddof=1))
+  between = max(0.0, means - within / seeds)
+  return {
+      'networks': len(rows), 'seeds': seeds,
+      'between': between**0.5, 'within': within**0.5,
+      'reliability': between / (between + within),
+      **_correlations(rows, final),
+  }
+
+
+def _correlations(
+    rows: Mapping[str, Sequence[float]], final: Mapping[str, Any]
+) -> dict[str, Any]:
+  """With the final trainings, of the networks that have them.
+
+  Args:
+    rows: rewards by network, one for each seed.
+    final: by network and reward.
+
+  Returns:
+    'final_networks' and the rank correlations; without those where there are
+    fewer than three networks.
+  """
+  networks = [name for name in rows if name in final]
+  found: dict[str, Any] = {'final_networks': len(networks)}
+  if len(networks) < _LEAST:
+    return found
+  values = np.array([rows[name] for name in networks])
   target = {
       name: np.array([np.mean(final[one][name]) for one in networks])
       for name in ('accuracy', 'loss')
   }
-  within = float(np.sqrt(np.mean(np.var(values, axis=1, ddof=1))))
-  means = float(np.var(values.mean(axis=1), ddof=1))
-  between = max(0.0, means - within**2 / seeds)
 
-  def single(rows: np.ndarray, name: str) -> np.ndarray:
-    """Of one training, by the mean over the seeds; `rows` of networks."""
+  def single(chosen: np.ndarray, name: str) -> np.ndarray:
+    """Of one training, by the mean over the seeds."""
     return np.mean([
-        _spearman(values[rows, seed], target[name][rows])
-        for seed in range(seeds)
+        _spearman(column[chosen], target[name][chosen]) for column in values.T
     ], axis=0)
 
   everyone = np.arange(len(networks))
@@ -362,15 +390,13 @@ def _figures(
       everyone, (_RESAMPLES, len(everyone))
   )
   mean = values.mean(axis=1)
-  return {
-      'networks': len(networks), 'seeds': seeds,
+  return found | {
       'spearman': float(single(everyone, 'accuracy')),
-      'error': float(np.std(single(resampled, 'accuracy'))),
+      'error': float(np.nanstd(single(resampled, 'accuracy'))),
       'spearman_loss': float(single(everyone, 'loss')),
+      'error_loss': float(np.nanstd(single(resampled, 'loss'))),
       'spearman_mean': float(_spearman(mean, target['accuracy'])),
       'spearman_loss_mean': float(_spearman(mean, target['loss'])),
-      'between': between**0.5, 'within': within,
-      'reliability': between / (between + within**2),
   }
 
 
@@ -384,7 +410,7 @@ def _spearman(first: np.ndarray, second: np.ndarray) -> np.ndarray:
 
 
 def table_text(rows: Sequence[Mapping[str, Any]]) -> str:
-  """Makes the table of docs/search-quality.md.
+  """Makes the table of docs/rewards.md, the most reliable rewards first.
 
   Args:
     rows: of `figures`.
@@ -393,21 +419,32 @@ def table_text(rows: Sequence[Mapping[str, Any]]) -> str:
     Markdown without a newline at the end.
   """
   lines = [
-      '| recipe | weights | reward | Spearman, one training | mean of'
-      ' trainings | with final loss | mean of trainings | sd between | sd'
-      ' within | reliability | seconds | Spearman per second |',
+      '| recipe | weights | reward | sd between | sd within | reliability |'
+      ' with accuracy, one | three | with loss, one | three | seconds | per'
+      ' second |',
       '|---|---|---|' + '---:|' * 9,
   ]
-  for row in sorted(rows, key=lambda row: -row['spearman']):
-    lines.append(
-        f'| {row["recipe"]} | {row["weights"] or "last"} | {row["reward"]} |'
-        f' {row["spearman"]:.2f} ± {row["error"]:.2f} |'
-        f' {row["spearman_mean"]:.2f} | {row["spearman_loss"]:.2f} |'
-        f' {row["spearman_loss_mean"]:.2f} | {row["between"]:.4f} |'
-        f' {row["within"]:.4f} | {row["reliability"]:.2f} |'
-        f' {row["seconds"]:.1f} | {row["spearman"] / row["seconds"]:.3f} |'
-    )
+  for row in sorted(rows, key=lambda row: -row['reliability']):
+    cells = [
+        row['recipe'], row['weights'] or 'last', row['reward'],
+        f'{row["between"]:.4f}', f'{row["within"]:.4f}',
+        f'{row["reliability"]:.2f}', *_correlation_cells(row),
+    ]
+    lines.append(f'| {" | ".join(cells)} |')
   return '\n'.join(lines)
+
+
+def _correlation_cells(row: Mapping[str, Any]) -> list[str]:
+  seconds = f'{row["seconds"]:.1f}'
+  if 'spearman' not in row:
+    return [*['-'] * 4, seconds, '-']
+  return [
+      f'{row["spearman"]:.2f} ± {row["error"]:.2f}',
+      f'{row["spearman_mean"]:.2f}',
+      f'{row["spearman_loss"]:.2f} ± {row["error_loss"]:.2f}',
+      f'{row["spearman_loss_mean"]:.2f}', seconds,
+      f'{row["spearman_loss"] / row["seconds"]:.3f}',
+  ]
 
 
 def run(
