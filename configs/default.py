@@ -130,7 +130,7 @@ def get_config() -> ConfigDict:
   # Share of a candidate's steps at which it is evaluated early; 0 = off. Not
   # for model_guided.
   early_stop.fraction = 0.0
-  # Accuracy by which it must be worse there than all holders of its bucket.
+  # Reward by which it must be worse there than all holders of its bucket.
   early_stop.margin = 0.02
 
   config.budget = budget = ConfigDict()
@@ -250,6 +250,9 @@ def get_training() -> ConfigDict:
   training.evaluation_batch_size = 250
   # Passes over the training images.
   training.epochs = 2.0
+  # Of the order of the images and their augmentation; -1 = the training's own
+  # seed. One for all candidates makes their rewards easier to compare.
+  training.batch_seed = -1
   # sgd (Nesterov momentum) or rmsprop (TensorFlow's), or module:function of
   # your own.
   training.optimizer = 'sgd'

@@ -197,9 +197,9 @@ class TrainingEvaluator:
 
     Args:
       candidate: to train.
-      hopeless: takes the validation accuracy at the fraction of the steps that
-        the config names, if it names one, and says whether to stop; asked
-        again after every later step.
+      hopeless: takes the reward at the fraction of the steps that the config
+        names, if it names one, and says whether to stop; asked again after
+        every later step.
 
     Returns:
       Its result, with the early reward where there was one.
@@ -246,9 +246,9 @@ class TrainingEvaluator:
     # What fails behind its early point still has an early reward.
     early_rewards: list[float] = []
 
-    def ends(accuracy: float) -> bool:
-      early_rewards.append(accuracy)
-      return hopeless(accuracy)
+    def ends(reward: float) -> bool:
+      early_rewards.append(reward)
+      return hopeless(reward)
 
     def failed(
         status: Status, message: str, retriable: bool = False
@@ -277,7 +277,10 @@ class TrainingEvaluator:
           ],
           programs=lambda: self._ahead.programs(candidate.architecture),
           wall_time=wall_time,
-          early=EarlyEvaluation(fraction, ends) if fraction else None,
+          early=(
+              EarlyEvaluation(fraction, ends, self._reward) if fraction
+              else None
+          ),
       )
       reward = None if result.stopped else self._reward(result.metrics)
     except NonFiniteLossError as error:
@@ -294,7 +297,7 @@ class TrainingEvaluator:
       )
     evaluation = Evaluation(
         reward, result.seconds, metrics=result.metrics,
-        early_reward=result.early_accuracy,
+        early_reward=result.early_reward,
     )
     return Evaluated(stopped(evaluation) if result.stopped else evaluation)
 
