@@ -24,6 +24,7 @@ from layernas.search import Search
 from layernas.search import Trial
 from layernas.search.cost import cost_text
 from layernas.search.layer_pass import STARTS
+from layernas.search.outlook import outlook
 from layernas.search.space import architecture_id
 
 
@@ -182,6 +183,13 @@ def opening_lines(search: Search) -> list[str]:
   start = getattr(search.strategy.proposer, 'start', None)
   if start in STARTS:
     lines.append(_start_line(problem, start))
+  trials = search.budget.trials
+  if plan := search.strategy.plan(problem, trials):
+    budget = f'{trials:,.0f} trainings' if math.isfinite(trials) else 'no limit'
+    lines.append(f'plan: {budget}: {", ".join(plan)}')
+  ahead = outlook(search)
+  if ahead is not None and ahead.layers < ahead.of:
+    lines.append(f'warning: {ahead}')
   if bound is not None:
     wrapped = search.strategy.proposer is not search.strategy
     repeats = ' and repeats' if wrapped else ''
@@ -345,5 +353,14 @@ def _limit(cost: float) -> str:
 
 def _option(value: Any) -> str:
   if isinstance(value, Mapping):
-    return ', '.join(f'{name} {item}' for name, item in value.items())
+    return ', '.join(
+        f'{name} {_part(item)}' for name, item in value.items()
+    )
   return str(value)
+
+
+def _part(item: Any) -> Any:
+  """A field's value; of a part that a block has or lacks, which of the two."""
+  if item is None:
+    return 'no'
+  return 'yes' if isinstance(item, Mapping) else item

@@ -2,6 +2,7 @@
 
 import dataclasses
 import importlib.metadata
+import json
 import math
 import os
 import platform
@@ -20,6 +21,7 @@ from layernas.search import Search
 from layernas.search.comparison import Compared
 from layernas.search.cost import cost_text
 from layernas.search.layer_pass import LayerPass
+from layernas.search.space import Architecture
 from layernas.search.space import architecture_id
 
 _PACKAGES = ('jax', 'jaxlib', 'flax', 'optax', 'orbax-checkpoint', 'numpy')
@@ -116,13 +118,21 @@ def _winner(
       'architecture': architecture_id(candidate.architecture),
       'options': (
           {} if isinstance(candidate.architecture, str)
-          else space.search_space.describe(candidate.architecture)
+          else _options(space, candidate.architecture)
       ),
       'reward': search.best.evaluation.reward,
       'cost': candidate.cost,
       'counts': {'MAdds': counts.madds, 'parameters': counts.params},
       'network': network.to_dict(),
   }
+
+
+def _options(
+    space: NetworkSpace, architecture: Architecture
+) -> dict[str, Any]:
+  """Layer names and chosen options, which may hold parts of a spec."""
+  described = space.search_space.describe(architecture)
+  return json.loads(json.dumps(described, default=dataclasses.asdict))
 
 
 def layer_tables(search: Search) -> list[dict[str, Any]]:

@@ -97,7 +97,20 @@ class Compared(Strategy):
     """Of the inner strategy."""
     return self.inner.infeasible
 
-  def plan(self, problem: Problem, trials: float) -> int:
+  def plan(self, problem: Problem, trials: float) -> list[str]:
+    """The inner strategy's plan and the comparison."""
+    each = self.each(problem, trials)
+    networks = len(problem.references) + 1
+    inner = self.inner.plan(problem, trials - each * networks)
+    if not each:
+      return inner
+    names = ' and the '.join(one.name for one in problem.references)
+    return [*inner, (
+        f'{each * networks} to compare the answer with the {names},'
+        f' {each} of each'
+    )]
+
+  def each(self, problem: Problem, trials: float) -> int:
     """Trainings of each network that is compared.
 
     Args:
@@ -119,7 +132,7 @@ class Compared(Strategy):
     With a larger budget than planned for, it searches and compares once more.
     """
     problem = context.problem
-    self._each = self.plan(problem, context.remaining().trials)
+    self._each = self.each(problem, context.remaining().trials)
     if self._each:
       self._references = problem.references
       yield [Proposal(one.network, one.cost) for one in self._references]

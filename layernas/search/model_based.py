@@ -161,6 +161,17 @@ class ModelBased(Strategy):
     if ends or full:
       self._fit()
 
+  def plan(self, problem: Problem, trials: float) -> list[str]:
+    """The design and the networks that the model picks."""
+    del problem
+    design = self._size(trials)
+    if not math.isfinite(trials):
+      return [f'{design} for the design', 'then what the model picks']
+    return [
+        f'{design} for the design',
+        f'{int(trials) - design} for what the model picks',
+    ]
+
   def answer(self, incumbent: Trial | None) -> Trial | None:
     """The trained network in the target that the model expects most of."""
     return self._answer or incumbent
@@ -275,9 +286,14 @@ class ModelBased(Strategy):
     return self._propose(near + far)
 
   def _design_size(self, context: Context) -> int:
-    """Networks of the design: half of the budget at most, two at least."""
-    whole = context.remaining().trials + len(self._trainings)
-    return int(max(min(self.design, whole // 2), 2))
+    """Networks of the design."""
+    return self._size(context.remaining().trials + len(self._trainings))
+
+  def _size(self, trials: float) -> int:
+    """Of a design: half of the budget at most, two networks at least."""
+    return int(max(min(self.design, trials // 2), 2)) if (
+        math.isfinite(trials)
+    ) else max(self.design, 2)
 
   def _default_is_better(self) -> bool:
     """Whether the default network beats most of the random ones."""
