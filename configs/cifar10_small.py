@@ -4,8 +4,8 @@ Finds filters, kernels, squeeze-and-excite and depth of a small MobileNetV2
 under 1.8 million MAdds by 60 trainings of one epoch, of which up to nine
 compare what it found with the default network, and with that one scaled in
 width to the limit. The recipe and the reward are those that docs/rewards.md
-found to tell most of a network. Expect validation losses of about 1.7, and test accuracies of
-about 0.6 after the final training.
+found to tell most of a network. Expect validation losses of about 1.7, and test
+accuracies of about 0.6 after the final training.
 
   ./launch.sh
   ./launch.sh train --architecture=workdir/cifar10_small/result.json

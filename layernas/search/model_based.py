@@ -21,6 +21,7 @@ from layernas.errors import UserError
 from layernas.search.design import Spread
 from layernas.search.design import single_changes
 from layernas.search.layer_pass import random_start
+from layernas.search.problem import Problem
 from layernas.search.reward_model import RewardModel
 from layernas.search.space import Architecture
 from layernas.search.strategy import Context
