@@ -38,7 +38,8 @@ def get_config(argument: str = '') -> ConfigDict:
   """The config of the comparison.
 
   Args:
-    argument: '' or 'smoke', which shrinks it to four seeds of 30 trials.
+    argument: '', 'quick' (see `search_quality.set_methods`), or 'smoke', which
+      shrinks it to four seeds of 30 trials.
 
   Returns:
     A locked config.
@@ -52,10 +53,7 @@ def get_config(argument: str = '') -> ConfigDict:
   if argument == 'smoke':
     for section in config.benchmarks.values():
       section.budget.trials = min(_BUDGETS['full'])
-  config.methods = search_quality.methods()
-  config.compared = 'ours'
-  config.curve_points = 40
-  return default.finish(config, argument)
+  return default.finish(config, search_quality.set_methods(config, argument))
 
 
 def section_of(

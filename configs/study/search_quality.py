@@ -24,6 +24,9 @@ from configs.study import nats
 SHARE = 0.2
 """Of the budget, for repeats of finalists; of every method that has them."""
 
+QUICK_SEEDS = 40
+"""Runs of each method with the argument 'quick'."""
+
 # Medians of five of the topology table's latency columns, in ms.
 _LATENCIES = {
     'ms_raspi4': 25.6801, 'ms_pixel3': 10.6756, 'ms_fpga': 3.72496,
@@ -35,7 +38,8 @@ def get_config(argument: str = '') -> ConfigDict:
   """The config of the comparison.
 
   Args:
-    argument: '' or 'smoke', which shrinks it to four seeds.
+    argument: '', 'quick' (see `set_methods`), or 'smoke', which shrinks it to
+      four seeds.
 
   Returns:
     A locked config.
@@ -44,10 +48,31 @@ def get_config(argument: str = '') -> ConfigDict:
   config.title = 'Search quality'
   config.accountings = ('every_query',)
   config.benchmarks = ConfigDict(_benchmarks())
+  return default.finish(config, set_methods(config, argument))
+
+
+def set_methods(config: ConfigDict, argument: str) -> str:
+  """Sets what is compared.
+
+  Args:
+    config: of the study.
+    argument: of the config; 'quick' takes `QUICK_SEEDS` seeds, and leaves out
+      the methods of other packages, whose runs take minutes.
+
+  Returns:
+    The argument, '' for 'quick'.
+  """
   config.methods = methods()
   config.compared = 'ours'
   config.curve_points = 40
-  return default.finish(config, argument)
+  if argument != 'quick':
+    return argument
+  config.seeds = QUICK_SEEDS
+  for name, section in list(config.methods.items()):
+    if section.kind in ('optuna', 'smac', 'cqr'):
+      del config.methods[name]
+  del config.methods.ours_no_repeats
+  return ''
 
 
 def _benchmarks() -> dict[str, ConfigDict]:
