@@ -147,7 +147,9 @@ class Compared(Strategy):
         break
       self._chosen, self._afresh = answer, []
       yield self._repeats(answer)
-    return ended or 'no network was found to compare'
+      if self._left(context).trials < 1:
+        break
+    return ended or 'the answer was compared'
 
   def _left(self, context: Context) -> Remaining:
     """What of the budget is the inner strategy's."""
@@ -304,4 +306,4 @@ def probability_above_zero(
   density = np.cos(angles) ** (degrees - 1) * math.exp(
       math.lgamma((degrees + 1) / 2) - math.lgamma(degrees / 2)
   ) / math.sqrt(math.pi)
-  return 0.5 + float(np.trapezoid(density, angles))
+  return min(max(0.5 + float(np.trapezoid(density, angles)), 0.0), 1.0)

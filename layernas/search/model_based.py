@@ -48,6 +48,9 @@ _BETTER = 0.5
 # Random networks that the scale of costs is taken from.
 _SCALED_OVER = 200
 
+# Share of their least cost below which logarithms do not fall.
+_FLOOR = 1e-3
+
 # Repeats that tell, when all give their reward again, that there is no noise.
 _TELLING = 2
 
@@ -178,7 +181,9 @@ class ModelBased(Strategy):
     return self._answer or incumbent
 
   def scaled(self, costs: np.ndarray) -> np.ndarray:
-    """Costs as the model takes them: deviations of random networks' logs.
+    """Costs as the model takes them: in deviations of random networks'.
+
+    Their logarithms, where costs are positive: quality grows ever more slowly.
 
     Args:
       costs: any shape.
@@ -186,16 +191,23 @@ class ModelBased(Strategy):
     Returns:
       The same shape; 0 is the mean of networks drawn from the target.
     """
-    middle, deviation = self._cost_scale
-    return (np.log(np.maximum(costs, 1e-12)) - middle) / deviation
+    values = self._flattened(costs)
+    return (values - self._cost_middle) / self._cost_deviation
 
   def _scale_costs(self, context: Context) -> None:
     rng = random.Random(0)
-    drawn = np.array([
+    drawn = context.problem.cost.costs(np.array([
         random_start(context.problem, rng) for _ in range(_SCALED_OVER)
-    ])
-    logs = np.log(np.maximum(context.problem.cost.costs(drawn), 1e-12))
-    self._cost_scale = logs.mean(), max(logs.std(), 1e-12)
+    ]))
+    self._least_cost = drawn.min()
+    values = self._flattened(drawn)
+    self._cost_middle = values.mean()
+    self._cost_deviation = values.std() or 1.0
+
+  def _flattened(self, costs: np.ndarray) -> np.ndarray:
+    if self._least_cost <= 0:
+      return costs
+    return np.log(np.maximum(costs, _FLOOR * self._least_cost))
 
   def _fit(self) -> None:
     """Fits the model to all trials, unless it knows them."""

@@ -12,6 +12,7 @@ from random import Random
 
 import numpy as np
 
+from layernas.errors import UserError
 from layernas.search.cost import child_costs
 from layernas.search.layer_pass import TableSettings
 from layernas.search.layer_pass import layer_order
@@ -48,6 +49,10 @@ class ModelGuided(ModelBased):
     super().__post_init__()
     # Checks them.
     TableSettings(self.buckets, self.keep, self.spacing)
+    if self.random < 0:
+      raise UserError(
+          f'search.guided.random: {self.random}: allowed are integers >= 0'
+      )
     self.evaluations = 0
     self._infeasible = 0
     self._passes = 0

@@ -335,7 +335,9 @@ def standard_scores(rewards: np.ndarray) -> np.ndarray:
   Returns:
     Shape (n,).
   """
-  standard = (rewards - rewards.mean()) / max(rewards.std(), 1e-12)
+  if rewards.min() == rewards.max():
+    return np.zeros(len(rewards))
+  standard = (rewards - rewards.mean()) / rewards.std()
   share = min(max(-float((standard**3).mean()), 0.0), 1.0)
   return share * normal_scores(rewards) + (1 - share) * standard
 

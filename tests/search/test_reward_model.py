@@ -119,11 +119,11 @@ def test_scores_follow_ranks_and_ties_share_theirs():
 
 
 def test_scores_are_deviations_unless_few_rewards_are_far_worse():
-  rewards = np.array([-1.0, 0.0, 0.2, 2.0])
+  rewards = np.array([0.0, 0.1, 0.4, 1.5])
   np.testing.assert_allclose(
-      standard_scores(rewards), (rewards - 0.3) / rewards.std()
+      standard_scores(rewards), (rewards - 0.5) / rewards.std()
   )
-  skewed = np.array([-1e9, 2.0, 2.5, 3.0])
+  skewed = np.array([-1e9, 2.0, 2.5, 3.0, 4.0])
   np.testing.assert_allclose(standard_scores(skewed), normal_scores(skewed))
   assert not standard_scores(np.full(3, 0.4)).any()
 
