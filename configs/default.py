@@ -119,7 +119,7 @@ def get_config() -> ConfigDict:
   # Share of a candidate's steps at which it is evaluated early; 0 = off. Not
   # for model_guided.
   early_stop.fraction = 0.0
-  # Accuracy by which it must be worse there than all holders of its bucket.
+  # Reward by which it must be worse there than all holders of its bucket.
   early_stop.margin = 0.02
 
   config.budget = budget = ConfigDict()
@@ -216,6 +216,10 @@ def get_config() -> ConfigDict:
   latency.networks = 50
 
   config.reference = reference = ConfigDict()
+  # Trainings within a search, at most, of each network that it compares at its
+  # end: what it found, the default network, and that one scaled in width to the
+  # limit. Together a quarter of the budget at most; 0 = no comparison.
+  reference.trainings = 0
   # Seeds that experiments/train.py trains each network with.
   reference.seeds = 3
   # The width-scaled reference's filters are rounded to multiples of this.

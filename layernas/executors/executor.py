@@ -17,7 +17,7 @@ from typing import Protocol
 from typing import Self
 
 from layernas.errors import UserError
-from layernas.search.space import Architecture
+from layernas.search.space import Network
 from layernas.search.trial import Candidate
 from layernas.search.trial import Evaluation
 from layernas.search.trial import Status
@@ -162,7 +162,7 @@ class Result:
 class Evaluator(Protocol):
   """Evaluates one candidate after another; a context."""
 
-  def prepare(self, architectures: Sequence[Architecture]) -> None:
+  def prepare(self, architectures: Sequence[Network]) -> None:
     """Gets ready for what may be evaluated next, beside other work."""
 
   def __call__(
@@ -234,7 +234,7 @@ class Executor(abc.ABC):
     """Takes a candidate; returns at once."""
 
   @abc.abstractmethod
-  def prepare(self, architectures: Sequence[Architecture]) -> None:
+  def prepare(self, architectures: Sequence[Network]) -> None:
     """Hears of what may be submitted next, the likeliest first."""
 
   @abc.abstractmethod

@@ -10,7 +10,7 @@ from layernas.executors.executor import Evaluator
 from layernas.executors.executor import Executor
 from layernas.executors.executor import Listener
 from layernas.executors.executor import Result
-from layernas.search.space import Architecture
+from layernas.search.space import Network
 from layernas.search.trial import Candidate
 
 
@@ -39,7 +39,7 @@ class Inline(Executor):
     """Notes it."""
     self._submitted.append(candidate)
 
-  def prepare(self, architectures: Sequence[Architecture]) -> None:
+  def prepare(self, architectures: Sequence[Network]) -> None:
     """Passes on what is evaluated next, and what may be."""
     self._evaluator.prepare([
         *(candidate.architecture for candidate in self._submitted),

@@ -19,7 +19,7 @@ from layernas.executors.executor import ExecutorSettings
 from layernas.executors.executor import Listener
 from layernas.executors.executor import Result
 from layernas.executors.executor import lost
-from layernas.search.space import Architecture
+from layernas.search.space import Network
 from layernas.search.space import architecture_id
 from layernas.search.trial import Candidate
 
@@ -55,7 +55,7 @@ class _Worker:
   starting: bool = False
   ready: bool = False
   candidate: Candidate | None = None
-  prepared: set[Architecture] = dataclasses.field(default_factory=set)
+  prepared: set[Network] = dataclasses.field(default_factory=set)
   since: float = 0.0
   leaving: bool = False
 
@@ -88,7 +88,7 @@ class WorkerPool(Executor):
     self._attempts = Attempts(settings.retries)
     self._workers: dict[int, _Worker] = {}
     self._backlog: collections.deque[Candidate] = collections.deque()
-    self._hints: list[Architecture] = []
+    self._hints: list[Network] = []
     self._early: dict[int, float] = {}
     self._done: collections.deque[Result] = collections.deque()
     self._broken_starts = 0
@@ -102,7 +102,7 @@ class WorkerPool(Executor):
     """Puts it behind those submitted before."""
     self._backlog.append(candidate)
 
-  def prepare(self, architectures: Sequence[Architecture]) -> None:
+  def prepare(self, architectures: Sequence[Network]) -> None:
     """Workers get ready for these behind what was submitted."""
     self._hints = list(architectures)
 

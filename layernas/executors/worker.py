@@ -27,7 +27,7 @@ from layernas.executors import connection
 from layernas.executors.connection import Message
 from layernas.executors.executor import Evaluator
 from layernas.executors.executor import MakeEvaluator
-from layernas.search.space import parse_architecture_id
+from layernas.search.space import parse_network_id
 from layernas.search.trial import Candidate
 from layernas.termination import end_on_sigterm
 
@@ -93,7 +93,7 @@ class Link:
         self.commands.put(message)
       elif message['kind'] == 'prepare':
         evaluator.prepare(list(map(
-            parse_architecture_id, message['architectures']
+            parse_network_id, message['architectures']
         )))
       elif message['kind'] == 'stop':
         self.hopeless.add(message['id'])

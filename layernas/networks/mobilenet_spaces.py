@@ -22,11 +22,13 @@ from collections.abc import Callable
 from collections.abc import Sequence
 
 from layernas.networks.reference import REFERENCE_NETWORKS
+from layernas.networks.space import DEPTH
 from layernas.networks.space import NetworkLayer
 from layernas.networks.space import NetworkSpace
 from layernas.networks.spec import Head
 from layernas.networks.spec import InvertedResidual
 from layernas.networks.spec import NetworkSpec
+from layernas.networks.spec import Squeeze
 from layernas.networks.spec import Stem
 from layernas.networks.spec import round_filters
 
@@ -258,8 +260,79 @@ def cifar10_small() -> NetworkSpace:
   )
 
 
+@dataclasses.dataclass(frozen=True)
+class SharedStage:
+  """Options of a stage whose blocks share every decision, as in MnasNet.
+
+  Attributes:
+    filters: base filters.
+    kernels: of the depthwise convolutions.
+    expanded: expanded filters.
+    depths: how many blocks.
+    default: of filters, expanded filters and depth; the default's kernel is 3,
+      and it has no squeeze-and-excite.
+    stride: of the first block.
+  """
+
+  filters: tuple[int, ...]
+  kernels: tuple[int, ...]
+  expanded: tuple[int, ...]
+  depths: tuple[int, ...]
+  default: tuple[int, int, int]
+  stride: int
+
+
+_CIFAR10_STAGES = (
+    SharedStage(
+        (8, 16, 24), (3, 5, 7), (16, 24, 32, 48), (1, 2), (16, 48, 1), stride=1
+    ),
+    SharedStage(
+        (16, 24, 32), (3, 5, 7), (48, 72, 96), (1, 2, 3), (24, 72, 2), stride=2
+    ),
+    SharedStage(
+        (24, 32, 48, 64), (3, 5), (64, 96, 144, 192), (1, 2, 3), (32, 96, 2),
+        stride=2,
+    ),
+)
+
+
+def cifar10_stages() -> NetworkSpace:
+  """Fifteen layers over a small MobileNetV2 for 32-pixel images.
+
+  For each of three stages, as in MnasNet's space: base filters, kernel,
+  expanded filters, squeeze-and-excite (without or with) and the number of
+  blocks. The default is a plain MobileNetV2: 16, 24 and 32 base filters, of
+  which the blocks expand three times as many, kernel 3.
+  """
+  blocks: list[InvertedResidual] = []
+  layers: list[NetworkLayer] = []
+  for number, stage in enumerate(_CIFAR10_STAGES, start=1):
+    filters, expanded, depth = stage.default
+    names = tuple(
+        f'block{len(blocks) + index}' for index in range(max(stage.depths))
+    )
+    first = InvertedResidual(filters, expanded, stride=stage.stride)
+    rest = dataclasses.replace(first, stride=1)
+    blocks += [first, *[rest] * (len(names) - 1)]
+    for field, options, default in (
+        ('filters', stage.filters, filters),
+        ('kernel', stage.kernels, 3),
+        ('expanded', stage.expanded, expanded),
+        ('squeeze', (None, Squeeze()), None),
+        (DEPTH, stage.depths, depth),
+    ):
+      layers.append(NetworkLayer(
+          f'{field}{number}', names,
+          tuple({field: option} for option in options),
+          options.index(default),
+      ))
+  base = NetworkSpec(Stem(16), tuple(blocks), Head(192))
+  return NetworkSpace(base, layers)
+
+
 SPACES: dict[str, Callable[[], NetworkSpace]] = {
     'cifar10_small': cifar10_small,
+    'cifar10_stages': cifar10_stages,
     **{name: functools.partial(mobilenet_space, name) for name in STAGES},
 }
 """Spaces by the name that a config gives them."""

@@ -48,7 +48,7 @@ class Choices:
   """What a site may hold and receive, over the options of some layers.
 
   Attributes:
-    modules: distinct ones.
+    modules: distinct ones; None where the site is left out, which is free.
     filters: distinct numbers that it receives.
     module_index: into `modules`, an axis for each layer, of length one where
       the layer does not matter.
@@ -56,7 +56,7 @@ class Choices:
     size: side of what it receives.
   """
 
-  modules: Sequence[Module]
+  modules: Sequence[Module | None]
   filters: Sequence[int]
   module_index: np.ndarray
   filter_index: np.ndarray
@@ -71,8 +71,10 @@ class Choices:
     """Module, filters and side, in the order in which they come first."""
     pairs, first = np.unique(self._pairs, return_index=True)
     for pair in pairs[np.argsort(first)].tolist():
-      module, filters = divmod(pair, len(self.filters))
-      yield self.modules[module], self.filters[filters], self.size
+      index, filters = divmod(pair, len(self.filters))
+      module = self.modules[index]
+      if module is not None:
+        yield module, self.filters[filters], self.size
 
   def table(self, prices: Prices) -> np.ndarray:
     """A price for every entry.
@@ -89,10 +91,11 @@ class Choices:
     ends = np.flatnonzero(np.diff(modules, append=-1)) + 1
     begin = 0
     for end in ends.tolist():
-      found += prices(
-          self.modules[modules[begin]],
-          [self.filters[index] for index in filters[begin:end]],
-          self.size,
+      module = self.modules[modules[begin]]
+      received = [self.filters[index] for index in filters[begin:end]]
+      found += (
+          [0] * len(received) if module is None
+          else prices(module, received, self.size)
       )
       begin = end
     return np.array(found)[entries].reshape(self._pairs.shape)

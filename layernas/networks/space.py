@@ -5,12 +5,17 @@ of fields that it sets in the modules which the layer targets. From that follow
 the network of an architecture and, because a module's cost depends only on the
 few layers that touch it or its input, an exact cost model with its bounds.
 
+Depth is an option, too: the field 'depth' says how many of a layer's targets
+the network has. Blocks that can be left out change neither the size nor the
+filters of what they receive, so that nothing behind them changes.
+
 What a module does where a network runs it is its signature, a text: the key of
 latency tables. It holds the module's kind, the size and the filters of its
 input, and every field that changes its work. Two modules have one signature
 exactly where they run the same operations.
 """
 
+import copy
 import dataclasses
 import itertools
 import math
@@ -33,6 +38,7 @@ from layernas.networks.pricing import check_size
 from layernas.networks.pricing import counted
 from layernas.networks.pricing import one_by_one
 from layernas.networks.spec import IMAGE_FILTERS
+from layernas.networks.spec import Block
 from layernas.networks.spec import Head
 from layernas.networks.spec import InvertedResidual
 from layernas.networks.spec import Module
@@ -40,12 +46,17 @@ from layernas.networks.spec import NetworkSpec
 from layernas.networks.spec import Place
 from layernas.networks.spec import Stem
 from layernas.networks.spec import check_module
+from layernas.networks.spec import integer
 from layernas.plain import plain_fields
 from layernas.search.cost import Factor
 from layernas.search.cost import FactoredCost
-from layernas.search.space import Architecture
 from layernas.search.space import Layer
+from layernas.search.space import Network
 from layernas.search.space import SearchSpace
+
+DEPTH = 'depth'
+"""Field of an option: how many of the layer's targets, from the first one on,
+the network has. Where a target has a field of that name, it is that field."""
 
 METRICS = {'madds': 'MAdds', 'params': 'parameters'}
 """Counted cost metrics of a network and their units."""
@@ -123,7 +134,8 @@ class NetworkLayer:
     name: unique within the space.
     targets: names of the modules that an option changes: 'stem', 'block0',
       'block1', ..., 'head'.
-    options: each a dict of fields of the targets and their values.
+    options: each a dict of fields of the targets and their values; `DEPTH`
+      leaves targets out.
     default: index of the option that stands while the layer is undecided; the
       first one if it is not given, whatever the base network has there. The
       defaults of all layers are the network that a search starts from.
@@ -183,6 +195,7 @@ class NetworkSpace:
     base: the network whose fields stand where no layer sets them.
     layers: in forward order.
     search_space: the same layers for the search half.
+    named: networks outside the space by name, see `with_named`.
   """
 
   def __init__(self, base: NetworkSpec, layers: Iterable[NetworkLayer]):
@@ -201,14 +214,33 @@ class NetworkSpace:
         Layer(layer.name, layer.options, layer.default)
         for layer in self.layers
     )
+    self.named: dict[str, NetworkSpec] = {}
     self._modules = base.modules
     self._check_layers()
+    self._check_depths()
+    self._check_options()
+    self._check_differences()
 
-  def network(self, architecture: Architecture) -> NetworkSpec:
-    """The network of an architecture.
+  def with_named(
+      self, networks: Mapping[str, NetworkSpec]
+  ) -> 'NetworkSpace':
+    """This space, with further networks that are trained beside its own.
 
     Args:
-      architecture: one option index per layer.
+      networks: by name: words of small letters joined by dashes.
+
+    Returns:
+      A space of the same networks.
+    """
+    space = copy.copy(self)
+    space.named = self.named | dict(networks)
+    return space
+
+  def network(self, architecture: Network) -> NetworkSpec:
+    """The network of an architecture, or the one of a name.
+
+    Args:
+      architecture: one option index per layer, or a key of `named`.
 
     Returns:
       Its spec.
@@ -216,17 +248,17 @@ class NetworkSpace:
     Raises:
       UserError: it is not of this space.
     """
+    if isinstance(architecture, str):
+      if architecture not in self.named:
+        raise UserError(
+            f'network {architecture!r}: allowed are architectures of the space'
+            f' and {list(self.named)}'
+        )
+      return self.named[architecture]
     self.search_space.check(architecture)
-    modules = {
-        name: self._module(name, architecture) for name in self._modules
-    }
-    return NetworkSpec(
-        stem=modules['stem'],
-        blocks=tuple(
-            modules[f'block{index}'] for index in range(len(self.base.blocks))
-        ),
-        head=modules['head'],
-    )
+    present = [self._present(name, architecture) for name in self._modules]
+    stem, *blocks, head = filter(None, present)
+    return NetworkSpec(stem, tuple(blocks), head)
 
   def cost(
       self, metric: str, image_size: int, num_classes: int
@@ -329,7 +361,7 @@ class NetworkSpace:
     )
     modules, module_index = self._over(
         site, lambda layer: site.name in layer.targets,
-        lambda architecture: self._module(site.name, architecture),
+        lambda architecture: self._present(site.name, architecture),
     )
     filters, filter_index = self._over(
         site, lambda layer: site.before in layer.targets,
@@ -370,6 +402,7 @@ class NetworkSpace:
     return list(known), np.array(indices).reshape(shape)
 
   def _input_filters(self, site: _Site, architecture: Sequence[int]) -> int:
+    # A block that is left out has as many filters as what it would receive.
     if not site.before:
       return IMAGE_FILTERS
     return self._module(site.before, architecture).filters
@@ -379,8 +412,36 @@ class NetworkSpace:
     for layer, option in zip(self.layers, architecture, strict=True):
       if name in layer.targets:
         fields |= layer.options[option]
+        if self._has_depth(layer):
+          del fields[DEPTH]
     module = self._modules[name]
     return dataclasses.replace(module, **fields) if fields else module
+
+  def _present(self, name: str, architecture: Any) -> Module | None:
+    """A module as an architecture has it, or None where it is left out."""
+    for layer, option in zip(self.layers, architecture, strict=True):
+      if name in self._droppable(layer):
+        depth = layer.options[option][DEPTH]
+        if layer.targets.index(name) >= depth:
+          return None
+    return self._module(name, architecture)
+
+  def _droppable(self, layer: NetworkLayer) -> tuple[str, ...]:
+    """Modules that some option of a layer leaves out."""
+    if not self._has_depth(layer):
+      return ()
+    return layer.targets[min(option[DEPTH] for option in layer.options):]
+
+  def _has_depth(self, layer: NetworkLayer) -> bool:
+    """Whether a layer's options leave targets out."""
+    return DEPTH in layer.fields and not self._own_depth(layer)
+
+  def _own_depth(self, layer: NetworkLayer) -> bool:
+    """Whether `DEPTH` is a field of the targets' own type."""
+    return any(
+        field.name == DEPTH for target in layer.targets
+        for field in dataclasses.fields(self._modules[target])
+    )
 
   def _check_layers(self) -> None:
     taken: dict[tuple[str, str], str] = {}
@@ -391,6 +452,7 @@ class NetworkSpace:
               f'layer {layer.name!r}: target {target!r}: allowed are'
               f' {list(self._modules)}'
           )
+      for target in layer.targets:
         self._check_fields(layer, target)
         for field in layer.fields:
           other = taken.setdefault((target, field), layer.name)
@@ -399,19 +461,61 @@ class NetworkSpace:
                 f'layer {layer.name!r}: {target}.{field} is set by layer'
                 f' {other!r} already; allowed is one layer per field'
             )
-    self._check_options()
-    self._check_differences()
 
   def _check_fields(self, layer: NetworkLayer, target: str) -> None:
     module = self._modules[target]
     # Strides stay: they change the cost of everything behind them.
     allowed = {field.name for field in dataclasses.fields(module)} - {'stride'}
+    if isinstance(module, Block) and not self._own_depth(layer):
+      allowed.add(DEPTH)
     for option in layer.options:
       if set(option) != layer.fields or not layer.fields <= allowed:
         raise UserError(
             f'layer {layer.name!r}: option {dict(option)} for {target}: allowed'
             f' are the same fields in all options, out of {sorted(allowed)}'
         )
+
+  def _check_depths(self) -> None:
+    """What may be left out must not change what stands behind it."""
+    before = dict(itertools.pairwise(self._modules))
+    before = {after: name for name, after in before.items()}
+    droppable: set[str] = set()
+    for layer in self.layers:
+      if not self._has_depth(layer):
+        continue
+      for option in layer.options:
+        rule = integer(least=0)
+        depth = option[DEPTH]
+        if not rule.holds(depth) or depth > len(layer.targets):
+          raise UserError(
+              f'layer {layer.name!r}: option {dict(option)}: {DEPTH} {depth!r}:'
+              f' allowed is an integer from 0 to {len(layer.targets)}, the'
+              ' number of its targets that stay'
+          )
+      for name in self._droppable(layer):
+        stride = self._modules[name].stride
+        if stride != 1 or not self._keeps_filters(before[name], name):
+          raise UserError(
+              f'layer {layer.name!r}: {DEPTH} leaves out {name}: allowed are'
+              ' blocks of stride 1 that have the filters of the module before'
+              ' them in every network'
+          )
+        droppable.add(name)
+    if droppable and len(droppable) == len(self.base.blocks):
+      raise UserError(
+          f'{DEPTH} leaves out every block: allowed are layers that leave at'
+          ' least one block in every network'
+      )
+
+  def _keeps_filters(self, before: str, name: str) -> bool:
+    """Whether two modules have equally many filters in every network."""
+    deciding = [
+        layer for layer in self.layers
+        if 'filters' in layer.fields and {before, name} & set(layer.targets)
+    ]
+    if deciding:
+      return all({before, name} <= set(layer.targets) for layer in deciding)
+    return self._modules[before].filters == self._modules[name].filters
 
   def _check_options(self) -> None:
     for name, module in self._modules.items():
@@ -487,7 +591,7 @@ class NetworkSpace:
     Signatures say that of the package's own types. That of another type may
     leave out what does not change its latency.
     """
-    module = self._module(site.name, architecture)
+    module = self._present(site.name, architecture)
     if type(module) not in (Stem, InvertedResidual, Head):
       return module
     return place(

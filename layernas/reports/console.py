@@ -24,6 +24,7 @@ from layernas.search import Search
 from layernas.search import Trial
 from layernas.search.cost import cost_text
 from layernas.search.layer_pass import STARTS
+from layernas.search.outlook import outlook
 from layernas.search.space import architecture_id
 
 
@@ -182,6 +183,13 @@ def opening_lines(search: Search) -> list[str]:
   start = getattr(search.strategy.proposer, 'start', None)
   if start in STARTS:
     lines.append(_start_line(problem, start))
+  trials = search.budget.trials
+  if plan := search.strategy.plan(problem, trials):
+    budget = f'{trials:,.0f} trainings' if math.isfinite(trials) else 'no limit'
+    lines.append(f'plan: {budget}: {", ".join(plan)}')
+  ahead = outlook(search)
+  if ahead is not None and ahead.layers < ahead.of:
+    lines.append(f'warning: {ahead}')
   if bound is not None:
     wrapped = search.strategy.proposer is not search.strategy
     repeats = ' and repeats' if wrapped else ''
@@ -236,6 +244,7 @@ def summary_table(result: Mapping[str, Any]) -> Table:
           winner['options'].items()),
         (reward_name(result['config']), f'{winner["reward"]:.4f}'),
         *((name, f'{value:,}') for name, value in winner['counts'].items()),
+        *(('comparison', standing_text(one)) for one in result['comparison']),
     ]
   rows += [
       ('trials', ', '.join(
@@ -248,6 +257,26 @@ def summary_table(result: Mapping[str, Any]) -> Table:
   for row in rows:
     table.add_row(*row)
   return table
+
+
+def standing_text(standing: Mapping[str, Any]) -> str:
+  """How the network that a search found stands against a reference.
+
+  Args:
+    standing: fields of a `search.comparison.Standing`.
+
+  Returns:
+    For example 'better than the default by 0.031 ± 0.008, probability 0.99'.
+  """
+  better = standing['difference'] > 0
+  text = (
+      f'{"better" if better else "not better"} than the'
+      f' {standing["reference"]}: {standing["difference"]:+.4f} ±'
+      f' {standing["error"]:.4f}'
+  )
+  if standing['probability'] is not None:
+    text += f', better with probability {standing["probability"]:.2f}'
+  return text if better else f'{text}; the reference answers'
 
 
 def trial_table(trial: Trial, recorded: Trial | None) -> Table:
@@ -324,5 +353,14 @@ def _limit(cost: float) -> str:
 
 def _option(value: Any) -> str:
   if isinstance(value, Mapping):
-    return ', '.join(f'{name} {item}' for name, item in value.items())
+    return ', '.join(
+        f'{name} {_part(item)}' for name, item in value.items()
+    )
   return str(value)
+
+
+def _part(item: Any) -> Any:
+  """A field's value; of a part that a block has or lacks, which of the two."""
+  if item is None:
+    return 'no'
+  return 'yes' if isinstance(item, Mapping) else item

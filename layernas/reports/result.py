@@ -1,6 +1,8 @@
 """Files that tell what a search did: result.json and tables.json."""
 
+import dataclasses
 import importlib.metadata
+import json
 import math
 import os
 import platform
@@ -16,8 +18,10 @@ from layernas.errors import NothingFoundError
 from layernas.networks.space import NetworkSpace
 from layernas.networks.spec import count
 from layernas.search import Search
+from layernas.search.comparison import Compared
 from layernas.search.cost import cost_text
 from layernas.search.layer_pass import LayerPass
+from layernas.search.space import Architecture
 from layernas.search.space import architecture_id
 
 _PACKAGES = ('jax', 'jaxlib', 'flax', 'optax', 'orbax-checkpoint', 'numpy')
@@ -38,11 +42,16 @@ def search_result(
 
   Returns:
     JSON types; `winner` is None where no network in the target interval was
-    evaluated.
+    evaluated; `comparison` has the standing of the network that the search
+    found beside each reference, which answers where it is better.
   """
   statuses = Counter(str(t.evaluation.status) for t in search.trials)
+  compared = search.strategy if isinstance(search.strategy, Compared) else None
   return {
       'winner': _winner(search, space, image_size, num_classes),
+      'comparison': [
+          dataclasses.asdict(one) for one in compared.standings()
+      ] if compared else [],
       'stop_reason': search.stop_reason,
       'trials': dict(sorted(statuses.items())),
       'reused': search.reused,
@@ -107,12 +116,23 @@ def _winner(
   return {
       'trial': candidate.id,
       'architecture': architecture_id(candidate.architecture),
-      'options': space.search_space.describe(candidate.architecture),
+      'options': (
+          {} if isinstance(candidate.architecture, str)
+          else _options(space, candidate.architecture)
+      ),
       'reward': search.best.evaluation.reward,
       'cost': candidate.cost,
       'counts': {'MAdds': counts.madds, 'parameters': counts.params},
       'network': network.to_dict(),
   }
+
+
+def _options(
+    space: NetworkSpace, architecture: Architecture
+) -> dict[str, Any]:
+  """Layer names and chosen options, which may hold parts of a spec."""
+  described = space.search_space.describe(architecture)
+  return json.loads(json.dumps(described, default=dataclasses.asdict))
 
 
 def layer_tables(search: Search) -> list[dict[str, Any]]:

@@ -9,7 +9,7 @@ from typing import Generic
 from typing import TypeVar
 
 from layernas.errors import Preempted
-from layernas.search.space import Architecture
+from layernas.search.space import Network
 
 Compiled = TypeVar('Compiled')
 
@@ -25,7 +25,7 @@ class CompileAhead(Generic[Compiled]):
   """
 
   def __init__(
-      self, compile_one: Callable[[Architecture], Compiled], ahead: int
+      self, compile_one: Callable[[Network], Compiled], ahead: int
   ):
     """Starts no thread yet.
 
@@ -37,10 +37,10 @@ class CompileAhead(Generic[Compiled]):
     self._compile = compile_one
     self._pool = futures.ThreadPoolExecutor(1, 'compile') if ahead else None
     self._jobs: collections.OrderedDict[
-        Architecture, futures.Future[Compiled]
+        Network, futures.Future[Compiled]
     ] = collections.OrderedDict()
 
-  def prepare(self, architectures: Sequence[Architecture]) -> None:
+  def prepare(self, architectures: Sequence[Network]) -> None:
     """Compiles these behind what was prepared before.
 
     What turns out not to be needed is compiled all the same: a second run then
@@ -56,7 +56,7 @@ class CompileAhead(Generic[Compiled]):
         self._jobs[one] = self._pool.submit(self._compile, one)
     self._forget(architectures)
 
-  def programs(self, architecture: Architecture) -> Compiled:
+  def programs(self, architecture: Network) -> Compiled:
     """Programs of an architecture; waits for them, or compiles them here.
 
     Raises:
@@ -73,7 +73,7 @@ class CompileAhead(Generic[Compiled]):
       del self._jobs[architecture]
     return job.result()
 
-  def _forget(self, needed: Iterable[Architecture]) -> None:
+  def _forget(self, needed: Iterable[Network]) -> None:
     """Lets go of the programs that were longest not used."""
     for one in [key for key in self._jobs if key not in needed]:
       if len(self._jobs) <= KEPT:
@@ -97,7 +97,7 @@ class CompileAhead(Generic[Compiled]):
 
 
 def _done_here(
-    function: Callable[[Architecture], Compiled], architecture: Architecture
+    function: Callable[[Network], Compiled], architecture: Network
 ) -> futures.Future[Compiled]:
   """Calls a function now; its result or exception as a future has it."""
   job: futures.Future[Compiled] = futures.Future()

@@ -34,12 +34,13 @@ from layernas.networks.space import NetworkSpace
 from layernas.runs.compile_ahead import CompileAhead
 from layernas.runs.rewards import configured_reward
 from layernas.runs.setup import make_space
+from layernas.runs.setup import with_width_scaled
 from layernas.search import Candidate
 from layernas.search import Evaluation
 from layernas.search import Status
 from layernas.search import Trial
 from layernas.search.early_stop import stopped
-from layernas.search.space import Architecture
+from layernas.search.space import Network
 from layernas.search.trial import trial_from_dict
 from layernas.storage.files import file_store
 from layernas.storage.storage_errors import in_one_line
@@ -179,7 +180,7 @@ class TrainingEvaluator:
         self._compile, config.compile_ahead
     )
 
-  def prepare(self, architectures: Sequence[Architecture]) -> None:
+  def prepare(self, architectures: Sequence[Network]) -> None:
     """Compiles what is evaluated next while other things go on.
 
     Args:
@@ -196,9 +197,9 @@ class TrainingEvaluator:
 
     Args:
       candidate: to train.
-      hopeless: takes the validation accuracy at the fraction of the steps that
-        the config names, if it names one, and says whether to stop; asked
-        again after every later step.
+      hopeless: takes the reward at the fraction of the steps that the config
+        names, if it names one, and says whether to stop; asked again after
+        every later step.
 
     Returns:
       Its result, with the early reward where there was one.
@@ -245,9 +246,9 @@ class TrainingEvaluator:
     # What fails behind its early point still has an early reward.
     early_rewards: list[float] = []
 
-    def ends(accuracy: float) -> bool:
-      early_rewards.append(accuracy)
-      return hopeless(accuracy)
+    def ends(reward: float) -> bool:
+      early_rewards.append(reward)
+      return hopeless(reward)
 
     def failed(
         status: Status, message: str, retriable: bool = False
@@ -276,7 +277,10 @@ class TrainingEvaluator:
           ],
           programs=lambda: self._ahead.programs(candidate.architecture),
           wall_time=wall_time,
-          early=EarlyEvaluation(fraction, ends) if fraction else None,
+          early=(
+              EarlyEvaluation(fraction, ends, self._reward) if fraction
+              else None
+          ),
       )
       reward = None if result.stopped else self._reward(result.metrics)
     except NonFiniteLossError as error:
@@ -293,7 +297,7 @@ class TrainingEvaluator:
       )
     evaluation = Evaluation(
         reward, result.seconds, metrics=result.metrics,
-        early_reward=result.early_accuracy,
+        early_reward=result.early_reward,
     )
     return Evaluated(stopped(evaluation) if result.stopped else evaluation)
 
@@ -310,7 +314,7 @@ class TrainingEvaluator:
   def __exit__(self, *error: object) -> None:
     self._ahead.__exit__(*error)
 
-  def _compile(self, architecture: Architecture) -> Programs:
+  def _compile(self, architecture: Network) -> Programs:
     with self._compiling:
       return compile_programs(
           self._config, self._space.network(architecture), self._dataset
@@ -366,5 +370,6 @@ def worker_evaluator(
   dataset = load_dataset(config.data)
   check_batches(config, dataset, 'train')
   return TrainingEvaluator(
-      config, make_space(config.space), dataset, workdir, report, alone=True
+      config, with_width_scaled(make_space(config.space), config, dataset),
+      dataset, workdir, report, alone=True,
   )

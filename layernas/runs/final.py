@@ -17,7 +17,7 @@ from layernas.data.registry import load_dataset
 from layernas.errors import Preempted
 from layernas.errors import UserError
 from layernas.networks.reference import REFERENCE_NETWORKS
-from layernas.networks.reference import WIDTH_RULES
+from layernas.networks.reference import neighbours_in_width
 from layernas.networks.space import check_image_size
 from layernas.networks.spec import NetworkSpec
 from layernas.networks.spec import count
@@ -32,6 +32,7 @@ from layernas.reports.result import versions
 from layernas.reports.tensorboard import TensorBoard
 from layernas.runs.inputs import data_input
 from layernas.runs.inputs import training_inputs
+from layernas.runs.setup import check_reference
 from layernas.runs.setup import check_same_run
 from layernas.runs.setup import make_space
 from layernas.storage.files import file_store
@@ -48,9 +49,6 @@ from layernas.training.hooks import profile_hooks
 from layernas.training.train import Job
 from layernas.training.train import train_and_evaluate
 from layernas.training.train import training_steps
-
-_WIDTH_STEP = 1e-3
-"""Of the multiplier in the search for the reference's width."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -119,19 +117,12 @@ def width_scaled(
   Returns:
     The scaled network.
   """
-  scale, divisor = WIDTH_RULES[reference.rule], reference.divisor
-
-  def enough(step: int) -> bool:
-    scaled = scale(network, step * _WIDTH_STEP, divisor)
+  def enough(scaled: NetworkSpec) -> bool:
     return count(scaled, image_size, num_classes).madds >= madds
 
-  low, high = 1, 2
-  while not enough(high):
-    high *= 2
-  while high - low > 1:
-    middle = (low + high) // 2
-    low, high = (low, middle) if enough(middle) else (middle, high)
-  return scale(network, high * _WIDTH_STEP, divisor)
+  return neighbours_in_width(
+      network, enough, reference.rule, reference.divisor
+  )[1]
 
 
 def run_final(
@@ -195,7 +186,7 @@ def _prepared(
 ) -> tuple[Dataset, dict[str, NetworkSpec]]:
   """Data set and networks by name; writes nothing."""
   check_training(config, 'final')
-  _check_reference(config.reference)
+  check_reference(config.reference)
   dataset = load_dataset(config.data)
   check_batches(config, dataset, 'all_train', 'final')
   dataset.check_images()
@@ -210,20 +201,6 @@ def _prepared(
         default, madds, config.reference, *shape
     )
   return dataset, networks
-
-
-def _check_reference(section: Any) -> None:
-  for field in ('seeds', 'divisor'):
-    value = getattr(section, field)
-    if value < 1:
-      raise UserError(
-          f'reference.{field}: {value}: allowed is an integer of at least one'
-      )
-  if section.rule not in WIDTH_RULES:
-    raise UserError(
-        f'reference.rule: {section.rule!r}: allowed is one of'
-        f' {list(WIDTH_RULES)}'
-    )
 
 
 def _keep_networks(directory: Workdir, networks: dict[str, Any]) -> None:

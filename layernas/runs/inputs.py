@@ -102,9 +102,13 @@ def space_input(config: Any, space: NetworkSpace) -> Input:
       }
       for layer in space.layers
   ]
-  content = digest({'base': _json(space.base), 'layers': layers})
+  content = {'base': _json(space.base), 'layers': layers}
+  if space.named:
+    content['named'] = {
+        name: _json(network) for name, network in space.named.items()
+    }
   return Input(
-      'space', content,
+      'space', digest(content),
       f'{config.space}, {space.search_space.size:,} networks of'
       f' {len(layers)} layers',
   )

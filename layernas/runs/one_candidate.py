@@ -36,6 +36,7 @@ from layernas.runs.rewards import configured_reward
 from layernas.runs.setup import check_same_run
 from layernas.runs.setup import make_problem
 from layernas.runs.setup import make_space
+from layernas.runs.setup import with_width_scaled
 from layernas.search import Candidate
 from layernas.search import Trial
 from layernas.search.space import Architecture
@@ -191,8 +192,11 @@ def _prepared(config: Any, asked: Asked) -> tuple[Any, ...]:
   check_training(config)
   configured_reward(config)
   space = make_space(config.space)
-  space.search_space.check(asked.architecture)
+  if not asked.recorded:
+    space.search_space.check(asked.architecture)
   dataset = load_dataset(config.data)
+  space = with_width_scaled(space, config, dataset)
+  space.network(asked.architecture)
   check_batches(config, dataset, 'train')
   dataset.check_images()
   if asked.recorded:

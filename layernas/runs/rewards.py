@@ -60,21 +60,12 @@ def configured_reward(config: Any) -> Reward:
   """The reward that a config names.
 
   Args:
-    config: with `reward` and section `early_stop`.
+    config: with `reward`.
 
   Returns:
     The reward.
 
   Raises:
-    UserError: there is no such reward, or it does not go with early stop.
+    UserError: there is no such reward.
   """
-  reward = Reward(
-      config.reward, lookup.find('reward', config.reward, REWARDS)
-  )
-  # Early rewards are accuracies, which its margin is meant for.
-  if config.early_stop.fraction and config.reward != 'accuracy':
-    raise UserError(
-        f'early_stop.fraction: {config.early_stop.fraction!r}: with reward'
-        f" {config.reward!r} allowed is 0; above 0 with reward 'accuracy'"
-    )
-  return reward
+  return Reward(config.reward, lookup.find('reward', config.reward, REWARDS))

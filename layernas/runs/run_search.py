@@ -37,9 +37,11 @@ from layernas.runs.listeners import SearchListener
 from layernas.runs.rewards import configured_reward
 from layernas.runs.search_record import SearchRecord
 from layernas.runs.setup import check_same_run
+from layernas.runs.setup import make_budget
 from layernas.runs.setup import make_problem
 from layernas.runs.setup import make_search
 from layernas.runs.setup import make_space
+from layernas.runs.setup import with_width_scaled
 from layernas.runs.status import LiveStatus
 from layernas.search import Search
 from layernas.search import Trial
@@ -101,11 +103,13 @@ def run_search(
     for hook in hooks:
       stack.callback(hook.close)
     stack.enter_context(hosts.listening())
-    trials = hosts.on_first(lambda: record.open(
+    recorded = hosts.on_first(lambda: record.open(
         config, settings,
         search_inputs(config, space, dataset, search.problem.cost),
     ))
-    search.replay(map(trial_from_dict, trials))
+    search.replay(map(trial_from_dict, recorded['trials']), [
+        (one['from'], make_budget(one)) for one in recorded['budgets']
+    ])
     enable_compilation_cache(directory.path / 'compilation_cache')
     steps = training_steps(config.training, dataset.num_examples('train'))
     for hook in hooks:
@@ -142,6 +146,7 @@ def _prepared(config: config_dict.ConfigDict) -> tuple[Any, ...]:
     )
   space = make_space(config.space)
   dataset = load_dataset(config.data)
+  space = with_width_scaled(space, config, dataset)
   check_batches(config, dataset, 'train')
   dataset.check_images()
   problem = make_problem(

@@ -45,6 +45,9 @@ def search_own_modules(file: epath.PathLike) -> None:
   directories = found if isinstance(found, list) else []
   lookup.search_in(*filter(os.path.isdir, map(str, [*directories, workdir])))
 
+BUDGETS_FILE = 'budgets.json'
+"""Of a workdir: what was left decides what a search proposes."""
+
 
 class SearchRecord(Hook):
   """Keeps the trials of a search and writes its results.
@@ -69,7 +72,7 @@ class SearchRecord(Hook):
   def open(
       self, config: config_dict.ConfigDict, settings: ExecutorSettings,
       inputs: Sequence[Input] | None = None,
-  ) -> list[dict[str, Any]]:
+  ) -> dict[str, Any]:
     """Takes the workdir.
 
     Args:
@@ -78,12 +81,15 @@ class SearchRecord(Hook):
       inputs: what the config only names.
 
     Returns:
-      The trials that are finished already, as `Trial.to_dict` gives them.
+      `trials`, those that are finished already, as `Trial.to_dict` gives them,
+      and `budgets`, those that they were asked under: the fields of each, and
+      `from`, the id of the first trial that it held for.
 
     Raises:
       UserError: it belongs to another config or other inputs, is in use or is
         damaged.
     """
+    budgets = self._recorded_budgets()
     self._directory.open(config, inputs)
     self._directory.write_json(SETTINGS_FILE, {
         'asked': config.executor.name, **dataclasses.asdict(settings)
@@ -92,7 +98,23 @@ class SearchRecord(Hook):
       self._directory.write_json(OWN_MODULES_FILE, directories)
     self._history = History(self._directory.path)
     self._timings = Timings(self._directory.path)
-    return [trial.to_dict() for trial in self._history.trials]
+    trials = [trial.to_dict() for trial in self._history.trials]
+    budget = config.budget.to_dict()
+    if not trials:
+      budgets = []
+    if not budgets or budgets[-1] != budget | {'from': budgets[-1]['from']}:
+      budgets.append({'from': len(trials), **budget})
+    self._directory.write_json(BUDGETS_FILE, budgets)
+    return {'trials': trials, 'budgets': budgets}
+
+  def _recorded_budgets(self) -> list[dict[str, Any]]:
+    """Of the runs so far; older versions recorded that of the last alone."""
+    budgets = self._directory.read_json(BUDGETS_FILE)
+    if budgets is None:
+      config = self._directory.read_json('config.json')
+      budget = (config or {}).get('budget')
+      budgets = [{'from': 0, **budget}] if budget else []
+    return budgets
 
   def before_search(self, search: Search, steps: int, page: str) -> None:
     """Keeps the search, whose tables are written."""

@@ -5,6 +5,8 @@ have the same in hand.
 """
 
 import math
+from collections.abc import Callable
+from collections.abc import Mapping
 from typing import Any
 
 import jax
@@ -15,15 +17,26 @@ from layernas.data.dataset import Dataset
 from layernas.errors import UserError
 from layernas.networks.costs import configured_cost
 from layernas.networks.mobilenet_spaces import SPACES
+from layernas.networks.reference import WIDTH_RULES
+from layernas.networks.reference import neighbours_in_width
+from layernas.networks.space import METRICS
 from layernas.networks.space import NetworkSpace
+from layernas.networks.space import check_image_size
+from layernas.networks.spec import NetworkSpec
+from layernas.networks.spec import count
 from layernas.reports.result import versions
 from layernas.search import Budget
 from layernas.search import Problem
 from layernas.search import Search
 from layernas.search import TargetInterval
+from layernas.search.comparison import Compared
 from layernas.search.early_stop import configured_early_stop
+from layernas.search.problem import Reference
 from layernas.search.schedules import configured_schedule
 from layernas.training import hosts
+
+WIDTH_SCALED = 'width-scaled'
+"""Name of the default network scaled in width to the limit."""
 
 
 def check_same_run(config: Any, dataset: Dataset) -> None:
@@ -68,6 +81,67 @@ def make_space(name: str) -> NetworkSpace:
   return space
 
 
+def with_width_scaled(
+    space: NetworkSpace, config: Any, dataset: Dataset
+) -> NetworkSpace:
+  """The space of a search, with the width-scaled network to compare with.
+
+  Args:
+    space: of the config.
+    config: with sections `cost`, `target` and `reference`.
+    dataset: of the images.
+
+  Returns:
+    The space; its `named` has `WIDTH_SCALED`, the widest multiple of the
+    default network within the limit, where the search compares, the cost is
+    counted and has a limit, and some multiple keeps it.
+
+  Raises:
+    UserError: a field is wrong.
+  """
+  check_reference(config.reference)
+  limit = config.target.high
+  counted = config.cost.metric in METRICS
+  if not (config.reference.trainings and limit and counted):
+    return space
+  price = _price(config, dataset.image_size, dataset.num_classes)
+  check_image_size(space.base, dataset.image_size)
+  scaled, _ = neighbours_in_width(
+      space.network(space.search_space.default),
+      lambda network: price(network) > limit, config.reference.rule,
+      config.reference.divisor,
+  )
+  if scaled is None or price(scaled) < config.target.low:
+    return space
+  return space.with_named({WIDTH_SCALED: scaled})
+
+
+def check_reference(section: Any) -> None:
+  """Raises UserError unless the config section `reference` makes sense."""
+  for field, least in (('seeds', 1), ('divisor', 1), ('trainings', 0)):
+    value = getattr(section, field)
+    if value < least:
+      raise UserError(
+          f'reference.{field}: {value}: allowed are integers >= {least}'
+      )
+  if section.rule not in WIDTH_RULES:
+    raise UserError(
+        f'reference.rule: {section.rule!r}: allowed is one of'
+        f' {list(WIDTH_RULES)}'
+    )
+
+
+def _price(
+    config: Any, image_size: int, num_classes: int
+) -> Callable[[NetworkSpec], int]:
+  """What a network costs by a counted metric."""
+  def price(network: NetworkSpec) -> int:
+    return getattr(
+        count(network, image_size, num_classes), config.cost.metric
+    )
+  return price
+
+
 def make_problem(
     config: Any, space: NetworkSpace, image_size: int, num_classes: int
 ) -> Problem:
@@ -86,9 +160,25 @@ def make_problem(
     UserError: no network reaches the target, or a field is wrong.
   """
   cost = configured_cost(config.cost, space, image_size, num_classes)
-  low = config.target.low or -math.inf
-  high = config.target.high or math.inf
-  return Problem(cost, TargetInterval(low, high))
+  target = TargetInterval(
+      config.target.low or -math.inf, config.target.high or math.inf
+  )
+  default = space.search_space.default
+  references = [Reference('default', default, cost.cost(default))]
+  price = _price(config, image_size, num_classes)
+  references += [
+      Reference(f'{name} default', name, price(network))
+      for name, network in space.named.items()
+  ]
+  return Problem(cost, target, tuple(
+      one for one in references if one.cost in target
+  ))
+
+
+def make_budget(section: Mapping[str, Any]) -> Budget:
+  """The budget that a config section `budget` describes; 0 is no limit."""
+  names = ('trials', 'seconds', 'failures')
+  return Budget(*(section.get(name) or math.inf for name in names))
 
 
 def make_search(config: Any, problem: Problem) -> Search:
@@ -104,16 +194,14 @@ def make_search(config: Any, problem: Problem) -> Search:
   Raises:
     UserError: names the field, its value and what is allowed.
   """
-  search, budget = config.search, config.budget
+  search = config.search
   if config.seed < 0:
     raise UserError(f'seed: {config.seed}: allowed are integers >= 0')
-  limits = Budget(
-      budget.trials or math.inf,
-      budget.seconds or math.inf,
-      budget.failures or math.inf,
-  )
+  limits = make_budget(config.budget)
   schedule = configured_schedule(search)
   early_stop = configured_early_stop(config.early_stop, schedule)
+  if config.reference.trainings and problem.references:
+    schedule = Compared(schedule, config.reference.trainings)
   return Search(
       problem, schedule, limits, config.seed, early_stop=early_stop
   )

@@ -11,6 +11,7 @@ import random
 import threading
 from collections.abc import Callable
 from collections.abc import Iterable
+from collections.abc import Sequence
 from typing import Any
 from typing import Concatenate
 from typing import ParamSpec
@@ -24,7 +25,7 @@ from layernas.search.early_stop import EarlyStop
 from layernas.search.early_stop import stopped
 from layernas.search.problem import Problem
 from layernas.search.schedules import make_schedule
-from layernas.search.space import Architecture
+from layernas.search.space import Network
 from layernas.search.strategy import Context
 from layernas.search.strategy import Strategy
 from layernas.search.trial import Candidate
@@ -69,7 +70,8 @@ class Search:
       earlier trial.
     early_stop: when a candidate is hopeless; None where none ever is.
     trials: the finished ones in order of their ids.
-    incumbent: the best reward in the target interval; the older one of equals.
+    incumbent: the best reward of the space's networks in the target interval;
+      the older one of equals.
     reused: proposals that an earlier trial had answered already.
     stop_reason: '' while the search goes on.
   """
@@ -120,15 +122,17 @@ class Search:
     self.reused = 0
     self.stop_reason = ''
     self._spent = Spent()
+    # While trials are replayed: budgets, and the trials from which they held.
+    self._past: Sequence[tuple[int, Budget]] = ()
     self._reused_in_a_row = 0
     self._issued = 0
-    self._ids: dict[Architecture, int] = {}
+    self._ids: dict[Network, int] = {}
     self._waiting: dict[int, Candidate] = {}
     self._told: dict[int, Trial] = {}
     self._generations = strategy.generations(
         Context(
             problem, random.Random(seed), lambda: self.incumbent,
-            lambda: budget.remaining(self._issued, self.seconds),
+            lambda: self._in_force().remaining(self._issued, self.seconds),
         )
     )
     self._proposals: list[Proposal] = []
@@ -189,7 +193,7 @@ class Search:
     )
 
   @_alone
-  def upcoming(self, count: int) -> list[Architecture]:
+  def upcoming(self, count: int) -> list[Network]:
     """What the next asks hand out, whatever is told before them.
 
     Issues nothing. A budget in seconds, or failures, may end the search before
@@ -202,7 +206,7 @@ class Search:
       Fewer, perhaps none, where the next ones depend on results that have not
       been told, or where the search is over.
     """
-    found: list[Architecture] = []
+    found: list[Network] = []
     if self.stop_reason:
       return found
     for proposal in self._proposals[len(self._proposal_ids):]:
@@ -258,18 +262,26 @@ class Search:
     self._advance()
 
   @_alone
-  def replay(self, trials: Iterable[Trial]) -> None:
+  def replay(
+      self, trials: Iterable[Trial],
+      budgets: Sequence[tuple[int, Budget]] = (),
+  ) -> None:
     """Feeds recorded trials to a search that has just been made.
 
-    Budgets are not looked at: a larger one than before goes on.
+    Nothing ends at a budget: a search with a larger one than before goes on. A
+    strategy that plans by what is left is told what was left then.
 
     Args:
       trials: in order of their ids, from 0.
+      budgets: that the trials were asked under, each with the id of the first
+        trial that it held for, ascending from 0; none where it is the present
+        one.
 
     Raises:
       UserError: the search asks for another candidate than was recorded; the
         record belongs to other settings.
     """
+    self._past = budgets
     for trial in trials:
       asked = self._take(1)
       if asked != [trial.candidate]:
@@ -281,6 +293,12 @@ class Search:
       del self._waiting[trial.candidate.id]
       self._told[trial.candidate.id] = trial
       self._advance(limited=False)
+    self._past = ()
+
+  def _in_force(self) -> Budget:
+    """The budget that the next candidate is asked under."""
+    held = [budget for first, budget in self._past if first <= self._issued]
+    return held[-1] if held else self.budget
 
   def _checked_id(self, where: str, trial_id: Any) -> int:
     """The id of a candidate that waits for a result."""
@@ -429,7 +447,10 @@ class Search:
       trial = Trial(trial.candidate, stopped(trial.evaluation))
     self.trials.append(trial)
     self._spent.add(trial)
-    if not trial.ok or trial.candidate.cost not in self.problem.target:
+    candidate = trial.candidate
+    if not trial.ok or candidate.cost not in self.problem.target:
+      return
+    if isinstance(candidate.architecture, str):
       return
     if self.incumbent is None or (
         trial.evaluation.reward > self.incumbent.evaluation.reward

@@ -10,13 +10,13 @@ goes on as this one would.
 from collections.abc import Callable
 
 from layernas.search.engine import Search
-from layernas.search.space import Architecture
+from layernas.search.space import Network
 from layernas.search.trial import Evaluation
 
 
 def foreseen(
     search: Search, afresh: Callable[[], Search], count: int
-) -> list[Architecture]:
+) -> list[Network]:
   """Architectures that will or may be asked for next; changes nothing.
 
   Args:
@@ -56,11 +56,11 @@ class Foresight:
     self._search = search
     self._afresh = afresh
     self._count = count
-    self._guess: list[Architecture] = []
+    self._guess: list[Network] = []
     self._last: int | None = None
     self._waiting = 0
 
-  def now(self) -> list[Architecture]:
+  def now(self) -> list[Network]:
     """As `foreseen`; guesses anew when half of what waited then is told."""
     if certain := self._search.upcoming(self._count):
       return certain

@@ -9,6 +9,7 @@ from layernas.plain import plain
 from layernas.search.cost import FactoredCost
 from layernas.search.cost import Number
 from layernas.search.cost import cost_text
+from layernas.search.space import Network
 from layernas.search.space import SearchSpace
 
 
@@ -50,16 +51,34 @@ class TargetInterval:
 
 
 @dataclasses.dataclass(frozen=True)
+class Reference:
+  """A network that the answer of a search has to beat.
+
+  Attributes:
+    name: for people.
+    network: an architecture of the space, or the name of a network outside it.
+    cost: of the network.
+  """
+
+  name: str
+  network: Network
+  cost: Number
+
+
+@dataclasses.dataclass(frozen=True)
 class Problem:
   """Find the best architecture of a space whose cost lies in the target.
 
   Attributes:
     cost: cost model, which knows its space.
     target: costs that the answer may have.
+    references: networks in the target that the answer is compared with, where
+      a search compares (`comparison.Compared`).
   """
 
   cost: FactoredCost
   target: TargetInterval = TargetInterval()
+  references: tuple[Reference, ...] = ()
 
   def __post_init__(self) -> None:
     low, high = self.cost.interval(self.space.default, ())

@@ -12,6 +12,9 @@ from layernas.plain import plain
 Architecture = tuple[int, ...]
 """One option index per layer."""
 
+Network = Architecture | str
+"""An architecture, or the name of a network that is not of the space."""
+
 
 @dataclasses.dataclass(frozen=True)
 class Layer:
@@ -111,9 +114,9 @@ class SearchSpace:
     }
 
 
-def architecture_id(architecture: Architecture) -> str:
-  """Stable text form of an architecture: option indices joined by dashes."""
-  return '-'.join(map(str, architecture))
+def architecture_id(network: Network) -> str:
+  """Stable text form: option indices joined by dashes, or the name."""
+  return network if isinstance(network, str) else '-'.join(map(str, network))
 
 
 def parse_architecture_id(text: str) -> Architecture:
@@ -134,3 +137,20 @@ def parse_architecture_id(text: str) -> Architecture:
         ' such as 0-3-1'
     )
   return tuple(map(int, text.split('-')))
+
+
+def parse_network_id(text: str) -> Network:
+  """Inverse of `architecture_id` where names are allowed too.
+
+  Args:
+    text: for example '0-3-1', or 'width-scaled'.
+
+  Returns:
+    The architecture, or the name.
+
+  Raises:
+    UserError: the text has another form.
+  """
+  if re.fullmatch('[a-z]+(-[a-z]+)*', text):
+    return text
+  return parse_architecture_id(text)

@@ -100,6 +100,19 @@ class Strategy(abc.ABC):
     """
     return incumbent
 
+  def plan(self, problem: Problem, trials: float) -> list[str]:
+    """What it spends a budget on.
+
+    Args:
+      problem: space, cost and target.
+      trials: the budget; infinite where there is no limit.
+
+    Returns:
+      In words, such as '20 for a design'; none where it has no plan.
+    """
+    del problem, trials
+    return []
+
   def bound(self, problem: Problem) -> int | None:
     """Largest number of trials that it can ask for.
 

@@ -9,9 +9,9 @@ from typing import Any
 from layernas.errors import UserError
 from layernas.plain import plain
 from layernas.search.cost import Number
-from layernas.search.space import Architecture
+from layernas.search.space import Network
 from layernas.search.space import architecture_id
-from layernas.search.space import parse_architecture_id
+from layernas.search.space import parse_network_id
 
 
 class Status(enum.StrEnum):
@@ -32,7 +32,7 @@ class Proposal:
   """An architecture that a strategy wants to know the reward of.
 
   Attributes:
-    architecture: option indices.
+    architecture: option indices, or the name of a network outside the space.
     cost: its cost.
     length: number of decided layers, which names the layer table that it is
       meant for; 0 where there are no tables.
@@ -42,7 +42,7 @@ class Proposal:
       reused.
   """
 
-  architecture: Architecture
+  architecture: Network
   cost: Number
   length: int = 0
   layer: int = 0
@@ -56,14 +56,14 @@ class Candidate:
   Attributes:
     id: number of the trial, from 0.
     layer: number of the layer that it decides, 1..L; 0 where none.
-    architecture: option indices.
+    architecture: option indices, or the name of a network outside the space.
     cost: by the search's cost model.
     seed: for everything random in the evaluation.
   """
 
   id: int
   layer: int
-  architecture: Architecture
+  architecture: Network
   cost: Number
   seed: int
 
@@ -195,7 +195,7 @@ def trial_from_dict(values: Mapping[str, Any]) -> Trial:
     candidate = Candidate(
         id=int(values['id']),
         layer=int(values['layer']),
-        architecture=parse_architecture_id(values['architecture']),
+        architecture=parse_network_id(values['architecture']),
         cost=values['cost'],
         seed=int(values['seed']),
     )

@@ -99,7 +99,9 @@ _ALWAYS_FREE = (
     r'(training|final)\.(checkpoint|log)_every_steps',
 )
 
-SEARCH = Rules((*_ALWAYS_FREE, r'final\..*', r'reference\..*'))
+SEARCH = Rules((
+    *_ALWAYS_FREE, r'final\..*', r'reference\.(seeds|divisor|rule)',
+))
 """Of a search, and of one of its candidates alone."""
 
 _OF_SEARCH = (
@@ -109,7 +111,7 @@ _OF_SEARCH = (
 )
 
 FINAL = Rules((
-    *_OF_SEARCH, r'latency\..*', r'reference\.seeds',
+    *_OF_SEARCH, r'latency\..*', r'reference\.(seeds|trainings)',
     r'final\.(checkpoint|log)_every_steps',
 ))
 """Of a final training, whose network is recorded beside its config."""

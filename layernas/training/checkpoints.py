@@ -21,7 +21,7 @@ class TrainingCheckpoints:
   need not see its directory.
 
   Attributes:
-    early_accuracy: of the early evaluation, once it is made; saved and
+    early_reward: of the early evaluation, once it is made; saved and
       restored with the state.
   """
 
@@ -39,7 +39,7 @@ class TrainingCheckpoints:
     self._directory = epath.Path(directory)
     self._wall_time = wall_time
     self._checkpoints: Checkpoints | None = None
-    self.early_accuracy: float | None = None
+    self.early_reward: float | None = None
     self._earlier = 0.0
     self._begun = time.monotonic()
 
@@ -70,7 +70,10 @@ class TrainingCheckpoints:
     if record is None:
       return state
     self._earlier = record['seconds']
-    self.early_accuracy = record.get('early_accuracy')
+    # Of a checkpoint of an older version: then the reward was the accuracy.
+    self.early_reward = record.get(
+        'early_reward', record.get('early_accuracy')
+    )
     state = hosts.told_arrays(found[1] if found else state)
     logging.info('going on at step %d', int(state.step))
     return state
@@ -81,7 +84,7 @@ class TrainingCheckpoints:
       return
     record = {
         'identity': self._identity.to_dict(), 'seconds': self.seconds(),
-        'early_accuracy': self.early_accuracy,
+        'early_reward': self.early_reward,
     }
     with self._wall_time.spent_on('save'):
       self._checkpoints.save(step, record, state)

@@ -44,7 +44,8 @@ class Job:
     config: with sections data, model and training.
     network: what to train.
     dataset: to train and evaluate on.
-    seed: of initialisation, image order, augmentation and dropout.
+    seed: of initialisation and dropout, and of image order and augmentation
+      where `training.batch_seed` is none.
     split: of the data set, to train on.
     evaluation_split: to evaluate on.
   """
@@ -61,6 +62,12 @@ class Job:
     """Optimiser steps of the whole training."""
     examples = self.dataset.num_examples(self.split)
     return training_steps(self.config.training, examples)
+
+  @property
+  def batch_seed(self) -> int:
+    """Of image order and augmentation."""
+    seed = self.config.training.batch_seed
+    return self.seed if seed < 0 else seed
 
   def identity(self, early: 'EarlyEvaluation | None' = None) -> Identity:
     """What a checkpoint has to have in common with a training that goes on.
@@ -87,14 +94,14 @@ class TrainResult:
       was stopped.
     steps: optimiser steps that were done.
     seconds: wall time, that of interrupted runs included.
-    early_accuracy: of the early evaluation; None where there was none.
+    early_reward: of the early evaluation; None where there was none.
     stopped: whether the early evaluation ended it.
   """
 
   metrics: Mapping[str, float]
   steps: int
   seconds: float
-  early_accuracy: float | None = None
+  early_reward: float | None = None
   stopped: bool = False
 
 
@@ -108,13 +115,17 @@ class EarlyEvaluation:
 
   Attributes:
     fraction: of a training's steps, 0 < fraction < 1.
-    hopeless: takes the accuracy of that step; whether to stop. Asked after that
+    hopeless: takes the reward of that step; whether to stop. Asked after that
       step and after every later one: what others come to meanwhile may decide.
       Where several processes train together, asked once.
+    reward: of the metrics, those of the last logged steps included.
   """
 
   fraction: float
   hopeless: Callable[[float], bool]
+  reward: Callable[[Mapping[str, float]], float] = (
+      lambda metrics: metrics['accuracy']
+  )
 
   def step(self, steps: int) -> int:
     """The step after which the network is evaluated.
@@ -137,21 +148,22 @@ class _EarlyPoint:
 
   def __init__(
       self, early: EarlyEvaluation | None, steps: int,
-      checkpoints: TrainingCheckpoints, accuracy: Callable[[TrainState], float],
+      checkpoints: TrainingCheckpoints,
+      metrics: Callable[[TrainState], Mapping[str, float]],
   ):
     """Prepares; `ends` is called after every step.
 
     Args:
       early: at which step, and who decides; None evaluates nothing.
       steps: of the whole training.
-      checkpoints: keep the accuracy.
-      accuracy: evaluates a replicated state.
+      checkpoints: keep the reward.
+      metrics: evaluates a replicated state.
     """
     self.stopped = False
     self._early = early
     self._step = early.step(steps) if early else 0
     self._checkpoints = checkpoints
-    self._accuracy = accuracy
+    self._metrics = metrics
     self._asked = False
 
   def ends(self, step: int, state: TrainState) -> bool:
@@ -169,12 +181,14 @@ class _EarlyPoint:
     if self._asked and jax.process_count() > 1:
       return False
     self._asked = True
-    if step == self._step and self._checkpoints.early_accuracy is None:
-      self._checkpoints.early_accuracy = self._accuracy(state)
-    if self._checkpoints.early_accuracy is not None:
+    if step == self._step and self._checkpoints.early_reward is None:
+      self._checkpoints.early_reward = self._early.reward(
+          self._metrics(state)
+      )
+    if self._checkpoints.early_reward is not None:
       # Each process asks its own search: all must do as the first one does.
       self.stopped = hosts.told(
-          bool(self._early.hopeless(self._checkpoints.early_accuracy))
+          bool(self._early.hopeless(self._checkpoints.early_reward))
       )
     return self.stopped
 
@@ -226,7 +240,8 @@ def train_and_evaluate(
       )
 
   point = _EarlyPoint(
-      early, job.steps, checkpoints, lambda state: evaluated(state)['accuracy']
+      early, job.steps, checkpoints,
+      lambda state: _train_means(state) | evaluated(state),
   )
   with checkpoints:
     state = made.initial_state(job.seed)
@@ -238,7 +253,7 @@ def train_and_evaluate(
     metrics = {} if point.stopped else metrics | evaluated(state)
     done = int(unreplicate(state.step))
   return TrainResult(
-      metrics, done, checkpoints.seconds(), checkpoints.early_accuracy,
+      metrics, done, checkpoints.seconds(), checkpoints.early_reward,
       point.stopped,
   )
 
@@ -265,7 +280,7 @@ def _train(
   """Runs the steps that are left; returns replicated state and metrics."""
   training, steps, first = job.config.training, job.steps, int(state.step)
   batches = prefetch(job.dataset.train_batches(
-      job.split, training.batch_size, job.seed, first, _this_host()
+      job.split, training.batch_size, job.batch_seed, first, _this_host()
   ), scaling=job.dataset.scaling)
   state, seeds = replicate(state), replicate(np.int32(job.seed))
   metrics = _train_metrics(state, first) if first >= steps else {}
@@ -303,6 +318,12 @@ def _train_metrics(state: TrainState, step: int) -> dict[str, float]:
     raise NonFiniteLossError(f'loss is {means["loss"]} at step {step}')
   if means['non_finite']:
     raise NonFiniteLossError(f'gradient is not finite by step {step}')
+  return _train_means(state)
+
+
+def _train_means(state: TrainState) -> dict[str, float]:
+  """The same, whether or not they are finite."""
+  means = losses.means(unreplicate(state.sums))
   return {f'train_{name}': means[name] for name in ('loss', 'accuracy')}
 
 

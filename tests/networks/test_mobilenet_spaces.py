@@ -10,16 +10,19 @@ from hypothesis import given
 from hypothesis import settings
 from hypothesis import strategies as st
 
+from configs import cifar10_small as config
 from layernas.networks.mobilenet_spaces import SPACES
 from layernas.networks.mobilenet_spaces import STAGES
 from layernas.networks.mobilenet_spaces import block_layer
 from layernas.networks.mobilenet_spaces import cifar10_small
+from layernas.networks.mobilenet_spaces import cifar10_stages
 from layernas.networks.mobilenet_spaces import filters_layer
 from layernas.networks.mobilenet_spaces import mobilenet_space
 from layernas.networks.mobilenet_spaces import stagewise_space
 from layernas.networks.reference import REFERENCE_NETWORKS
 from layernas.networks.reference import mobilenet_v2
 from layernas.networks.reference import mobilenet_v3_small
+from layernas.networks.spec import Squeeze
 from layernas.networks.spec import count
 from layernas.search.cost import FactoredCost
 
@@ -164,10 +167,12 @@ def test_stages_must_be_those_of_the_network() -> None:
 
 
 def test_every_named_network_has_a_space() -> None:
-  assert set(SPACES) == {'cifar10_small', *REFERENCE_NETWORKS}
+  own = {'cifar10_small', 'cifar10_stages'}
+  assert set(SPACES) == {*own, *REFERENCE_NETWORKS}
 
 
-@pytest.mark.parametrize('name', SPACES)
+# The base of the other one has all blocks that a network may have.
+@pytest.mark.parametrize('name', ['cifar10_small', *STAGES])
 def test_default_is_the_base(name: str) -> None:
   space = SPACES[name]()
   assert space.network(space.search_space.default) == space.base
@@ -194,3 +199,48 @@ def test_cifar10_small() -> None:
   cost = space.cost('madds', 32, 10)
   assert cost.cost(space.search_space.default) == 2_385_024
   assert cost.interval(space.search_space.default, ()) == (1_073_664, 3_171_456)
+
+
+def test_cifar10_stages() -> None:
+  space = cifar10_stages()
+  assert space.search_space.size == 144 * 162 * 192
+  assert [layer.name for layer in space.layers] == [
+      f'{field}{stage}' for stage in (1, 2, 3)
+      for field in ('filters', 'kernel', 'expanded', 'squeeze', 'depth')
+  ]
+  cost = space.cost('madds', 32, 10)
+  assert cost.interval(space.search_space.default, ()) == (595_840, 6_749_568)
+
+
+def test_the_default_of_cifar10_stages_is_plain_and_in_the_target() -> None:
+  space = cifar10_stages()
+  network = space.network(space.search_space.default)
+  assert count(network, 32, 10).madds == 1_746_816
+  assert config.get_config().target.high >= 1_746_816
+  assert [block.filters for block in network.blocks] == [16, 24, 24, 32, 32]
+  for block in network.blocks:
+    assert (block.expanded, block.kernel, block.squeeze) == (
+        3 * block.filters, 3, None
+    )
+
+
+def test_blocks_of_a_stage_are_alike() -> None:
+  space = cifar10_stages()
+  rng = random.Random(0)
+  for _ in range(50):
+    architecture = tuple(map(rng.randrange, space.search_space.option_counts))
+    options = space.search_space.describe(architecture)
+    blocks = list(space.network(architecture).blocks)
+    for stage, stride in ((1, 1), (2, 2), (3, 2)):
+      depth = options[f'depth{stage}']['depth']
+      assert [block.stride for block in blocks[:depth]] == [
+          stride, *[1] * (depth - 1)
+      ]
+      for block in blocks[:depth]:
+        for field in ('filters', 'kernel', 'expanded', 'squeeze'):
+          option = options[f'{field}{stage}'][field]
+          assert getattr(block, field) == (
+              Squeeze() if option and field == 'squeeze' else option
+          )
+      del blocks[:depth]
+    assert not blocks

@@ -302,3 +302,137 @@ def test_a_block_of_no_type_is_the_usual_one() -> None:
   block = Block(filters=8, expanded=16, kernel=5)
   assert block == InvertedResidual(8, 16, kernel=5)
   assert dataclasses.replace(block, kernel=3) == InvertedResidual(8, 16)
+
+
+_DEEP = NetworkSpec(
+    Stem(8),
+    (
+        InvertedResidual(8, 16),
+        InvertedResidual(8, 16, stride=2),
+        InvertedResidual(8, 16),
+        InvertedResidual(8, 16),
+    ),
+    Head(16),
+)
+
+
+def _deep_space() -> NetworkSpace:
+  """A first block that may be left out, and one to three of the others."""
+  rest = ('block1', 'block2', 'block3')
+  return NetworkSpace(_DEEP, (
+      NetworkLayer('kernel', rest, ({'kernel': 3}, {'kernel': 5})),
+      NetworkLayer('first', ('block0',), ({'depth': 1}, {'depth': 0})),
+      NetworkLayer('expanded', ('block2',),
+                   ({'expanded': 8}, {'expanded': 24})),
+      NetworkLayer('depth', rest,
+                   ({'depth': 3}, {'depth': 1}, {'depth': 2}), 2),
+      NetworkLayer('filters', rest, ({'filters': 8}, {'filters': 12})),
+  ))
+
+
+def test_depth_leaves_out_the_last_targets() -> None:
+  space = _deep_space()
+  network = space.network((1, 0, 1, 0, 1))
+  assert [block.filters for block in network.blocks] == [8, 12, 12, 12]
+  assert [block.expanded for block in network.blocks] == [16, 16, 24, 16]
+  network = space.network((1, 1, 1, 2, 1))
+  assert [block.stride for block in network.blocks] == [2, 1]
+  assert [block.kernel for block in network.blocks] == [5, 5]
+  assert space.network((0, 0, 0, 1, 0)) == dataclasses.replace(
+      _DEEP, blocks=_DEEP.blocks[:2]
+  )
+  assert len(space.network(space.search_space.default).blocks) == 3
+  # What is built is read back from JSON as any other network.
+  assert spec_from_dict(network.to_dict()) == network
+
+
+@pytest.mark.parametrize('metric', ['madds', 'params'])
+def test_costs_with_depth_are_counts(metric: str) -> None:
+  space = _deep_space()
+  cost = space.cost(metric, 33, 7)
+  architectures = _architectures(space)
+  for architecture in architectures:
+    counts = count(space.network(architecture), 33, 7)
+    assert cost.cost(architecture) == getattr(counts, metric)
+  for length in range(len(space.layers) + 1):
+    for prefix in {chosen[:length] for chosen in architectures}:
+      costs = [cost.cost(c) for c in architectures if c[:length] == prefix]
+      example = next(c for c in architectures if c[:length] == prefix)
+      low, high = cost.interval(example, range(length))
+      assert low <= min(costs)
+      assert max(costs) <= high
+      if length in (0, len(space.layers)):
+        assert (low, high) == (min(costs), max(costs))
+
+
+def test_modules_that_are_left_out_have_no_latency() -> None:
+  space = _deep_space()
+  # block0; block1 (2 kernels, 2 filters); block2 (2, 2, 2) and block3 (2, 2).
+  assert len(list(space.modules(32))) == 1 + 1 + 4 + 8 + 4 + 2
+  cost = space.priced('ones', '', 32, lambda *module: 1)
+  for architecture in _architectures(space):
+    network = space.network(architecture)
+    assert cost.cost(architecture) == len(network.blocks) + 2
+    placed = network_modules(network, 32, 7)
+    found = {(one.module, one.input_filters, one.size) for one in placed}
+    assert found <= set(space.modules(32))
+
+
+@pytest.mark.parametrize(('targets', 'depths', 'part'), [
+    (('block1',), (1, 0), 'leaves out block1: .* stride 1'),
+    (('block0', 'block1'), (2, 1), 'leaves out block1: .* stride 1'),
+    (('block2',), (1, 2), '2: allowed is an integer from 0 to 1'),
+    (('block2',), (1, -1), '-1: allowed is an integer from 0 to 1'),
+    (('block2',), (1, True), 'True: allowed is an integer'),
+    (('stem',), (1, 0), 'same fields'),
+    (('head',), (1, 0), 'same fields'),
+    (('block2', 'block3'), (2, 2), 'are equal'),
+])
+def test_wrong_depths(targets, depths, part) -> None:
+  layer = NetworkLayer(
+      'x', targets, tuple({'depth': depth} for depth in depths)
+  )
+  with pytest.raises(UserError, match=part) as error:
+    NetworkSpace(_DEEP, (layer,))
+  assert "'x'" in str(error.value)
+  assert 'allowed' in str(error.value)
+
+
+@pytest.mark.parametrize(('targets', 'filters'), [
+    (('block2',), (8, 16)),
+    (('block1',), (8, 16)),
+    (('block1', 'block3'), (8, 16)),
+])
+def test_what_is_left_out_keeps_the_filters(targets, filters) -> None:
+  depth = NetworkLayer('depth', ('block2',), ({'depth': 1}, {'depth': 0}))
+  layer = NetworkLayer(
+      'filters', targets, tuple({'filters': count} for count in filters)
+  )
+  with pytest.raises(UserError, match='filters of the module before'):
+    NetworkSpace(_DEEP, (layer, depth))
+  other = dataclasses.replace(_DEEP.blocks[2], filters=16)
+  blocks = (*_DEEP.blocks[:2], other, _DEEP.blocks[3])
+  with pytest.raises(UserError, match='filters of the module before'):
+    NetworkSpace(dataclasses.replace(_DEEP, blocks=blocks), (depth,))
+
+
+def test_one_block_stays() -> None:
+  base = dataclasses.replace(_DEEP, blocks=_DEEP.blocks[2:])
+  layer = NetworkLayer(
+      'x', ('block0', 'block1'), ({'depth': 2}, {'depth': 0})
+  )
+  with pytest.raises(UserError, match='every block'):
+    NetworkSpace(base, (layer,))
+
+
+@dataclasses.dataclass(frozen=True)
+class DeepBlock(InvertedResidual):
+  """Has a depth of its own."""
+
+  depth: int = 1
+
+
+def test_a_depth_of_the_blocks_own_is_a_field_as_any_other() -> None:
+  layer = NetworkLayer('x', ('block0',), ({'depth': 1}, {'depth': 3}))
+  base = dataclasses.replace(_DEEP, blocks=(DeepBlock(8, 16),))
+  assert NetworkSpace(base, (layer,)).network((1,)).blocks[0].depth == 3

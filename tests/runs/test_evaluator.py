@@ -5,6 +5,7 @@ import errno
 import json
 import pathlib
 import signal
+from collections.abc import Mapping
 
 import jax
 import pytest
@@ -165,8 +166,11 @@ def test_a_worker_checks_the_config_against_its_own_devices(
     evaluator.worker_evaluator(settings, lambda *values: None)
 
 
-def _early(workdir: pathlib.Path, dataset: object) -> TrainingEvaluator:
+def _early(
+    workdir: pathlib.Path, dataset: object, reward: str = 'accuracy'
+) -> TrainingEvaluator:
   config = tiny.get_config()
+  config.reward = reward
   config.early_stop.fraction = 0.5
   return _evaluator(dataset, workdir, config)
 
@@ -193,6 +197,31 @@ def test_a_hopeless_candidate_is_stopped(
   assert set(asked) == {alone.early_reward} == {stopped.early_reward}
   assert (stopped.status, stopped.message) == (Status.STOPPED, MESSAGE)
   assert stopped.metrics == {}
+
+
+def _overfitting(metrics: Mapping[str, float]) -> float:
+  """Needs metrics of the validation and of the training images."""
+  return metrics['train_loss'] - metrics['loss']
+
+
+@pytest.mark.parametrize(('reward', 'low', 'high'), [
+    # Of ten classes, hardly trained.
+    ('accuracy', 0.0, 0.5), ('top5', 0.2, 0.95), ('loss', -4.0, -1.0),
+    (f'{__name__}:_overfitting', -1.0, 1.0),
+])
+def test_the_early_reward_is_that_of_the_config(
+    reward: str, low: float, high: float, tmp_path: pathlib.Path,
+    dataset: object,
+) -> None:
+  asked = []
+
+  def hopeless(early: float) -> bool:
+    asked.append(early)
+    return True
+
+  early = _early(tmp_path, dataset, reward)
+  assert early(_CANDIDATE, hopeless).evaluation.status is Status.STOPPED
+  assert low < asked[0] < high
 
 
 def test_what_fails_behind_its_early_point_has_an_early_reward(

@@ -205,10 +205,6 @@ _SEARCH = {
         {'early_stop.fraction': 0.5, 'search.schedule': 'model_guided'},
         ('early_stop.fraction',),
     ),
-    'early stop of another reward': (
-        {'early_stop.fraction': 0.5, 'reward': 'loss'},
-        ("early_stop.fraction: 0.5: with reward 'loss' allowed is 0",),
-    ),
     'unknown reward': (
         {'reward': 'beauty'},
         ("reward: 'beauty'", "'accuracy', 'top5', 'loss'", 'module:function'),

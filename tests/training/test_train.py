@@ -193,6 +193,21 @@ def test_the_seed_decides(tmp_path) -> None:
     _train(tmp_path / '0', small.job(seed=2))
 
 
+def test_the_batches_may_be_those_of_another_seed(tmp_path) -> None:
+  own, given = (
+      [
+          _train(
+              tmp_path / f'{batch_seed}_{seed}',
+              small.job(seed=seed, batch_seed=batch_seed),
+          ).metrics
+          for seed in (0, 1)
+      ]
+      for batch_seed in (-1, 1)
+  )
+  assert given[1] == own[1]
+  assert given[0] not in own
+
+
 def test_a_huge_learning_rate_is_a_nonfinite_loss(tmp_path) -> None:
   with pytest.raises(NonFiniteLossError, match=r'loss is (nan|inf) at step 4'):
     _train(tmp_path, small.job(learning_rate=1e38))
@@ -349,20 +364,20 @@ def test_looking_early_changes_nothing(tmp_path) -> None:
   assert looked.steps == plain.steps == 9
   assert steps == list(range(1, 10))
   # After the fourth step and every later one.
-  assert judge.asked == [looked.early_accuracy] * 6
+  assert judge.asked == [looked.early_reward] * 6
   assert (looked.stopped, plain.stopped) == (False, False)
-  assert plain.early_accuracy is None
+  assert plain.early_reward is None
 
 
 @pytest.mark.long
-def test_the_early_accuracy_is_that_of_the_step(tmp_path) -> None:
+def test_the_early_reward_is_that_of_the_step(tmp_path) -> None:
   """A schedule without an end trains the same to its fourth step."""
   result, _ = _train_early(tmp_path / 'a', _Judge(), schedule='constant')
   short, _ = _train_early(
       tmp_path / 'b', None, epochs=_STEP / 9, schedule='constant'
   )
   assert short.steps == _STEP
-  assert result.early_accuracy == short.metrics['accuracy']
+  assert result.early_reward == short.metrics['accuracy']
 
 
 @pytest.mark.parametrize('at', [1, 3])
@@ -372,7 +387,7 @@ def test_a_hopeless_one_ends_once_that_is_known(tmp_path, at) -> None:
   assert result.stopped
   assert result.steps == _STEP + at - 1
   assert result.metrics == {}
-  assert judge.asked == [result.early_accuracy] * at
+  assert judge.asked == [result.early_reward] * at
 
 
 # Checkpoints are saved after steps 2, 4, 6 and 8.
@@ -389,8 +404,8 @@ def test_an_interruption_leaves_the_early_evaluation_alone(
     _train_early(tmp_path / 'b', _Judge(), stop_at=stop_at)
   judge = _Judge(at)
   resumed, steps = _train_early(tmp_path / 'b', judge)
-  assert resumed.early_accuracy == expected.early_accuracy
-  assert set(judge.asked) == {expected.early_accuracy}
+  assert resumed.early_reward == expected.early_reward
+  assert set(judge.asked) == {expected.early_reward}
   assert resumed.metrics == expected.metrics
   assert resumed.stopped == bool(at)
   # It went on from the last checkpoint, and ended at once behind the step.

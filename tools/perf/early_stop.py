@@ -3,11 +3,13 @@
   .venv/bin/python tools/perf/early_stop.py --seeds=3
   .venv/bin/python tools/perf/early_stop.py --seeds=3 --report
 
-For each seed it searches configs/cifar10_small.py without early stop and with
-each fraction and margin. Searches run one after the other, each in a process of
-its own. All take their programs from one cache, which an unrecorded first
-search has filled, so that compilation costs none of them anything. The same
-command continues with the searches that are missing in early_stop.json.
+For each seed it searches the space cifar10_small by the schedule sweep, without
+early stop and with each fraction and margin; the reward is the accuracy, and
+all else is that of configs/cifar10_small.py. Searches run one after the other,
+each in a process of its own. All take their programs from one cache, which an
+unrecorded first search has filled, so that compilation costs none of them
+anything. The same command continues with the searches that are missing in
+early_stop.json.
 """
 
 import json
@@ -144,6 +146,8 @@ def _run(key: str) -> dict[str, Any]:
 
 def _search(seed: str, fraction: str, margin: str) -> dict[str, Any]:
   config = cifar10_small.get_config().unlock()
+  config.space, config.reward = 'cifar10_small', 'accuracy'
+  config.search.schedule, config.search.buckets = 'sweep', 2
   config.seed = int(seed)
   config.early_stop.fraction = float(fraction)
   config.early_stop.margin = float(margin)

@@ -8,7 +8,7 @@
 overhead: milliseconds per trial of the executors alone, with two workers and
 evaluations that take no time.
 
-speedup: seconds of a search of configs/cifar10_small.py's space, inline and
+speedup: seconds of a search of the space cifar10_small, inline and
 with two worker processes in turn. The search keeps many networks per layer, so
 that few workers wait at its end. A candidate trains for half an epoch with one
 thread. An uncounted first search fills the compilation cache. --trials=24 is
@@ -304,6 +304,7 @@ def _started(name: str, workers: int, trials: int, cache: str) -> Any:
 def _config(executor: str, workers: int, trials: int) -> ConfigDict:
   """A search with many different networks in its layers."""
   config = cifar10_small.get_config().unlock()
+  config.space, config.search.schedule = 'cifar10_small', 'sweep'
   config.executor.name = executor
   config.executor.workers = workers
   config.executor.threads = 1

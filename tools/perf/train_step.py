@@ -5,8 +5,8 @@
   .venv/bin/python tools/perf/train_step.py --mode=report
 
 The cases are MobileNetV3-Large at 224 pixels and batch 8, the same network at
-32 pixels and batch 32, and the smallest, median and largest network of
-configs/cifar10_small.py. Each is measured in four ways:
+32 pixels and batch 32, and the smallest, median and largest network of the
+space cifar10_small. Each is measured in four ways:
   ours       as `model.depthwise = 'auto'` trains it
   shifted    without the package's kernels
   native     with XLA's grouped convolution
@@ -72,8 +72,8 @@ CASES = {
     'smallest': 'smallest candidate', 'median': 'median candidate',
     'largest': 'largest candidate',
 }
-"""Names and labels. The last three are chosen by MAdds in the space of
-configs/cifar10_small.py."""
+"""Names and labels. The last three are chosen by MAdds in the space
+cifar10_small."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -119,7 +119,7 @@ def make_case(name: str) -> Case:
     return Case(mobilenet_v3_large(), config, size, classes)
   config = cifar10_small.get_config()
   size = config.data.image_size
-  networks = _networks(config.space, size)
+  networks = _networks('cifar10_small', size)
   place = {'smallest': 0, 'median': len(networks) // 2, 'largest': -1}[name]
   return Case(networks[place], config, size, 10)
 

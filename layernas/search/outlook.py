@@ -1,0 +1,108 @@
+"""Whether a layerwise search comes through its layers within its budget.
+
+How many networks a sweep trains is known only when costs have been put into
+buckets; which of them are kept depends on rewards, their number hardly does. So
+the search is played with random rewards, which costs milliseconds.
+"""
+
+import dataclasses
+import math
+import random
+
+from layernas.search.budget import Budget
+from layernas.search.engine import Search
+from layernas.search.sweep import Layerwise
+from layernas.search.trial import Evaluation
+
+# Buckets that are tried in place of too many, the largest that fits is named.
+_FEWER = (50, 20, 10, 5, 3, 2, 1)
+
+# A budget that is looked at is so many times the search's at most.
+_LARGER = 20
+
+
+@dataclasses.dataclass(frozen=True)
+class Outlook:
+  """How far a search comes.
+
+  Attributes:
+    layers: that it reaches within its budget.
+    of: all layers.
+    buckets: the most that would come through within the budget; 0 where not
+      even one does, or where it comes through.
+    trials: that a pass takes with the buckets it has; 0 where that is more than
+      twenty times the budget, or where it comes through.
+  """
+
+  layers: int
+  of: int
+  buckets: int = 0
+  trials: int = 0
+
+  def __str__(self) -> str:
+    """What to know before it begins, and what would help."""
+    if self.layers == self.of:
+      return f'the budget is enough to reach all {self.of} layers'
+    ways = [
+        f'search.buckets={self.buckets}' if self.buckets else '',
+        f'budget.trials={self.trials}' if self.trials else '',
+        'search.schedule=model_guided',
+    ]
+    return (
+        f'the budget ends in layer {self.layers} of {self.of}, and later layers'
+        f' stay as they are: all are reached with'
+        f' {" or ".join(filter(None, ways))}'
+    )
+
+
+def outlook(search: Search) -> Outlook | None:
+  """Looks ahead; changes nothing.
+
+  Args:
+    search: that has not begun.
+
+  Returns:
+    How far it comes; None where it is not layerwise, or has no budget of
+    trials.
+  """
+  proposer, trials = search.strategy.proposer, search.budget.trials
+  if not isinstance(proposer, Layerwise) or math.isinf(trials):
+    return None
+  layers, _ = _played(search, proposer, trials)
+  whole = len(search.problem.space)
+  if layers == whole:
+    return Outlook(layers, whole)
+  def fits(buckets: int) -> bool:
+    fewer = dataclasses.replace(proposer, buckets=buckets)
+    return _played(search, fewer, trials)[0] == whole
+
+  fewer = (
+      count for count in _FEWER if count < proposer.buckets and fits(count)
+  )
+  reached, needed = _played(search, proposer, _LARGER * trials)
+  return Outlook(
+      layers, whole, next(fewer, 0), needed if reached == whole else 0
+  )
+
+
+def _played(
+    search: Search, strategy: Layerwise, trials: float
+) -> tuple[int, int]:
+  """Layers reached by a search of random rewards, and its trials by then."""
+  strategy = dataclasses.replace(strategy)
+  played = Search(search.problem, strategy, Budget(trials), search.seed)
+  rng = random.Random(search.seed)
+  while candidates := played.ask():
+    for candidate in candidates:
+      played.tell(candidate.id, Evaluation(rng.random()))
+    # The rest of the last layer's generation belongs to it.
+    if _reached(strategy) == len(search.problem.space) and not (
+        played.upcoming(1)
+    ):
+      break
+  return _reached(strategy), len(played.trials)
+
+
+def _reached(strategy: Layerwise) -> int:
+  """Layers in whose tables something stands."""
+  return sum(len(table) > 0 for table in strategy.passes[0].tables[1:])

@@ -1,0 +1,62 @@
+"""Whether a layerwise search comes through within its budget."""
+
+import pytest
+
+from layernas.search import Budget
+from layernas.search import Search
+from layernas.search import make_schedule
+from layernas.search.outlook import outlook
+from tests.search import problems
+
+
+def search_of(schedule, trials, **settings):
+  problem = problems.make_problem([[1, 2, 3]] * 12)
+  return Search(problem, make_schedule(schedule, **settings), Budget(trials))
+
+
+def played(search):
+  """Layers reached by the search itself, and its trials."""
+  problems.run(search, problems.RandomResults(5))
+  tables = search.strategy.passes[0].tables[1:]
+  return sum(len(table) > 0 for table in tables), len(search.trials)
+
+
+def test_a_budget_that_ends_early_is_named():
+  found = outlook(search_of('sweep', 60, buckets=100))
+  reached, _ = played(search_of('sweep', 60, buckets=100))
+  assert (found.layers, found.of) == (reached, 12)
+  assert reached < 12
+  assert f'ends in layer {reached} of 12' in str(found)
+  assert 'search.schedule=model_guided' in str(found)
+
+
+def test_what_it_names_is_enough():
+  found = outlook(search_of('sweep', 60, buckets=100))
+  assert played(search_of('sweep', 60, buckets=found.buckets))[0] == 12
+  assert played(search_of('sweep', found.trials, buckets=100))[0] == 12
+  assert str(found.trials) in str(found)
+  assert played(search_of('sweep', found.trials // 2, buckets=100))[0] < 12
+
+
+@pytest.mark.parametrize(('schedule', 'settings'), [
+    ('sweep', {'buckets': 2}), ('recentred', {'buckets': 2}),
+    ('interleaved', {}),
+])
+def test_a_budget_that_is_enough(schedule, settings):
+  found = outlook(search_of(schedule, 150, **settings))
+  assert found.layers == found.of == 12
+  assert 'enough' in str(found)
+
+
+def test_it_changes_nothing():
+  search = search_of('sweep', 60)
+  outlook(search)
+  assert not search.trials
+  assert problems.run(search, problems.RandomResults(1)).trials == problems.run(
+      search_of('sweep', 60), problems.RandomResults(1)
+  ).trials
+
+
+def test_without_layers_to_come_through():
+  assert outlook(search_of('model_guided', 60)) is None
+  assert outlook(search_of('sweep', float('inf'))) is None
