@@ -235,9 +235,6 @@ def get_training() -> ConfigDict:
   training.evaluation_batch_size = 250
   # Passes over the training images.
   training.epochs = 2.0
-  # Of the order of the images and their augmentation; -1 = the training's own
-  # seed. One for all candidates makes their rewards easier to compare.
-  training.batch_seed = -1
   # sgd (Nesterov momentum) or rmsprop (TensorFlow's), or module:function of
   # your own.
   training.optimizer = 'sgd'
