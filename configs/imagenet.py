@@ -10,8 +10,7 @@ The published ones stand beside the variants.
 
   ./launch.sh search --config=configs/imagenet.py:v3_small_60m \
     --config.data.directory=gs://BUCKET/tensorflow_datasets
-  ./launch.sh train --config=configs/imagenet.py:v3_small_60m \
-    --architecture=workdir/imagenet_v3_small_60m/result.json
+  ./launch.sh train --architecture=workdir/imagenet_v3_small_60m/result.json
 """
 
 from collections.abc import Mapping

@@ -3,7 +3,7 @@
 A function of a `Recipe` that returns an optax.GradientTransformation will do;
 what it takes beside the recipe are settings:
 
-  python experiments/search.py --config=configs/cifar10_small.py:smoke \
+  ./launch.sh search --config=configs/cifar10_small.py:smoke \
     --config.training.optimizer=examples.own_optimizer:lion \
     --config.training.optimizer_settings.b2=0.98 \
     --config.training.learning_rate=0.02 --workdir=workdir/own_optimizer

@@ -3,7 +3,7 @@
 Any importable class or function that takes the settings as keyword arguments
 and gives a Strategy will do:
 
-  python experiments/search.py --config=configs/cifar10_small.py:smoke \
+  ./launch.sh search --config=configs/cifar10_small.py:smoke \
     --config.search.schedule=examples.own_schedule:CoordinateDescent \
     --config.search.settings.rounds=2 --workdir=workdir/own_schedule
 """

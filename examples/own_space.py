@@ -2,7 +2,7 @@
 
 Any importable function that returns a NetworkSpace will do:
 
-  python experiments/search.py --config=configs/cifar10_small.py:smoke \
+  ./launch.sh search --config=configs/cifar10_small.py:smoke \
     --config.space=examples.own_space:space --config.target.high=2e5 \
     --workdir=workdir/own_space
 """

@@ -1,6 +1,6 @@
 r"""Audits the assumption behind layerwise search on enumerated benchmarks.
 
-  python experiments/audit.py --config=configs/study/audit.py \
+  .venv/bin/python experiments/audit.py --config=configs/study/audit.py \
     --workdir=workdir/audit
 
 It takes seconds; there is nothing to resume.

@@ -1,7 +1,7 @@
 r"""Runs or resumes a study of search methods on enumerated benchmarks.
 
-  python experiments/benchmark.py --config=configs/study/nats.py:topology \
-    --workdir=workdir/nats_topology
+  .venv/bin/python experiments/benchmark.py \
+    --config=configs/study/nats.py:topology --workdir=workdir/nats_topology
 
 The same command with the same workdir goes on where it was interrupted.
 """

@@ -1,6 +1,6 @@
 r"""Measures the latency table of a config's space on the present device.
 
-  python experiments/latency.py --config=configs/cifar10_small.py \
+  .venv/bin/python experiments/latency.py --config=configs/cifar10_small.py \
     --workdir=workdir/latency
 
 The table, latency.csv, is for --config.cost.latency_table of a search with the

@@ -1,6 +1,6 @@
 r"""Runs or resumes a layerwise search.
 
-  python experiments/search.py --config=configs/cifar10_small.py \
+  .venv/bin/python experiments/search.py --config=configs/cifar10_small.py \
     --config.search.buckets=20 --workdir=workdir/my_search
 
 The same command with the same workdir goes on where it was interrupted. The

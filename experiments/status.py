@@ -1,6 +1,6 @@
 """Prints how far a search is: running, finished or stopped.
 
-  python experiments/status.py workdir/cifar10_small
+  .venv/bin/python experiments/status.py workdir/cifar10_small
 
 From another terminal, while it runs or afterwards; on gs:// too.
 """

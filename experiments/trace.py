@@ -1,7 +1,8 @@
 r"""Plays one run of a study and shows every decision on the way to its winner.
 
-  python experiments/trace.py --config=configs/study/nats.py:topology \
-    --benchmark=nats_tss_c10 --method=layernas --seed=0 --workdir=workdir/trace
+  .venv/bin/python experiments/trace.py \
+    --config=configs/study/nats.py:topology --benchmark=nats_tss_c10 \
+    --method=layernas --seed=0 --workdir=workdir/nats_trace
 
 Writes trace.json, trace.html (open it in a browser) and trace.png.
 """

@@ -1,6 +1,7 @@
-"""Trains a found network to the end, or one candidate as a search would.
+r"""Trains a found network to the end, or one candidate as a search would.
 
-  python experiments/train.py --architecture=workdir/cifar10_small/result.json
+  .venv/bin/python experiments/train.py \
+    --architecture=workdir/cifar10_small/result.json
 
 trains the winner of a search and tests it beside a reference. Without --config
 the one recorded in result.json is used; a published network
@@ -8,8 +9,9 @@ the one recorded in result.json is used; a published network
 was interrupted. Fields of the recorded config are changed by flags, such as
 --config.final.epochs=500.
 
-  python experiments/train.py --trial=17 --workdir=workdir/my_search
-  python experiments/train.py --architecture=0-1-0 --seed=3 --workdir=...
+  .venv/bin/python experiments/train.py --trial=17 --workdir=workdir/my_search
+  .venv/bin/python experiments/train.py \
+    --architecture=0-1-0 --seed=3 --workdir=...
 
 train one candidate alone, with the config of the search in the workdir unless
 --config names another, and print its reward, which for a trial is the recorded
@@ -92,7 +94,8 @@ def _train_network() -> None:
       lambda: final.read_architecture(_ARCHITECTURE.value)
   )
   if _CONFIG.value is None and architecture.config:
-    config = _recorded(architecture.config, _ARCHITECTURE.value)
+    file = paths.expanded('flag --architecture', _ARCHITECTURE.value)
+    config = _recorded(architecture.config, file)
   else:
     config = cli.config_of(_CONFIG)
   workdir = _WORKDIR.value
@@ -134,6 +137,9 @@ def _recorded(fields: Any, file: epath.PathLike) -> ConfigDict:
     raise UserError(
         f'file {file}: holds no config; allowed is one of a search, or --config'
     )
+  from layernas.runs.search_record import search_own_modules  # noqa: PLC0415
+
+  search_own_modules(file)
   defaults = default.get_config().to_dict()
   return _CONFIG.changed(ConfigDict(completed(fields, defaults))).lock()
 

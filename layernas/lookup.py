@@ -27,6 +27,8 @@ from layernas.errors import UserError
 Registry = Mapping[str, Callable[..., Any] | str]
 """Names to callables, or to the text 'module:function' of one."""
 
+_own_directories: set[str] = set()
+
 
 def find(field: str, name: str, registered: Registry) -> Callable[..., Any]:
   """What a config field names.
@@ -62,6 +64,7 @@ def find(field: str, name: str, registered: Registry) -> Callable[..., Any]:
         f'{field}: {name!r} is a {type(found).__name__}: allowed is a function'
         ' or a class'
     )
+  _remember(found)
   return found
 
 
@@ -141,6 +144,44 @@ def search_in(*directories: str | os.PathLike[str]) -> None:
   for directory in map(os.path.abspath, directories):
     if directory not in map(os.path.abspath, sys.path):
       sys.path.append(directory)
+
+
+def own_file(function: Callable[..., Any]) -> str | None:
+  """The file of the user's own in which a function or class is written.
+
+  Args:
+    function: as `find` gives it.
+
+  Returns:
+    Its path; None where the function is the package's or installed.
+  """
+  module = sys.modules.get(getattr(function, '__module__', ''))
+  file = getattr(module, '__file__', None)
+  if not file or os.path.realpath(file).startswith(_installed()):
+    return None
+  return os.path.abspath(file)
+
+
+def own_directories() -> list[str]:
+  """Directories in which `find` has found modules of the user's own.
+
+  Returns:
+    Absolute paths, for `search_in` in another process.
+  """
+  return sorted(_own_directories)
+
+
+def _remember(function: Callable[..., Any]) -> None:
+  """Keeps the directory from which a module of the user's own was imported."""
+  file = own_file(function)
+  if file:
+    directory = os.path.dirname(file)
+    # A package's parts lie below the directory that is searched.
+    parts = function.__module__.split('.')
+    within = len(parts) - (os.path.basename(file) != '__init__.py')
+    for _ in range(within):
+      directory = os.path.dirname(directory)
+    _own_directories.add(directory)
 
 
 def _imported(where: str, module: str) -> Any:

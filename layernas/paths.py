@@ -29,9 +29,15 @@ def expanded(where: str, text: str | os.PathLike[str]) -> str:
     The path, without slashes at its end.
 
   Raises:
-    UserError: an environment variable or a user in it does not exist.
+    UserError: an environment variable or a user in it does not exist, or it
+      is no text: records in JSON could not name it.
   """
   path = os.fspath(text).strip()
+  if path != _readable(path):
+    raise UserError(
+        f'{where}: {_readable(path)!r}: holds bytes that are no UTF-8; allowed'
+        ' are paths that are text'
+    )
   if len(path) > 1 and path[0] == path[-1] and path[0] in '\'"':
     path = path[1:-1]
   path = _without_variables(where, path)
@@ -48,6 +54,11 @@ def expanded(where: str, text: str | os.PathLike[str]) -> str:
     path = _in_home(where, path)
   kept = path.rstrip('/')
   return kept if kept and not (mark and kept.endswith(':')) else path
+
+
+def _readable(path: str) -> str:
+  """The path with a sign in the place of each byte that is no UTF-8."""
+  return os.fsencode(path).decode('utf-8', 'replace')
 
 
 def _without_variables(where: str, path: str) -> str:

@@ -1,5 +1,6 @@
 """What a config names: where it is looked for, and what it raises."""
 
+import json
 import re
 import subprocess
 import sys
@@ -9,6 +10,7 @@ import pytest
 
 from layernas import lookup
 from layernas.errors import UserError
+from layernas.runs import search_record
 from layernas.runs.rewards import Reward
 from layernas.runs.setup import make_space
 from tests import tiny
@@ -142,6 +144,29 @@ def test_directories_are_looked_in_last_and_once(monkeypatch, tmp_path):
   assert sys.path == ['/a', '/b', str(tmp_path)]
 
 
+def test_a_recorded_run_finds_its_modules(monkeypatch, tmp_path):
+  package = tmp_path / 'own' / 'own_package_of_a_test'
+  package.mkdir(parents=True)
+  (package / '__init__.py').write_text('def first(): pass\n')
+  (package / 'part.py').write_text('def second(): pass\n')
+  monkeypatch.setattr(sys, 'path', [str(tmp_path / 'own'), *sys.path])
+  monkeypatch.setattr(lookup, '_own_directories', set())
+  for name in (':first', '.part:second'):
+    lookup.find('space', f'own_package_of_a_test{name}', {})
+    assert lookup.own_directories() == [str(tmp_path / 'own')]
+    lookup._own_directories.clear()
+  # What is installed is found anyway.
+  lookup.find('reward', 'numpy:mean', {})
+  lookup.find('reward', 'layernas.lookup:find', {})
+  assert lookup.own_directories() == []
+  record = tmp_path / 'w' / search_record.OWN_MODULES_FILE
+  record.parent.mkdir()
+  record.write_text(json.dumps([str(tmp_path / 'own'), '/not/there']))
+  monkeypatch.setattr(sys, 'path', ['/a'])
+  search_record.search_own_modules(tmp_path / 'w' / 'result.json')
+  assert sys.path == ['/a', str(tmp_path / 'own'), str(tmp_path / 'w')]
+
+
 _SPACE = (tiny.ROOT / 'examples' / 'own_space.py').read_text()
 
 
@@ -174,4 +199,12 @@ def test_a_module_here_or_beside_the_config_is_found(tmp_path, where, workers):
   )
   done = subprocess.run(command, cwd=here, capture_output=True, text=True)
   assert done.returncode == 0, done.stderr
-  assert (tmp_path / 'w' / 'result.json').exists()
+  elsewhere = tmp_path / 'elsewhere'
+  elsewhere.mkdir()
+  done = subprocess.run(
+      tiny.command(
+          'train', f'--architecture={tmp_path / "w" / "result.json"}',
+          '--config.final.epochs=0.01', f'--workdir={tmp_path / "f"}',
+      ), cwd=elsewhere, capture_output=True, text=True,
+  )
+  assert done.returncode == 0, done.stderr

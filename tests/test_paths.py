@@ -1,6 +1,7 @@
 """Paths as people type them."""
 
 import json
+import os
 import pathlib
 
 import pytest
@@ -62,6 +63,18 @@ def test_what_paths_cannot_mean(text: str, part: str) -> None:
     expanded('flag --workdir', text)
   assert part in str(error.value)
   assert repr(text) in str(error.value)
+
+
+def test_bytes_that_are_no_text() -> None:
+  """Nothing that is recorded could name such a path."""
+  path = os.fsdecode(b'/tmp/\xff/\xc3\xa4')
+  with pytest.raises(UserError) as error:
+    expanded('flag --workdir', path)
+  assert str(error.value) == (
+      "flag --workdir: '/tmp/\ufffd/\xe4': holds bytes that are no UTF-8;"
+      ' allowed are paths that are text'
+  )
+  assert expanded('flag --workdir', '/tmp/\xe4') == '/tmp/\xe4'
 
 
 @pytest.mark.usefixtures('home')

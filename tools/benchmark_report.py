@@ -1,6 +1,6 @@
 r"""Makes the pages and pictures of a study again from its summary.json.
 
-  PYTHONPATH=. python tools/benchmark_report.py \
+  .venv/bin/python tools/benchmark_report.py \
     --summary=docs/results/nats_tss/summary.json --workdir=workdir/report
 
 The results that the docs show are stored in docs/results.

@@ -1,6 +1,6 @@
 r"""Makes a table from the official files of NATS-Bench.
 
-  PYTHONPATH=. python tools/convert_nats_bench.py --space=topology \
+  .venv/bin/python tools/convert_nats_bench.py --space=topology \
     --source=NATS-tss-v1_0-3ffb9-simple --output=table.csv.gz
 
 The files are pickles, and a pickle can run any code: use files that you trust.

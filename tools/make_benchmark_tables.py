@@ -1,6 +1,6 @@
 """Packs CSVs of published benchmarks into layernas/study/tables/packaged.
 
-  PYTHONPATH=. python tools/make_benchmark_tables.py --csv=DIR
+  .venv/bin/python tools/make_benchmark_tables.py --csv=DIR
 
 DIR holds the CSVs named below, made from the sources named in
 layernas/study/tables/packaged/README.md. Only a change of the packaged tables
@@ -16,7 +16,6 @@ import zipfile
 from typing import Any
 
 import numpy as np
-from absl import flags
 
 from layernas.runs import cli
 from layernas.study.tables.csv_table import Encoding
@@ -27,12 +26,11 @@ from layernas.study.tables.table import BenchmarkTable
 _CSV = cli.define_path(
     'csv', 'Directory of the CSVs.', required=True
 )
-_OUTPUT = flags.DEFINE_string(
-    'output',
-    str(
+_OUTPUT = cli.define_path(
+    'output', 'Where the archives and tables.json are written.',
+    default=str(
         pathlib.Path(__file__).parent.parent / 'layernas/study/tables/packaged'
     ),
-    'Where the archives and tables.json are written.',
 )
 
 # Operations in the order of NATS-Bench's own list.

@@ -1,6 +1,6 @@
 r"""Makes the embedded CIFAR-10 subset from the full archive of JPEG files.
 
-  PYTHONPATH=. python tools/make_embedded_data.py \
+  .venv/bin/python tools/make_embedded_data.py \
     --archive=cifar10_jpeg.tar.gz
 
 The archive holds train/CLASS/0000.jpg .. 4999.jpg and test/CLASS/0000.jpg ..
@@ -14,8 +14,6 @@ import re
 import tarfile
 from collections.abc import Mapping
 
-from absl import flags
-
 from layernas.data.embedded_cifar10 import ARCHIVE
 from layernas.data.embedded_cifar10 import CLASSES
 from layernas.errors import UserError
@@ -24,7 +22,7 @@ from layernas.runs import cli
 _SOURCE = cli.define_path(
     'archive', 'The full archive (.tar.gz).', required=True
 )
-_TARGET = flags.DEFINE_string('output', str(ARCHIVE), 'Where to write.')
+_TARGET = cli.define_path('output', 'Where to write.', default=str(ARCHIVE))
 
 COUNTS = {'train': 1000, 'test': 200}
 """Images of each class."""

@@ -18,7 +18,7 @@ from layernas.storage.csv_file import CsvFile
 METRIC = 'latency'
 """The cost metric whose prices come from a table."""
 
-COMMAND = 'python experiments/latency.py --config=CONFIG --workdir=DIR'
+COMMAND = './launch.sh latency --config=CONFIG --workdir=DIR'
 """Measures a table."""
 
 KEY = 'signature'

@@ -1,6 +1,7 @@
 """What a person sees while a run goes on, and the summary at its end."""
 
 import math
+import random
 from collections.abc import Mapping
 from collections.abc import Sequence
 from typing import Any
@@ -18,9 +19,11 @@ from rich.table import Table
 
 from layernas.reports.hooks import Hook
 from layernas.reports.hooks import Training
+from layernas.search import Problem
 from layernas.search import Search
 from layernas.search import Trial
 from layernas.search.cost import cost_text
+from layernas.search.layer_pass import STARTS
 from layernas.search.space import architecture_id
 
 
@@ -64,7 +67,13 @@ class Progress(Hook):
     if self._reward:
       self._console.print(f'{self._reward}: larger is better')
     if search.trials:
-      self._console.print(f'{len(search.trials)} trials are finished already')
+      done = f'{len(search.trials)} trials are finished already'
+      if len(search.trials) > search.budget.trials:
+        done += (
+            f': more than budget.trials, {search.budget.trials}; all of them'
+            ' count, and none is added'
+        )
+      self._console.print(done)
     if page:
       self._console.print(f"Ray's dashboard: {page}")
     self._search = search
@@ -169,11 +178,27 @@ def opening_lines(search: Search) -> list[str]:
       f'{problem.cost.unit}: {cost_text(low)} to {cost_text(high)}, target'
       f' {_limit(problem.target.low)} to {_limit(problem.target.high)}',
   ]
+  # A schedule of the user's own may have none.
+  start = getattr(search.strategy.proposer, 'start', None)
+  if start in STARTS:
+    lines.append(_start_line(problem, start))
   if bound is not None:
     wrapped = search.strategy.proposer is not search.strategy
     repeats = ' and repeats' if wrapped else ''
     lines.append(f'bound: H * keep * sum|S_l|{repeats} = {bound:,} trials')
   return lines
+
+
+def _start_line(problem: Problem, name: str) -> str:
+  """The network at which undecided layers of a layerwise schedule stand."""
+  if name == 'random':
+    return 'start network: random'
+  # These draw nothing.
+  start = STARTS[name](problem, random.Random(0))
+  return (
+      f'start network: {architecture_id(start)} ({name}),'
+      f' {cost_text(problem.cost.cost(start))} {problem.cost.unit}'
+  )
 
 
 def wall_time_line(seconds: Mapping[str, float]) -> str:

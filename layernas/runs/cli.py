@@ -7,6 +7,7 @@ code 1; a search that found no network is one line and exit code 1.
 import os
 import signal
 import sys
+import traceback
 from collections.abc import Callable
 from collections.abc import Sequence
 from typing import NoReturn
@@ -92,6 +93,7 @@ class ConfigFlag:
 
 _defined: list[ConfigFlag] = []
 _required: list[str] = []
+_paths: list[str] = []
 
 
 def define_config(
@@ -145,7 +147,8 @@ class _PathParser(flags.ArgumentParser):
 
 
 def define_path(
-    name: str, description: str, required: bool = False
+    name: str, description: str, required: bool = False,
+    default: str | None = None,
 ) -> flags.FlagHolder[str | None]:
   """Defines a flag that holds a path.
 
@@ -153,13 +156,15 @@ def define_path(
     name: of the flag.
     description: for --help.
     required: whether it must be given.
+    default: where it is not given; None for none.
 
   Returns:
     Its holder; the value has no `~` and no variables in it.
   """
+  _paths.append(name)
   if required:
     _required.append(name)
-  return flags.DEFINE(_PathParser(name), name, None, description)
+  return flags.DEFINE(_PathParser(name), name, default, description)
 
 
 def define_hosts() -> Callable[[], None]:
@@ -296,11 +301,52 @@ def _guarded(
   except KeyboardInterrupt:
     print(INTERRUPTED_TEXT, file=sys.stderr)
     leave(INTERRUPTED)
+  except (AttributeError, KeyError) as error:
+    lacking = _lacking_field(error)
+    if lacking is None:
+      raise
+    _fail(lacking)
+  except OSError as error:
+    blamed = _blamed_flag(error)
+    if blamed is None:
+      raise
+    _fail(blamed)
   except (AssertionError, RuntimeError, ValueError) as error:
     known = environment.explained(error)
     if known is None:
       raise
     _fail(str(known))
+
+
+def _lacking_field(error: AttributeError | KeyError) -> str | None:
+  """What to say where the config is one of another program."""
+  *_, (frame, _) = traceback.walk_tb(error.__traceback__)
+  module = frame.f_globals.get('__name__', '')
+  if not _defined or not module.startswith(config_dict.__name__):
+    return None
+  field = str(error).strip('"\'').partition("'")[0]
+  return (
+      f'flag --config: {flags.FLAGS["config"].value!r}: has no field {field!r};'
+      f' allowed is a config with the fields of {_defined[0].defaults}'
+  )
+
+
+def _blamed_flag(error: OSError) -> str | None:
+  """What to say where a file of a path that was given is to blame."""
+  if not isinstance(error.filename, str):
+    return None
+  file = os.path.abspath(error.filename)
+  for name in _paths:
+    path = flags.FLAGS[name].value
+    if path is None:
+      continue
+    given = os.path.abspath(path)
+    if os.path.commonpath([file, given]) in (file, given):
+      return (
+          f'flag --{name}: {path!r}: {error.filename}: {error.strerror};'
+          ' allowed is a path that can be used'
+      )
+  return None
 
 
 def _fail(message: str) -> NoReturn:

@@ -7,9 +7,11 @@ a run has recorded are changed in the same way.
 
 import ast
 import difflib
+import glob
 import importlib.util
 import inspect
 import os
+import pathlib
 import re
 import sys
 import traceback
@@ -88,11 +90,14 @@ def load(text: str) -> config_dict.ConfigDict:
   match = re.fullmatch(r'(.*?\.py)(?::(.*))?', text, re.DOTALL)
   file, argument = match.groups() if match else (text, None)
   file = paths.expanded('flag --config', file)
-  if not os.path.isfile(file):
-    found = 'a directory' if os.path.isdir(file) else 'no such file'
+  if not os.path.isfile(file) or not file.endswith('.py'):
+    found = (
+        'a directory' if os.path.isdir(file)
+        else 'no Python file' if os.path.exists(file) else 'no such file'
+    )
     raise UserError(
-        f'flag --config: {file!r}: {found}; allowed is a config file, e.g.'
-        f' {EXAMPLE}'
+        f'flag --config: {file!r}: {found}{_elsewhere(file)}; allowed is a'
+        f' config file, e.g. {EXAMPLE}'
     )
   lookup.search_in(os.path.dirname(file))
   module = module_of(file)
@@ -118,6 +123,13 @@ def load(text: str) -> config_dict.ConfigDict:
         f' {type(config).__name__}; allowed is a ConfigDict'
     )
   return config.lock()
+
+
+def _elsewhere(file: str) -> str:
+  """Where a file of the same name lies below the directory that was named."""
+  directory, name = os.path.split(file)
+  found = sorted(pathlib.Path(directory).glob(f'*/{glob.escape(name)}'))
+  return f' (did you mean {str(found[0])!r}?)' if found else ''
 
 
 def override(

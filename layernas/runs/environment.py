@@ -10,6 +10,18 @@ import warnings
 from layernas.errors import UserError
 
 _PLATFORMS = ('JAX_PLATFORMS', 'JAX_PLATFORM_NAME')
+_TRUE = ('1', 'true', 't', 'yes', 'y', 'on')
+_LEFT_OUT = {
+    'JAX_ENABLE_X64': (_TRUE, 'networks are trained in 32 bits'),
+    'JAX_DISABLE_JIT': (_TRUE, 'networks are trained by compiled programs'),
+    'JAX_NUMPY_DTYPE_PROMOTION': (('strict',), 'operands are of any types'),
+    'JAX_NUMPY_RANK_PROMOTION': (
+        ('raise', 'warn'), 'operands are of any dimensions'
+    ),
+}
+"""Variables that are for other programs of JAX: the values with which networks
+would be trained otherwise or not at all, and why they do not count."""
+
 _DEVICES = re.compile(r'--xla_force_host_platform_device_count=\d+')
 _CHECK = 'from jaxlib import xla_client; xla_client.CompileOptions()'
 """Reads XLA_FLAGS as every program of JAX does, without its devices."""
@@ -21,6 +33,14 @@ def prepare() -> None:
   os.environ['MPLBACKEND'] = 'agg'
   # TensorFlow tells of its instruction sets, and that it found no GPU.
   os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '2')
+  for name, (values, reason) in _LEFT_OUT.items():
+    value = os.environ.get(name, '')
+    if value.lower() in values:
+      del os.environ[name]
+      print(
+          f'environment variable {name}: {value!r} is left out: {reason}',
+          file=sys.stderr, flush=True,
+      )
   # PYTHONWARNINGS=error would end programs in what libraries only warn of.
   if os.environ.get('PYTHONWARNINGS'):
     warnings.resetwarnings()

@@ -31,6 +31,7 @@ from layernas.reports.plots import save_comparison
 from layernas.reports.result import versions
 from layernas.reports.tensorboard import TensorBoard
 from layernas.runs.inputs import data_input
+from layernas.runs.inputs import training_inputs
 from layernas.runs.setup import check_same_run
 from layernas.runs.setup import make_space
 from layernas.storage.files import file_store
@@ -165,7 +166,9 @@ def run_final(
   with recipe.unlocked():
     recipe.training = config.final
   directory = Workdir(workdir, FINAL)
-  hosts.on_first(lambda: directory.open(config, [data_input(dataset)]))
+  hosts.on_first(lambda: directory.open(
+      config, [data_input(dataset), *training_inputs(config, 'final')]
+  ))
   with contextlib.ExitStack() as stack:
     stack.enter_context(in_one_line(workdir))
     stack.callback(directory.close)

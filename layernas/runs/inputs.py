@@ -20,6 +20,7 @@ from layernas.search.cost import FactoredCost
 from layernas.search.cost import cost_text
 from layernas.search.space import architecture_id
 from layernas.storage.resuming import Input
+from layernas.storage.resuming import code_inputs
 from layernas.storage.resuming import digest
 
 _SAMPLE = 200
@@ -41,7 +42,11 @@ def search_inputs(
   Returns:
     The inputs.
   """
-  inputs = [space_input(config, space), data_input(dataset)]
+  inputs = [
+      space_input(config, space), data_input(dataset),
+      *code_inputs({'search.schedule': config.search.schedule}),
+      *training_inputs(config),
+  ]
   if config.cost.metric == METRIC:
     path = config.cost.latency_table
     table = read_latency_table(path)
@@ -55,6 +60,25 @@ def search_inputs(
         f'{config.cost.metric}, of the default network {default}',
     ))
   return inputs
+
+
+def training_inputs(config: Any, recipe: str = 'training') -> list[Input]:
+  """Own code that decides what comes of a training.
+
+  Args:
+    config: of the run.
+    recipe: section of the training, 'training' or 'final'.
+
+  Returns:
+    The inputs; the reward among them where it counts.
+  """
+  named = {
+      f'{recipe}.{part}': config[recipe][part]
+      for part in ('optimizer', 'schedule')
+  }
+  if recipe == 'training':
+    named['reward'] = config.reward
+  return code_inputs(named)
 
 
 def space_input(config: Any, space: NetworkSpace) -> Input:

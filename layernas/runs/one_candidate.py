@@ -30,6 +30,7 @@ from layernas.runs.execution import make_place
 from layernas.runs.execution import prepare_process
 from layernas.runs.inputs import data_input
 from layernas.runs.inputs import space_input
+from layernas.runs.inputs import training_inputs
 from layernas.runs.listeners import HookListener
 from layernas.runs.rewards import configured_reward
 from layernas.runs.setup import check_same_run
@@ -149,7 +150,10 @@ def run_candidate(
     stack.enter_context(in_one_line(directory.path))
     stack.enter_context(hosts.listening())
     hosts.on_first(lambda: directory.open(
-        config, [space_input(config, space), data_input(dataset)]
+        config, [
+            space_input(config, space), data_input(dataset),
+            *training_inputs(config),
+        ]
     ))
     stack.callback(directory.close)
     enable_compilation_cache(directory.path / 'compilation_cache')

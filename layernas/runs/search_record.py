@@ -1,13 +1,16 @@
 """The files that tell what a search did: trials, tables, timings, results."""
 
 import dataclasses
+import os
 from collections.abc import Mapping
 from collections.abc import Sequence
 from typing import Any
 
+from etils import epath
 from ml_collections import config_dict
 from rich.console import Console
 
+from layernas import lookup
 from layernas.executors.executor import SETTINGS_FILE
 from layernas.executors.executor import ExecutorSettings
 from layernas.reports.console import reward_name
@@ -23,6 +26,24 @@ from layernas.storage.history import History
 from layernas.storage.history import Timings
 from layernas.storage.resuming import Input
 from layernas.storage.workdir import Workdir
+from layernas.storage.workdir import read_json
+
+OWN_MODULES_FILE = 'own_modules.json'
+"""Directories of the modules that the config names, where they are the user's
+own."""
+
+
+def search_own_modules(file: epath.PathLike) -> None:
+  """Has modules looked for where the search found them, and beside a file.
+
+  Args:
+    file: of a search's workdir.
+  """
+  workdir = epath.Path(file).parent
+  recorded = workdir / OWN_MODULES_FILE
+  found = read_json(recorded) if recorded.exists() else []
+  directories = found if isinstance(found, list) else []
+  lookup.search_in(*filter(os.path.isdir, map(str, [*directories, workdir])))
 
 
 class SearchRecord(Hook):
@@ -67,6 +88,8 @@ class SearchRecord(Hook):
     self._directory.write_json(SETTINGS_FILE, {
         'asked': config.executor.name, **dataclasses.asdict(settings)
     })
+    if directories := lookup.own_directories():
+      self._directory.write_json(OWN_MODULES_FILE, directories)
     self._history = History(self._directory.path)
     self._timings = Timings(self._directory.path)
     return [trial.to_dict() for trial in self._history.trials]

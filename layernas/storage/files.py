@@ -9,11 +9,13 @@ import errno
 import fcntl
 import importlib.util
 import json
+import logging as logging_of_python
 import os
 import socket
 from collections.abc import Callable
 from typing import Protocol
 from typing import TypeVar
+from urllib.request import getproxies
 
 import fsspec
 from absl import logging
@@ -22,6 +24,9 @@ from etils import epath
 from layernas.errors import UserError
 
 Value = TypeVar('Value')
+
+_HOST = 'storage.googleapis.com'
+"""Of all buckets, as gcsfs asks it."""
 
 _LOOSE = 0.02
 """Lines outside a bucket's file itself, as a share of those in it. Rewriting it
@@ -344,10 +349,27 @@ def _number(part: epath.Path) -> int:
 
 def _reached(path: epath.Path, ask: Callable[[], Value]) -> Value:
   """What a bucket answers; why it does not, in one line."""
+  log = logging_of_python.getLogger('gcsfs')
+  level = log.level
+  # It prints pages about what is raised in the end.
+  log.setLevel(logging_of_python.CRITICAL)
   try:
+    _look_up_host()
     return ask()
   except Exception as error:  # Of gcsfs, of aiohttp, of google-auth.
     raise UserError(
         f'path {path}: {type(error).__name__}: {error}; allowed is a path in a'
         ' bucket that this machine may read and write'
     ) from error
+  finally:
+    log.setLevel(level)
+
+
+def _look_up_host() -> None:
+  """Raises OSError where the network is not there: gcsfs tries for minutes."""
+  elsewhere = (
+      os.environ.get('STORAGE_EMULATOR_HOST') or getproxies()
+      or fsspec.config.conf['gcs'].get('endpoint_url')
+  )
+  if not elsewhere:
+    socket.getaddrinfo(_HOST, 443)

@@ -8,18 +8,29 @@ names (images, tables, a space) is compared by digests.
 import dataclasses
 import hashlib
 import importlib
+import io
 import json
+import os
+import pathlib
 import re
+import tokenize
 from collections.abc import Callable
 from collections.abc import Mapping
 from typing import Any
 
+from layernas import lookup
+from layernas import paths
 from layernas.errors import UserError
 
 Fields = Mapping[str, Any]
 """Of a config, sections within sections."""
 
 _NO_FIELD = object()
+
+_PATH = re.compile(
+    r'data\.directory|cost\.latency_table|benchmarks\..*\.table\.file'
+)
+"""Fields that hold a path, which may be spelled in several ways."""
 
 
 def default_fields(recorded: Fields) -> dict[str, Any]:
@@ -170,7 +181,21 @@ def differences(
   return [
       (name, before, now) for name, before, now in pairs
       if before != now and not rules.is_free(name)
+      and not _same_path(name, before, now)
   ]
+
+
+def _same_path(name: str, before: Any, now: Any) -> bool:
+  """Whether a field holds the same path in another spelling."""
+  if not _PATH.fullmatch(name) or not before or not now:
+    return False
+  try:
+    spelled = [paths.expanded(name, path) for path in (before, now)]
+  except (TypeError, UserError):
+    return False
+  return len({
+      path if '://' in path else os.path.abspath(path) for path in spelled
+  }) == 1
 
 
 def completed(recorded: Fields, defaults: Fields) -> dict[str, Any]:
@@ -207,6 +232,42 @@ class Input:
   text: str
 
 
+def code_inputs(named: Fields) -> list[Input]:
+  """Files of the user's own code that fields name as module:function.
+
+  Comments, blank lines and spaces at the ends of lines do not count. What the
+  file imports does not count either.
+
+  Args:
+    named: names by dotted field.
+
+  Returns:
+    An input for each field that names code which is not installed.
+
+  Raises:
+    UserError: there is no such module or function.
+  """
+  inputs = []
+  for field, name in named.items():
+    # The names of the package's own parts have no colon.
+    file = ':' in name and lookup.own_file(lookup.find(field, name, {}))
+    if file:
+      content = digest(_code(pathlib.Path(file).read_bytes()))
+      inputs.append(Input(field, content, f'{name} in {file}'))
+  return inputs
+
+
+def _code(source: bytes) -> list[str]:
+  """Lines of Python, without what changes nothing."""
+  tokens = list(tokenize.tokenize(io.BytesIO(source).readline))
+  lines = source.decode(tokens[0].string).splitlines()
+  for token in tokens:
+    if token.type == tokenize.COMMENT:
+      row, column = token.start
+      lines[row - 1] = lines[row - 1][:column]
+  return [line.rstrip() for line in lines if line.strip()]
+
+
 def digest(content: Any) -> str:
   """Digest of a content.
 
@@ -235,10 +296,11 @@ def check_inputs(where: str, recorded: Any, inputs: list[Input]) -> None:
   for one in inputs:
     before = recorded.get(one.name)
     if before and before['digest'] != one.digest:
+      edited = ', edited since' if before['text'] == one.text else ''
       raise UserError(
           f'{where}: the content of {one.name} is not what its run began with'
-          f' (it was {before["text"]}, and is {one.text}); allowed is the same'
-          ' content, or another workdir'
+          f' (it was {before["text"]}, and is {one.text}{edited}); allowed is'
+          ' the same content, or another workdir'
       )
 
 

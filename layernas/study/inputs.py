@@ -1,4 +1,4 @@
-"""The tables that a study's config names, by their content."""
+"""What a study names: tables by their content, methods by their code."""
 
 import hashlib
 import json
@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from layernas.storage.resuming import Input
+from layernas.storage.resuming import code_inputs
 from layernas.study.tables.benchmark import HELD_OUT
 from layernas.study.tables.benchmark import Benchmark
 from layernas.study.tables.synthetic import Chain
@@ -32,6 +33,24 @@ def table_inputs(
     text = f'{of}, {benchmark.networks[0]:,} networks'
     inputs.append(Input(f'benchmarks.{name}.table', _digest(benchmark), text))
   return inputs
+
+
+def method_inputs(config: Any) -> list[Input]:
+  """Methods of the user's own, by their code.
+
+  Args:
+    config: of the study.
+
+  Returns:
+    The inputs.
+  """
+  named = {}
+  for name, method in config.methods.items():
+    named[f'methods.{name}.kind'] = method.kind
+    named[f'methods.{name}.settings.schedule'] = str(
+        method.settings.get('schedule', '')
+    )
+  return code_inputs(named)
 
 
 def _digest(benchmark: Benchmark) -> str:

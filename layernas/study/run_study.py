@@ -28,6 +28,7 @@ from layernas.errors import UserError
 from layernas.reports.console import new_console
 from layernas.storage.resuming import STUDY
 from layernas.storage.workdir import Workdir
+from layernas.study.inputs import method_inputs
 from layernas.study.inputs import table_inputs
 from layernas.study.protocol import direction_line
 from layernas.study.report import table_text
@@ -208,7 +209,8 @@ def run_study(config: ConfigDict, workdir: epath.PathLike) -> dict[str, Any]:
       for name, section in config.benchmarks.items()
   }
   directory = Workdir(workdir, STUDY)
-  with directory.opened(config, table_inputs(config, benchmarks)):
+  inputs = table_inputs(config, benchmarks) + method_inputs(config)
+  with directory.opened(config, inputs):
     _show_directions(benchmarks.values())
     records = _play_missing(config, RunsFile(directory.path / 'runs.jsonl'))
     summary = write_report(config, benchmarks, records, directory)

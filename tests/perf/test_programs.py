@@ -14,7 +14,7 @@ from tools.perf import fault_drill
 _PERF = tiny.ROOT / 'tools' / 'perf'
 _PROGRAMS = [
     path.stem for path in sorted(_PERF.glob('*.py'))
-    if 'app.run(main)' in path.read_text()
+    if '.run(main)' in path.read_text()
 ]
 
 pytestmark = pytest.mark.long
@@ -31,7 +31,7 @@ def run(program: str, *flags: str) -> subprocess.CompletedProcess:
 @pytest.mark.parametrize('program', _PROGRAMS)
 def test_help(program):
   done = run(program, '--help')
-  assert f'PYTHONPATH=. python tools/perf/{program}.py' in ' '.join(
+  assert f'.venv/bin/python tools/perf/{program}.py' in ' '.join(
       done.stdout.replace('OPENBLAS_NUM_THREADS=1 ', '').split()
   ), done.stderr
 
@@ -40,6 +40,30 @@ def test_a_loop_needs_our_candidates(tmp_path):
   done = run('candidates', '--run=naive', f'--output={tmp_path}')
   assert done.returncode == 2
   assert '--mode=ours comes first' in done.stderr
+
+
+@pytest.mark.parametrize('program', [
+    name for name in _PROGRAMS if name != 'compare_searches'
+])
+def test_a_wrong_flag_is_one_line(program):
+  done = run(program, '--nonsense=1')
+  # TensorFlow, where a program imports it, has its say before.
+  said = done.stderr.splitlines()
+  assert (done.returncode, said[-1]) == (
+      2, "error: Unknown command line flag 'nonsense'"
+  )
+  assert not any(line.startswith(('Traceback', 'Usage')) for line in said)
+
+
+def test_an_output_that_cannot_be_made_is_one_line(tmp_path):
+  file = tmp_path / 'file'
+  file.touch()
+  done = run(
+      'executors', '--mode=overhead', '--trials=1', '--rounds=1',
+      f'--output={file}/below',
+  )
+  assert (done.returncode, done.stderr.count('\n')) == (2, 1), done.stderr
+  assert f"error: flag --output: '{file}/below': {file}" in done.stderr
 
 
 def test_modes_of_candidates(tmp_path):

@@ -15,7 +15,11 @@ from layernas.reports.console import trial_table
 from layernas.reports.console import wall_time_line
 from layernas.reports.hooks import Training
 from layernas.reports.result import search_result
+from layernas.search import Budget
 from layernas.search import Evaluation
+from layernas.search import ModelGuided
+from layernas.search import Search
+from layernas.search import Sweep
 from layernas.search import Trial
 from tests import tiny
 
@@ -34,6 +38,41 @@ def test_opening_states_the_bound() -> None:
   # H = 2 buckets, keep = 1, three layers of two options.
   lines = opening_lines(tiny.new_search())
   assert 'bound: H * keep * sum|S_l| = 12 trials' in lines
+
+
+@pytest.mark.parametrize(('start', 'line'), [
+    ('default', 'start network: 1-0-0 (default), 47,440 MAdds'),
+    ('largest', 'start network: 1-1-1 (largest), 66,000 MAdds'),
+    ('random', 'start network: random'),
+])
+def test_opening_names_the_start_network(start: str, line: str) -> None:
+  schedule = Sweep(buckets=2, start=start)
+  search = Search(tiny.new_search().problem, schedule)
+  assert [one for one in opening_lines(search) if one.startswith('start')] == [
+      line
+  ]
+  # A schedule without layers has none.
+  guided = Search(search.problem, ModelGuided())
+  assert 'start' not in ' '.join(opening_lines(guided))
+
+
+def test_a_budget_below_what_is_finished_is_said() -> None:
+  budgets = {}
+  for trials in (3, 12):
+    searched = tiny.searched()
+    search = Search(
+        searched.problem, Sweep(buckets=2), Budget(trials=trials)
+    )
+    search.replay(searched.trials[:4])
+    console = _console(width=120)
+    Progress(console).before_search(search, 1, '')
+    budgets[trials] = console.file.getvalue()
+    assert (search.ask() == []) == (trials == 3)
+  assert (
+      '4 trials are finished already: more than budget.trials, 3; all of them'
+      ' count, and none is added\n'
+  ) in budgets[3]
+  assert '4 trials are finished already\n' in budgets[12]
 
 
 def test_trial_line_marks_the_best() -> None:

@@ -145,3 +145,45 @@ def test_fields_of_a_recorded_config(
   ]
   assert part in line
   assert not (found.parent / 'final').exists()
+
+
+def test_a_config_that_lies_below(tmp_path: pathlib.Path) -> None:
+  """As the configs of studies do since they moved."""
+  (tmp_path / 'study').mkdir()
+  (tmp_path / 'study' / 'mine.py').touch()
+  with pytest.raises(UserError) as error:
+    config_flag.load(f'{tmp_path}/mine.py:smoke')
+  assert (
+      f"'{tmp_path}/mine.py': no such file (did you mean"
+      f" '{tmp_path}/study/mine.py'?); allowed is"
+  ) in str(error.value)
+
+
+def test_a_config_that_is_no_python(tmp_path: pathlib.Path) -> None:
+  (tmp_path / 'config.json').write_text('{}')
+  with pytest.raises(UserError, match=r"json': no Python file; allowed"):
+    config_flag.load(f'{tmp_path}/config.json')
+
+
+@pytest.mark.parametrize(('program', 'config', 'field', 'fields'), [
+    ('benchmark', 'configs/cifar10_small.py:smoke', 'benchmarks', 'study/'),
+    pytest.param(
+        'search', 'configs/study/own_table.py:smoke', 'executor', '',
+        marks=pytest.mark.long,
+    ),
+    pytest.param(
+        'latency', 'configs/study/own_table.py:smoke', 'executor', '',
+        marks=pytest.mark.long,
+    ),
+])
+def test_a_config_of_another_program(
+    tmp_path: pathlib.Path, program: str, config: str, field: str, fields: str
+) -> None:
+  done = tiny.run_program(
+      program, f'--config={config}', f'--workdir={tmp_path}/run'
+  )
+  assert done.returncode == 2
+  assert done.stderr == (
+      f"error: flag --config: '{config}': has no field {field!r}; allowed is a"
+      f' config with the fields of configs/{fields}default.py\n'
+  )

@@ -1,5 +1,6 @@
 """What the environments of users set: harmless, or one line."""
 
+import json
 import os
 import pathlib
 import subprocess
@@ -66,6 +67,54 @@ def test_the_backend_of_a_notebook(
   )
   assert (done.returncode, done.stderr) == (0, '')
   assert (tmp_path / 'run/audit.png').exists()
+
+
+@pytest.mark.long
+@pytest.mark.parametrize(('name', 'value'), [
+    ('JAX_ENABLE_X64', 'True'), ('JAX_DISABLE_JIT', '1'),
+    ('JAX_NUMPY_DTYPE_PROMOTION', 'strict'),
+    ('JAX_NUMPY_RANK_PROMOTION', 'raise'),
+])
+def test_variables_that_would_train_otherwise_are_left_out(
+    tmp_path: pathlib.Path, plain_trials: list[float], name: str, value: str
+) -> None:
+  done = _search(tmp_path / 'run', {name: value})
+  assert done.returncode == 0, done.stderr
+  assert done.stderr.startswith(
+      f"environment variable {name}: '{value}' is left out: "
+  )
+  assert done.stderr.count('\n') == 1
+  assert _rewards(tmp_path / 'run') == plain_trials
+
+
+@pytest.fixture(scope='module')
+def plain_trials(tmp_path_factory: pytest.TempPathFactory) -> list[float]:
+  """Rewards of a search in an environment without such variables."""
+  workdir = tmp_path_factory.mktemp('plain') / 'run'
+  assert not _search(workdir, {}).returncode
+  return _rewards(workdir)
+
+
+def _rewards(workdir: pathlib.Path) -> list[float]:
+  lines = (workdir / 'trials.jsonl').read_text().splitlines()
+  return [json.loads(line)['reward'] for line in lines]
+
+
+def test_a_variable_that_is_left_out_is_said() -> None:
+  code = """
+import os, sys
+from layernas.runs import cli
+sys.argv = ['program']
+cli.run(lambda: print(os.environ.get('JAX_ENABLE_X64')))
+"""
+  done = _run({'JAX_ENABLE_X64': '1'}, '-c', code)
+  assert (done.returncode, done.stdout) == (0, 'None\n')
+  assert done.stderr == (
+      "environment variable JAX_ENABLE_X64: '1' is left out: networks are"
+      ' trained in 32 bits\n'
+  )
+  done = _run({'JAX_ENABLE_X64': '0'}, '-c', code)
+  assert (done.stdout, done.stderr) == ('0\n', '')
 
 
 _PROGRAM = """

@@ -114,6 +114,62 @@ def test_edited_parts_of_ones_own(
   assert run_search(_config(4, **fields), tmp_path)['trials'] == {'ok': 4}
 
 
+_CODE = """
+from layernas.search import Sweep
+from layernas.training.optimizer import cosine
+
+# Larger is better.
+def score(metrics):
+  return 100 * metrics['accuracy']
+
+
+def schedule(buckets=2):
+  return Sweep(buckets)
+
+
+def rate(span):
+  return cosine(span)
+"""
+
+
+@pytest.mark.parametrize(('field', 'function'), [
+    ('reward', 'score'), ('search.schedule', 'schedule'),
+    ('training.schedule', 'rate'),
+])
+def test_edited_code_of_ones_own(
+    tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch, field: str,
+    function: str,
+) -> None:
+  name = f'own_code_{function}'
+  file = tmp_path / f'{name}.py'
+  file.write_text(_CODE)
+  monkeypatch.syspath_prepend(tmp_path)
+  workdir, fields = tmp_path / 'run', {field: f'{name}:{function}'}
+  run_search(_config(**fields), workdir)
+  assert json.loads((workdir / 'own_modules.json').read_text()).count(
+      str(tmp_path)
+  ) == 1
+  before = _content(workdir)
+  file.write_text(_CODE.replace('100', '50'))
+  with pytest.raises(UserError) as error:
+    run_search(_config(4, **fields), workdir)
+  assert str(error.value) == (
+      f'workdir {workdir}: the content of {field} is not what its run began'
+      f' with (it was {name}:{function} in {file}, and is'
+      f' {name}:{function} in {file}, edited since); allowed is the same'
+      ' content, or another workdir'
+  )
+  assert _content(workdir) == before
+  # A comment, and a workdir of a version that did not look at code.
+  file.write_text(_CODE.replace('# Larger is better.', '  # Percent.\n'))
+  assert run_search(_config(3, **fields), workdir)['trials'] == {'ok': 3}
+  inputs = json.loads((workdir / 'inputs.json').read_text())
+  del inputs[field]
+  (workdir / 'inputs.json').write_text(json.dumps(inputs))
+  file.write_text(_CODE.replace('100', '50'))
+  assert run_search(_config(4, **fields), workdir)['trials'] == {'ok': 4}
+
+
 def _write_images(folder: pathlib.Path, names: str = 'ab', images: int = 4):
   """Files of one size each, whatever their colour is."""
   for split in ('train', 'test'):

@@ -188,6 +188,40 @@ def _preempted_in_training(command: list[str], workdir: pathlib.Path) -> str:
   return output
 
 
+@pytest.mark.parametrize('gap', [0.0, 0.3])
+def test_ctrl_c_twice_while_networks_compile(
+    tmp_path: pathlib.Path, finished: pathlib.Path, gap: float
+) -> None:
+  """In a fresh workdir trial 1 compiles when trial 0 is told."""
+  # The tests may be a job of a script, in which the signal is ignored.
+  restore = 'import signal, sys, runpy; sys.argv = sys.argv[1:]; ' + (
+      'signal.signal(signal.SIGINT, signal.default_int_handler); '
+      "runpy.run_path(sys.argv[0], run_name='__main__')"
+  )
+  python, *rest = _search(tmp_path)
+  process = subprocess.Popen(
+      [python, '-uc', restore, *rest], cwd=tiny.ROOT, text=True,
+      stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+  )
+  for line in process.stdout:
+    if line.startswith('trial 0 '):
+      break
+  begun = time.monotonic()
+  process.send_signal(signal.SIGINT)
+  time.sleep(gap)
+  process.send_signal(signal.SIGINT)
+  _, errors = process.communicate(timeout=60)
+  assert process.returncode == 130, errors
+  assert errors == 'interrupted; the same command goes on from here\n'
+  # 1.5 s until the process ends where XLA does not let the thread go.
+  assert time.monotonic() - begun < 8
+  subprocess.run(
+      _search(tmp_path), cwd=tiny.ROOT, capture_output=True, check=True,
+      timeout=300,
+  )
+  assert without_times(tmp_path) == without_times(finished)
+
+
 def _search(workdir: pathlib.Path) -> list[str]:
   return tiny.command(
       'search', '--config=tests/tiny.py', f'--workdir={workdir}'

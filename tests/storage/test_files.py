@@ -7,12 +7,14 @@ import json
 import os
 import pathlib
 import re
+import socket
 
 import pytest
 from absl import logging
 from etils import epath
 
 from layernas.errors import UserError
+from layernas.storage import files
 from layernas.storage.files import file_store
 from tests.fake_gcs import Bucket
 
@@ -226,3 +228,20 @@ def test_without_gcsfs_the_error_says_what_to_install(
   path = epath.Path('gs://bucket/run')
   with pytest.raises(UserError, match='pip install gcsfs google-cloud-storage'):
     file_store(path).check(path)
+
+
+def test_a_bucket_without_a_network_is_one_line_at_once(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+  def unknown(host: str, port: int) -> None:
+    raise socket.gaierror(-2, f'{host}:{port} not known')
+
+  monkeypatch.delenv('STORAGE_EMULATOR_HOST', raising=False)
+  monkeypatch.setattr(files, 'getproxies', dict)
+  monkeypatch.setattr(socket, 'getaddrinfo', unknown)
+  path = epath.Path('gs://bucket/run')
+  with pytest.raises(UserError) as error:
+    file_store(path).check(path)
+  assert str(error.value).startswith('path gs://bucket/run: gaierror: ')
+  assert 'storage.googleapis.com:443 not known' in str(error.value)
+  assert not caplog.records

@@ -1,5 +1,7 @@
 """Which configs and inputs a run may go on with."""
 
+import pathlib
+
 import pytest
 
 from configs.study import default as study
@@ -116,6 +118,28 @@ def test_settings_say_that_they_were_not_set() -> None:
       'workdir w: belongs to a run of another config (search.settings.rounds'
       ' was not set and is 3); allowed is the same config, or another workdir'
   )
+
+
+@pytest.mark.parametrize(('before', 'now', 'same'), [
+    ('~/images', 'HOME/images/', True), ('images', 'HERE/images', True),
+    ('$HOME/images', '~/images', True), ('~/images', '~/others', False),
+    ('gs://bucket/images', 'gs://bucket/images/', True), ('', '.', False),
+    ('$NOT_SET_ANYWHERE/images', '~/images', False),
+])
+def test_one_path_in_several_spellings(
+    tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch, before: str,
+    now: str, same: bool,
+) -> None:
+  here = tmp_path / 'here'
+  here.mkdir()
+  monkeypatch.chdir(here)
+  monkeypatch.setenv('HOME', str(tmp_path))
+  now = now.replace('HOME', str(tmp_path)).replace('HERE', str(here))
+  for name in ('data.directory', 'cost.latency_table'):
+    found = _names(_changed(**{name: before}), _changed(**{name: now}))
+    assert found == ([] if same else [name])
+  # Other fields are no paths.
+  assert _names(_changed(reward='~/a'), _changed(reward='~/a/')) == ['reward']
 
 
 def test_a_config_that_is_none() -> None:

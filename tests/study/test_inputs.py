@@ -53,12 +53,39 @@ def test_a_corrected_table_continues_no_study(
     assert str(error.value) == (
         f'workdir {tmp_path}/run: the content of benchmarks.own.table is not'
         f' what its run began with (it was {table}, 4 networks, and is {table},'
-        ' 4 networks); allowed is the same content, or another workdir'
+        ' 4 networks, edited since); allowed is the same content, or another'
+        ' workdir'
     )
   assert (tmp_path / 'run' / 'runs.jsonl').read_bytes() == runs
   # Another order, and a column that no run reads.
   _write(table, *[row[:-1] + 'x' for row in reversed(_ROWS)])
   run_study(_study(table, 3), tmp_path / 'run')
+
+
+def test_an_edited_method_of_ones_own_continues_no_study(
+    tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+  table, code = tmp_path / 'table.csv', tmp_path / 'own_method_of_a_study.py'
+  _write(table, *_ROWS)
+  text = (
+      'from layernas.study.methods.random_search import RandomSearch\n'
+      'def method():\n'
+      '  return RandomSearch()\n'
+  )
+  code.write_text(text)
+  monkeypatch.syspath_prepend(tmp_path)
+
+  def made():
+    study = _study(table).copy_and_resolve_references().unlock()
+    study.methods.random.kind = 'own_method_of_a_study:method'
+    return study.lock()
+
+  run_study(made(), tmp_path / 'run')
+  code.write_text(f'# Random.\n{text}')
+  run_study(made(), tmp_path / 'run')
+  code.write_text(f'{text}# Random.\nNAME = 3\n')
+  with pytest.raises(UserError, match=r'content of methods\.random\.kind is'):
+    run_study(made(), tmp_path / 'run')
 
 
 def test_other_words_in_the_report_are_no_other_study(

@@ -1,8 +1,8 @@
 """Measures the wall time of a search's candidates and of two other loops.
 
-  pip install -r tools/perf/requirements.txt
-  PYTHONPATH=. python tools/perf/candidates.py --mode=all
-  PYTHONPATH=. python tools/perf/candidates.py --mode=whole
+  .venv/bin/pip install -r tools/perf/requirements.txt
+  .venv/bin/python tools/perf/candidates.py --mode=all
+  .venv/bin/python tools/perf/candidates.py --mode=whole
 
 The loops are in candidate_loops.py and torch_loop.py. Each mode writes JSON
 files to OUTPUT/WORKLOAD:
@@ -31,7 +31,6 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-from absl import app
 from absl import flags
 from absl import logging
 from ml_collections import ConfigDict
@@ -42,6 +41,7 @@ from layernas.networks.mobilenet_spaces import block_layer
 from layernas.networks.reference import mobilenet_v3_large
 from layernas.networks.space import NetworkSpace
 from layernas.reports.plots import subplots
+from layernas.runs import cli
 from layernas.study.report import table_text
 from layernas.study.report_tables import Table
 from tools.perf import candidate_loops
@@ -300,9 +300,10 @@ def _define_flags() -> None:
   flags.DEFINE_enum(
       'workload', WORKLOADS[0], WORKLOADS, 'What is searched.'
   )
-  flags.DEFINE_string(
-      'output', 'docs/results/candidates',
+  cli.define_path(
+      'output',
       'Where the results are written, in a directory of the workload.',
+      default='docs/results/candidates',
   )
   flags.DEFINE_enum(
       'mode', 'report', ['all', 'ours', 'naive', 'torch', 'report', 'whole'],
@@ -327,9 +328,8 @@ def _define_flags() -> None:
   )
 
 
-def main(argv: list[str]) -> None:
+def main() -> None:
   """Runs one mode."""
-  del argv
   output = pathlib.Path(_FLAGS.output) / _FLAGS.workload
   try:
     if _FLAGS.run:
@@ -428,4 +428,4 @@ def _run(output: pathlib.Path) -> dict[str, Any]:
 
 if __name__ == '__main__':
   _define_flags()
-  app.run(main)
+  cli.run(main)

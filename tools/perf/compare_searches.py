@@ -1,6 +1,6 @@
 """Compares what two runs of a search or of a study gave.
 
-  PYTHONPATH=. python tools/perf/compare_searches.py WORKDIR OTHER_WORKDIR
+  .venv/bin/python tools/perf/compare_searches.py WORKDIR OTHER_WORKDIR
 
 It compares trials.jsonl, tables.json, trace.json, result.json, runs.jsonl and
 summary.json, as far as there are any, and prints for each that it is equal, or

@@ -1,7 +1,7 @@
 """Measures what early stop changes in the embedded search: winner and time.
 
-  PYTHONPATH=. python tools/perf/early_stop.py --seeds=3
-  PYTHONPATH=. python tools/perf/early_stop.py --seeds=3 --report
+  .venv/bin/python tools/perf/early_stop.py --seeds=3
+  .venv/bin/python tools/perf/early_stop.py --seeds=3 --report
 
 For each seed it searches the space cifar10_small by the schedule sweep, without
 early stop and with each fraction and margin; the reward is the accuracy, and
@@ -22,10 +22,11 @@ import time
 from typing import Any
 
 import jax
-from absl import app
 from absl import flags
 
 from configs import cifar10_small
+from layernas.errors import UserError
+from layernas.runs import cli
 from layernas.runs.run_search import run_search
 from tools.perf.machine import machine
 
@@ -67,11 +68,13 @@ _FLAGS = flags.FLAGS
 
 def _define_flags() -> None:
   """Defines them for this program alone: others import this module."""
-  flags.DEFINE_string(
-      'output', 'docs/results/early_stop', 'Where the results are written.'
+  cli.define_path(
+      'output', 'Where the results are written.',
+      default='docs/results/early_stop',
   )
-  flags.DEFINE_string(
-      'cache', 'workdir/early_stop_cache', 'Compiled programs of all searches.'
+  cli.define_path(
+      'cache', 'Compiled programs of all searches.',
+      default='workdir/early_stop_cache',
   )
   flags.DEFINE_integer('seeds', 3, 'Seeds, from 0.', 1)
   flags.DEFINE_list('fractions', ['0.5', '0.25'], 'Early points.')
@@ -86,9 +89,8 @@ def _define_flags() -> None:
   )
 
 
-def main(argv: list[str]) -> None:
+def main() -> None:
   """Runs the searches that are missing and prints the table."""
-  del argv
   if _FLAGS.one:
     print(json.dumps(_search(*_FLAGS.one.split(','))))
     return
@@ -100,7 +102,10 @@ def main(argv: list[str]) -> None:
       'settings': settings, 'searches': {},
   }
   if found['settings'] != settings:
-    raise app.UsageError(f'{path}: of {found["settings"]}, not {settings}')
+    raise UserError(
+        f'file {path}: its searches have the settings {found["settings"]}, and'
+        f' the flags give {settings}: allowed are the same, or another --output'
+    )
   for key in [] if _FLAGS.report else _keys():
     if key in found['searches']:
       continue
@@ -168,4 +173,4 @@ def _search(seed: str, fraction: str, margin: str) -> dict[str, Any]:
 
 if __name__ == '__main__':
   _define_flags()
-  app.run(main)
+  cli.run(main)

@@ -1,9 +1,9 @@
 """Measures what executors cost and gain: overhead, speed-up, memory.
 
-  PYTHONPATH=. python tools/perf/executors.py --mode=overhead
-  PYTHONPATH=. python tools/perf/executors.py --mode=speedup
-  PYTHONPATH=. python tools/perf/executors.py --mode=memory
-  PYTHONPATH=. python tools/perf/executors.py --mode=report
+  .venv/bin/python tools/perf/executors.py --mode=overhead
+  .venv/bin/python tools/perf/executors.py --mode=speedup
+  .venv/bin/python tools/perf/executors.py --mode=memory
+  .venv/bin/python tools/perf/executors.py --mode=report
 
 overhead: milliseconds per trial of the executors alone, with two workers and
 evaluations that take no time.
@@ -35,7 +35,6 @@ from collections.abc import Mapping
 from collections.abc import Sequence
 from typing import Any
 
-from absl import app
 from absl import flags
 from ml_collections import ConfigDict
 
@@ -47,6 +46,7 @@ from layernas.executors.executor import Report
 from layernas.executors.inline import Inline
 from layernas.executors.pool import WorkerPool
 from layernas.executors.processes import LocalPlace
+from layernas.runs import cli
 from layernas.search import Candidate
 from layernas.search import Evaluation
 from layernas.study.report import table_text
@@ -196,8 +196,9 @@ def _define_flags() -> None:
       'mode', 'report', ['overhead', 'speedup', 'memory', 'report', 'search'],
       'What to measure; search is one search in this process.',
   )
-  flags.DEFINE_string(
-      'output', 'docs/results/executors', 'Where the results are written.'
+  cli.define_path(
+      'output', 'Where the results are written.',
+      default='docs/results/executors',
   )
   flags.DEFINE_integer(
       'trials', 0, 'Trials of a search or of a round; 0 = as stored.', 0
@@ -207,9 +208,8 @@ def _define_flags() -> None:
   flags.DEFINE_integer('workers', 2, 'Of mode search.')
 
 
-def main(argv: list[str]) -> None:
+def main() -> None:
   """Runs one mode."""
-  del argv
   output = pathlib.Path(_FLAGS.output)
   output.mkdir(parents=True, exist_ok=True)
   if _FLAGS.mode == 'search':
@@ -375,4 +375,4 @@ def _children() -> list[int]:
 
 if __name__ == '__main__':
   _define_flags()
-  app.run(main)
+  cli.run(main)

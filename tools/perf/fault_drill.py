@@ -1,7 +1,7 @@
 """Runs searches with one random fault each and checks that each recovers.
 
-  PYTHONPATH=. python tools/perf/fault_drill.py --searches=200 --parallel=2
-  PYTHONPATH=. python tools/perf/fault_drill.py --mode=report
+  .venv/bin/python tools/perf/fault_drill.py --searches=200 --parallel=2
+  .venv/bin/python tools/perf/fault_drill.py --mode=report
 
 The drills take the `FAULTS` in turn. Moment, executor (inline, or two worker
 processes) and all else are drawn at random. A search must give the result of a
@@ -38,9 +38,10 @@ from collections.abc import Sequence
 from concurrent import futures
 from typing import Any
 
-from absl import app
 from absl import flags
 
+from layernas.errors import UserError
+from layernas.runs import cli
 from layernas.study.report import table_text
 from layernas.study.report_tables import Table
 from tools.perf import faulty_search
@@ -694,17 +695,17 @@ def _define_flags() -> None:
       'minutes', 0.0, 'After which no other drill begins; 0 = no limit.', 0.0
   )
   flags.DEFINE_list('faults', list(FAULTS), 'Faults that are drilled.')
-  flags.DEFINE_string(
-      'output', 'docs/results/fault_drill', 'Where the results are written.'
+  cli.define_path(
+      'output', 'Where the results are written.',
+      default='docs/results/fault_drill',
   )
-  flags.DEFINE_string(
-      'cache', '', 'Compilation cache that is kept; empty = a temporary one.'
+  cli.define_path(
+      'cache', 'Compilation cache that is kept; empty = a temporary one.',
   )
 
 
-def main(argv: list[str]) -> None:
+def main() -> None:
   """Runs drills and prints their table."""
-  del argv
   output = pathlib.Path(_FLAGS.output)
   if _FLAGS.mode == 'drill':
     output.mkdir(parents=True, exist_ok=True)
@@ -808,7 +809,9 @@ def _possible(faults: list[str]) -> tuple[str, ...]:
   """The faults that can be made on this machine."""
   unknown = set(faults) - set(FAULTS)
   if unknown:
-    raise app.UsageError(f'--faults: unknown {sorted(unknown)}')
+    raise UserError(
+        f'flag --faults: {sorted(unknown)}: allowed are {list(FAULTS)}'
+    )
   try:
     with (
         tempfile.TemporaryDirectory() as directory,
@@ -823,4 +826,4 @@ def _possible(faults: list[str]) -> tuple[str, ...]:
 
 if __name__ == '__main__':
   _define_flags()
-  app.run(main)
+  cli.run(main)

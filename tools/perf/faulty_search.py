@@ -1,6 +1,6 @@
 """Runs the search program with one fault in one candidate's training.
 
-  FAULT='{...}' PYTHONPATH=. python tools/perf/faulty_search.py FLAGS
+  FAULT='{...}' .venv/bin/python tools/perf/faulty_search.py FLAGS
 
 The flags are those of experiments/search.py. The environment holds the fault,
 JSON of a `Fault`, so that workers inherit it. The package itself has no code

@@ -1,6 +1,6 @@
 """Measures images per second of the ImageNet input pipeline and of decoding.
 
-  PYTHONPATH=. python tools/perf/input_throughput.py
+  .venv/bin/python tools/perf/input_throughput.py
 
 The program makes JPEG files of 375 to 500 pixels a side, lets TFDS's builder
 store them as imagenet2012, and takes training batches of 224 pixels: random
@@ -32,7 +32,6 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 import tensorflow_datasets as tfds
-from absl import app
 from absl import flags
 from ml_collections import ConfigDict
 from PIL import Image
@@ -42,10 +41,12 @@ from layernas.data import tensor_images
 from layernas.data.dataset import Dataset
 from layernas.data.registry import load_dataset
 from layernas.reports.plots import subplots
+from layernas.runs import cli
 from tools.perf.machine import machine
 
-_OUTPUT = flags.DEFINE_string(
-    'output', 'docs/results/input_throughput', 'Where the results are written.'
+_OUTPUT = cli.define_path(
+    'output', 'Where the results are written.',
+    default='docs/results/input_throughput',
 )
 _ROUNDS = flags.DEFINE_integer('rounds', 7, 'Times that all is measured.', 1)
 _BATCHES = flags.DEFINE_integer('batches', 40, 'Timed in a round.', 1)
@@ -60,9 +61,8 @@ _WARM_UP = 8
 """Batches before the timed ones, while tf.data sets its parallelism."""
 
 
-def main(argv: list[str]) -> None:
+def main() -> None:
   """Measures and writes input_throughput.json and .png."""
-  del argv
   load = os.getloadavg()[0]
   files = [_jpeg(number) for number in range(_IMAGES)]
   with tempfile.TemporaryDirectory() as directory:
@@ -225,4 +225,4 @@ def _plot(results: dict[str, Any], path: pathlib.Path) -> None:
 
 
 if __name__ == '__main__':
-  app.run(main)
+  cli.run(main)

@@ -1,6 +1,6 @@
 """Times `ask` of the schedule model_guided on a space of MobileNet's size.
 
-  PYTHONPATH=. OPENBLAS_NUM_THREADS=1 python tools/perf/model_guided_ask.py
+  OPENBLAS_NUM_THREADS=1 .venv/bin/python tools/perf/model_guided_ask.py
 
 The space has twenty layers with six options. Rewards cost nothing, and a search
 has 1,000 trials.
@@ -9,9 +9,9 @@ has 1,000 trials.
 import time
 
 import numpy as np
-from absl import app
 from absl import flags
 
+from layernas.runs import cli
 from layernas.search import Budget
 from layernas.search import Search
 from layernas.search import TargetInterval
@@ -25,9 +25,8 @@ from layernas.study.tables.synthetic import ChainBenchmark
 _TRIALS = flags.DEFINE_integer('trials', 1000, 'Trials of the search.', 1)
 
 
-def main(argv: list[str]) -> None:
+def main() -> None:
   """Runs a search and prints what its calls took."""
-  del argv
   benchmark = ChainBenchmark(
       'chain', Chain(20, 6, seed=0, strength=0.5), (REWARD,), REWARD, COST,
       TargetInterval(high=180), budget=Budget(trials=_TRIALS.value), noise=1.0,
@@ -57,4 +56,4 @@ def main(argv: list[str]) -> None:
 
 
 if __name__ == '__main__':
-  app.run(main)
+  cli.run(main)

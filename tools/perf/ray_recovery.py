@@ -1,6 +1,6 @@
 """Measures how soon a Ray cluster recovers the candidate of a lost node.
 
-  PYTHONPATH=. python tools/perf/ray_recovery.py
+  .venv/bin/python tools/perf/ray_recovery.py
 
 The cluster is a real one on this machine: a head and two nodes of one core,
 with health checks four times a second. Candidates take half a second. The
@@ -17,20 +17,21 @@ import time
 from typing import Any
 
 import ray
-from absl import app
 from absl import flags
 from ray.cluster_utils import Cluster
 
 from layernas.executors.executor import ExecutorSettings
 from layernas.executors.pool import WorkerPool
 from layernas.executors.ray_cluster import RayPlace
+from layernas.runs import cli
 from layernas.search import Candidate
 from tools.perf.executors import NAME
 from tools.perf.executors import Deaf
 from tools.perf.machine import machine
 
-_OUTPUT = flags.DEFINE_string(
-    'output', 'docs/results/executors', 'Where the result is written.'
+_OUTPUT = cli.define_path(
+    'output', 'Where the result is written.',
+    default='docs/results/executors',
 )
 _ROUNDS = flags.DEFINE_integer('rounds', 5, 'Number of lost nodes.', 1)
 
@@ -42,9 +43,8 @@ HEALTH_CHECKS = {
 _CANDIDATE_SECONDS = 0.5
 
 
-def main(argv: list[str]) -> None:
+def main() -> None:
   """Measures and writes ray_recovery.json."""
-  del argv
   os.environ.update(HEALTH_CHECKS)
   cluster = Cluster(True, head_node_args={
       'num_cpus': 0, 'include_dashboard': False,
@@ -114,4 +114,4 @@ def _lost(
 
 
 if __name__ == '__main__':
-  app.run(main)
+  cli.run(main)

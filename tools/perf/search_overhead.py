@@ -1,6 +1,6 @@
 """Times the search itself, and the loading of packaged tables.
 
-  PYTHONPATH=. python tools/perf/search_overhead.py
+  .venv/bin/python tools/perf/search_overhead.py
 
 Evaluations return random rewards at no cost, so that only ask, tell, layer
 tables and history are timed. There are two spaces: NATS-Bench topology with 130
@@ -21,10 +21,10 @@ import time
 from collections.abc import Iterator
 
 import numpy as np
-from absl import app
 from absl import flags
 
 from layernas.reports.plots import subplots
+from layernas.runs import cli
 from layernas.search import Budget
 from layernas.search import Evaluation
 from layernas.search import Layer
@@ -39,8 +39,9 @@ from layernas.study.tables.packaged import descriptions
 from layernas.study.tables.packaged import load_packaged
 from tools.perf.machine import machine
 
-_OUTPUT = flags.DEFINE_string(
-    'output', 'docs/results/search_overhead', 'Where the results are written.'
+_OUTPUT = cli.define_path(
+    'output', 'Where the results are written.',
+    default='docs/results/search_overhead',
 )
 _REPEATS = flags.DEFINE_integer('repeats', 5, 'Runs of every case.', 1)
 _CASE = flags.DEFINE_string(
@@ -54,9 +55,8 @@ _MARKS = (1_000, 2_000, 5_000, 10_000, 20_000, 50_000, 100_000)
 """Numbers of trials after which the elapsed time is noted."""
 
 
-def main(argv: list[str]) -> None:
+def main() -> None:
   """Runs all cases and writes search_overhead.json and .png."""
-  del argv
   if _CASE.value:
     print(json.dumps(_run(_CASE.value)))
     return
@@ -194,4 +194,4 @@ def _plot(results: dict[str, dict[str, float]], path: pathlib.Path) -> None:
 
 
 if __name__ == '__main__':
-  app.run(main)
+  cli.run(main)

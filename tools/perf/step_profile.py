@@ -1,7 +1,7 @@
 """Shows where the time of a training step goes, and what the machine can do.
 
-  PYTHONPATH=. python tools/perf/step_profile.py
-  PYTHONPATH=. python tools/perf/step_profile.py --mode=report
+  .venv/bin/python tools/perf/step_profile.py
+  .venv/bin/python tools/perf/step_profile.py --mode=report
 
 It profiles the cases of tools/perf/train_step.py by parts of the network,
 forward and backward, with XLA's own times of a step's operations. Operations
@@ -28,12 +28,12 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-from absl import app
 from absl import flags
 from jax.profiler import ProfileData
 
 from layernas.networks.counting import output_size
 from layernas.networks.spec import count
+from layernas.runs import cli
 from layernas.study.report import table_text
 from layernas.study.report_tables import Table
 from layernas.training.devices import keep_freed_memory
@@ -189,8 +189,9 @@ _FLAGS = flags.FLAGS
 
 def _define_flags() -> None:
   """Defines them for this program alone: others import this module."""
-  flags.DEFINE_string(
-      'output', 'docs/results/train_step', 'Where the results are written.'
+  cli.define_path(
+      'output', 'Where the results are written.',
+      default='docs/results/train_step',
   )
   flags.DEFINE_enum(
       'mode', 'measure', ['measure', 'report'], 'What is done.'
@@ -199,9 +200,8 @@ def _define_flags() -> None:
   flags.DEFINE_multi_enum('case', list(CASES), list(CASES), 'What is trained.')
 
 
-def main(argv: list[str]) -> None:
+def main() -> None:
   """Profiles all cases and writes step_profile.json; prints its table."""
-  del argv
   path = pathlib.Path(_FLAGS.output) / 'step_profile.json'
   if _FLAGS.mode == 'measure':
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -282,4 +282,4 @@ def _seconds(call: Callable[[], Any], repeats: int) -> float:
 
 if __name__ == '__main__':
   _define_flags()
-  app.run(main)
+  cli.run(main)

@@ -1,8 +1,8 @@
 """Times training steps against PyTorch's, and their compilation.
 
-  pip install -r tools/perf/requirements.txt
-  PYTHONPATH=. python tools/perf/train_step.py
-  PYTHONPATH=. python tools/perf/train_step.py --mode=report
+  .venv/bin/pip install -r tools/perf/requirements.txt
+  .venv/bin/python tools/perf/train_step.py
+  .venv/bin/python tools/perf/train_step.py --mode=report
 
 The cases are MobileNetV3-Large at 224 pixels and batch 8, the same network at
 32 pixels and batch 32, and the smallest, median and largest network of the
@@ -14,7 +14,7 @@ space cifar10_small. Each is measured in four ways:
 All have as many threads as there are cores. The machine must be idle otherwise:
 PyTorch's threads wait for each other and take a hundred times as long on a busy
 one. If it cannot be idle, compare on a single core:
-  PYTHONPATH=. taskset --cpu-list 0 python tools/perf/train_step.py
+  taskset --cpu-list 0 .venv/bin/python tools/perf/train_step.py
 
 Every case runs in a process of its own, where the four take turns: one untimed
 step, then some timed ones. Ratios are taken within a round; medians and
@@ -43,7 +43,6 @@ from typing import Any
 import jax
 import jaxlib
 import numpy as np
-from absl import app
 from absl import flags
 from absl import logging
 from ml_collections import ConfigDict
@@ -55,6 +54,7 @@ from layernas.networks.mobilenet_spaces import SPACES
 from layernas.networks.reference import mobilenet_v3_large
 from layernas.networks.spec import NetworkSpec
 from layernas.networks.spec import count
+from layernas.runs import cli
 from layernas.study.report import table_text
 from layernas.study.report_tables import Table
 from layernas.training.devices import keep_freed_memory
@@ -315,8 +315,9 @@ _BUSY = 0.5
 
 def _define_flags() -> None:
   """Defines them for this program alone: others import this module."""
-  flags.DEFINE_string(
-      'output', 'docs/results/train_step', 'Where the results are written.'
+  cli.define_path(
+      'output', 'Where the results are written.',
+      default='docs/results/train_step',
   )
   flags.DEFINE_enum(
       'mode', 'measure', ['measure', 'report'], 'What is done.'
@@ -333,9 +334,8 @@ def _define_flags() -> None:
   )
 
 
-def main(argv: list[str]) -> None:
+def main() -> None:
   """Measures all cases and writes train_step.json; prints its table."""
-  del argv
   if _FLAGS.run:
     print(json.dumps(_run(_FLAGS.case[0])))
     return
@@ -416,4 +416,4 @@ def _run(name: str) -> dict[str, Any]:
 
 if __name__ == '__main__':
   _define_flags()
-  app.run(main)
+  cli.run(main)

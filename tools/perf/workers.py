@@ -1,7 +1,7 @@
 """Simulates how ImageNet searches speed up with the number of workers.
 
-  PYTHONPATH=. OPENBLAS_NUM_THREADS=1 python tools/perf/workers.py
-  PYTHONPATH=. python tools/perf/workers.py --mode=report
+  OPENBLAS_NUM_THREADS=1 .venv/bin/python tools/perf/workers.py
+  .venv/bin/python tools/perf/workers.py --mode=report
 
 Real searches run on a virtual clock (tools/perf/virtual_workers.py). Nothing is
 trained, and only model_guided's linear algebra depends on the machine. Spaces,
@@ -28,7 +28,6 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from absl import app
 from absl import flags
 from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
@@ -37,6 +36,7 @@ from ml_collections import ConfigDict
 from configs import imagenet
 from layernas.reports.plots import save_picture
 from layernas.reports.plots import subplots
+from layernas.runs import cli
 from layernas.runs.setup import make_problem
 from layernas.runs.setup import make_search
 from layernas.runs.setup import make_space
@@ -492,8 +492,9 @@ def _define_flags() -> None:
   flags.DEFINE_enum(
       'mode', 'simulate', ['simulate', 'report'], 'Simulates or shows results.'
   )
-  flags.DEFINE_string(
-      'output', 'docs/results/workers', 'Where the results are written.'
+  cli.define_path(
+      'output', 'Where the results are written.',
+      default='docs/results/workers',
   )
   flags.DEFINE_string(
       'cases', '', 'Regular expression; only cases whose names match.'
@@ -516,9 +517,8 @@ def _define_flags() -> None:
   flags.DEFINE_integer('seed', 0, 'Of rewards and times.', 0)
 
 
-def main(argv: list[str]) -> None:
+def main() -> None:
   """Simulates all cases, or reads what is stored, and prints the tables."""
-  del argv
   output = pathlib.Path(_FLAGS.output)
   path = output / 'workers.json.gz'
   if _FLAGS.mode == 'simulate':
@@ -551,4 +551,4 @@ def read(path: pathlib.Path) -> dict[str, Any]:
 
 if __name__ == '__main__':
   _define_flags()
-  app.run(main)
+  cli.run(main)

@@ -1,0 +1,500 @@
+"""Every command of README, docs and docstrings runs, as it is written.
+
+The commands of a document are typed into one shell, in their order, in a copy
+of the checkout that all documents share. _CHANGES holds those that would take
+minutes, need what is not here or leave something to their reader, and what is
+changed of each; _NOT_RUN those that cannot be run at all. Whatever is in
+neither is run to the letter.
+"""
+
+import pathlib
+import types
+from collections.abc import Mapping
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import pytest
+
+from tests import documented_commands
+from tests import processes
+from tests.reader_checkout import Outcome
+from tests.reader_checkout import ReaderCheckout
+
+_TIMEOUT = 1200
+"""Of a document's commands on a busy machine, in seconds."""
+
+
+class _Change(NamedTuple):
+  """What is run in the place of a command.
+
+  Attributes:
+    why: it does not run as it stands.
+    add: text behind it; of a flag that is given twice, the last one counts.
+    replace: texts in it, and what stands for each.
+    needs: the documented command that must have run before, or nothing.
+    code: exit code that is right.
+    says: part of the output that is right.
+  """
+
+  why: str
+  add: str = ''
+  replace: Mapping[str, str] = types.MappingProxyType({})
+  needs: str = ''
+  code: int = 0
+  says: str = ''
+
+  def applied(self, command: str) -> str:
+    """The command that is run."""
+    for old, new in self.replace.items():
+      assert old in command, f'{command}: no {old}'
+      command = command.replace(old, new)
+    return f'{command} {self.add}'.rstrip()
+
+
+_AS_IT_STANDS = _Change('')
+
+
+_SEARCH = './launch.sh'
+_RESULT = 'workdir/cifar10_small/result.json'
+_TRACE = './launch.sh trace --config=configs/study/nats.py:topology'
+_PERF = '.venv/bin/python tools/perf'
+_V3 = 'configs/imagenet.py:v3_small_60m'
+_TPU_SEARCH = f'--config={_V3} --workdir=gs://BUCKET/runs/other'
+
+# What is the same for several commands.
+_BRIEF = (
+    '--config.budget.trials=2 --config.training.epochs=0.25'
+    ' --config.target.high=0'
+)
+_SMOKE = '--config=configs/cifar10_small.py:smoke'
+_AFTER_SEARCH = _Change('looks at a search', needs=_SEARCH)
+_FINAL = _Change(
+    'trains two networks for 12 epochs, three times',
+    '--config.final.epochs=0.25 --config.final.warmup_epochs=0'
+    ' --config.reference.seeds=1', needs=_SEARCH,
+)
+_LATENCY = _Change(
+    'minutes', '--config.latency.repeats=2 --config.latency.networks=2'
+)
+_STATUS = _Change(
+    'a placeholder', replace={'WORKDIR': 'workdir/cifar10_small'},
+    needs=_SEARCH,
+)
+_IMAGENET = _Change(
+    'ImageNet', f'--config={_V3},smoke --config.budget.trials=1'
+    ' --config.data.directory=$IMAGENET',
+)
+_COLLECT = _Change('would run this test again', '--collect-only --quiet')
+_ACCEPTED = _Change('of a program that only reads its flags', says='accepted')
+_OVERVIEW = 'an overview'
+_NO_PICKLES = 'the files of NATS-Bench are 2 and 6 GB of pickles'
+
+
+def _study(config: str) -> _Change:
+  return _Change('500 runs of every method', f'--config=configs/study/{config}')
+
+
+_CHANGES = {
+    # The embedded images.
+    './launch.sh train --architecture=' + _RESULT: _FINAL,
+    '.venv/bin/python experiments/train.py --architecture=' + _RESULT: _FINAL,
+    './launch.sh train --trial=5 --workdir=workdir/cifar10_small':
+        _AFTER_SEARCH,
+    './launch.sh train --trial=17 --workdir=workdir/cifar10_small':
+        _AFTER_SEARCH,
+    './launch.sh train --architecture=0-1-0-1-0-1-1 --seed=3'
+    ' --workdir=workdir/cifar10_small': _AFTER_SEARCH,
+    './launch.sh status workdir/cifar10_small --watch=2': _AFTER_SEARCH,
+    '.venv/bin/python experiments/status.py workdir/cifar10_small':
+        _AFTER_SEARCH,
+    './launch.sh status WORKDIR': _STATUS,
+    './launch.sh status WORKDIR --watch=2': _STATUS,
+    './launch.sh search --config=configs/cifar10_small.py'
+    ' --config.search.buckets=3 --workdir=workdir/three_buckets':
+        _Change('minutes', _BRIEF),
+    '.venv/bin/python experiments/search.py --config=configs/cifar10_small.py'
+    ' --config.search.buckets=3 --config.target.high=2e6'
+    ' --workdir=workdir/mine': _Change('minutes', _BRIEF),
+    '.venv/bin/python experiments/search.py --config=configs/cifar10_small.py'
+    ' --config.search.buckets=20 --workdir=workdir/my_search':
+        _Change('minutes', _BRIEF),
+    '.venv/bin/python experiments/train.py --trial=17'
+    ' --workdir=workdir/my_search': _Change(
+        'that search is cut to two trials',
+        replace={'my_search': 'cifar10_small'}, needs=_SEARCH,
+    ),
+    '.venv/bin/python experiments/train.py --architecture=0-1-0 --seed=3'
+    ' --workdir=...': _Change(
+        'placeholders', replace={
+            '0-1-0': '0-1-0-1-0-1-1', '...': 'workdir/cifar10_small',
+        }, needs=_SEARCH,
+    ),
+    './launch.sh search --config.executor.name=processes': _Change(
+        'the search there is finished',
+        f'{_SMOKE} --workdir=workdir/processes',
+    ),
+    './launch.sh search --config.executor.name=ray'
+    ' --config.executor.address=HEAD:6379 --workdir=/shared/run': _Change(
+        'a cluster', _SMOKE, {'HEAD:6379': '', '/shared': 'workdir/shared'},
+    ),
+    './launch.sh latency --config=configs/cifar10_small.py'
+    ' --workdir=workdir/latency': _LATENCY,
+    '.venv/bin/python experiments/latency.py --config=configs/cifar10_small.py'
+    ' --workdir=workdir/latency': _LATENCY,
+    './launch.sh search --config=configs/cifar10_small.py'
+    ' --config.cost.metric=latency'
+    ' --config.cost.latency_table=workdir/latency/latency.csv'
+    ' --config.target.high=0.085 --workdir=workdir/fast': _Change(
+        'minutes; the limit is that of another machine', _BRIEF
+    ),
+    # Overviews.
+    './launch.sh search [flags]':
+        _Change(_OVERVIEW, replace={'[flags]': ''}, needs=_SEARCH),
+    './launch.sh train [flags]': _Change(_OVERVIEW, replace={
+        '[flags]': '--trial=5 --workdir=workdir/cifar10_small',
+    }, needs=_SEARCH),
+    './launch.sh benchmark [flags]': _Change(_OVERVIEW, replace={
+        '[flags]': '--config=configs/study/own_table.py',
+    }),
+    './launch.sh audit [flags]': _Change(_OVERVIEW, replace={'[flags]': ''}),
+    './launch.sh trace [flags]': _Change(_OVERVIEW, replace={'[flags]': ''}),
+    './launch.sh latency [flags]': _LATENCY._replace(
+        why=_OVERVIEW, replace={
+            '[flags]':
+                '--config=configs/cifar10_small.py --workdir=workdir/latency',
+        },
+    ),
+    './launch.sh tpu logs': _ACCEPTED,
+    './launch.sh tpu logs --name=nas0': _ACCEPTED,
+    './launch.sh tpu ...': _Change(_OVERVIEW, replace={'...': '--help'}),
+    './launch.sh --dry-run tpu ...': _Change(_OVERVIEW, replace={
+        '...': 'watch --name=nas --project=mine --zone=us-central2-b'
+        f' --accelerator-type=v4-8 search {_TPU_SEARCH}',
+    }),
+    './launch.sh tpu watch --spot search ...':
+        _Change(_OVERVIEW, replace={'...': _TPU_SEARCH}),
+    './launch.sh tpu run search --coordinator='
+    ' --config.executor.name=processes':
+        _Change(
+            'only the flags that differ', _TPU_SEARCH,
+            {'tpu run': 'tpu run --name=nas0'},
+        ),
+    # Studies.
+    './launch.sh benchmark': _study('nats.py:topology,smoke'),
+    './launch.sh benchmark --config=configs/study/nats.py:topology':
+        _study('nats.py:topology,smoke'),
+    './launch.sh benchmark --config=configs/study/nats.py:paper':
+        _study('nats.py:paper,smoke'),
+    './launch.sh benchmark --config=configs/study/nats.py:latency':
+        _study('nats.py:latency,smoke'),
+    './launch.sh benchmark --config=configs/study/nats.py:size':
+        _study('nats.py:size,smoke'),
+    './launch.sh benchmark --config=configs/study/nats.py:official': _Change(
+        _NO_PICKLES, code=2, says='nats_sss.csv.gz',
+    ),
+    './launch.sh benchmark --config=configs/study/macro.py':
+        _study('macro.py:smoke'),
+    './launch.sh benchmark --config=configs/study/synthetic.py':
+        _study('synthetic.py:smoke'),
+    './launch.sh benchmark --config=configs/study/search_quality.py':
+        _study('search_quality.py:smoke'),
+    './launch.sh benchmark --config=configs/study/ablation.py:buckets':
+        _study('ablation.py:buckets,smoke'),
+    './launch.sh benchmark --config=configs/study/ablation.py:WHAT':
+        _Change('500 runs of every method', replace={'WHAT': 'order,smoke'}),
+    '.venv/bin/python experiments/benchmark.py'
+    ' --config=configs/study/nats.py:topology --workdir=workdir/nats_topology':
+        _study('nats.py:topology,smoke'),
+    '.venv/bin/python tools/convert_nats_bench.py --space=topology'
+    ' --source=NATS-tss-v1_0-3ffb9-simple --output=topology.csv.gz': _Change(
+        _NO_PICKLES, code=2, says='NATS-tss-v1_0-3ffb9-simple',
+    ),
+    './launch.sh convert_nats_bench --space=size'
+    ' --source=NATS-sss-v1_0-50262-simple --output=nats_sss.csv.gz': _Change(
+        _NO_PICKLES, code=2, says='NATS-sss-v1_0-50262-simple',
+    ),
+    # ImageNet: a made-up one.
+    f'./launch.sh search --config={_V3},smoke --config.data.directory=DIRECTORY'
+    ' --workdir=workdir/smoke': _Change(
+        'ImageNet', replace={'DIRECTORY': '$IMAGENET'},
+    ),
+    f'./launch.sh search --config={_V3}'
+    ' --config.data.directory=gs://BUCKET/tensorflow_datasets':
+        _IMAGENET._replace(add=f'{_IMAGENET.add} --workdir=workdir/imagenet'),
+    './launch.sh train'
+    ' --architecture=workdir/imagenet_v3_small_60m/result.json': _Change(
+        'a smoke run has another name',
+        replace={'imagenet_v3_small_60m': 'imagenet'},
+    ),
+    f'./launch.sh search --config={_V3} --config.search.schedule=interleaved'
+    ' --config.budget.trials=1000'
+    ' --config.data.directory=/data/tensorflow_datasets'
+    ' --workdir=workdir/v3_small_60m': _IMAGENET,
+    f'./launch.sh search --config={_V3} --config.search.schedule=interleaved'
+    ' --config.budget.trials=1000'
+    ' --config.data.directory=/data/tensorflow_datasets'
+    ' --workdir=workdir/v3_small_60m --coordinator=10.0.0.1:8476'
+    ' --process_count=2 --process_index=1': _IMAGENET._replace(
+        why='ImageNet and two machines', replace={
+            '10.0.0.1:8476': '$ADDRESS', 'count=2': 'count=1',
+            'index=1': 'index=0',
+        },
+    ),
+    f'./launch.sh search --config={_V3}'
+    ' --config.data.directory=/shared/tensorflow_datasets'
+    ' --config.executor.name=ray --config.executor.address=BOX1:6379'
+    ' --workdir=/shared/runs/v3_small_60m': _IMAGENET._replace(
+        why='ImageNet and a cluster',
+        replace={'BOX1:6379': '', '/shared/runs': 'workdir/shared'},
+    ),
+    f'./launch.sh train --config={_V3},mobilenet_v3'
+    ' --config.data.directory=DIRECTORY --architecture=mobilenet_v3_small'
+    ' --workdir=workdir/mobilenet_v3_small': _Change(
+        'ImageNet', f'--config={_V3},mobilenet_v3,smoke',
+        {'DIRECTORY': '$IMAGENET'},
+    ),
+    '--config.data.source=tfds --config.data.name=imagenet2012'
+    ' --config.data.directory=gs://BUCKET/tensorflow_datasets'
+    ' --config.data.num_classes=1000 --config.data.image_size=224'
+    ' --config.data.augmentation=resized_crop --config.data.transfer=uint8':
+        _IMAGENET._replace(why='flags alone; ImageNet', replace={
+            '--config.data.source':
+                './launch.sh search --workdir=workdir/data'
+                ' --config.data.source',
+            'image_size=224': 'image_size=32',
+        }),
+    '--config.search.buckets=5 --config.search.schedule=interleaved'
+    ' --config.budget.trials=1000': _IMAGENET._replace(
+        why='flags alone; ImageNet', replace={
+            '--config.search.buckets':
+                './launch.sh search --workdir=workdir/shorter'
+                ' --config.search.buckets',
+        },
+    ),
+    # Clusters.
+    '.venv/bin/ray start --head --port=6379':
+        _Change('stays when the test has ended', '--help'),
+    '.venv/bin/ray start --address=BOX1:6379': _Change('a cluster', '--help'),
+    # Measurements of minutes to hours, which would write into docs/results.
+    f'{_PERF}/early_stop.py --seeds=1 --fractions=0.5':
+        _Change('minutes', '--report'),
+    f'{_PERF}/input_throughput.py': _Change(
+        'minutes', '--rounds=1 --batches=1 --output=workdir/throughput',
+    ),
+    f'{_PERF}/search_overhead.py': _Change('minutes', '--case=topology/sweep'),
+    f'{_PERF}/candidates.py --mode=all': _Change(
+        'minutes, and PyTorch; tests/perf measures a candidate',
+        '--mode=report',
+    ),
+    f'{_PERF}/candidates.py --mode=whole':
+        _Change('compiles 24 networks afresh', '--mode=report'),
+    f'{_PERF}/candidates.py --workload=mobilenet_v3_large_224 --mode=all':
+        _Change('compiles for minutes, and PyTorch', '--mode=report'),
+    f'{_PERF}/train_step.py': _Change('PyTorch', '--mode=report'),
+    f'{_PERF}/step_profile.py': _Change(
+        'a minute', '--steps=1 --case=smallest --output=workdir/steps',
+    ),
+    f'{_PERF}/fault_drill.py --searches=200 --parallel=2': _Change(
+        'hours; tests/perf has a short drill', '--mode=report',
+    ),
+    f'{_PERF}/executors.py --mode=overhead': _Change(
+        'a minute', '--trials=2 --rounds=1 --output=workdir/executors',
+    ),
+    f'{_PERF}/executors.py --mode=speedup --trials=24 --rounds=5': _Change(
+        'minutes', '--trials=2 --rounds=1 --output=workdir/executors',
+    ),
+    f'{_PERF}/executors.py --mode=speedup':
+        _Change('a quarter of an hour', '--mode=report'),
+    f'{_PERF}/executors.py --mode=memory': _Change(
+        'a quarter of an hour', '--trials=2 --output=workdir/executors',
+    ),
+    f'{_PERF}/ray_recovery.py': _Change(
+        'a minute', '--rounds=1 --output=workdir/executors',
+    ),
+    f'OPENBLAS_NUM_THREADS=1 {_PERF}/workers.py': _Change(
+        'minutes', "--cases='v3_large_220m: interleaved, 8'"
+        ' --output=workdir/workers',
+    ),
+    f'OPENBLAS_NUM_THREADS=1 {_PERF}/model_guided_ask.py'
+    ' > docs/results/model_guided_ask/output.txt':
+        _Change('minutes', '--trials=30'),
+    # The tests.
+    './launch.sh test': _COLLECT,
+    './launch.sh test --all': _COLLECT,
+    './launch.sh test --all -m long': _COLLECT,
+    './launch.sh test tests/search': _COLLECT,
+}
+"""What is run instead of a command, by the command."""
+
+_NOT_RUN = {
+    'pip install ray': 'a network',
+    'pip install gcsfs google-cloud-storage': 'a network',
+    '.venv/bin/pip install tensorboard': 'a network',
+    '.venv/bin/pip install nats_bench==1.8': 'a network',
+    '.venv/bin/pip install -r tools/perf/requirements.txt': 'a network',
+}
+"""Commands that are not run, and what they need."""
+
+_NOT_COMMANDS = {
+    'one network search studies on tables': 'a diagram',
+    'config ─► runs/setup ─► Problem, Search': 'a diagram',
+    'block size=8 input=24': 'a cell of a table',
+}
+"""Beginnings of blocks that nobody types."""
+
+_BEFORE = {
+    'docs/scale.md': (
+        'export LAYERNAS_TPU_PROJECT=my-project'
+        ' LAYERNAS_TPU_ZONE=us-central2-b',
+    ),
+}
+"""What a document tells its reader to take from another one first."""
+
+
+def _commands(document: str) -> list[str]:
+  """Commands of a document that are run."""
+  return [
+      command for block in documented_commands.blocks_of(document)
+      if not block.startswith(tuple(_NOT_COMMANDS))
+      for command in documented_commands.commands_of(block)
+      if command not in _NOT_RUN
+  ]
+
+
+_COMMANDS = {
+    document: found for document in documented_commands.documents()
+    if (found := _commands(document))
+}
+"""Commands by document."""
+
+
+class _Reader:
+  """Types the commands of documents, none twice that leaves files only."""
+
+  def __init__(self, folder: pathlib.Path, imagenet: pathlib.Path):
+    self._checkout = ReaderCheckout(folder)
+    self._environment = {
+        'IMAGENET': str(imagenet), 'ADDRESS': processes.free_address(),
+    }
+    self._done: set[str] = set()
+
+  def troubles(self, document: str) -> list[str]:
+    """Types all commands of a document.
+
+    Args:
+      document: its path.
+
+    Returns:
+      A text for every command that did not do what it should.
+    """
+    steps = self._steps([*_BEFORE.get(document, ()), *_COMMANDS[document]])
+    outcomes = self._checkout.run(
+        [text for _, text in steps], self._environment, _TIMEOUT
+    )
+    troubles = []
+    for (command, text), outcome in zip(steps, outcomes, strict=False):
+      if trouble := _trouble(command, outcome):
+        troubles.append(f'{text}\n{trouble}')
+      elif not _is_of_the_shell(text):
+        self._done.add(text)
+    for _, text in steps[len(outcomes):]:
+      troubles.append(f'{text}\nwas not reached in {_TIMEOUT} s')
+    return troubles
+
+  def _steps(self, commands: Sequence[str]) -> list[tuple[str, str]]:
+    """Commands with those that they need, and what is typed for each."""
+    needed = [
+        each for command in commands
+        for each in (_change_of(command).needs, command) if each
+    ]
+    steps, typed = [], set(self._done)
+    for command in needed:
+      text = _change_of(command).applied(command)
+      if text not in typed or _is_of_the_shell(text):
+        steps.append((command, text))
+        typed.add(text)
+    return steps
+
+
+def _change_of(command: str) -> _Change:
+  return _CHANGES.get(command, _AS_IT_STANDS)
+
+
+def _is_of_the_shell(text: str) -> bool:
+  """Whether a command changes its shell, or the cloud of that shell."""
+  return ' tpu ' in text or not text.startswith(('./launch.sh', '.venv'))
+
+
+def _trouble(command: str, outcome: Outcome) -> str:
+  """What is wrong with an outcome, or nothing."""
+  right = _change_of(command)
+  if outcome.code is None:
+    return f'did not end in {_TIMEOUT} s\n{outcome.output[-2000:]}'
+  if (
+      outcome.code != right.code or right.says not in outcome.output
+      or 'Traceback (most recent call' in outcome.output
+  ):
+    return (
+        f'ended with exit code {outcome.code}, not {right.code} and'
+        f' {right.says!r}\n{outcome.output[-2000:]}'
+    )
+  return ''
+
+
+@pytest.fixture(scope='module', name='reader')
+def _reader(
+    tmp_path_factory: pytest.TempPathFactory, imagenet: pathlib.Path
+) -> _Reader:
+  return _Reader(tmp_path_factory.mktemp('reader'), imagenet)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize('document', _COMMANDS)
+def test_commands_of(document: str, reader: _Reader) -> None:
+  troubles = reader.troubles(document)
+  assert not troubles, '\n\n'.join(troubles)
+
+
+def test_all_that_is_changed_or_left_out_is_documented() -> None:
+  blocks = [
+      block for document in documented_commands.documents()
+      for block in documented_commands.blocks_of(document)
+  ]
+  commands = {
+      command for block in blocks
+      for command in documented_commands.commands_of(block)
+  }
+  assert not {*_CHANGES, *_NOT_RUN} - commands
+  assert not set(_CHANGES) & set(_NOT_RUN)
+  for change in _CHANGES.values():
+    assert change.why
+    assert not change.needs or change.needs in commands
+  for start in _NOT_COMMANDS:
+    assert any(block.startswith(start) for block in blocks), start
+  for document, before in _BEFORE.items():
+    assert document in _COMMANDS
+    assert set(before) <= commands
+
+
+def test_every_change_fits_its_command() -> None:
+  for command, change in _CHANGES.items():
+    text = change.applied(command)
+    assert text != command or change.needs or change.says, command
+
+
+@pytest.mark.parametrize(('text', 'commands'), [
+    ('A page\n    ./launch.sh a \\\n      --b=1   # fast\n    pip c\n\nend\n',
+     ['./launch.sh a --b=1', 'pip c']),
+    ('    for a in b; do\n      echo $a\n    done\n    echo c\n',
+     ['for a in b; do\n  echo $a\ndone', 'echo c']),
+    ('```\n./launch.sh a\n```\n```python\nb = 1\n```\n', ['./launch.sh a']),
+    ('See `./launch.sh\nb`, `a.b` and `X=. .venv/bin/c`.',
+     ['./launch.sh b', 'X=. .venv/bin/c']),
+    ('    --a=1  # comment\n    --b=2\n', ['--a=1 --b=2']),
+    ("    echo 'not \\\n    --a # b\n", ["echo 'not --a"]),
+])
+def test_what_a_command_is(text: str, commands: list[str]) -> None:
+  assert [
+      command for block in documented_commands.in_markdown(text)
+      for command in documented_commands.commands_of(block)
+  ] == commands
