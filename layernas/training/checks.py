@@ -29,10 +29,6 @@ _RULES = {
         'batch_size': _COUNT,
         'evaluation_batch_size': _COUNT,
         'epochs': _POSITIVE,
-        'batch_seed': (
-            'an integer of zero or more, or -1',
-            lambda v: v == int(v) and v >= -1,
-        ),
         'learning_rate': _POSITIVE,
         'warmup_epochs': _NOT_NEGATIVE,
         'decay_epochs': _POSITIVE,

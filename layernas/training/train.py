@@ -44,8 +44,7 @@ class Job:
     config: with sections data, model and training.
     network: what to train.
     dataset: to train and evaluate on.
-    seed: of initialisation and dropout, and of image order and augmentation
-      where `training.batch_seed` is none.
+    seed: of initialisation, image order, augmentation and dropout.
     split: of the data set, to train on.
     evaluation_split: to evaluate on.
   """
@@ -62,12 +61,6 @@ class Job:
     """Optimiser steps of the whole training."""
     examples = self.dataset.num_examples(self.split)
     return training_steps(self.config.training, examples)
-
-  @property
-  def batch_seed(self) -> int:
-    """Of image order and augmentation."""
-    seed = self.config.training.batch_seed
-    return self.seed if seed < 0 else seed
 
   def identity(self, early: 'EarlyEvaluation | None' = None) -> Identity:
     """What a checkpoint has to have in common with a training that goes on.
@@ -280,7 +273,7 @@ def _train(
   """Runs the steps that are left; returns replicated state and metrics."""
   training, steps, first = job.config.training, job.steps, int(state.step)
   batches = prefetch(job.dataset.train_batches(
-      job.split, training.batch_size, job.batch_seed, first, _this_host()
+      job.split, training.batch_size, job.seed, first, _this_host()
   ), scaling=job.dataset.scaling)
   state, seeds = replicate(state), replicate(np.int32(job.seed))
   metrics = _train_metrics(state, first) if first >= steps else {}

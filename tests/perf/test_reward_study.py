@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 import pytest
 
+from configs import cifar10_small
+from layernas.data.registry import load_dataset
 from layernas.search.space import parse_architecture_id
 from layernas.training.devices import replicate
 from layernas.training.train import Job
@@ -16,6 +18,7 @@ from tools.perf import reward_study
 from tools.perf.reward_study import RECIPES
 from tools.perf.reward_study import REWARDS
 from tools.perf.reward_study import Averages
+from tools.perf.reward_study import OneOrder
 from tools.perf.reward_study import Recipe
 from tools.perf.reward_study import Trainer
 from tools.perf.reward_study import figures
@@ -103,6 +106,18 @@ def test_averages_of_weights() -> None:
     decay = min(0.9, step / (9 + step))
     moving = decay * moving + (1 - decay) * step
   assert found['EMA 0.9']['params'] == pytest.approx([moving, moving])
+
+
+def test_one_order_has_the_same_batches_for_every_seed() -> None:
+  dataset = load_dataset(cifar10_small.get_config().data)
+  first, second = (
+      next(OneOrder(dataset).train_batches('train', 8, seed, 3))
+      for seed in (1, 2)
+  )
+  own = next(dataset.train_batches('train', 8, 1, 3))
+  assert (first['image'] == second['image']).all()
+  assert (first['image'] != own['image']).any()
+  assert OneOrder(dataset).num_examples('train') == 8000
 
 
 def test_networks_are_those_of_the_target() -> None:

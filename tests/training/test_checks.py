@@ -22,9 +22,6 @@ _TRAINING = {
     'batch_size': (_COUNT, (0, -8), (1,)),
     'evaluation_batch_size': (_COUNT, (0, -8), (1,)),
     'epochs': (_POSITIVE, (0.0, -1.0, math.inf, math.nan), (1e-3,)),
-    'batch_seed': (
-        'an integer of zero or more, or -1', (-2,), (-1, 0, 7)
-    ),
     'learning_rate': (_POSITIVE, (0.0, -0.1, math.inf, math.nan), (1e-9,)),
     'warmup_epochs': (_NOT_NEGATIVE, (-0.1, math.nan), (0.0,)),
     'decay_epochs': (_POSITIVE, (0.0, -2.4, math.nan), (0.1,)),

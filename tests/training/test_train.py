@@ -193,21 +193,6 @@ def test_the_seed_decides(tmp_path) -> None:
     _train(tmp_path / '0', small.job(seed=2))
 
 
-def test_the_batches_may_be_those_of_another_seed(tmp_path) -> None:
-  own, given = (
-      [
-          _train(
-              tmp_path / f'{batch_seed}_{seed}',
-              small.job(seed=seed, batch_seed=batch_seed),
-          ).metrics
-          for seed in (0, 1)
-      ]
-      for batch_seed in (-1, 1)
-  )
-  assert given[1] == own[1]
-  assert given[0] not in own
-
-
 def test_a_huge_learning_rate_is_a_nonfinite_loss(tmp_path) -> None:
   with pytest.raises(NonFiniteLossError, match=r'loss is (nan|inf) at step 4'):
     _train(tmp_path, small.job(learning_rate=1e38))
