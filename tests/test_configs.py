@@ -45,7 +45,7 @@ _VARIANTS = {
     'study.nats': _NATS,
     'study.own_function': (),
     'study.own_table': (),
-    'study.search_quality': ('', 'opponents'),
+    'study.search_quality': (),
     'study.synthetic': (),
     'study.trace_example': (),
 }
@@ -163,20 +163,28 @@ def test_cifar10_small_describes_a_search(words: tuple[str, ...]) -> None:
 @pytest.mark.parametrize('name', _STUDIES)
 def test_a_study_has_what_it_needs(name: str, words: tuple[str, ...]) -> None:
   config = _load(name, *words)
-  if name.endswith(':opponents') and not all(
-      importlib.util.find_spec(package) for package in _OPPONENTS
-  ):
-    # What is missing is named, and nothing is run.
-    message = r'methods\.(gp|smac|cqr).* pip install'
-    with pytest.raises(UserError, match=message):
-      check_study(config)
-  else:
-    check_study(config)
+  check_study(config)
   if words:
     assert config.seeds <= 4
   for section in config.benchmarks.values():
     for field in (section.signal, section.metric, section.protocol):
       assert field
+
+
+@pytest.mark.parametrize('name', ['search_quality', 'accel_nasbench'])
+def test_opponents_take_part_where_they_are_asked_for(name: str) -> None:
+  config, plain = _load(f'study.{name}:opponents'), _load(f'study.{name}')
+  assert {'gp', 'smac', 'cqr'} == {
+      method for method in config.methods
+      if method not in plain.methods and '_repeats' not in method
+  }
+  if all(importlib.util.find_spec(package) for package in _OPPONENTS):
+    check_study(config)
+  else:
+    # What is missing is named, and nothing is run.
+    message = r'methods\.(gp|smac|cqr).* pip install'
+    with pytest.raises(UserError, match=message):
+      check_study(config)
 
 
 # Between them the benchmarks of every study but the official tables.

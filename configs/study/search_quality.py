@@ -58,8 +58,16 @@ def set_methods(config: ConfigDict, argument: str) -> str:
 
   Returns:
     The argument without `opponents`.
+
+  Raises:
+    ValueError: a word that is not allowed, or one twice.
   """
-  words = [word for word in argument.split(',') if word]
+  words = argument.split(',') if argument else []
+  if sorted(words) != sorted({'opponents', 'smoke'}.intersection(words)):
+    raise ValueError(
+        f"config argument {argument!r}: allowed are 'opponents' and 'smoke',"
+        ' joined by a comma, or none'
+    )
   config.methods = methods()
   if 'opponents' in words:
     words.remove('opponents')

@@ -112,7 +112,7 @@ def test_a_report_without_an_optimum_shows_figures(
   row = next(
       x for x in text.splitlines() if x.startswith('| layernas | 2 (1 distinct')
   )
-  assert row.split(' | ')[6:8] == ['-', '-']
+  assert row.split(' | ')[7:9] == ['-', '-']
   files = {path.name for path in (tmp_path / 'run').glob('*.png')}
   assert files == {
       f'own_{accounting}{end}.png' for end in ('', '_bands')
