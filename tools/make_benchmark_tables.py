@@ -17,18 +17,18 @@ import numpy as np
 from layernas.runs import cli
 from layernas.study.tables.csv_table import Encoding
 from layernas.study.tables.csv_table import read_csv_table
+from layernas.study.tables.packaged import DIRECTORY
+from layernas.study.tables.packaged import archive
+from layernas.study.tables.packaged import csv_sha256
 from layernas.study.tables.packaged import encode
 from layernas.study.tables.table import BenchmarkTable
-from tools.packing import PACKAGED
-from tools.packing import archive
-from tools.packing import csv_sha256
 
 _CSV = cli.define_path(
     'csv', 'Directory of the CSVs.', required=True
 )
 _OUTPUT = cli.define_path(
     'output', 'Where the archives and tables.json are written.',
-    default=str(PACKAGED),
+    default=str(DIRECTORY),
 )
 
 # Operations in the order of NATS-Bench's own list.

@@ -122,7 +122,8 @@ def check_reference(section: Any) -> None:
     value = getattr(section, field)
     if value < least:
       raise UserError(
-          f'reference.{field}: {value}: allowed are integers >= {least}'
+          f'reference.{field}: {value}: allowed are integers of at least'
+          f' {("zero", "one")[least]}'
       )
   if section.rule not in WIDTH_RULES:
     raise UserError(

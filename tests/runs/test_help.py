@@ -92,7 +92,7 @@ def test_help_of_studies() -> None:
     assert f'\n  {name}=' in text or f'\n{name}: ' in text
   text = _help('experiments/benchmark.py', '--help').stdout
   assert "\n  benchmarks.NAME.cost=''           Column that is limited" in text
-  assert '\n  methods.NAME.kind=layernas        layernas, random,' in text
+  assert '\n  methods.NAME.kind=layernas        layernas, default, ' in text
   assert 'methods.NAME.settings.buckets=100 H, cost buckets' in text
 
 

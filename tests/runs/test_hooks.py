@@ -153,7 +153,10 @@ def test_the_record_is_there_when_it_is_opened_again(
   config, search = tiny.get_config(), tiny.new_search()
   record = SearchRecord(Workdir(tmp_path), new_console())
   with contextlib.closing(record):
-    assert record.open(config, ExecutorSettings()) == []
+    budgets = [{'from': 0, **config.budget.to_dict()}]
+    assert record.open(config, ExecutorSettings()) == {
+        'trials': [], 'budgets': budgets
+    }
     record.before_search(search, 3, '')
     while candidates := search.ask():
       search.tell(candidates[0].id, Evaluation(candidates[0].id / 10, 1.0))
@@ -169,9 +172,33 @@ def test_the_record_is_there_when_it_is_opened_again(
   assert len((tmp_path / 'timings.jsonl').read_text().splitlines()) == count
   assert json.loads((tmp_path / 'tables.json').read_text())
   with contextlib.closing(SearchRecord(Workdir(tmp_path), new_console())) as it:
-    assert it.open(config, ExecutorSettings()) == [
-        trial.to_dict() for trial in search.trials
-    ]
+    assert it.open(config, ExecutorSettings()) == {
+        'trials': [trial.to_dict() for trial in search.trials],
+        'budgets': budgets,
+    }
+
+
+def test_a_record_has_every_budget(tmp_path: pathlib.Path) -> None:
+  """Each with the id of the first trial that it held for."""
+  def opened(trials: int) -> dict[str, object]:
+    config = tiny.changed(**{'budget.trials': trials})
+    record = SearchRecord(Workdir(tmp_path), new_console())
+    with contextlib.closing(record):
+      recorded = record.open(config, ExecutorSettings())
+      record.before_search(search, 3, '')
+      if len(recorded['trials']) < trials:
+        search.tell(search.ask()[0].id, Evaluation(0.5, 1.0))
+        record.after_trial(search.trials[-1])
+    return [(one['from'], one['trials']) for one in recorded['budgets']]
+
+  search = tiny.new_search()
+  assert opened(1) == [(0, 1)]
+  assert opened(1) == [(0, 1)]
+  assert opened(3) == [(0, 1), (1, 3)]
+  assert opened(3) == [(0, 1), (1, 3)]
+  # Older versions left the last budget alone, in the config.
+  (tmp_path / 'budgets.json').unlink()
+  assert opened(4) == [(0, 3), (3, 4)]
 
 
 def test_hooks_that_never_began_can_be_closed(tmp_path: pathlib.Path) -> None:

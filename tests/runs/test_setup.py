@@ -154,5 +154,6 @@ def test_latency_takes_its_table(tmp_path: pathlib.Path) -> None:
 
 
 def test_latency_without_a_table() -> None:
-  with pytest.raises(UserError, match=r"latency_table: '':.*latency\.py"):
+  message = r"latency_table: '':.*launch\.sh latency"
+  with pytest.raises(UserError, match=message):
     _problem(**{'cost.metric': 'latency'})

@@ -210,13 +210,13 @@ def test_random_networks_are_as_stated(table):
 
 
 def test_damage_is_noticed(tmp_path, monkeypatch):
-  directory = packaged._DIRECTORY
+  directory = packaged.DIRECTORY
   for name in ('accel_nasbench.json', 'accel_nasbench.npz'):
     (tmp_path / name).write_bytes((directory / name).read_bytes())
   data = bytearray((tmp_path / 'accel_nasbench.npz').read_bytes())
   data[1000] ^= 1
   (tmp_path / 'accel_nasbench.npz').write_bytes(data)
-  monkeypatch.setattr(packaged, '_DIRECTORY', tmp_path)
+  monkeypatch.setattr(packaged, 'DIRECTORY', tmp_path)
   with problems.refuses('accel_nasbench.npz is damaged'):
     accel_nasbench.load()
 

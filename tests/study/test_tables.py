@@ -93,7 +93,7 @@ def test_damage_is_noticed(tmp_path, monkeypatch):
   data = bytearray((DIRECTORY / 'nas_bench_macro.npz').read_bytes())
   data[1000] ^= 1
   (tmp_path / 'nas_bench_macro.npz').write_bytes(data)
-  monkeypatch.setattr(packaged, '_DIRECTORY', tmp_path)
+  monkeypatch.setattr(packaged, 'DIRECTORY', tmp_path)
   with problems.refuses('nas_bench_macro.npz is damaged'):
     load_packaged.__wrapped__('nas_bench_macro')
 

@@ -6,10 +6,14 @@ entry of tables.json: its layers, columns, sources and checksum.
 """
 
 import functools
+import gzip
 import hashlib
 import importlib.resources
 import io
 import json
+import pathlib
+import zipfile
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -19,7 +23,8 @@ from layernas.search import Layer
 from layernas.search import SearchSpace
 from layernas.study.tables.table import BenchmarkTable
 
-_DIRECTORY = importlib.resources.files('layernas.study.tables') / 'packaged'
+DIRECTORY = importlib.resources.files('layernas.study.tables') / 'packaged'
+"""Of the archives."""
 
 
 @functools.cache
@@ -61,7 +66,7 @@ def load_packaged(name: str) -> BenchmarkTable:
 
 def read_description(file: str) -> dict[str, Any]:
   """Content of one of the packaged JSON files."""
-  return json.loads((_DIRECTORY / file).read_text('utf-8'))
+  return json.loads((DIRECTORY / file).read_text('utf-8'))
 
 
 def read_archive(name: str, sha256: str) -> dict[str, np.ndarray]:
@@ -77,7 +82,7 @@ def read_archive(name: str, sha256: str) -> dict[str, np.ndarray]:
   Raises:
     UserError: the file is damaged.
   """
-  data = (_DIRECTORY / f'{name}.npz').read_bytes()
+  data = (DIRECTORY / f'{name}.npz').read_bytes()
   if hashlib.sha256(data).hexdigest() != sha256:
     raise UserError(
         f'table {name!r}: {name}.npz is damaged; allowed is the file that came'
@@ -100,6 +105,34 @@ def encode(values: np.ndarray, decimals: int) -> np.ndarray:
   whole = np.rint(np.asarray(values, np.float64).ravel() * 10**decimals)
   return whole.astype(np.result_type(*map(_smallest, (whole.min(),
                                                       whole.max()))))
+
+
+def archive(arrays: Mapping[str, np.ndarray]) -> bytes:
+  """A NumPy archive that has the same bytes whenever it is made.
+
+  Args:
+    arrays: by name.
+
+  Returns:
+    Content of the file.
+  """
+  buffer = io.BytesIO()
+  with zipfile.ZipFile(buffer, 'w', zipfile.ZIP_DEFLATED, True, 9) as file:
+    for name, array in arrays.items():
+      member = io.BytesIO()
+      np.lib.format.write_array(member, array, allow_pickle=False)
+      entry = zipfile.ZipInfo(f'{name}.npy', (1980, 1, 1, 0, 0, 0))
+      entry.compress_type = zipfile.ZIP_DEFLATED
+      file.writestr(entry, member.getvalue())
+  return buffer.getvalue()
+
+
+def csv_sha256(path: pathlib.Path) -> str:
+  """Digest of a CSV file's content, whether gzip packed it or not."""
+  data = path.read_bytes()
+  if data.startswith(b'\x1f\x8b'):
+    data = gzip.decompress(data)
+  return hashlib.sha256(data).hexdigest()
 
 
 def _smallest(value: float) -> np.dtype:
