@@ -75,6 +75,7 @@ _FINAL = _Change(
 )
 _LATENCY = _Change(
     'minutes', '--config.latency.repeats=2 --config.latency.networks=2'
+    ' --config.space=cifar10_small'
 )
 _STATUS = _Change(
     'a placeholder', replace={'WORKDIR': 'workdir/cifar10_small'},
@@ -127,7 +128,8 @@ _CHANGES = {
     '.venv/bin/python experiments/train.py --architecture=0-1-0 --seed=3'
     ' --workdir=...': _Change(
         'placeholders', replace={
-            '0-1-0': '0-1-0-1-0-1-1', '...': 'workdir/cifar10_small',
+            '0-1-0': '1-0-3-0-0-1-0-1-0-1-1-0-1-0-1',
+            '...': 'workdir/cifar10_small',
         }, needs=_SEARCH,
     ),
     './launch.sh search --config.executor.name=processes': _Change(
@@ -146,7 +148,8 @@ _CHANGES = {
     ' --config.cost.metric=latency'
     ' --config.cost.latency_table=workdir/latency/latency.csv'
     ' --config.target.high=0.085 --workdir=workdir/fast': _Change(
-        'minutes; the limit is that of another machine', _BRIEF
+        'minutes; the limit is that of another machine',
+        f'{_BRIEF} --config.space=cifar10_small',
     ),
     # Overviews.
     './launch.sh search [flags]':
@@ -290,6 +293,7 @@ _CHANGES = {
         _Change('stays when the test has ended', '--help'),
     '.venv/bin/ray start --address=BOX1:6379': _Change('a cluster', '--help'),
     # Measurements of minutes to hours, which would write into docs/results.
+    f'{_PERF}/reward_study.py': _Change('hours', '--report'),
     f'{_PERF}/early_stop.py --seeds=1 --fractions=0.5':
         _Change('minutes', '--report'),
     f'{_PERF}/input_throughput.py': _Change(

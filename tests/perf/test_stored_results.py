@@ -11,6 +11,7 @@ from tools.perf import candidates
 from tools.perf import early_stop
 from tools.perf import executors
 from tools.perf import fault_drill
+from tools.perf import reward_study
 from tools.perf import step_profile
 from tools.perf import train_step
 from tools.perf import workers
@@ -47,6 +48,21 @@ def test_steps(name, table):
 def test_early_stop():
   searches = stored('early_stop/early_stop.json')['searches']
   assert early_stop.table(searches) in page('docs/configs.md')
+
+
+def test_reward_study():
+  folder = _RESULTS / 'reward_study'
+  lines = [
+      json.loads(line)
+      for line in (folder / 'trainings.jsonl').read_text().splitlines()
+  ]
+  rows = stored('reward_study/summary.json')
+  # Resampling is left out: other versions of NumPy may draw otherwise.
+  for row, again in zip(rows, reward_study.figures(lines), strict=True):
+    for name, value in row.items():
+      if not name.startswith('error'):
+        assert again[name] == pytest.approx(value), name
+  assert reward_study.table_text(rows) in page('docs/rewards.md')
 
 
 def test_executors():

@@ -81,7 +81,7 @@ def _define_flags() -> None:
   flags.DEFINE_list('margins', ['0', '0.02', '0.05'], 'Margins.')
   flags.DEFINE_integer('trials', 0, 'Trials at most; 0 = all.', 0)
   flags.DEFINE_float(
-      'epochs', 0.0, "Of a candidate; 0 = the config's.", 0.0
+      'epochs', 0.0, 'Of a candidate; 0 = one.', 0.0
   )
   flags.DEFINE_bool('report', False, 'Print the table and end.')
   flags.DEFINE_string(
@@ -152,10 +152,8 @@ def _search(seed: str, fraction: str, margin: str) -> dict[str, Any]:
   config.early_stop.fraction = float(fraction)
   config.early_stop.margin = float(margin)
   config.budget.trials = _FLAGS.trials
-  config.training.epochs = _FLAGS.epochs or config.training.epochs
-  config.training.warmup_epochs *= (
-      config.training.epochs / cifar10_small.get_config().training.epochs
-  )
+  config.training.epochs = _FLAGS.epochs or 1.0
+  config.training.warmup_epochs = 0.2 * config.training.epochs
   with tempfile.TemporaryDirectory() as workdir:
     begun = time.monotonic()
     result = run_search(config.lock(), workdir)

@@ -1,8 +1,8 @@
 """Measures which reward of a short training predicts final accuracy best.
 
-  PYTHONPATH=. taskset -c 0 python tools/perf/reward_study.py
-  PYTHONPATH=. taskset -c 0 python tools/perf/reward_study.py --recipes=plain
-  PYTHONPATH=. python tools/perf/reward_study.py --report
+  .venv/bin/python tools/perf/reward_study.py
+  .venv/bin/python tools/perf/reward_study.py --recipes=plain
+  .venv/bin/python tools/perf/reward_study.py --report
 
 Draws networks at random from the target of configs/cifar10_small.py's search
 and trains each by several recipes: the final one, whose test accuracy and loss
@@ -28,7 +28,6 @@ from typing import Any
 
 import jax
 import numpy as np
-from absl import app
 from absl import flags
 from scipy import stats
 
@@ -36,7 +35,9 @@ from configs import cifar10_small
 from layernas.data.dataset import Batch
 from layernas.data.dataset import Dataset
 from layernas.data.registry import load_dataset
+from layernas.errors import UserError
 from layernas.networks.space import NetworkSpace
+from layernas.runs import cli
 from layernas.runs.setup import make_space
 from layernas.search.space import architecture_id
 from layernas.search.space import parse_architecture_id
@@ -432,7 +433,7 @@ def _spearman(first: np.ndarray, second: np.ndarray) -> np.ndarray:
 
 
 def table_text(rows: Sequence[Mapping[str, Any]]) -> str:
-  """Makes the table of docs/rewards.md, the most reliable rewards first.
+  """Makes the table of docs/rewards.md, the best rewards of the loss first.
 
   Args:
     rows: of `figures`.
@@ -446,7 +447,7 @@ def table_text(rows: Sequence[Mapping[str, Any]]) -> str:
       ' second |',
       '|---|---|---|' + '---:|' * 9,
   ]
-  for row in sorted(rows, key=lambda row: -row['reliability']):
+  for row in sorted(rows, key=lambda row: -row.get('spearman_loss', 0)):
     cells = [
         row['recipe'], row['weights'] or 'last', row['reward'],
         f'{row["between"]:.4f}', f'{row["within"]:.4f}',
@@ -527,11 +528,12 @@ _FLAGS = flags.FLAGS
 
 def _define_flags() -> None:
   """Defines them for this program alone: others import this module."""
-  flags.DEFINE_string(
-      'output', 'docs/results/reward_study', 'Where the results are written.'
+  cli.define_path(
+      'output', 'Where the results are written.',
+      default='docs/results/reward_study',
   )
-  flags.DEFINE_string(
-      'cache', 'workdir/reward_study_cache', 'Compiled programs.'
+  cli.define_path(
+      'cache', 'Compiled programs.', default='workdir/reward_study_cache'
   )
   flags.DEFINE_integer('networks', 24, 'Drawn from the target.', 3)
   flags.DEFINE_integer('seeds', 3, 'Of every short recipe.', 2)
@@ -547,12 +549,11 @@ def _seeds(recipe: str, index: int) -> Sequence[int]:
   return range(first, first + _FLAGS.seeds)
 
 
-def main(argv: list[str]) -> None:
+def main() -> None:
   """Does the trainings that are missing and prints the table."""
-  del argv
   unknown = set(_FLAGS.recipes) - set(RECIPES)
   if unknown:
-    raise app.UsageError(
+    raise UserError(
         f'flag --recipes: {sorted(unknown)}: allowed are {list(RECIPES)}'
     )
   folder = pathlib.Path(_FLAGS.output)
@@ -574,4 +575,4 @@ def main(argv: list[str]) -> None:
 
 if __name__ == '__main__':
   _define_flags()
-  app.run(main)
+  cli.run(main)
