@@ -4,7 +4,7 @@
   .venv/bin/python tools/perf/reward_study.py --recipes=plain
   .venv/bin/python tools/perf/reward_study.py --report
 
-Draws networks at random from the target of configs/cifar10_small.py's search
+Draws networks at random from the space cifar10_stages under 1.8 million MAdds,
 and trains each by several recipes: the final one, whose test accuracy and loss
 are to be predicted, and short ones, each of which gives one or more rewards.
 Every finished training is a line of trainings.jsonl; the same command goes on
