@@ -60,3 +60,13 @@ def test_it_changes_nothing():
 def test_without_layers_to_come_through():
   assert outlook(search_of('model_guided', 60)) is None
   assert outlook(search_of('sweep', float('inf'))) is None
+
+
+def test_a_large_budget_is_not_played():
+  """A search of weeks begins at once."""
+  assert outlook(search_of('sweep', 100_000)) is None
+  problem = problems.make_problem([list(range(1, 9))] * 40)
+  found = outlook(
+      Search(problem, make_schedule('sweep'), Budget(trials=1000))
+  )
+  assert (found.layers < 40, found.trials) == (True, 0)
