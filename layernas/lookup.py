@@ -146,6 +146,23 @@ def search_in(*directories: str | os.PathLike[str]) -> None:
       sys.path.append(directory)
 
 
+def unfit(field: str, name: str, made: Any, allowed: str) -> UserError:
+  """The error to raise where what a config names made something else.
+
+  Args:
+    field: of the config.
+    name: that it holds.
+    made: by what it names.
+    allowed: what it should have made, with an article.
+
+  Returns:
+    The error.
+  """
+  return UserError(
+      f'{field}: {name!r} gave a {type(made).__name__}: allowed is {allowed}'
+  )
+
+
 def own_file(function: Callable[..., Any]) -> str | None:
   """The file of the user's own in which a function or class is written.
 

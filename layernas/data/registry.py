@@ -62,9 +62,9 @@ def load_dataset(section: Any) -> Dataset:
   load = lookup.find('data.source', section.source, SOURCES)
   dataset = lookup.call(load, 'data.settings', section.settings, section)
   if not isinstance(dataset, Dataset):
-    raise UserError(
-        f'data.source: {section.source!r} gave a {type(dataset).__name__}:'
-        ' allowed is a layernas.data.dataset.Dataset'
+    raise lookup.unfit(
+        'data.source', section.source, dataset,
+        'a layernas.data.dataset.Dataset',
     )
   if section.num_classes not in (0, dataset.num_classes):
     raise UserError(

@@ -86,8 +86,8 @@ def configured_cost(
       image_size, num_classes,
   )
   if not isinstance(cost, FactoredCost) or cost.space != space.search_space:
-    raise UserError(
-        f'{field}: {name!r} gave a {type(cost).__name__}: allowed is a'
-        ' layernas.search.FactoredCost of the space that it was given'
+    raise lookup.unfit(
+        field, name, cost,
+        'a layernas.search.FactoredCost of the space that it was given',
     )
   return cost

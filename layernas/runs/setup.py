@@ -74,10 +74,7 @@ def make_space(name: str) -> NetworkSpace:
   """
   space = lookup.call(lookup.find('space', name, SPACES), 'space', {})
   if not isinstance(space, NetworkSpace):
-    raise UserError(
-        f'space: {name!r} gave a {type(space).__name__}: allowed is a'
-        ' NetworkSpace'
-    )
+    raise lookup.unfit('space', name, space, 'a NetworkSpace')
   return space
 
 

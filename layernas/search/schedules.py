@@ -64,9 +64,8 @@ def named_strategy(
   function = lookup.find(field, name, registered)
   strategy = lookup.call(function, settings_field, settings)
   if not isinstance(strategy, Strategy):
-    raise UserError(
-        f'{field}: {name!r} gave a {type(strategy).__name__}: allowed is a'
-        ' layernas.search.strategy.Strategy'
+    raise lookup.unfit(
+        field, name, strategy, 'a layernas.search.strategy.Strategy'
     )
   return strategy
 

@@ -29,7 +29,6 @@ import numpy as np
 import optax
 
 from layernas import lookup
-from layernas.errors import UserError
 from layernas.models.initialization import parameter_kinds
 from layernas.native import library
 from layernas.training.losses import non_finite
@@ -108,9 +107,9 @@ def learning_rate(
       training.schedule_settings, span,
   )
   if not callable(decay):
-    raise UserError(
-        f'{field}: {training.schedule!r} gave a {type(decay).__name__}: allowed'
-        ' is a function from step to learning rate'
+    raise lookup.unfit(
+        field, training.schedule, decay,
+        'a function from step to learning rate',
     )
   if not warmup:
     return decay
@@ -368,9 +367,8 @@ def make_optimizer(
   if isinstance(made, optax.GradientTransformation):
     return Optimizer(made)
   if not isinstance(made, Optimizer):
-    raise UserError(
-        f'{field}: {training.optimizer!r} gave a {type(made).__name__}: allowed'
-        ' is an optax.GradientTransformation'
+    raise lookup.unfit(
+        field, training.optimizer, made, 'an optax.GradientTransformation'
     )
   return made
 

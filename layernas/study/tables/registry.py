@@ -9,7 +9,6 @@ from collections.abc import Mapping
 from typing import Any
 
 from layernas import lookup
-from layernas.errors import UserError
 from layernas.study.tables.packaged import descriptions
 from layernas.study.tables.packaged import load_packaged
 from layernas.study.tables.table import BenchmarkTable
@@ -32,9 +31,8 @@ def make_table(name: str, settings: Mapping[str, Any]) -> Table:
   function = lookup.find('table.name', name, TABLES)
   table = lookup.call(function, 'table.settings', settings)
   if not isinstance(table, Table):
-    raise UserError(
-        f'table.name: {name!r} gave a {type(table).__name__}: allowed is a'
-        ' layernas.study.tables.table.Table'
+    raise lookup.unfit(
+        'table.name', name, table, 'a layernas.study.tables.table.Table'
     )
   return table
 
