@@ -11,7 +11,6 @@ the best reference answers instead.
 import dataclasses
 import math
 import statistics
-from collections.abc import Generator
 
 import numpy as np
 
@@ -22,6 +21,7 @@ from layernas.search.problem import Reference
 from layernas.search.space import Network
 from layernas.search.strategy import Context
 from layernas.search.strategy import Generations
+from layernas.search.strategy import Portions
 from layernas.search.strategy import Strategy
 from layernas.search.trial import Proposal
 from layernas.search.trial import Trial
@@ -79,10 +79,6 @@ class Compared(Strategy):
     self._each = 0
     self._searching = False
     self._trials: dict[Network, dict[int, Trial]] = {}
-    self._count = 0
-    self._seconds = 0.0
-    # Proposals of the inner strategy that are to come.
-    self._queue: list[Proposal] = []
     # What is compared, and its rewards from then on.
     self._chosen: Trial | None = None
     self._afresh: list[float] = []
@@ -136,12 +132,19 @@ class Compared(Strategy):
     if self._each:
       self._references = problem.references
       yield [Proposal(one.network, one.cost) for one in self._references]
-    inner = self.inner.generations(dataclasses.replace(
+    inner = Portions(self.inner.generations(dataclasses.replace(
         context, remaining=lambda: self._left(context)
-    ))
+    )))
+
+    def room() -> float:
+      left = self._left(context)
+      return left.trials if left.seconds > 0 else 0
+
     ended = ''
     while not ended:
-      ended = yield from self._search(context, inner)
+      self._searching = True
+      ended = yield from inner.while_room(room)
+      self._searching = False
       answer = self.inner.answer(context.incumbent())
       if not self._references or answer is None:
         break
@@ -161,38 +164,17 @@ class Compared(Strategy):
           len(self._trials.get(one.network, ())) > 0
           for one in self._references
       )
-    each = self._seconds / max(self._count, 1)
+    spent = [
+        trial.evaluation.seconds for trials in self._trials.values()
+        for trial in trials.values()
+    ]
+    each = statistics.fmean(spent) if spent else 0.0
     return Remaining(left.trials - reserved, left.seconds - reserved * each)
-
-  def _search(
-      self, context: Context, inner: Generations
-  ) -> Generator[list[Proposal], None, str]:
-    """The inner strategy's proposals, until the rest is for the comparison.
-
-    Returns:
-      Why the inner strategy ended, or '' where it did not.
-    """
-    self._searching = True
-    ended = ''
-    while (left := self._left(context)).trials >= 1 and left.seconds > 0:
-      try:
-        self._queue = self._queue or next(inner)
-      except StopIteration as stop:
-        ended = stop.value
-        break
-      room = int(min(left.trials, len(self._queue)))
-      part, self._queue = self._queue[:room], self._queue[room:]
-      yield part
-    self._searching = False
-    return ended
 
   def observe(self, proposal: Proposal, trial: Trial) -> None:
     """Keeps the trial; the inner strategy hears of its own proposals alone."""
     known = self._trials.setdefault(proposal.architecture, {})
-    if trial.candidate.id not in known:
-      self._count += 1
-      self._seconds += trial.evaluation.seconds
-      known[trial.candidate.id] = trial
+    known[trial.candidate.id] = trial
     if self._searching:
       self.inner.observe(proposal, trial)
     elif self._chosen is not None and trial.ok and (

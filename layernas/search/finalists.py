@@ -16,6 +16,7 @@ from layernas.search.problem import Problem
 from layernas.search.space import Architecture
 from layernas.search.strategy import Context
 from layernas.search.strategy import Generations
+from layernas.search.strategy import Portions
 from layernas.search.strategy import Strategy
 from layernas.search.trial import Proposal
 from layernas.search.trial import Trial
@@ -55,7 +56,6 @@ class Finalists(Strategy):
     self._firsts: dict[Architecture, Trial] = {}
     self._rewards: dict[Architecture, dict[int, float]] = {}
     self._finalists: list[Architecture] = []
-    self._queue: list[Proposal] = []
     # The answer of so many evaluations.
     self._answer: tuple[int, Trial] | None = None
     self._means = ShrunkenMeans()
@@ -63,7 +63,7 @@ class Finalists(Strategy):
   def generations(self, context: Context) -> Generations:
     """Yields what the inner strategy proposes, then the repeats."""
     self._problem = context.problem
-    inner = self.inner.generations(context)
+    inner = Portions(self.inner.generations(context))
     ended = yield from self._search(context, inner, self.share)
     noisy = yield from self._rounds(context)
     if not noisy and not ended:
@@ -116,7 +116,7 @@ class Finalists(Strategy):
     return self._answer[1]
 
   def _search(
-      self, context: Context, inner: Generations, share: float
+      self, context: Context, inner: Portions, share: float
   ) -> Generator[list[Proposal], None, str]:
     """The inner strategy's proposals until a share of the budget is left.
 
@@ -127,25 +127,18 @@ class Finalists(Strategy):
     whole = context.remaining().trials + used
     spent = sum(self._evaluations.values())
     seconds = context.remaining().seconds + spent
-    while True:
-      if not self._queue:
-        try:
-          self._queue = next(inner)
-        except StopIteration as stop:
-          return stop.value
+
+    def room() -> float:
       left = context.remaining()
-      room = min(
+      return min(
           left.trials - math.floor(share * whole)
           if math.isfinite(whole) else math.inf,
           # How many fit into seconds is not known before.
           math.inf if math.isinf(seconds)
           else int(left.seconds > share * seconds),
       )
-      if room < 1:
-        return ''
-      room = int(min(room, len(self._queue)))
-      part, self._queue = self._queue[:room], self._queue[room:]
-      yield part
+
+    return (yield from inner.while_room(room))
 
   def _rounds(self, context: Context) -> Rounds:
     """Sequential halving over the networks with the best rewards."""

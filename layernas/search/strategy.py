@@ -124,3 +124,39 @@ class Strategy(abc.ABC):
     """
     del problem
     return None
+
+
+class Portions:
+  """The proposals of a strategy that another one wraps, a part at a time."""
+
+  def __init__(self, generations: Generations):
+    """Begins with the first generation.
+
+    Args:
+      generations: of the wrapped strategy.
+    """
+    self._generations = generations
+    self._queue: list[Proposal] = []
+
+  def while_room(
+      self, room: Callable[[], float]
+  ) -> Generator[list[Proposal], None, str]:
+    """Yields proposals as long as there is room; the others are kept.
+
+    Args:
+      room: how many may be made now; asked before each part.
+
+    Returns:
+      Why the wrapped strategy ended, or '' where it did not.
+    """
+    while True:
+      while not self._queue:
+        try:
+          self._queue = next(self._generations)
+        except StopIteration as stop:
+          return stop.value
+      count = int(min(room(), len(self._queue)))
+      if count < 1:
+        return ''
+      part, self._queue = self._queue[:count], self._queue[count:]
+      yield part
