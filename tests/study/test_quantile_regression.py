@@ -4,37 +4,26 @@ Where Syne Tune is missing, as in continuous integration (docs/testing.md), a
 test states that this is said in one line.
 """
 
-import importlib.util
 import sys
 
 import numpy as np
 import pytest
 
-from layernas.search import Budget
-from layernas.search import Search
 from layernas.study.methods.quantile_regression import QuantileRegression
 from tests.search import problems
+from tests.study.opponents import check_lives_on_where_everything_fails
+from tests.study.opponents import made
+from tests.study.opponents import run
 
 pytestmark = pytest.mark.long
 
 
 def cqr(**settings):
   """The strategy; None where Syne Tune is missing, which is said then."""
-  if importlib.util.find_spec('syne_tune') is not None:
-    return QuantileRegression(**settings)
-  with problems.refuses('syne_tune is not installed', 'pip install syne-tune'):
-    QuantileRegression()
-  return None
-
-
-def good(candidate):
-  """The first layer's option, which costs most where it is best."""
-  return problems.Evaluation(90.0 + candidate.architecture[0])
-
-
-def run(strategy, problem, trials, seed=0, reward=good):
-  search = Search(problem, strategy, Budget(trials=trials), seed, reuse=False)
-  return problems.run(search, reward)
+  return made(
+      QuantileRegression, 'syne_tune', 'syne_tune is not installed',
+      'pip install syne-tune', **settings,
+  )
 
 
 def test_missing_package_is_named(monkeypatch):
@@ -77,12 +66,7 @@ def test_seeds_decide_whatever_others_draw():
 def test_lives_on_where_everything_fails():
   if (strategy := cqr()) is None:
     return
-  problem = problems.make_problem([[0, 1, 2]] * 3)
-  search = run(
-      strategy, problem, 12, reward=problems.RandomResults(0, failing=1.0)
-  )
-  assert len(search.trials) == 12
-  assert search.best is None
+  check_lives_on_where_everything_fails(strategy)
 
 
 def test_ends_after_so_many_suggestions():

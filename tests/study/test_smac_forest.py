@@ -4,7 +4,6 @@ Where SMAC is missing, a test states that this is said in one line; continuous
 integration installs it (docs/testing.md).
 """
 
-import importlib.util
 import logging
 import os
 import subprocess
@@ -12,32 +11,22 @@ import sys
 
 import pytest
 
-from layernas.search import Budget
-from layernas.search import Search
 from layernas.study.methods.smac_forest import SmacForest
 from tests import tiny
 from tests.search import problems
+from tests.study.opponents import check_lives_on_where_everything_fails
+from tests.study.opponents import made
+from tests.study.opponents import run
 
 pytestmark = pytest.mark.long
 
 
 def smac(**settings):
   """The strategy; None where SMAC is missing, which is said then."""
-  if importlib.util.find_spec('smac') is not None:
-    return SmacForest(**settings)
-  with problems.refuses('SMAC3 is not installed', 'pip install smac'):
-    SmacForest()
-  return None
-
-
-def good(candidate):
-  """The first layer's option, which costs most where it is best."""
-  return problems.Evaluation(90.0 + candidate.architecture[0])
-
-
-def run(strategy, problem, trials, seed=0, reward=good):
-  search = Search(problem, strategy, Budget(trials=trials), seed, reuse=False)
-  return problems.run(search, reward)
+  return made(
+      SmacForest, 'smac', 'SMAC3 is not installed', 'pip install smac',
+      **settings,
+  )
 
 
 def test_missing_package_is_named(monkeypatch):
@@ -80,9 +69,10 @@ def test_hash_seeds_change_nothing():
     return
   code = """
 from tests.search import problems
+from tests.study import opponents
 from tests.study import test_smac_forest as here
 problem = problems.make_problem([[0, 1, 2, 3]] * 5, high=10)
-trials = here.run(here.smac(), problem, 12).trials
+trials = opponents.run(here.smac(), problem, 12).trials
 print([trial.candidate.architecture for trial in trials])
 """
   first, second = (
@@ -98,12 +88,7 @@ print([trial.candidate.architecture for trial in trials])
 def test_lives_on_where_everything_fails():
   if (strategy := smac()) is None:
     return
-  problem = problems.make_problem([[0, 1, 2]] * 3)
-  search = run(
-      strategy, problem, 12, reward=problems.RandomResults(0, failing=1.0)
-  )
-  assert len(search.trials) == 12
-  assert search.best is None
+  check_lives_on_where_everything_fails(strategy)
 
 
 def test_ends_where_all_is_known(caplog):
