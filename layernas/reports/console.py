@@ -266,7 +266,8 @@ def standing_text(standing: Mapping[str, Any]) -> str:
     standing: fields of a `search.comparison.Standing`.
 
   Returns:
-    For example 'better than the default by 0.031 ± 0.008, probability 0.99'.
+    For example 'better than the default: +0.0310 ± 0.0080, better with
+    probability 0.99'.
   """
   better = standing['difference'] > 0
   text = (
