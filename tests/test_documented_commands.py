@@ -128,7 +128,7 @@ _CHANGES = {
     '.venv/bin/python experiments/train.py --architecture=0-1-0 --seed=3'
     ' --workdir=...': _Change(
         'placeholders', replace={
-            '0-1-0': '1-0-3-0-0-1-0-1-0-1-1-0-1-0-1',
+            '0-1-0': '0-1-0-1-0-1-1',
             '...': 'workdir/cifar10_small',
         }, needs=_SEARCH,
     ),
