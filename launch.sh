@@ -373,7 +373,12 @@ run_program() {  # command, flags
       case $command in
         latency | trace) name=${command}_${name#"${command}_"} ;;
       esac
-      set -- "$@" "--workdir=${base}workdir/$name${argument//[^[:alnum:]]/_}"
+      name=${base}workdir/$name${argument//[^[:alnum:]]/_}
+      case $config in
+        # That of a workdir goes on in it.
+        *.json) name=$(dirname -- "$config") ;;
+      esac
+      set -- "$@" "--workdir=$name"
     fi
   fi
   finish "$venv/bin/python" "$(program_file "$command")" "$@"

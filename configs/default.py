@@ -5,6 +5,8 @@ locked, and a mistyped one is an error.
 """
 
 from collections.abc import Iterable
+from collections.abc import Mapping
+from typing import Any
 
 from ml_collections import ConfigDict
 
@@ -21,7 +23,7 @@ def get_config() -> ConfigDict:
   config.compile_ahead = 2
   # What a candidate is rewarded with: accuracy, top5 or loss (its negative) on
   # the validation images, or module:function of the metrics.
-  config.reward = 'accuracy'
+  config.reward = 'loss'
   # Ends the search at the first failed trial with its traceback, instead of
   # recording the failure and going on.
   config.raise_failures = False
@@ -73,16 +75,18 @@ def get_config() -> ConfigDict:
   target.high = 0.0
 
   config.search = search = ConfigDict()
-  # sweep, interleaved, recentred or model_guided, or module:function of your
-  # own.
-  search.schedule = 'sweep'
+  # model_guided, the paper's interleaved and sweep, recentred, or
+  # module:function of your own.
+  search.schedule = 'model_guided'
   # Keyword arguments of a schedule of your own, such as
   # --config.search.settings.entries=3.
   search.settings = ConfigDict()
-  # H, cost buckets per layer; 100 in the paper.
-  search.buckets = 100
-  # Entries kept per bucket.
-  search.keep = 1
+  # H, cost buckets per layer; 0 = as the schedule has it: 100 as in the paper,
+  # 10 where a reward model fills them.
+  search.buckets = 0
+  # Entries kept per bucket; 0 = as the schedule has it: 1, and 2 where a reward
+  # model fills the buckets.
+  search.keep = 0
   # How the cost axis is cut: linear, log or equal_count.
   search.spacing = 'linear'
   # Where undecided layers stand: default, smallest, largest or random.
@@ -101,15 +105,23 @@ def get_config() -> ConfigDict:
   visit.axis_samples = 2000
   # The rounds of the model_guided schedule.
   search.guided = guided = ConfigDict()
-  # Networks trained before the first fit of the reward model.
-  guided.design = 20
+  # Trainings before the first fit of the reward model; half of the budget at
+  # most.
+  guided.design = 40
   # Networks trained between two fits.
   guided.batch = 5
   # Posterior deviations added to the mean when networks are picked; the
   # networks of a batch take the values in turn.
   guided.optimism = (0.0, 1.0, 2.0, 3.0, 5.0)
-  # Trainings of one network at most; 1 = no repeats.
+  # Trainings of one network at most, the default network excepted; 1 = no
+  # repeats.
   guided.trainings = 2
+  # Random networks among the candidates of a batch, beside those that the layer
+  # tables hold; fewer after many trials.
+  guided.random = 4000
+  # Probability with which a network must be better than the default network to
+  # answer in its place.
+  guided.certainty = 0.9
   # Share of the budget left for repeats of the best networks; 0 = none. Not
   # for model_guided, which repeats by itself.
   search.finalists = 0.0
@@ -219,7 +231,7 @@ def get_config() -> ConfigDict:
   # Trainings within a search, at most, of each network that it compares at its
   # end: what it found, the default network, and that one scaled in width to the
   # limit. Together a quarter of the budget at most; 0 = no comparison.
-  reference.trainings = 0
+  reference.trainings = 3
   # Seeds that experiments/train.py trains each network with.
   reference.seeds = 3
   # The width-scaled reference's filters are rounded to multiples of this.
@@ -310,6 +322,20 @@ def split_argument(
   return tuple(chosen)
 
 
+PAPER: Mapping[str, Any] = {
+    'search.schedule': 'interleaved',
+    'search.buckets': 100,
+    'search.keep': 1,
+    'search.finalists': 0.0,
+    'reward': 'accuracy',
+    'reference.trainings': 0,
+    'budget.trials': 0,
+}
+"""The search of the LayerNAS paper: its algorithm 1 with H = 100 and one entry
+for each bucket, rewarded with the accuracy of one training, until the schedule
+is through."""
+
+
 def finish(
     config: ConfigDict, argument: str, smoke_size: int = 16,
     smoke_target: float = 0.25, smoke_trials: int = 4,
@@ -318,7 +344,8 @@ def finish(
 
   Args:
     config: to finish.
-    argument: '' or 'smoke', which shrinks any config to a few short trials.
+    argument: '', or 'paper', 'smoke' or both, joined by a comma: `PAPER`, and
+      a few short trials.
     smoke_size: side of the images of 'smoke'.
     smoke_target: factor of 'smoke' on the upper limit of the target.
     smoke_trials: of 'smoke'.
@@ -329,11 +356,15 @@ def finish(
   Raises:
     ValueError: another argument.
   """
-  if argument not in ('', 'smoke'):
+  words = [word for word in argument.split(',') if word]
+  if len(words) != len(set(words)) or not {'paper', 'smoke'}.issuperset(words):
     raise ValueError(
-        f"config argument {argument!r}: allowed are 'smoke' or none"
+        f"config argument {argument!r}: allowed are 'paper' and 'smoke', joined"
+        ' by a comma, or none'
     )
-  if argument == 'smoke':
+  if 'paper' in words:
+    config.update_from_flattened_dict(PAPER)
+  if 'smoke' in words:
     config.data.image_size = smoke_size
     config.target.low = 0.0
     config.target.high *= smoke_target
@@ -341,6 +372,7 @@ def finish(
     config.search.start = 'smallest'
     config.search.buckets = 1
     config.budget.trials = smoke_trials
+    config.reference.trainings = 0
     config.reference.seeds = 1
     for training in (config.training, config.final):
       training.epochs = 0.2

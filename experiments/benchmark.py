@@ -7,9 +7,11 @@ The same command with the same workdir goes on where it was interrupted.
 """
 
 from layernas.runs import cli
+from layernas.storage import resuming
 
 _CONFIG = cli.define_config(
-    'Config file of the study, [:smoke].', 'configs/study/default.py'
+    'Config file of the study, [:smoke].', 'configs/study/default.py',
+    resuming.STUDY,
 )
 _WORKDIR = cli.define_path(
     'workdir', 'Directory of the study; is made or resumed.',

@@ -10,9 +10,11 @@ Writes trace.json, trace.html (open it in a browser) and trace.png.
 from absl import flags
 
 from layernas.runs import cli
+from layernas.storage import resuming
 
 _CONFIG = cli.define_config(
-    'Config file of the study, [:smoke].', 'configs/study/default.py'
+    'Config file of the study, [:smoke].', 'configs/study/default.py',
+    resuming.STUDY,
 )
 _BENCHMARK = flags.DEFINE_string(
     'benchmark', '', 'Name of a benchmark in the config; not needed where there'

@@ -19,17 +19,14 @@ one to the bit. Files go to debug/ in the workdir.
 """
 
 import re
-from typing import Any
 
 from absl import flags
 from etils import epath
-from ml_collections import ConfigDict
 
-from configs import default
 from layernas import paths
 from layernas.errors import UserError
 from layernas.runs import cli
-from layernas.storage.resuming import completed
+from layernas.runs import config_flag
 
 _ARCHITECTURE = flags.DEFINE_string(
     'architecture', None, 'A result.json, the name of a published network, or'
@@ -95,7 +92,7 @@ def _train_network() -> None:
   )
   if _CONFIG.value is None and architecture.config:
     file = paths.expanded('flag --architecture', _ARCHITECTURE.value)
-    config = _recorded(architecture.config, file)
+    config = _CONFIG.changed(config_flag.recorded(architecture.config, file))
   else:
     config = cli.config_of(_CONFIG)
   workdir = _WORKDIR.value
@@ -125,23 +122,12 @@ def _train_candidate() -> None:
   )
   if _CONFIG.value is None:
     file = epath.Path(workdir) / 'config.json'
-    config = _recorded(hosts.on_first(lambda: read_json(file)), file)
+    config = _CONFIG.changed(
+        config_flag.recorded(hosts.on_first(lambda: read_json(file)), file)
+    )
   else:
     config = cli.config_of(_CONFIG)
   one_candidate.run_candidate(config, workdir, asked)
-
-
-def _recorded(fields: Any, file: epath.PathLike) -> ConfigDict:
-  """The config in a file; fields that it lacks stand at their defaults."""
-  if not isinstance(fields, dict):
-    raise UserError(
-        f'file {file}: holds no config; allowed is one of a search, or --config'
-    )
-  from layernas.runs.search_record import search_own_modules  # noqa: PLC0415
-
-  search_own_modules(file)
-  defaults = default.get_config().to_dict()
-  return _CONFIG.changed(ConfigDict(completed(fields, defaults))).lock()
 
 
 if __name__ == '__main__':

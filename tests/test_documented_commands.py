@@ -243,12 +243,10 @@ _CHANGES = {
         'a smoke run has another name',
         replace={'imagenet_v3_small_60m': 'imagenet'},
     ),
-    f'./launch.sh search --config={_V3} --config.search.schedule=interleaved'
-    ' --config.budget.trials=1000'
+    f'./launch.sh search --config={_V3},paper --config.budget.trials=1000'
     ' --config.data.directory=/data/tensorflow_datasets'
     ' --workdir=workdir/v3_small_60m': _IMAGENET,
-    f'./launch.sh search --config={_V3} --config.search.schedule=interleaved'
-    ' --config.budget.trials=1000'
+    f'./launch.sh search --config={_V3},paper --config.budget.trials=1000'
     ' --config.data.directory=/data/tensorflow_datasets'
     ' --workdir=workdir/v3_small_60m --coordinator=10.0.0.1:8476'
     ' --process_count=2 --process_index=1': _IMAGENET._replace(
@@ -280,12 +278,12 @@ _CHANGES = {
                 ' --config.data.source',
             'image_size=224': 'image_size=32',
         }),
-    '--config.search.buckets=5 --config.search.schedule=interleaved'
+    '--config.search.schedule=sweep --config.search.buckets=5'
     ' --config.budget.trials=1000': _IMAGENET._replace(
         why='flags alone; ImageNet', replace={
-            '--config.search.buckets':
+            '--config.search.schedule':
                 './launch.sh search --workdir=workdir/shorter'
-                ' --config.search.buckets',
+                ' --config.search.schedule',
         },
     ),
     # Clusters.

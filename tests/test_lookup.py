@@ -10,7 +10,7 @@ import pytest
 
 from layernas import lookup
 from layernas.errors import UserError
-from layernas.runs import search_record
+from layernas.runs import config_flag
 from layernas.runs.rewards import Reward
 from layernas.runs.setup import make_space
 from tests import tiny
@@ -159,11 +159,11 @@ def test_a_recorded_run_finds_its_modules(monkeypatch, tmp_path):
   lookup.find('reward', 'numpy:mean', {})
   lookup.find('reward', 'layernas.lookup:find', {})
   assert lookup.own_directories() == []
-  record = tmp_path / 'w' / search_record.OWN_MODULES_FILE
+  record = tmp_path / 'w' / config_flag.OWN_MODULES_FILE
   record.parent.mkdir()
   record.write_text(json.dumps([str(tmp_path / 'own'), '/not/there']))
   monkeypatch.setattr(sys, 'path', ['/a'])
-  search_record.search_own_modules(tmp_path / 'w' / 'result.json')
+  config_flag.search_own_modules(tmp_path / 'w' / 'result.json')
   assert sys.path == ['/a', str(tmp_path / 'own'), str(tmp_path / 'w')]
 
 

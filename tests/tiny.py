@@ -57,7 +57,11 @@ def get_config(argument: str = '') -> ConfigDict:
   del argument
   config = default.get_config()
   config.space = 'tests.tiny:space'
+  config.reward = 'accuracy'
+  config.search.schedule = 'sweep'
   config.search.buckets = 2
+  config.search.keep = 1
+  config.reference.trainings = 0
   config.data.image_size = 16
   config.reference.seeds = 2
   for training in (config.training, config.final):

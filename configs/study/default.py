@@ -136,7 +136,8 @@ def method(
     seeds: runs, where they differ from the config's `seeds`; 0 = as there.
     finalists: share of the budget for repeats of the best networks; 0 = none.
     **settings: of layernas the fields of the section `search` in
-      configs/default.py, of a baseline the arguments of its class in
+      configs/default.py, where schedule, buckets and keep are the paper's
+      sweep, 100 and 1; of a baseline the arguments of its class in
       layernas/study/methods.
 
   Returns:
@@ -155,6 +156,8 @@ def method(
   section.settings = (
       default.get_config().search if kind == 'layernas' else ConfigDict()
   )
+  if kind == 'layernas':
+    settings = {'schedule': 'sweep', 'buckets': 100, 'keep': 1} | settings
   section.settings.update(settings)
   return section
 

@@ -27,6 +27,7 @@ from layernas.runs import config_flag
 from layernas.runs import environment
 from layernas.runs import flag_files
 from layernas.runs import help_text
+from layernas.storage import resuming
 from layernas.termination import INTERRUPTED
 from layernas.termination import INTERRUPTED_TEXT
 from layernas.termination import PREEMPTED_TEXT
@@ -49,16 +50,20 @@ class ConfigFlag:
     defaults: config file whose fields --help lists.
   """
 
-  def __init__(self, description: str, defaults: str):
+  def __init__(
+      self, description: str, defaults: str, rules: resuming.Rules
+  ):
     """Defines the flag.
 
     Args:
       description: for --help.
       defaults: config file, from the checkout's root, whose fields --help
         lists.
+      rules: of runs with such a config.
     """
     flags.DEFINE_string('config', None, description)
     self.defaults = defaults
+    self._rules = rules
     self.value: config_dict.ConfigDict | None = None
     self.overrides: list[config_flag.Override] = []
 
@@ -74,7 +79,7 @@ class ConfigFlag:
     self.overrides = overrides
     file = flags.FLAGS['config'].value
     if file is not None:
-      self.value = config_flag.load(file)
+      self.value = config_flag.load(file, self._rules.defaults)
       config_flag.override(self.value, overrides)
 
   def changed(self, config: config_dict.ConfigDict) -> config_dict.ConfigDict:
@@ -99,18 +104,20 @@ _paths: list[str] = []
 
 
 def define_config(
-    description: str, defaults: str = 'configs/default.py'
+    description: str, defaults: str = 'configs/default.py',
+    rules: resuming.Rules = resuming.SEARCH,
 ) -> ConfigFlag:
   """Defines the flag --config and overrides such as --config.seed=1.
 
   Args:
     description: for --help.
     defaults: config file, from the checkout's root, whose fields --help lists.
+    rules: of runs with such a config, which may be a workdir's config.json.
 
   Returns:
     A holder for `config_of`.
   """
-  _defined[:] = [ConfigFlag(description, defaults)]
+  _defined[:] = [ConfigFlag(description, defaults, rules)]
   return _defined[0]
 
 

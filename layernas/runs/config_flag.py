@@ -22,20 +22,29 @@ from types import ModuleType
 from typing import Any
 
 from absl import flags
+from etils import epath
 from ml_collections import config_dict
 
 from layernas import lookup
 from layernas import paths
 from layernas.errors import UserError
+from layernas.storage import resuming
 
 EXAMPLE = 'configs/cifar10_small.py'
 """What messages name as a config file."""
+
+OWN_MODULES_FILE = 'own_modules.json'
+"""Of a search's workdir: directories of the modules that its config names,
+where they are the user's own."""
 
 _OPEN = re.compile(r'.*settings')
 """Sections that take any field: what they may hold is decided by the function
 of the user's own that they are passed to (`layernas.lookup.call`)."""
 
 _NUMBER = re.compile(r'-[\d.]')
+
+Defaults = Callable[[resuming.Fields], resuming.Fields]
+"""All fields with their defaults, for a recorded config."""
 
 Override = tuple[str, str | None]
 """Dotted name of a field and its text; None where only the name was given."""
@@ -74,12 +83,16 @@ def split(argv: Sequence[str]) -> tuple[list[str], list[Override]]:
   return rest, overrides
 
 
-def load(text: str) -> config_dict.ConfigDict:
+def load(
+    text: str, defaults: Defaults = resuming.default_fields
+) -> config_dict.ConfigDict:
   """Loads a config file.
 
   Args:
     text: path of a Python file with a function get_config, which may be
-      followed by a colon and the function's argument.
+      followed by a colon and the function's argument; or of the config.json
+      of a workdir.
+    defaults: what counts for fields that a config.json lacks.
 
   Returns:
     The locked config.
@@ -87,6 +100,12 @@ def load(text: str) -> config_dict.ConfigDict:
   Raises:
     UserError: there is no such file, or it gives no config.
   """
+  if text.endswith('.json'):
+    # Of another file system, perhaps; few need it.
+    from layernas.storage.workdir import read_json  # noqa: PLC0415
+
+    file = paths.expanded('flag --config', text)
+    return recorded(read_json(file), file, defaults)
   match = re.fullmatch(r'(.*?\.py)(?::(.*))?', text, re.DOTALL)
   file, argument = match.groups() if match else (text, None)
   file = paths.expanded('flag --config', file)
@@ -123,6 +142,49 @@ def load(text: str) -> config_dict.ConfigDict:
         f' {type(config).__name__}; allowed is a ConfigDict'
     )
   return config.lock()
+
+
+def recorded(
+    fields: Any, file: str | os.PathLike[str],
+    defaults: Defaults = resuming.default_fields,
+) -> config_dict.ConfigDict:
+  """The config of a run; its own modules are found where the run found them.
+
+  Args:
+    fields: that a workdir holds.
+    file: that holds them.
+    defaults: what counts for fields that are absent.
+
+  Returns:
+    The locked config.
+
+  Raises:
+    UserError: there are no fields.
+  """
+  if not isinstance(fields, dict):
+    raise UserError(
+        f'file {file}: holds no config; allowed is the config.json or'
+        ' result.json of a run, or --config=FILE.py'
+    )
+  search_own_modules(file)
+  return config_dict.ConfigDict(
+      resuming.completed(fields, defaults(fields))
+  ).lock()
+
+
+def search_own_modules(file: str | os.PathLike[str]) -> None:
+  """Has modules looked for where a search found them, and beside a file.
+
+  Args:
+    file: of a search's workdir.
+  """
+  from layernas.storage.workdir import read_json  # noqa: PLC0415
+
+  workdir = epath.Path(file).parent
+  listed = workdir / OWN_MODULES_FILE
+  found = read_json(listed) if listed.exists() else []
+  directories = found if isinstance(found, list) else []
+  lookup.search_in(*filter(os.path.isdir, map(str, [*directories, workdir])))
 
 
 def _elsewhere(file: str) -> str:

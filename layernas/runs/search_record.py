@@ -1,12 +1,10 @@
 """The files that tell what a search did: trials, tables, timings, results."""
 
 import dataclasses
-import os
 from collections.abc import Mapping
 from collections.abc import Sequence
 from typing import Any
 
-from etils import epath
 from ml_collections import config_dict
 from rich.console import Console
 
@@ -20,30 +18,13 @@ from layernas.reports.hooks import Hook
 from layernas.reports.plots import save_pareto
 from layernas.reports.result import layer_tables
 from layernas.reports.trace_page import write_trace
+from layernas.runs.config_flag import OWN_MODULES_FILE
 from layernas.search import Search
 from layernas.search import Trial
 from layernas.storage.history import History
 from layernas.storage.history import Timings
 from layernas.storage.resuming import Input
 from layernas.storage.workdir import Workdir
-from layernas.storage.workdir import read_json
-
-OWN_MODULES_FILE = 'own_modules.json'
-"""Directories of the modules that the config names, where they are the user's
-own."""
-
-
-def search_own_modules(file: epath.PathLike) -> None:
-  """Has modules looked for where the search found them, and beside a file.
-
-  Args:
-    file: of a search's workdir.
-  """
-  workdir = epath.Path(file).parent
-  recorded = workdir / OWN_MODULES_FILE
-  found = read_json(recorded) if recorded.exists() else []
-  directories = found if isinstance(found, list) else []
-  lookup.search_in(*filter(os.path.isdir, map(str, [*directories, workdir])))
 
 BUDGETS_FILE = 'budgets.json'
 """Of a workdir: what was left decides what a search proposes."""

@@ -10,12 +10,18 @@ pools what it knows.
 
 import abc
 import dataclasses
+import math
+import random
+import statistics
 from collections import Counter
 
 import numpy as np
 
 from layernas.errors import UserError
+from layernas.search.design import single_changes
+from layernas.search.design import spread
 from layernas.search.layer_pass import random_start
+from layernas.search.problem import Problem
 from layernas.search.reward_model import RewardModel
 from layernas.search.space import Architecture
 from layernas.search.strategy import Context
@@ -31,8 +37,23 @@ _LOOKED_AT = 100
 # small, so that a low mean never makes up for it.
 _REPEATABLE = 20
 
-# Random networks of a design that holds many others.
-_RANDOM = 5
+# Networks of the design, the default among them, that are trained before it is
+# known whether to stay near it.
+_COMPARED = 6
+
+# Trainings of the default network in a design large enough. Others are judged
+# with it, and with one noisy training a good one is soon left for worse.
+_OF_DEFAULT = 3
+
+# Standard deviations of the random networks' rewards by which the default's
+# must be above their mean.
+_BETTER = 0.5
+
+# Random networks that the scale of costs is taken from.
+_SCALED_OVER = 200
+
+# Share of their least cost below which logarithms do not fall.
+_FLOOR = 1e-3
 
 # Repeats that tell, when all give their reward again, that there is no noise.
 _TELLING = 2
@@ -47,22 +68,26 @@ class ModelBased(Strategy):
   It goes on until the budget is spent.
 
   Attributes:
-    design: networks trained before the first fit: the default network and
-      those that differ from it in one layer, where they lie in the target (at
-      most twice `design` of them), then random ones, five at least.
+    design: trainings before the first fit, at most half of the budget: of the
+      default network, if it lies in the target, of random ones, and, where it
+      is better than they are, of networks that differ from it in one layer.
     batch: networks trained between two fits.
     optimism: standard deviations of the posterior added to its mean when a
       network is picked; the first of a batch goes by the first value, the
       second by the second, and after the last value comes the first again.
-    trainings: of one network at most; 1 repeats none.
+    trainings: of one network at most, the default network excepted, which the
+      design trains up to three times; 1 repeats none.
+    certainty: probability, by the model, with which a network must be better
+      than the default network to answer in its place.
   """
 
   repeats = True
 
-  design: int = 20
+  design: int = 40
   batch: int = 5
   optimism: tuple[float, ...] = (0.0, 1.0, 2.0, 3.0, 5.0)
   trainings: int = 2
+  certainty: float = 0.9
 
   def __post_init__(self) -> None:
     for name in ('design', 'batch', 'trainings'):
@@ -71,6 +96,12 @@ class ModelBased(Strategy):
             f'search.guided.{name}: {getattr(self, name)}: allowed are'
             ' integers >= 1'
         )
+    if not 0.5 <= self.certainty < 1:
+      raise UserError(
+          f'search.guided.certainty: {self.certainty}: allowed are'
+          ' probabilities from 0.5 to below 1'
+      )
+    self._threshold = statistics.NormalDist().inv_cdf(self.certainty)
     self.optimism = tuple(self.optimism)
     if not self.optimism or not all(value >= 0 for value in self.optimism):
       raise UserError(
@@ -78,12 +109,14 @@ class ModelBased(Strategy):
           ' one at least'
       )
     self._trials: list[Trial] = []
+    self._seconds = 0.0
     self._trainings: Counter[Architecture] = Counter()
-    self._rewards: dict[Architecture, float] = {}
+    self._rewards: dict[Architecture, list[float]] = {}
     # Whether each repeat gave another reward than its network had.
     self._differed: list[bool] = []
     self._fitted = 0
     self._best: Trial | None = None
+    self._answer: Trial | None = None
     # Trained networks in the target, the one expected most of first.
     self._ranked: list[Architecture] = []
 
@@ -103,7 +136,10 @@ class ModelBased(Strategy):
     """Yields the design, then a batch for each fit of the model."""
     self._context = context
     self._model = RewardModel(context.problem.space.option_counts)
-    yield self._design(context)
+    self._scale_costs(context)
+    yield self._first_design(context)
+    if second := self._second_design(context):
+      yield second
     while True:
       batch = []
       self._fit()
@@ -118,12 +154,14 @@ class ModelBased(Strategy):
 
   def observe(self, proposal: Proposal, trial: Trial) -> None:
     """Keeps the trial; fits the model after a batch, and to the last trial."""
+    self._seconds += trial.evaluation.seconds
     if trial.ok:
       self._trials.append(trial)
       reward = trial.evaluation.reward
-      first = self._rewards.setdefault(proposal.architecture, reward)
+      rewards = self._rewards.setdefault(proposal.architecture, [])
+      rewards.append(reward)
       if proposal.repeat:
-        self._differed.append(reward != first)
+        self._differed.append(reward != rewards[0])
     left = self._context.remaining()
     ends = left.trials < 1 or left.seconds <= 0
     # Of less than the design the variances would not be learned well.
@@ -131,9 +169,49 @@ class ModelBased(Strategy):
     if ends or full:
       self._fit()
 
+  def plan(self, problem: Problem, trials: float) -> list[str]:
+    """The design and the networks that the model picks."""
+    del problem
+    design = self._size(trials)
+    if not math.isfinite(trials):
+      return [f'{design} for the design', 'then what the model picks']
+    return [
+        f'{design} for the design',
+        f'{int(trials) - design} for what the model picks',
+    ]
+
   def answer(self, incumbent: Trial | None) -> Trial | None:
     """The trained network in the target that the model expects most of."""
-    return self._best or incumbent
+    return self._answer or incumbent
+
+  def scaled(self, costs: np.ndarray) -> np.ndarray:
+    """Costs as the model takes them: in deviations of random networks'.
+
+    Their logarithms, where costs are positive: quality grows ever more slowly.
+
+    Args:
+      costs: any shape.
+
+    Returns:
+      The same shape; 0 is the mean of networks drawn from the target.
+    """
+    values = self._flattened(costs)
+    return (values - self._cost_middle) / self._cost_deviation
+
+  def _scale_costs(self, context: Context) -> None:
+    rng = random.Random(0)
+    drawn = context.problem.cost.costs(np.array([
+        random_start(context.problem, rng) for _ in range(_SCALED_OVER)
+    ]))
+    self._least_cost = drawn.min()
+    values = self._flattened(drawn)
+    self._cost_middle = values.mean()
+    self._cost_deviation = values.std() or 1.0
+
+  def _flattened(self, costs: np.ndarray) -> np.ndarray:
+    if self._least_cost <= 0:
+      return costs
+    return np.log(np.maximum(costs, _FLOOR * self._least_cost))
 
   def _fit(self) -> None:
     """Fits the model to all trials, unless it knows them."""
@@ -144,7 +222,8 @@ class ModelBased(Strategy):
     architectures = np.array([t.candidate.architecture for t in self._trials])
     costs = np.array([t.candidate.cost for t in self._trials])
     means = self._model.fit(
-        architectures, np.array([t.evaluation.reward for t in self._trials])
+        architectures, self.scaled(costs),
+        np.array([t.evaluation.reward for t in self._trials]),
     )
     inside = self._context.problem.target.meets(costs, costs)
     ranked = [
@@ -154,6 +233,25 @@ class ModelBased(Strategy):
         trial.candidate.architecture for trial in ranked
     ))
     self._best = ranked[0] if ranked else None
+    self._answer = self._best and self._sure_of(self._best)
+
+  def _sure_of(self, best: Trial) -> Trial:
+    """The best trial, or the default's where the model is not sure enough."""
+    default = self._context.problem.space.default
+    if default not in self._ranked or best.candidate.architecture == default:
+      return best
+    pair = np.array([best.candidate.architecture, default])
+    means, covariance = self._model.mean_and_covariance(
+        pair, self.scaled(self._context.problem.cost.costs(pair))
+    )
+    variance = covariance[0, 0] + covariance[1, 1] - 2 * covariance[0, 1]
+    deviation = math.sqrt(max(variance, 1e-12))
+    if means[0] - means[1] > self._threshold * deviation:
+      return best
+    return next(
+        trial for trial in self._trials
+        if trial.candidate.architecture == default
+    )
 
   def _pick(self, met: dict[Architecture, float]) -> list[Proposal]:
     """A batch of candidates and trained networks that look best."""
@@ -162,7 +260,10 @@ class ModelBased(Strategy):
     pool += self._repeatable()[:_REPEATABLE]
     if not pool:
       return []
-    means, deviations = self._model.mean_and_deviation(np.array(pool))
+    chosen = np.array(pool)
+    means, deviations = self._model.mean_and_deviation(
+        chosen, self.scaled(self._context.problem.cost.costs(chosen))
+    )
     picked: list[int] = []
     for place in range(min(self.batch, len(pool))):
       optimism = self.optimism[place % len(self.optimism)]
@@ -180,20 +281,55 @@ class ModelBased(Strategy):
         if self._trainings[one] < self.trainings
     ]
 
-  def _design(self, context: Context) -> list[Proposal]:
-    """Single changes of the default network, and random networks."""
-    problem, count = context.problem, self.design
-    default = problem.space.default
-    changes = [default] + [
-        default[:layer] + (option,) + default[layer + 1:]
-        for layer, options in enumerate(problem.space.option_counts)
-        for option in range(options) if option != default[layer]
+  def _first_design(self, context: Context) -> list[Proposal]:
+    """The default network, if it lies in the target, and random ones."""
+    problem, size = context.problem, self._design_size(context)
+    count = max(min(_COMPARED, size // 2), 1)
+    first = [
+        one for one in (problem.space.default,)
+        if problem.cost.cost(one) in problem.target
     ]
-    changes = [a for a in changes if problem.cost.cost(a) in problem.target]
-    if len(changes) > 2 * count:
-      changes = context.rng.sample(changes, 2 * count)
-    near = self._propose(changes)
-    return near + self._random(context, max(_RANDOM, count - len(near)))
+    far = spread(problem, context.rng, count - len(first), first)
+    proposals = self._propose(first + far)
+    if self.trainings > 1:
+      for _ in range(min(_OF_DEFAULT - 1, size // _OF_DEFAULT - 1)):
+        proposals += self._propose(first)
+    return proposals
+
+  def _second_design(self, context: Context) -> list[Proposal]:
+    """Changes of the default network where it is better; random networks."""
+    count = self._design_size(context) - self._trainings.total()
+    problem, rng, known = context.problem, context.rng, self._trainings
+    near: list[Architecture] = []
+    if self._default_is_better():
+      near = single_changes(problem, rng, count, known)
+    far = spread(problem, rng, count - len(near), [*known, *near])
+    return self._propose(near + far)
+
+  def _design_size(self, context: Context) -> int:
+    """Networks of the design; what fits into seconds is told by the first."""
+    left, begun = context.remaining(), self._trainings.total()
+    trials = left.trials
+    if self._seconds:
+      trials = min(trials, left.seconds * begun / self._seconds)
+    return self._size(trials + begun)
+
+  def _size(self, trials: float) -> int:
+    """Of a design: half of the budget at most, two networks at least."""
+    return int(max(min(self.design, trials // 2), 2)) if (
+        math.isfinite(trials)
+    ) else max(self.design, 2)
+
+  def _default_is_better(self) -> bool:
+    """Whether the default network beats most of the random ones."""
+    default = self._context.problem.space.default
+    others = [
+        rewards[0] for one, rewards in self._rewards.items() if one != default
+    ]
+    if default not in self._rewards or not others:
+      return False
+    limit = np.mean(others) + _BETTER * np.std(others)
+    return bool(np.mean(self._rewards[default]) > limit)
 
   def _random(self, context: Context, count: int) -> list[Proposal]:
     """Random networks in the target that have not been proposed."""

@@ -8,9 +8,11 @@ fitted again, and so on.
 """
 
 import dataclasses
+from random import Random
 
 import numpy as np
 
+from layernas.errors import UserError
 from layernas.search.cost import child_costs
 from layernas.search.layer_pass import TableSettings
 from layernas.search.layer_pass import layer_order
@@ -23,6 +25,10 @@ from layernas.search.strategy import Context
 from layernas.search.table import SPACINGS
 from layernas.search.table import best_in_buckets
 
+# Between random networks and trials, at most: they are what a proposal's time
+# goes into.
+_COVARIANCES = 1_000_000
+
 
 @dataclasses.dataclass(eq=False)
 class ModelGuided(ModelBased):
@@ -32,17 +38,25 @@ class ModelGuided(ModelBased):
     buckets: H, buckets per layer of every pass.
     keep: entries per bucket.
     spacing: how the cost axis is cut, a key of `table.SPACINGS`.
+    random: networks drawn from the whole space for each batch, fewer after
+      many trials; those in the target are candidates too. Passes at the model's
+      mean miss what the model does not know.
     evaluations: rewards that the passes asked the model for.
   """
 
-  buckets: int = TableSettings.buckets
-  keep: int = TableSettings.keep
+  buckets: int = 10
+  keep: int = 2
+  random: int = 4000
   spacing: str = TableSettings.spacing
 
   def __post_init__(self) -> None:
     super().__post_init__()
     # Checks them.
     TableSettings(self.buckets, self.keep, self.spacing)
+    if self.random < 0:
+      raise UserError(
+          f'search.guided.random: {self.random}: allowed are integers >= 0'
+      )
     self.evaluations = 0
     self._infeasible = 0
     self._passes = 0
@@ -59,7 +73,7 @@ class ModelGuided(ModelBased):
   def candidates(
       self, context: Context, model: RewardModel, best: Architecture
   ) -> dict[Architecture, float]:
-    """Networks in the target that two passes met.
+    """Networks in the target that two passes met, and random ones.
 
     One begins at the best network and takes the layers from both ends in turn,
     the other begins at a random network and takes them in random order.
@@ -71,7 +85,26 @@ class ModelGuided(ModelBased):
     met = self.model_pass(model, problem, best, near)
     start = random_start(problem, rng)
     far = layer_order('random', layers, number, rng)
-    return met | self.model_pass(model, problem, start, far)
+    met |= self.model_pass(model, problem, start, far)
+    return met | self._random_candidates(model, problem, rng)
+
+  def _random_candidates(
+      self, model: RewardModel, problem: Problem, rng: Random
+  ) -> dict[Architecture, float]:
+    """Random networks in the target with the model's means."""
+    if not self.random:
+      return {}
+    number = min(self.random, _COVARIANCES // model.trials)
+    drawn = np.random.default_rng(rng.getrandbits(64)).integers(
+        0, problem.space.option_counts, (number, len(problem.space))
+    )
+    costs = problem.cost.costs(drawn)
+    inside = problem.target.meets(costs, costs)
+    drawn, costs = drawn[inside], costs[inside]
+    if not len(drawn):
+      return {}
+    means = model.mean(drawn, self.scaled(costs)).tolist()
+    return dict(zip(map(tuple, drawn.tolist()), means, strict=True))
 
   def model_pass(
       self, model: RewardModel, problem: Problem, start: Architecture,
@@ -99,7 +132,9 @@ class ModelGuided(ModelBased):
       children = prefixes[rows]
       children[:, layer] = options
       costs = priced.cost[rows, options]
-      means = model.children_means(prefixes, layer)[rows, options]
+      means = model.children_means(
+          prefixes, layer, self.scaled(priced.cost)
+      )[rows, options]
       self.evaluations += means.size
       inside = problem.target.meets(costs, costs)
       met.update(zip(

@@ -17,7 +17,10 @@ import numpy as np
 from layernas.search.blas import one_thread
 
 PARTS = 3
-"""Kernel parts: single layers, pairs of layers, all layers together."""
+"""Parts of `Kernel`: single layers, pairs of layers, all layers together."""
+
+_COST, _NOISE = PARTS, PARTS + 1
+"""Among the variances, those behind the kernel's parts."""
 
 # Agreement of two options that differ, in the part of all layers together.
 _DIFFERENT = 0.5
@@ -26,8 +29,10 @@ _DIFFERENT = 0.5
 # likelihood takes the third power of their number.
 _LEARNING = 200
 
-# Logarithms of the variances where learning begins.
-_START = np.log([1.0, 0.3, 0.1, 0.1])
+# Logarithms of the variances where learning begins, and of which they are
+# expected: a deviation of one of a normal prior, without which a few noisy
+# rewards are taken to be all noise, or none.
+_START = np.log([1.0, 0.3, 0.1, 0.3, 0.3])
 
 # Limits of the logarithms of the variances, relative to a constant's of 1.
 _LOW, _HIGH = -9.0, 4.0
@@ -149,12 +154,9 @@ class Kernel:
 
 
 class RewardModel:
-  """Posterior of the reward, on the scale of normal scores of its ranks.
+  """Posterior of the reward, on the scale of `standard_scores`.
 
   It computes on one thread: its bits do not depend on the machine's cores.
-
-  Ranks make of rewards with a long lower tail, where few networks are far
-  worse than the others, a scale on which the good ones lie apart.
   """
 
   def __init__(self, option_counts: Sequence[int]):
@@ -169,12 +171,22 @@ class RewardModel:
     self._known = np.zeros((0, len(option_counts)), np.intp)
 
   @property
+  def trials(self) -> int:
+    """How many it is fitted to."""
+    return len(self._known)
+
+  @property
   def variances(self) -> tuple[float, ...]:
-    """Of single layers, pairs, all layers and the noise; a constant's is 1."""
+    """Of single layers, pairs, all layers, the cost and the noise.
+
+    A constant's is 1.
+    """
     return tuple(np.exp(self._log_variances).tolist())
 
   @one_thread()
-  def fit(self, architectures: np.ndarray, rewards: np.ndarray) -> np.ndarray:
+  def fit(
+      self, architectures: np.ndarray, costs: np.ndarray, rewards: np.ndarray
+  ) -> np.ndarray:
     """Fits the model; learns the variances anew after a tenth more trials.
 
     Where the architectures begin with those of the fit before and the variances
@@ -182,82 +194,111 @@ class RewardModel:
 
     Args:
       architectures: option indices, shape (n, layers); may repeat.
+      costs: of the architectures, shape (n,), on the scale of standard
+        deviations, see `ModelBased`.
       rewards: shape (n,).
 
     Returns:
       Posterior means of the architectures, shape (n,).
     """
     count, before = len(rewards), len(self._known)
-    scores = normal_scores(rewards)
+    scores = standard_scores(rewards)
     features = self._kernel.one_hot(architectures)
+    self._costs = costs
     if count >= 1.1 * self._learned_from:
       chosen = np.linspace(0, count - 1, min(count, _LEARNING)).astype(int)
       parts = self._kernel.parts(features[chosen], features[chosen])
-      self._learn(parts, scores[chosen])
+      products = np.multiply.outer(costs[chosen], costs[chosen])
+      self._learn(np.concatenate([parts, products[None]]), scores[chosen])
       self._learned_from = count
       before = 0
     elif not np.array_equal(self._known, architectures[:before]):
       before = 0
-    self._factorise(features, before)
+    self._factorise(features, costs, before)
     self._known, self._features = architectures, features
     white = self._inverse_factor @ scores
     self._weights = self._inverse_factor.T @ white
+    self._slope = self.variances[_COST] * (costs @ self._weights)
     self._scale = max(white @ white / count, 1e-12)
-    return scores - (self.variances[PARTS] + _JITTER) * self._weights
+    return scores - (self.variances[_NOISE] + _JITTER) * self._weights
 
   @one_thread()
-  def mean(self, architectures: np.ndarray) -> np.ndarray:
-    """Posterior means of architectures, shape (n,)."""
-    return self._cross(architectures) @ self._weights
+  def mean(self, architectures: np.ndarray, costs: np.ndarray) -> np.ndarray:
+    """Posterior means of architectures with these costs, shape (n,)."""
+    return self._cross(architectures, costs) @ self._weights
 
   @one_thread()
-  def children_means(self, prefixes: np.ndarray, layer: int) -> np.ndarray:
+  def children_means(
+      self, prefixes: np.ndarray, layer: int, costs: np.ndarray
+  ) -> np.ndarray:
     """Posterior means of all children of prefixes in a layer.
 
     Args:
       prefixes: option indices, shape (n, layers).
       layer: whose options the children take.
+      costs: of the children, shape (n, options of the layer).
 
     Returns:
       Shape (n, options of the layer).
     """
-    return self._kernel.children(
+    return self._slope * costs + self._kernel.children(
         prefixes, layer, self._known, self._features, self._weights,
         self.variances[:PARTS],
     )
 
   @one_thread()
   def mean_and_deviation(
-      self, architectures: np.ndarray
+      self, architectures: np.ndarray, costs: np.ndarray
   ) -> tuple[np.ndarray, np.ndarray]:
     """Posterior means and standard deviations without noise, shape (n,)."""
-    cross = self._cross(architectures)
+    cross = self._cross(architectures, costs)
     prior = 1.0 + sum(self.variances[:PARTS])
+    prior = prior + self.variances[_COST] * costs**2
     left = prior - ((self._inverse_factor @ cross.T) ** 2).sum(axis=0)
     return cross @ self._weights, np.sqrt(
         self._scale * np.maximum(left, 1e-12)
     )
 
-  def _cross(self, architectures: np.ndarray) -> np.ndarray:
-    return self._kernel.covariance(
-        self._kernel.one_hot(architectures), self._features,
-        self.variances[:PARTS],
+  @one_thread()
+  def mean_and_covariance(
+      self, architectures: np.ndarray, costs: np.ndarray
+  ) -> tuple[np.ndarray, np.ndarray]:
+    """Posterior means, shape (n,), and covariance without noise, (n, n)."""
+    cross = self._cross(architectures, costs)
+    features = self._kernel.one_hot(architectures)
+    white = self._inverse_factor @ cross.T
+    left = self._covariance(features, costs, features, costs) - white.T @ white
+    return cross @ self._weights, self._scale * left
+
+  def _cross(self, architectures: np.ndarray, costs: np.ndarray) -> np.ndarray:
+    return self._covariance(
+        self._kernel.one_hot(architectures), costs, self._features, self._costs
     )
 
-  def _factorise(self, features: np.ndarray, before: int) -> None:
+  def _covariance(
+      self, first: np.ndarray, first_costs: np.ndarray, second: np.ndarray,
+      second_costs: np.ndarray,
+  ) -> np.ndarray:
+    """Without noise, from features and costs; shape (n, m)."""
+    covariance = self._kernel.covariance(first, second, self.variances[:PARTS])
+    slope = self.variances[_COST] * first_costs
+    return covariance + np.multiply.outer(slope, second_costs)
+
+  def _factorise(
+      self, features: np.ndarray, costs: np.ndarray, before: int
+  ) -> None:
     """Inverts the covariance's Cholesky factor; the first rows are known.
 
     Known rows stay as they are. (Rows of the inverse covariance itself would
     change with every new trial, and their errors grow from fit to fit.)
     """
-    new = features[before:]
-    variances = self.variances[:PARTS]
-    corner = self._kernel.covariance(new, new, variances)
-    corner[np.diag_indices_from(corner)] += self.variances[PARTS] + _JITTER
+    new, priced = features[before:], costs[before:]
+    corner = self._covariance(new, priced, new, priced)
+    corner[np.diag_indices_from(corner)] += self.variances[_NOISE] + _JITTER
     if not before:
       self._inverse_factor = np.linalg.inv(np.linalg.cholesky(corner))
       return
-    cross = self._kernel.covariance(features[:before], new, variances)
+    cross = self._covariance(features[:before], costs[:before], new, priced)
     side = (self._inverse_factor @ cross).T
     corner = np.linalg.inv(np.linalg.cholesky(corner - side @ side.T))
     whole = np.zeros((len(features),) * 2)
@@ -267,23 +308,43 @@ class RewardModel:
     self._inverse_factor = whole
 
   def _learn(self, parts: np.ndarray, scores: np.ndarray) -> None:
-    """Climbs the marginal likelihood, one variance at a time.
+    """Climbs the posterior of the variances, one of them at a time.
 
     It begins at the same place every time: what was learned from few trials
     must not decide where the climb ends with many.
     """
     logs = _START
-    best = _log_likelihood(parts, scores, logs)
+    best = _log_posterior(parts, scores, logs)
     for step in (1.5, 0.7, 0.3):
       for index in range(len(logs)):
         for change in (step, -step):
           tried = logs.copy()
           tried[index] = min(max(tried[index] + change, _LOW), _HIGH)
-          value = _log_likelihood(parts, scores, tried)
+          value = _log_posterior(parts, scores, tried)
           if value > best:
             logs, best = tried, value
             break
     self._log_variances = logs
+
+
+def standard_scores(rewards: np.ndarray) -> np.ndarray:
+  """Rewards on a scale on which the good ones lie apart.
+
+  Rewards in standard deviations; the more skewed they are to the left, where
+  few networks are far worse than the others, the more the normal scores of
+  their ranks take their place, and all of it from a skewness of -1 on.
+
+  Args:
+    rewards: shape (n,).
+
+  Returns:
+    Shape (n,).
+  """
+  if rewards.min() == rewards.max():
+    return np.zeros(len(rewards))
+  standard = (rewards - rewards.mean()) / rewards.std()
+  share = min(max(-float((standard**3).mean()), 0.0), 1.0)
+  return share * normal_scores(rewards) + (1 - share) * standard
 
 
 def normal_scores(rewards: np.ndarray) -> np.ndarray:
@@ -305,19 +366,16 @@ def normal_scores(rewards: np.ndarray) -> np.ndarray:
   return np.array([quantile(rank / len(rewards)) for rank in ranks.tolist()])
 
 
-def _covariance(parts: np.ndarray, logs: np.ndarray) -> np.ndarray:
-  variances = np.exp(logs)
-  covariance = 1.0 + np.tensordot(variances[:PARTS], parts, 1)
-  covariance[np.diag_indices_from(covariance)] += variances[PARTS] + _JITTER
-  return covariance
-
-
-def _log_likelihood(
+def _log_posterior(
     parts: np.ndarray, scores: np.ndarray, logs: np.ndarray
 ) -> float:
-  """Of the scores, the overall scale at its best value; without constants."""
-  factor = np.linalg.cholesky(_covariance(parts, logs))
+  """Of the variances, the overall scale at its best value; less a constant."""
+  variances = np.exp(logs)
+  covariance = 1.0 + np.tensordot(variances[:_NOISE], parts, 1)
+  covariance[np.diag_indices_from(covariance)] += variances[_NOISE] + _JITTER
+  factor = np.linalg.cholesky(covariance)
   white = np.linalg.solve(factor, scores)
   count = len(scores)
   scale = max(white @ white / count, 1e-12)
-  return float(-count / 2 * np.log(scale) - np.log(np.diag(factor)).sum())
+  likelihood = -count / 2 * np.log(scale) - np.log(np.diag(factor)).sum()
+  return float(likelihood - ((logs - _START) ** 2).sum() / 2)

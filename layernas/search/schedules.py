@@ -23,7 +23,7 @@ SCHEDULES: lookup.Registry = {
 """Registered schedules, imported when they are needed."""
 
 
-def make_schedule(name: str = 'sweep', **settings: Any) -> Strategy:
+def make_schedule(name: str = 'model_guided', **settings: Any) -> Strategy:
   """Makes a schedule.
 
   Args:
@@ -104,9 +104,12 @@ def configured_schedule(search: Any) -> Strategy:
   Raises:
     UserError: names the field, its value and what is allowed.
   """
+  own = {**search, **search.visit, **search.guided}
+  for name in ('buckets', 'keep'):
+    if not own[name]:
+      del own[name]
   settings = lookup.settings_of(
-      'search.schedule', search.schedule, SCHEDULES, search.settings,
-      {**search, **search.visit, **search.guided},
+      'search.schedule', search.schedule, SCHEDULES, search.settings, own
   )
   schedule = make_schedule(search.schedule, **settings)
   return with_finalists(schedule, search.finalists)

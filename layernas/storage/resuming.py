@@ -27,6 +27,13 @@ Fields = Mapping[str, Any]
 
 _NO_FIELD = object()
 
+# Before a config had these fields, runs were as with these values, whatever
+# their defaults are now.
+_BEFORE_FIELDS = {'reward': 'accuracy', 'reference': {'trainings': 0}}
+
+# Sections of the section `search` that one schedule alone reads.
+_SCHEDULE_OF = {'guided': 'model_guided', 'visit': 'interleaved'}
+
 _PATH = re.compile(
     r'data\.directory|cost\.latency_table|benchmarks\..*\.table\.file'
 )
@@ -40,11 +47,13 @@ def default_fields(recorded: Fields) -> dict[str, Any]:
     recorded: fields of the config; these do not depend on them.
 
   Returns:
-    All fields; none where the package is installed without configs/.
+    What counts for a field that is absent; without configs/, as where the
+    package alone is installed, only what is known without it.
   """
   del recorded
   default = _module('configs.default')
-  return _plain(default.get_config().to_dict()) if default else {}
+  fields = _plain(default.get_config().to_dict()) if default else {}
+  return completed(_BEFORE_FIELDS, fields)
 
 
 def study_default_fields(recorded: Fields) -> dict[str, Any]:
@@ -157,7 +166,8 @@ def check_config(
     )
     raise UserError(
         f'{where}: belongs to a run of another config ({changes}); allowed is'
-        ' the same config, or another workdir'
+        ' the same config (its config.json is one for --config), or another'
+        ' workdir'
     )
 
 
@@ -183,8 +193,17 @@ def differences(
   return [
       (name, before, now) for name, before, now in pairs
       if before != now and not rules.is_free(name)
-      and not _same_path(name, before, now)
+      and not _same_path(name, before, now) and not _is_unread(name, old, new)
   ]
+
+
+def _is_unread(name: str, *configs: Fields) -> bool:
+  """Whether a field belongs to a schedule that none of the configs has."""
+  match = re.fullmatch(r'(.*\bsearch\.|methods\..*\.settings\.)(\w+)\..*', name)
+  if not match or match[2] not in _SCHEDULE_OF:
+    return False
+  schedules = [config.get(f'{match[1]}schedule') for config in configs]
+  return _SCHEDULE_OF[match[2]] not in schedules
 
 
 def _same_path(name: str, before: Any, now: Any) -> bool:

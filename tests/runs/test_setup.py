@@ -63,7 +63,7 @@ def test_target_out_of_reach_prints_the_reachable_range() -> None:
 
 
 @pytest.mark.parametrize(('field', 'value'), [
-    ('search.schedule', 'random'), ('search.buckets', 0),
+    ('search.schedule', 'random'), ('search.buckets', -1),
     ('search.order', 'sideways'), ('search.finalists', 2.0),
     ('early_stop.fraction', 1.5), ('budget.trials', -1), ('seed', -1),
 ])

@@ -51,7 +51,7 @@ def test_the_reward_model_computes_on_one_thread(controller, monkeypatch):
       lambda one: seen.append(controller.threads) or cholesky(one),
   )
   model, architectures, rewards = _model()
-  model.fit(architectures, rewards)
+  model.fit(architectures, np.zeros(len(rewards)), rewards)
   assert set(seen) == {1}
   assert controller.threads == 4
 
@@ -77,8 +77,9 @@ def test_the_last_of_several_threads_sets_it_back(controller):
 
 def test_without_threadpoolctl_it_computes_the_same(controller, monkeypatch):
   model, architectures, rewards = _model()
-  limited = model.fit(architectures, rewards)
+  limited = model.fit(architectures, np.zeros(len(rewards)), rewards)
   monkeypatch.setitem(sys.modules, 'threadpoolctl', None)
   blas._limit.cache_clear()
   model, architectures, rewards = _model()
-  assert np.array_equal(model.fit(architectures, rewards), limited)
+  unlimited = model.fit(architectures, np.zeros(len(rewards)), rewards)
+  assert np.array_equal(unlimited, limited)

@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from layernas.search import Budget
+from layernas.search import Context
 from layernas.search import Evaluation
 from layernas.search import Search
 from layernas.search import Status
@@ -28,13 +29,14 @@ class Everything(ModelBased):
     every = itertools.product(*map(range, context.problem.space.option_counts))
     inside = [a for a in every if context.problem.cost.cost(a)
               in context.problem.target]
-    means = model.mean(np.array(inside)).tolist()
+    costs = self.scaled(context.problem.cost.costs(np.array(inside)))
+    means = model.mean(np.array(inside), costs).tolist()
     return dict(zip(inside, means, strict=True))
 
 
-def search_of(trials, high=100, **guided):
+def search_of(trials, high=100, seed=0, **guided):
   problem = problems.make_problem([[1, 2, 3]] * 4, high=high, default=0)
-  return Search(problem, Everything(**guided), Budget(trials=trials))
+  return Search(problem, Everything(**guided), Budget(trials=trials), seed)
 
 
 def total(candidate):
@@ -45,20 +47,52 @@ def asked(search):
   return [trial.candidate.architecture for trial in search.trials]
 
 
-def test_the_design_is_the_default_its_changes_and_random_networks():
-  search = problems.run(search_of(14), total)
-  expected = {(0,) * 4} | {
-      tuple(option if i == layer else 0 for i in range(4))
-      for layer in range(4) for option in (1, 2)
-  }
-  assert set(asked(search)[:9]) == expected
-  assert len(set(asked(search))) == 14
+def differing(one, other):
+  return sum(x != y for x, y in zip(one, other, strict=True))
 
 
-def test_of_a_large_neighbourhood_twice_the_design_is_drawn():
-  search = problems.run(search_of(9, design=2), total)
-  changed = [sum(o > 0 for o in a) for a in asked(search)]
-  assert max(changed[:4]) <= 1
+@pytest.mark.parametrize(('trials', 'design', 'size'), [
+    (30, 40, 15), (30, 10, 10), (60, 20, 20), (3, 40, 2),
+])
+def test_the_design_is_half_of_the_budget_at_most(trials, design, size):
+  first = search_of(trials, design=design).ask(100)
+  of_default = min(3, max(size // 3, 1))
+  assert [one.architecture for one in first].count((0,) * 4) == of_default
+  # The first networks say whether the default is a good one.
+  assert len({one.architecture for one in first}) == min(6, max(size // 2, 1))
+  search = problems.run(search_of(trials, design=design), total)
+  assert search.strategy._size(trials) == size
+  assert len(set(asked(search)[:size])) == size - of_default + 1
+
+
+def test_a_design_that_takes_seconds_is_half_of_them():
+  def slow(candidate):
+    return Evaluation(float(sum(candidate.architecture)), 2.0)
+
+  search = search_of(1000)
+  search.budget = Budget(seconds=60.0)
+  fits = []
+  search.strategy._fit = lambda: fits.append(len(search.strategy._trials))
+  problems.run(search, slow)
+  assert fits[0] == 15
+
+
+def test_a_good_default_network_is_changed_in_one_layer():
+  def near_the_default(candidate):
+    return Evaluation(-float(sum(candidate.architecture)))
+
+  search = problems.run(search_of(40), near_the_default)
+  default = (0, 0, 0, 0)
+  assert asked(search)[0] == default
+  changes = [differing(one, default) for one in asked(search)[6:14]]
+  assert changes == [1] * 8 or changes.count(1) >= 6
+
+
+def test_from_an_ordinary_default_network_the_design_is_random():
+  search = problems.run(search_of(40), total)
+  assert asked(search)[0] == (0, 0, 0, 0)
+  changes = [differing(one, (0, 0, 0, 0)) for one in asked(search)[6:20]]
+  assert np.mean(changes) > 2
 
 
 def test_the_design_stays_in_the_target():
@@ -69,14 +103,23 @@ def test_the_design_stays_in_the_target():
   assert 'not been trained' in search.stop_reason
 
 
+def test_a_default_network_off_the_target_is_not_trained():
+  problem = problems.make_problem([[3, 2, 1]] * 4, high=9, default=0)
+  search = problems.run(
+      Search(problem, Everything(), Budget(trials=20)), total
+  )
+  assert (0, 0, 0, 0) not in asked(search)
+  assert all(trial.candidate.cost <= 9 for trial in search.trials)
+
+
 def test_batches_go_where_the_model_expects_most():
   search = problems.run(search_of(30, optimism=(0.0,)), total)
-  assert (2, 2, 2, 2) in asked(search)[20:25]
+  assert (2, 2, 2, 2) in asked(search)[15:25]
 
 
 def test_the_answer_is_the_models_and_not_the_luckiest_reward():
   """An additive reward and one network with a lucky one."""
-  lucky = (1, 0, 0, 0)
+  lucky = search_of(60).ask(2)[1].architecture
 
   def evaluate(candidate):
     reward = 9.0 if candidate.architecture == lucky else float(
@@ -116,6 +159,7 @@ def noisy(candidate):
 def test_a_network_is_trained_so_often_at_most(trainings):
   search = problems.run(search_of(60, trainings=trainings), noisy)
   counts = collections.Counter(asked(search))
+  assert counts.pop((0, 0, 0, 0)) == (1 if trainings == 1 else 3)
   assert max(counts.values()) == trainings
   seeds = {trial.candidate.seed for trial in search.trials}
   assert len(seeds) == len(search.trials) == 60
@@ -144,7 +188,10 @@ def test_a_batch_takes_the_optimisms_in_turn():
   unseen = [
       a for a in itertools.product(range(3), repeat=4) if a not in asked(search)
   ]
-  means, deviations = strategy._model.mean_and_deviation(np.array(unseen))
+  costs = strategy.scaled(search.problem.cost.costs(np.array(unseen)))
+  means, deviations = strategy._model.mean_and_deviation(
+      np.array(unseen), costs
+  )
   search.budget = Budget(trials=22)
   search.stop_reason = ''
   problems.run(search, total)
@@ -159,13 +206,15 @@ class Additive:
   def __init__(self, terms):
     self._terms = terms
 
-  def mean(self, architectures):
+  def mean(self, architectures, costs=None):
+    del costs
     return sum(
         np.array(terms, float)[architectures[:, layer]]
         for layer, terms in enumerate(self._terms)
     )
 
-  def children_means(self, prefixes, layer):
+  def children_means(self, prefixes, layer, costs):
+    del costs
     options = np.array(self._terms[layer], float)
     own = options[prefixes[:, layer]]
     return (self.mean(prefixes) - own)[:, None] + options
@@ -181,6 +230,12 @@ def weighted(candidate):
   return Evaluation(float(np.dot(candidate.architecture, [4, 3, 2, 1])))
 
 
+def opened(strategy, problem):
+  """A strategy that has begun."""
+  next(strategy.generations(Context(problem, random.Random(0), lambda: None)))
+  return strategy
+
+
 @given(st.data())
 def test_a_pass_finds_the_constrained_optimum_of_an_additive_reward(data):
   """Costs are small integers, so that each distinct one has its bucket."""
@@ -192,7 +247,7 @@ def test_a_pass_finds_the_constrained_optimum_of_an_additive_reward(data):
   problem = problems.make_problem(prices, high=data.draw(
       st.integers(low, high)
   ))
-  strategy = ModelGuided(buckets=1000)
+  strategy = opened(ModelGuided(buckets=1000), problem)
   start = tuple(data.draw(st.integers(0, n - 1)) for n in counts)
   order = data.draw(st.permutations(range(len(counts))))
   model = Additive(terms)
@@ -206,7 +261,7 @@ def test_a_pass_finds_the_constrained_optimum_of_an_additive_reward(data):
 
 def test_a_pass_keeps_its_bound():
   problem = problems.make_problem([list(range(4))] * 8)
-  strategy = ModelGuided(buckets=3, keep=2)
+  strategy = opened(ModelGuided(buckets=3, keep=2), problem)
   terms = [[random.Random(i).random() for i in range(4)]] * 8
   strategy.model_pass(Additive(terms), problem, (0,) * 8, tuple(range(8)))
   assert 0 < strategy.evaluations <= strategy.pass_bound(problem)
@@ -225,3 +280,62 @@ def test_a_resumed_search_asks_the_same():
   resumed = guided_search()
   resumed.replay(whole.trials[:13])
   assert problems.run(resumed, weighted).trials == whole.trials
+
+
+def test_the_default_answers_unless_the_model_is_sure():
+  """A network that is a little better, under noise."""
+  def evaluate(candidate):
+    error = random.Random(candidate.seed).gauss(0, 5.0)
+    return Evaluation(0.01 * sum(candidate.architecture) + error)
+
+  answers = {
+      certainty: [
+          problems.run(
+              search_of(20, certainty=certainty, seed=seed), evaluate
+          ).best.candidate.architecture
+          for seed in range(16)
+      ]
+      for certainty in (0.5, 0.999)
+  }
+  default = (0, 0, 0, 0)
+  counts = {one: found.count(default) for one, found in answers.items()}
+  assert counts[0.5] <= 3
+  assert counts[0.999] >= 10
+
+
+def test_a_network_that_is_far_better_answers():
+  def evaluate(candidate):
+    error = random.Random(candidate.seed).gauss(0, 0.5)
+    return Evaluation(sum(candidate.architecture) + error)
+
+  search = problems.run(search_of(40, certainty=0.99), evaluate)
+  assert sum(search.best.candidate.architecture) >= 7
+
+
+def test_random_candidates_stand_beside_those_of_the_passes():
+  problem = problems.make_problem([[1, 2, 3]] * 8, high=16)
+  found = {}
+  for count in (0, 300):
+    strategy = ModelGuided(buckets=1, keep=1, random=count)
+    search = Search(problem, strategy, Budget(trials=30))
+    problems.run(search, total)
+    found[count] = strategy.candidates(
+        strategy._context, strategy._model, (0,) * 8
+    )
+  assert len(found[300]) > len(found[0]) + 100
+  assert all(
+      problem.cost.cost(one) <= 16 for met in found.values() for one in met
+  )
+
+
+def test_the_plan_is_said():
+  problem = problems.make_problem([[1, 2, 3]] * 4)
+  plan = ModelGuided(design=20).plan(problem, 30)
+  assert plan == ['15 for the design', '15 for what the model picks']
+
+
+def test_costs_of_zero_and_below_are_scaled():
+  for prices in ([0, 1, 2], [-5, 0, 5]):
+    problem = problems.make_problem([prices] * 4)
+    search = problems.run(Search(problem, ModelGuided(), Budget(25)), total)
+    assert search.best.candidate.architecture == (2, 2, 2, 2)

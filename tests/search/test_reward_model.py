@@ -7,9 +7,16 @@ import pytest
 
 from layernas.search.reward_model import RewardModel
 from layernas.search.reward_model import normal_scores
+from layernas.search.reward_model import standard_scores
 
 COUNTS = (2, 3, 4)
 ALL = np.array(list(itertools.product(*map(range, COUNTS))))
+COSTS = np.random.default_rng(7).standard_normal(len(ALL))
+
+
+def costs_of(architectures):
+  """Costs of architectures, drawn at random for each."""
+  return COSTS[np.ravel_multi_index(np.transpose(architectures), COUNTS)]
 
 
 def fitted(seed=0, count=12, noise=0.0):
@@ -19,7 +26,7 @@ def fitted(seed=0, count=12, noise=0.0):
   rewards = sum(e[chosen[:, i]] for i, e in enumerate(effects))
   rewards = rewards + noise * rng.standard_normal(count)
   model = RewardModel(COUNTS)
-  model.fit(chosen, rewards)
+  model.fit(chosen, costs_of(chosen), rewards)
   return model, chosen, rewards
 
 
@@ -29,38 +36,80 @@ def kernel(first, second, variances):
        for a, b, n in zip(first, second, COUNTS, strict=True)]
   pairs = [x * y for x, y in itertools.combinations(z, 2)]
   differing = sum(a != b for a, b in zip(first, second, strict=True))
-  single, pair, rest, _ = variances
+  single, pair, rest, cost, _ = variances
   return (1 + single * np.mean(z) + pair * np.mean(pairs)
-          + rest * 0.5**differing)
+          + rest * 0.5**differing
+          + cost * costs_of([first])[0] * costs_of([second])[0])
 
 
 def test_the_posterior_is_that_of_a_dense_computation():
   model, chosen, rewards = fitted()
   variances = model.variances
   known = np.array([[kernel(a, b, variances) for b in chosen] for a in chosen])
-  known += (variances[3] + 1e-6) * np.eye(len(chosen))
+  known += (variances[4] + 1e-6) * np.eye(len(chosen))
   cross = np.array([[kernel(a, b, variances) for b in chosen] for a in ALL])
-  scores = normal_scores(rewards)
+  scores = standard_scores(rewards)
   mean = cross @ np.linalg.solve(known, scores)
   scale = scores @ np.linalg.solve(known, scores) / len(scores)
   left = np.array([kernel(a, a, variances) - row @ np.linalg.solve(known, row)
           for a, row in zip(ALL, cross, strict=True)])
-  means, deviations = model.mean_and_deviation(ALL)
+  means, deviations = model.mean_and_deviation(ALL, COSTS)
   np.testing.assert_allclose(means, mean, atol=1e-8)
-  np.testing.assert_allclose(model.mean(ALL), mean, atol=1e-8)
+  np.testing.assert_allclose(model.mean(ALL, COSTS), mean, atol=1e-8)
   np.testing.assert_allclose(deviations, np.sqrt(scale * left), atol=1e-6)
+  same, covariance = model.mean_and_covariance(ALL, COSTS)
+  np.testing.assert_allclose(same, mean, atol=1e-8)
+  np.testing.assert_allclose(
+      np.sqrt(covariance.diagonal()), deviations, atol=1e-6
+  )
+  between = kernel(ALL[0], ALL[1], variances) - cross[0] @ np.linalg.solve(
+      known, cross[1]
+  )
+  assert covariance[0, 1] == pytest.approx(scale * between)
 
 
 def test_single_layers_explain_an_additive_reward():
-  single, pair, rest, noise = fitted(count=24)[0].variances
-  assert single > 10 * max(pair, rest, noise)
+  single, *others = fitted(count=24)[0].variances
+  assert single > 10 * max(others)
+
+
+def test_the_cost_explains_rewards_that_grow_with_it():
+  """Few trials of many layers, so that single layers cannot."""
+  rng = np.random.default_rng(0)
+  counts = (3,) * 20
+  chosen, costs = rng.integers(0, 3, (12, 20)), rng.standard_normal(12)
+  model = RewardModel(counts)
+  model.fit(chosen, costs, 2 * costs)
+  other = rng.integers(0, 3, (1, 20)).repeat(2, axis=0)
+  low, high = model.mean(other, np.array([-1.0, 1.0]))
+  assert high - low > 1.5
+  np.testing.assert_allclose(
+      model.children_means(other[:1], 4, np.array([[-1.0, 0.0, 1.0]])),
+      model.mean(_children(other[0], 4, 3), np.array([-1.0, 0.0, 1.0]))[None],
+      atol=1e-9,
+  )
+
+
+def _children(prefix, layer, options):
+  children = np.repeat(prefix[None], options, axis=0)
+  children[:, layer] = np.arange(options)
+  return children
+
+
+def test_few_noisy_rewards_are_neither_all_noise_nor_none():
+  rng = np.random.default_rng(3)
+  for _ in range(20):
+    chosen = rng.integers(0, 3, (15, 28))
+    model = RewardModel((3,) * 28)
+    model.fit(chosen, np.zeros(15), rng.standard_normal(15))
+    assert 0.02 < model.variances[-1] < 5
 
 
 def test_repeats_count_as_observations_of_the_same_architecture():
   chosen = ALL[[0, 0, 5, 5, 11, 17]]
   model = RewardModel(COUNTS)
-  model.fit(chosen, np.array([1.0, 3.0, 0.0, 0.5, 2.0, 1.5]))
-  assert model.mean(ALL[[0]]) > model.mean(ALL[[5]])
+  model.fit(chosen, np.zeros(6), np.array([1.0, 3.0, 0.0, 0.5, 2.0, 1.5]))
+  assert np.diff(model.mean(ALL[[5, 0]], np.zeros(2))) > 0
 
 
 def test_scores_follow_ranks_and_ties_share_theirs():
@@ -69,10 +118,21 @@ def test_scores_follow_ranks_and_ties_share_theirs():
   assert scores[0] == -scores[3]
 
 
+def test_scores_are_deviations_unless_few_rewards_are_far_worse():
+  rewards = np.array([0.0, 0.1, 0.4, 1.5])
+  np.testing.assert_allclose(
+      standard_scores(rewards), (rewards - 0.5) / rewards.std()
+  )
+  skewed = np.array([-1e9, 2.0, 2.5, 3.0, 4.0])
+  np.testing.assert_allclose(standard_scores(skewed), normal_scores(skewed))
+  assert not standard_scores(np.full(3, 0.4)).any()
+
+
 def test_fitting_returns_the_means_of_what_it_was_fitted_to():
   model, chosen, rewards = fitted(noise=0.5)
   np.testing.assert_allclose(
-      model.fit(chosen, rewards), model.mean(chosen), atol=1e-9
+      model.fit(chosen, costs_of(chosen), rewards),
+      model.mean(chosen, costs_of(chosen)), atol=1e-9,
   )
 
 
@@ -82,14 +142,15 @@ def test_a_fit_in_steps_is_the_fit_of_a_fresh_model():
   chosen = ALL[[*range(20), 3]]
   rewards = rng.standard_normal(21)
   stepwise, fresh = RewardModel(COUNTS), RewardModel(COUNTS)
-  stepwise.fit(chosen[:20], rewards[:20])
-  stepwise.fit(chosen, rewards)
-  fresh.fit(chosen[:20], rewards[:20])
-  fresh.fit(chosen[::-1], rewards[::-1])
+  costs = costs_of(chosen)
+  stepwise.fit(chosen[:20], costs[:20], rewards[:20])
+  stepwise.fit(chosen, costs, rewards)
+  fresh.fit(chosen[:20], costs[:20], rewards[:20])
+  fresh.fit(chosen[::-1], costs[::-1], rewards[::-1])
   assert stepwise.variances == fresh.variances
   for one, other in zip(
-      stepwise.mean_and_deviation(ALL), fresh.mean_and_deviation(ALL),
-      strict=True,
+      stepwise.mean_and_deviation(ALL, COSTS),
+      fresh.mean_and_deviation(ALL, COSTS), strict=True,
   ):
     np.testing.assert_allclose(one, other, atol=1e-9)
 
@@ -100,16 +161,17 @@ def test_errors_do_not_grow_from_fit_to_fit():
   counts = (3,) * 8
   chosen = rng.integers(0, 3, (200, 8))
   chosen[150:] = chosen[:50]
+  costs = chosen[:, 0] - 1.0
   rewards = chosen.sum(axis=1) + 0.1 * rng.standard_normal(200)
   stepwise, fresh = RewardModel(counts), RewardModel(counts)
   for model in (stepwise, fresh):
-    model.fit(chosen[:190], rewards[:190])
+    model.fit(chosen[:190], costs[:190], rewards[:190])
   for count in range(190, 201):
-    stepwise.fit(chosen[:count], rewards[:count])
-  fresh.fit(chosen[::-1], rewards[::-1])
+    stepwise.fit(chosen[:count], costs[:count], rewards[:count])
+  fresh.fit(chosen[::-1], costs[::-1], rewards[::-1])
   assert stepwise.variances == fresh.variances
   np.testing.assert_allclose(
-      stepwise.mean(chosen), fresh.mean(chosen), atol=1e-7
+      stepwise.mean(chosen, costs), fresh.mean(chosen, costs), atol=1e-7
   )
 
 
@@ -119,7 +181,10 @@ def test_means_of_children_are_those_of_networks(layer):
   prefixes = ALL[::5]
   children = np.repeat(prefixes[:, None], COUNTS[layer], axis=1)
   children[:, :, layer] = np.arange(COUNTS[layer])
+  costs = costs_of(children.reshape(-1, len(COUNTS))).reshape(
+      len(prefixes), COUNTS[layer]
+  )
   np.testing.assert_allclose(
-      model.children_means(prefixes, layer).ravel(),
-      model.mean(children.reshape(-1, len(COUNTS))), atol=1e-9,
+      model.children_means(prefixes, layer, costs).ravel(),
+      model.mean(children.reshape(-1, len(COUNTS)), costs.ravel()), atol=1e-9,
   )

@@ -42,9 +42,15 @@ def test_defaults_are_the_same_everywhere(name):
   assert repr(made) == repr(configured_schedule(section(schedule=name)))
 
 
-def test_the_defaults_are_those_of_the_paper():
-  made = make_schedule()
+def test_the_default_schedule_is_model_guided():
+  assert type(make_schedule()) is ModelGuided
+  assert type(configured_schedule(section())) is ModelGuided
+
+
+def test_the_papers_schedules_have_its_settings():
+  made = make_schedule('sweep')
   assert repr(made) == repr(Sweep(100, 1, 'linear', 'default', 'forward'))
+  assert (make_schedule('interleaved').buckets, made.keep) == (100, 1)
 
 
 @pytest.mark.parametrize(('name', 'fields', 'settings'), [
@@ -109,6 +115,9 @@ def test_an_own_schedule_searches():
     ('model_guided', {'design': 0}, ['search.guided.design: 0']),
     ('model_guided', {'batch': 0}, ['search.guided.batch: 0']),
     ('model_guided', {'trainings': 0}, ['search.guided.trainings: 0']),
+    ('model_guided', {'random': -1}, ['search.guided.random: -1']),
+    ('model_guided', {'certainty': 1.0}, ['search.guided.certainty: 1.0']),
+    ('model_guided', {'certainty': 0.4}, ['search.guided.certainty: 0.4']),
     ('model_guided', {'optimism': ()}, ['search.guided.optimism: ()']),
     ('model_guided', {'optimism': (-1.0,)}, ['search.guided.optimism: (-1.0']),
 ])
@@ -120,7 +129,7 @@ def test_what_does_not_fit_is_named(name, settings, parts):
 def test_settings_of_a_registered_schedule_are_fields_of_their_own():
   search = section()
   search.settings.entries = 3
-  with problems.refuses('search.settings', "'entries': 3", "'sweep'"):
+  with problems.refuses('search.settings', "'entries': 3", "'model_guided'"):
     configured_schedule(search)
 
 

@@ -294,9 +294,9 @@ def test_modelled_layer_tables_are_not_traced():
 def test_repeats_of_finalists_leave_the_trace_as_it_is():
   problem = problems.make_problem([[1, 4], [1, 4, 5], [1, 8]])
   results = problems.RandomResults(3)
-  plain, alone = traced.start(problem, make_schedule())
+  plain, alone = traced.start(problem, make_schedule('sweep'))
   problems.run(plain, results)
-  wrapped, other = traced.start(problem, Finalists(make_schedule()))
+  wrapped, other = traced.start(problem, Finalists(make_schedule('sweep')))
   problems.run(wrapped, lambda c: Evaluation(
       results(c).reward + (0.5 if c.id >= len(plain.trials) else 0.0)
   ))

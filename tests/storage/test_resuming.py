@@ -116,7 +116,8 @@ def test_settings_say_that_they_were_not_set() -> None:
     resuming.check_config('workdir w', recorded, config, SEARCH)
   assert str(error.value) == (
       'workdir w: belongs to a run of another config (search.settings.rounds'
-      ' was not set and is 3); allowed is the same config, or another workdir'
+      ' was not set and is 3); allowed is the same config (its'
+      ' config.json is one for --config), or another workdir'
   )
 
 

@@ -51,5 +51,6 @@ class ModelRandom(ModelBased):
     self._rejected += len(drawn) - len(inside)
     if not len(inside):
       inside = np.array([random_start(problem, context.rng)])
-    means = model.mean(inside).tolist()
+    prices = self.scaled(problem.cost.costs(inside))
+    means = model.mean(inside, prices).tolist()
     return dict(zip(map(tuple, inside.tolist()), means, strict=True))
