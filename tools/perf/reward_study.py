@@ -450,6 +450,8 @@ def correlations(values: np.ndarray, target: np.ndarray) -> np.ndarray:
   resampled = np.random.default_rng(0).choice(
       everyone, (_RESAMPLES, len(everyone))
   )
+  # One network alone has no order.
+  resampled = resampled[np.ptp(resampled, axis=1) > 0]
   chosen = np.concatenate([everyone[None], resampled])
   return np.mean([
       _spearman(column[chosen], target[chosen]) for column in values.T
