@@ -260,6 +260,27 @@ class NetworkSpace:
     stem, *blocks, head = filter(None, present)
     return NetworkSpec(stem, tuple(blocks), head)
 
+  def counterparts(
+      self, architecture: Sequence[int], other: Sequence[int]
+  ) -> dict[str, str | None]:
+    """Where the blocks of one network stand in another one.
+
+    A block that one of them leaves out moves all that follow it.
+
+    Args:
+      architecture: one option index per layer.
+      other: likewise.
+
+    Returns:
+      By the names of the first network's blocks those that the same blocks of
+      the base have in the other network; None where it leaves them out.
+
+    Raises:
+      UserError: one is not of this space.
+    """
+    first, second = map(self._block_names, (architecture, other))
+    return {name: second.get(block) for block, name in first.items()}
+
   def cost(
       self, metric: str, image_size: int, num_classes: int
   ) -> FactoredCost:
@@ -431,6 +452,15 @@ class NetworkSpace:
     if not self._has_depth(layer):
       return ()
     return layer.targets[min(option[DEPTH] for option in layer.options):]
+
+  def _block_names(self, architecture: Sequence[int]) -> dict[str, str]:
+    """A network's names of its blocks, by those that the base has."""
+    self.search_space.check(architecture)
+    present = [
+        name for name in list(self._modules)[1:-1]
+        if self._present(name, architecture)
+    ]
+    return {name: f'block{index}' for index, name in enumerate(present)}
 
   def _has_depth(self, layer: NetworkLayer) -> bool:
     """Whether a layer's options leave targets out."""

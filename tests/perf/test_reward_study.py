@@ -21,6 +21,7 @@ from tools.perf.reward_study import Averages
 from tools.perf.reward_study import OneOrder
 from tools.perf.reward_study import Recipe
 from tools.perf.reward_study import Trainer
+from tools.perf.reward_study import correlations
 from tools.perf.reward_study import figures
 from tools.perf.reward_study import run
 from tools.perf.reward_study import table_text
@@ -87,6 +88,16 @@ def test_noise_costs_correlation() -> None:
   assert bad['spearman_mean'] > bad['spearman']
   assert good['reliability'] > 0.7 > 0.3 > bad['reliability']
   assert bad['error'] > good['error']
+
+
+def test_correlations_are_resampled() -> None:
+  goal = np.arange(4.0)
+  found = correlations(np.stack([goal, goal], axis=1), goal)
+  assert found == pytest.approx(np.ones(len(found)))
+  assert 900 < len(found) < 1001
+  # The mean over the seeds: one in order and one against it.
+  found = correlations(np.stack([goal, -goal], axis=1), goal)
+  assert found == pytest.approx(np.zeros(len(found)))
 
 
 def test_averages_of_weights() -> None:

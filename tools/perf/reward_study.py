@@ -127,7 +127,7 @@ _TAIL = 0.25
 
 _RESAMPLES = 1000
 
-_LEAST = 3
+LEAST = 3
 """Networks of a rank correlation."""
 
 
@@ -212,8 +212,8 @@ class Trainer:
     Returns:
       Their ids.
     """
-    config = self._config(Recipe())
-    data = self._dataset(config)
+    config = self.config(Recipe())
+    data = self.dataset(config)
     cost = self.space.cost('madds', data.image_size, data.num_classes)
     rng, found = np.random.default_rng(0), dict[str, None]()
     while len(found) < number:
@@ -238,9 +238,9 @@ class Trainer:
       For each seed 'rewards', metrics by the name of the weights ('' for the
       last ones), and 'seconds' of the processor.
     """
-    config = self._config(recipe)
+    config = self.config(recipe)
     spec = self.space.network(parse_architecture_id(network))
-    dataset: Any = self._dataset(config)
+    dataset: Any = self.dataset(config)
     if recipe.one_order:
       dataset = OneOrder(dataset)
     programs = {
@@ -263,25 +263,19 @@ class Trainer:
   ) -> tuple[dict[str, Any], float]:
     """Metrics by weights, and the seconds of training and one evaluation."""
     hook = Averages(job.steps)
-    begun = time.process_time()
-    with tempfile.TemporaryDirectory() as directory:
-      result = train_and_evaluate(
-          job, directory, hooks=[hook] if averages else [],
-          programs=lambda: programs,
-      )
-    seconds = time.process_time() - begun
-    rewards = {'': result.metrics}
+    last, seconds = timed_training(job, programs, [hook] if averages else [])
+    rewards = {'': last}
     for name, variables in hook.found().items() if averages else ():
       rewards[name] = evaluate(
           programs.evaluation_step, replicate(variables), job.dataset,
           job.evaluation_split, job.config.training.evaluation_batch_size,
       )
     return {
-        name: {reward: round(metrics[reward], 5) for reward in REWARDS}
-        for name, metrics in rewards.items()
+        name: _rewards(metrics) for name, metrics in rewards.items()
     }, seconds
 
-  def _config(self, recipe: Recipe) -> Any:
+  def config(self, recipe: Recipe) -> Any:
+    """The config of a recipe, with the changes of this trainer."""
     config = cifar10_small.get_config().unlock()
     config.training.checkpoint_every_steps = 0
     config.update_from_flattened_dict(
@@ -289,11 +283,37 @@ class Trainer:
     )
     return config.lock()
 
-  def _dataset(self, config: Any) -> Dataset:
+  def dataset(self, config: Any) -> Dataset:
+    """The data of a config, loaded once."""
     key = str(config.data)
     if key not in self._datasets:
       self._datasets[key] = load_dataset(config.data)
     return self._datasets[key]
+
+
+def timed_training(
+    job: Job, programs: Programs, hooks: Sequence[StepHook]
+) -> tuple[dict[str, float], float]:
+  """Trains and evaluates a network.
+
+  Args:
+    job: what to train.
+    programs: of the network.
+    hooks: hear of the steps.
+
+  Returns:
+    Its `REWARDS`, and the seconds of the processor.
+  """
+  begun = time.process_time()
+  with tempfile.TemporaryDirectory() as directory:
+    result = train_and_evaluate(
+        job, directory, hooks=hooks, programs=lambda: programs
+    )
+  return _rewards(result.metrics), time.process_time() - begun
+
+
+def _rewards(metrics: Mapping[str, float]) -> dict[str, float]:
+  return {reward: round(metrics[reward], 5) for reward in REWARDS}
 
 
 def _averaged(parts: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
@@ -326,14 +346,14 @@ def figures(
     over all seeds ('..._mean'); 'error' and 'error_loss', their standard errors
     over resampled networks.
   """
-  final = _table(lines, 'final', '')
+  final = values_by_network(lines, 'final', '')
   found = []
   for recipe in dict.fromkeys(line['recipe'] for line in lines):
     if recipe == 'final':
       continue
     of_recipe = [line for line in lines if line['recipe'] == recipe]
     for weights in of_recipe[0]['rewards']:
-      table = _table(lines, recipe, weights)
+      table = values_by_network(lines, recipe, weights)
       for reward in REWARDS:
         found.append({
             'recipe': recipe, 'weights': weights, 'reward': reward,
@@ -345,7 +365,7 @@ def figures(
   return found
 
 
-def _table(
+def values_by_network(
     lines: Sequence[Mapping[str, Any]], recipe: str, weights: str
 ) -> dict[str, dict[str, list[float]]]:
   """Values by network and reward, in the order of the seeds; more is better."""
@@ -394,33 +414,48 @@ def _correlations(
   """
   networks = [name for name in rows if name in final]
   found: dict[str, Any] = {'final_networks': len(networks)}
-  if len(networks) < _LEAST:
+  if len(networks) < LEAST:
     return found
   values = np.array([rows[name] for name in networks])
   target = {
       name: np.array([np.mean(final[one][name]) for one in networks])
       for name in ('accuracy', 'loss')
   }
-
-  def single(chosen: np.ndarray, name: str) -> np.ndarray:
-    """Of one training, by the mean over the seeds."""
-    return np.mean([
-        _spearman(column[chosen], target[name][chosen]) for column in values.T
-    ], axis=0)
-
-  everyone = np.arange(len(networks))
-  resampled = np.random.default_rng(0).choice(
-      everyone, (_RESAMPLES, len(everyone))
-  )
+  single = {
+      name: correlations(values, goal) for name, goal in target.items()
+  }
   mean = values.mean(axis=1)
   return found | {
-      'spearman': float(single(everyone, 'accuracy')),
-      'error': float(np.nanstd(single(resampled, 'accuracy'))),
-      'spearman_loss': float(single(everyone, 'loss')),
-      'error_loss': float(np.nanstd(single(resampled, 'loss'))),
+      'spearman': float(single['accuracy'][0]),
+      'error': float(np.nanstd(single['accuracy'][1:])),
+      'spearman_loss': float(single['loss'][0]),
+      'error_loss': float(np.nanstd(single['loss'][1:])),
       'spearman_mean': float(_spearman(mean, target['accuracy'])),
       'spearman_loss_mean': float(_spearman(mean, target['loss'])),
   }
+
+
+def correlations(values: np.ndarray, target: np.ndarray) -> np.ndarray:
+  """Rank correlations of one training, by the mean over the seeds.
+
+  Args:
+    values: shape (networks, seeds).
+    target: shape (networks,).
+
+  Returns:
+    Of all networks, then of networks resampled; the same ones whenever the
+    number of networks is the same, so that differences may be taken.
+  """
+  everyone = np.arange(len(target))
+  resampled = np.random.default_rng(0).choice(
+      everyone, (_RESAMPLES, len(everyone))
+  )
+  # One network alone has no order.
+  resampled = resampled[np.ptp(resampled, axis=1) > 0]
+  chosen = np.concatenate([everyone[None], resampled])
+  return np.mean([
+      _spearman(column[chosen], target[chosen]) for column in values.T
+  ], axis=0)
 
 
 def _spearman(first: np.ndarray, second: np.ndarray) -> np.ndarray:
@@ -451,13 +486,14 @@ def table_text(rows: Sequence[Mapping[str, Any]]) -> str:
     cells = [
         row['recipe'], row['weights'] or 'last', row['reward'],
         f'{row["between"]:.4f}', f'{row["within"]:.4f}',
-        f'{row["reliability"]:.2f}', *_correlation_cells(row),
+        f'{row["reliability"]:.2f}', *correlation_cells(row),
     ]
     lines.append(f'| {" | ".join(cells)} |')
   return '\n'.join(lines)
 
 
-def _correlation_cells(row: Mapping[str, Any]) -> list[str]:
+def correlation_cells(row: Mapping[str, Any]) -> list[str]:
+  """The last six cells of a row of `figures`."""
   seconds = f'{row["seconds"]:.1f}'
   if 'spearman' not in row:
     return [*['-'] * 4, seconds, '-']
@@ -486,7 +522,7 @@ def run(
   Returns:
     All lines of the file.
   """
-  lines = _read(path)
+  lines = read(path)
   for recipe in recipes:
     for index, network in enumerate(trainer.networks(networks)):
       done = {
@@ -512,7 +548,7 @@ def run(
   return lines
 
 
-def _read(path: pathlib.Path) -> list[dict[str, Any]]:
+def read(path: pathlib.Path) -> list[dict[str, Any]]:
   """Lines of a file; what an interrupted run left of the last is cut off."""
   if not path.exists():
     return []
@@ -560,7 +596,7 @@ def main() -> None:
   folder.mkdir(parents=True, exist_ok=True)
   path = folder / 'trainings.jsonl'
   if _FLAGS.report:
-    lines = _read(path)
+    lines = read(path)
   else:
     keep_freed_memory()
     enable_compilation_cache(_FLAGS.cache)
