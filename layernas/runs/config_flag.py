@@ -161,15 +161,14 @@ def recorded(
   Raises:
     UserError: there are no fields.
   """
-  if not isinstance(fields, dict):
+  every = defaults(fields) if isinstance(fields, dict) else {}
+  if not every or every.keys().isdisjoint(fields):
     raise UserError(
-        f'file {file}: holds no config; allowed is the config.json or'
-        ' result.json of a run, or --config=FILE.py'
+        f'file {file}: holds no config of such a run; allowed is the'
+        ' config.json of its workdir, or --config=FILE.py'
     )
   search_own_modules(file)
-  return config_dict.ConfigDict(
-      resuming.completed(fields, defaults(fields))
-  ).lock()
+  return config_dict.ConfigDict(resuming.completed(fields, every)).lock()
 
 
 def search_own_modules(file: str | os.PathLike[str]) -> None:

@@ -199,11 +199,11 @@ def differences(
 
 def _is_unread(name: str, *configs: Fields) -> bool:
   """Whether a field belongs to a schedule that none of the configs has."""
-  match = re.fullmatch(r'(.*\bsearch\.|methods\..*\.settings\.)(\w+)\..*', name)
-  if not match or match[2] not in _SCHEDULE_OF:
+  search, _, section = name.rpartition('.')[0].rpartition('.')
+  if section not in _SCHEDULE_OF:
     return False
-  schedules = [config.get(f'{match[1]}schedule') for config in configs]
-  return _SCHEDULE_OF[match[2]] not in schedules
+  schedules = [config.get(f'{search}.schedule') for config in configs]
+  return _SCHEDULE_OF[section] not in schedules
 
 
 def _same_path(name: str, before: Any, now: Any) -> bool:

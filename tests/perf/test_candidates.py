@@ -8,7 +8,6 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from configs import cifar10_small
 from layernas.errors import UserError
 from layernas.models.convolutions import PointwiseConv
 from layernas.networks.reference import mobilenet_v3_large
@@ -17,6 +16,7 @@ from layernas.training.train import training_steps
 from tests import tiny
 from tools.perf import candidate_loops
 from tools.perf import candidates
+from tools.perf import small_search
 
 
 def found_of(train, images=100, cores=2, **more):
@@ -87,7 +87,7 @@ def test_every_system_is_drawn(stored):
 
 def test_the_first_workload_is_the_config():
   config = candidates.make_config('cifar10_small')
-  assert config.to_dict() == cifar10_small.get_config().to_dict()
+  assert config.to_dict() == small_search.get_config().to_dict()
 
 
 def test_the_second_is_mobilenet_v3_large_at_224_pixels():

@@ -1,5 +1,6 @@
 """--config and changes of its fields, in every form that flags have."""
 
+import json
 import pathlib
 from typing import Any
 
@@ -160,9 +161,33 @@ def test_a_config_that_lies_below(tmp_path: pathlib.Path) -> None:
 
 
 def test_a_config_that_is_no_python(tmp_path: pathlib.Path) -> None:
-  (tmp_path / 'config.json').write_text('{}')
-  with pytest.raises(UserError, match=r"json': no Python file; allowed"):
-    config_flag.load(f'{tmp_path}/config.json')
+  (tmp_path / 'config.yaml').write_text('{}')
+  with pytest.raises(UserError, match=r"yaml': no Python file; allowed"):
+    config_flag.load(f'{tmp_path}/config.yaml')
+
+
+def test_the_config_that_a_workdir_holds(tmp_path: pathlib.Path) -> None:
+  """Also one that lacks fields; what it has no field for counts as before."""
+  file = tmp_path / 'config.json'
+  fields = tiny.changed(**{'search.buckets': 7}).to_dict()
+  del fields['reward'], fields['reference']['trainings'], fields['profile']
+  file.write_text(json.dumps(fields))
+  config = config_flag.load(str(file))
+  assert (config.search.buckets, config.search.schedule) == (7, 'sweep')
+  assert (config.reward, config.reference.trainings) == ('accuracy', 0)
+  assert config.profile.steps == 0
+  with pytest.raises(AttributeError):
+    config.another = 1
+
+
+@pytest.mark.parametrize('text', ['{}', '[]', '{"benchmarks": {}}', '{'])
+def test_a_file_that_holds_no_config(
+    tmp_path: pathlib.Path, text: str
+) -> None:
+  file = tmp_path / 'config.json'
+  file.write_text(text)
+  with pytest.raises(UserError, match='allowed is'):
+    config_flag.load(str(file))
 
 
 @pytest.mark.parametrize(('program', 'config', 'field', 'fields'), [

@@ -70,6 +70,35 @@ def test_absent_fields_and_sections_stand_at_their_defaults() -> None:
   assert not _names(recorded, _changed())
 
 
+def test_fields_that_came_later_count_as_what_was_done_before() -> None:
+  recorded = _changed()
+  del recorded['reward'], recorded['reference']['trainings']
+  assert not _names(recorded, _changed(**{
+      'reward': 'accuracy', 'reference.trainings': 0,
+  }))
+  assert _names(recorded, _changed(**{
+      'reward': 'loss', 'reference.trainings': 3,
+  })) == ['reference.trainings', 'reward']
+
+
+@pytest.mark.parametrize(('section', 'schedule'), [
+    ('guided.batch', 'model_guided'), ('visit.entries', 'interleaved'),
+])
+def test_settings_of_another_schedule_may_differ(
+    section: str, schedule: str
+) -> None:
+  def config(name: str, value: int) -> dict[str, object]:
+    return _changed(**{
+        'search.schedule': name, f'search.{section}': value,
+    })
+
+  assert not _names(config('sweep', 3), config('sweep', 4))
+  assert _names(config(schedule, 3), config(schedule, 4)) == [
+      f'search.{section}'
+  ]
+  assert f'search.{section}' in _names(config('sweep', 3), config(schedule, 4))
+
+
 def test_what_decides_other_runs() -> None:
   other = _changed(**{
       'search.buckets': 9, 'training.epochs': 9.0, 'reference.seeds': 9,

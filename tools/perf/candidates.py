@@ -35,7 +35,6 @@ from absl import flags
 from absl import logging
 from ml_collections import ConfigDict
 
-from configs import cifar10_small
 from layernas.errors import UserError
 from layernas.networks.mobilenet_spaces import block_layer
 from layernas.networks.reference import mobilenet_v3_large
@@ -45,6 +44,7 @@ from layernas.runs import cli
 from layernas.study.report import table_text
 from layernas.study.report_tables import Table
 from tools.perf import candidate_loops
+from tools.perf import small_search
 from tools.perf.candidate_loops import PARTS
 from tools.perf.candidate_loops import training_images
 from tools.perf.train_step import make_case
@@ -67,7 +67,7 @@ def make_config(
     A locked config.
   """
   if workload == 'cifar10_small':
-    config = cifar10_small.get_config().unlock()
+    config = small_search.get_config()
   else:
     config = _mobilenet_v3_large_224()
   config.budget.trials = trials
@@ -93,6 +93,8 @@ def _mobilenet_v3_large_224() -> ConfigDict:
   case = make_case('mobilenet_v3_large_224')
   config = case.config
   config.space = 'tools.perf.candidates:mobilenet_v3_space'
+  config.search.schedule = 'sweep'
+  config.reference.trainings = 0
   config.data.image_size = case.image_size
   config.data.validation_share = 0.02
   training = config.training

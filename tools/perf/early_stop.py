@@ -24,10 +24,10 @@ from typing import Any
 import jax
 from absl import flags
 
-from configs import cifar10_small
 from layernas.errors import UserError
 from layernas.runs import cli
 from layernas.runs.run_search import run_search
+from tools.perf import small_search
 from tools.perf.machine import machine
 
 
@@ -145,9 +145,7 @@ def _run(key: str) -> dict[str, Any]:
 
 
 def _search(seed: str, fraction: str, margin: str) -> dict[str, Any]:
-  config = cifar10_small.get_config().unlock()
-  config.space, config.reward = 'cifar10_small', 'accuracy'
-  config.search.schedule, config.search.buckets = 'sweep', 2
+  config = small_search.get_config()
   config.seed = int(seed)
   config.early_stop.fraction = float(fraction)
   config.early_stop.margin = float(margin)

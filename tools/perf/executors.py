@@ -38,7 +38,6 @@ from typing import Any
 from absl import flags
 from ml_collections import ConfigDict
 
-from configs import cifar10_small
 from layernas.executors.executor import Evaluated
 from layernas.executors.executor import Executor
 from layernas.executors.executor import ExecutorSettings
@@ -51,6 +50,7 @@ from layernas.search import Candidate
 from layernas.search import Evaluation
 from layernas.study.report import table_text
 from layernas.study.report_tables import Table
+from tools.perf import small_search
 from tools.perf.machine import machine
 
 NAME = 'tools.perf.executors:sleeping'
@@ -303,8 +303,7 @@ def _started(name: str, workers: int, trials: int, cache: str) -> Any:
 
 def _config(executor: str, workers: int, trials: int) -> ConfigDict:
   """A search with many different networks in its layers."""
-  config = cifar10_small.get_config().unlock()
-  config.space, config.search.schedule = 'cifar10_small', 'sweep'
+  config = small_search.get_config()
   config.executor.name = executor
   config.executor.workers = workers
   config.executor.threads = 1

@@ -47,7 +47,6 @@ from absl import flags
 from absl import logging
 from ml_collections import ConfigDict
 
-from configs import cifar10_small
 from configs import default
 from layernas.models.initialization import Initialization
 from layernas.networks.mobilenet_spaces import SPACES
@@ -64,6 +63,7 @@ from layernas.training.optimizer import make_optimizer
 from layernas.training.programs import create_model
 from layernas.training.steps import initial_state
 from layernas.training.steps import make_train_step
+from tools.perf import small_search
 from tools.perf.machine import machine
 
 CASES = {
@@ -117,9 +117,9 @@ def make_case(name: str) -> Case:
     config.training.batch_size = 8 if size == 224 else 32
     classes = 1000 if size == 224 else 10
     return Case(mobilenet_v3_large(), config, size, classes)
-  config = cifar10_small.get_config()
+  config = small_search.get_config()
   size = config.data.image_size
-  networks = _networks('cifar10_small', size)
+  networks = _networks(small_search.SPACE, size)
   place = {'smallest': 0, 'median': len(networks) // 2, 'largest': -1}[name]
   return Case(networks[place], config, size, 10)
 

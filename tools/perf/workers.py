@@ -98,11 +98,11 @@ def _cases() -> dict[str, Case]:
     for buckets in (100, 5):
       cases.append(Case(
           f'imagenet_{name}', f'sweep, H = {buckets}',
-          {'search.buckets': buckets},
+          {'search.schedule': 'sweep', 'search.buckets': buckets},
       ))
   cases.append(Case(
       'imagenet_v3_large_220m', 'sweep, H = 5, workers lost',
-      {'search.buckets': 5}, losses=True,
+      {'search.schedule': 'sweep', 'search.buckets': 5}, losses=True,
   ))
   for name in ('v3_small_60m', 'v3_large_220m'):
     cases += _others(f'imagenet_{name}')
@@ -163,6 +163,7 @@ def search_of(case: Case) -> Search:
   """The search of a case, before its first candidate."""
   config = _config(case.config)
   with config.unlocked():
+    config.budget.trials = config.reference.trainings = 0
     config.update_from_flattened_dict(dict(case.settings))
   return make_search(config, _problem(case.config))
 
