@@ -10,7 +10,7 @@ from layernas.study.run import play
 from layernas.study.setup import make_benchmark
 from layernas.study.setup import make_strategy
 from tests import tiny
-from tests.test_results import holds
+from tests.test_results import changed_since
 from tests.test_results import long
 
 _RESULTS = tiny.ROOT / 'docs' / 'results' / 'search_quality'
@@ -52,9 +52,15 @@ def test_the_table_is_that_of_the_summary(benchmark: str) -> None:
 
 def test_the_summary_is_that_of_the_present_config() -> None:
   stored = json.loads((_RESULTS / 'config.json').read_text())
-  present = json.loads(json.dumps(_CONFIG.to_dict()))
-  flags = {name: stored[name] for name in ('seeds', 'workers')}
-  assert holds(present | flags, stored)
+  # It is older than the design that the page describes, and says so.
+  changed = [
+      name for name in changed_since(stored, _CONFIG)
+      if name.split('.')[1] in stored['methods'] or 'methods' not in name
+  ]
+  assert changed == [
+      f'methods.{name}.settings.guided.design'
+      for name in ('ours', 'ours_no_repeats')
+  ]
   assert list(_SECTIONS) == list(_CONFIG.benchmarks)
   for benchmark, section in _SECTIONS.items():
     for name, method in section['methods'].items():

