@@ -56,6 +56,7 @@ _AS_IT_STANDS = _Change('')
 
 _SEARCH = './launch.sh'
 _RESULT = 'workdir/cifar10_small/result.json'
+_DEFAULT = '1-0-3-0-0-1-0-1-0-1-1-0-1-0-1'
 _TRACE = './launch.sh trace --config=configs/study/nats.py:topology'
 _PERF = '.venv/bin/python tools/perf'
 _V3 = 'configs/imagenet.py:v3_small_60m'
@@ -104,18 +105,20 @@ _CHANGES = {
         _AFTER_SEARCH._replace(replace={'=5': '=1'}),
     './launch.sh train --trial=17 --workdir=workdir/cifar10_small':
         _AFTER_SEARCH._replace(replace={'=17': '=1'}),
-    './launch.sh train --architecture=0-1-0-1-0-1-1 --seed=3'
+    f'./launch.sh train --architecture={_DEFAULT} --seed=3'
     ' --workdir=workdir/cifar10_small': _AFTER_SEARCH,
+    './launch.sh search --config=workdir/cifar10_small/config.json':
+        _AFTER_SEARCH,
     './launch.sh status workdir/cifar10_small --watch=2': _AFTER_SEARCH,
     '.venv/bin/python experiments/status.py workdir/cifar10_small':
         _AFTER_SEARCH,
     './launch.sh status WORKDIR': _STATUS,
     './launch.sh status WORKDIR --watch=2': _STATUS,
     './launch.sh search --config=configs/cifar10_small.py'
-    ' --config.search.buckets=3 --workdir=workdir/three_buckets':
+    ' --config.budget.trials=100 --workdir=workdir/hundred_trials':
         _Change('minutes', _BRIEF),
     '.venv/bin/python experiments/search.py --config=configs/cifar10_small.py'
-    ' --config.search.buckets=3 --config.target.high=2e6'
+    ' --config.budget.trials=100 --config.target.high=2e6'
     ' --workdir=workdir/mine': _Change('minutes', _BRIEF),
     '.venv/bin/python experiments/search.py --config=configs/cifar10_small.py'
     ' --config.search.buckets=20 --workdir=workdir/my_search':
@@ -128,7 +131,7 @@ _CHANGES = {
     '.venv/bin/python experiments/train.py --architecture=0-1-0 --seed=3'
     ' --workdir=...': _Change(
         'placeholders', replace={
-            '0-1-0': '0-1-0-1-0-1-1',
+            '0-1-0': _DEFAULT,
             '...': 'workdir/cifar10_small',
         }, needs=_SEARCH,
     ),
@@ -141,15 +144,14 @@ _CHANGES = {
         'a cluster', _SMOKE, {'HEAD:6379': '', '/shared': 'workdir/shared'},
     ),
     './launch.sh latency --config=configs/cifar10_small.py'
-    ' --workdir=workdir/latency': _LATENCY,
+    ' --config.space=cifar10_small --workdir=workdir/latency': _LATENCY,
     '.venv/bin/python experiments/latency.py --config=configs/cifar10_small.py'
     ' --workdir=workdir/latency': _LATENCY,
     './launch.sh search --config=configs/cifar10_small.py'
-    ' --config.cost.metric=latency'
+    ' --config.space=cifar10_small --config.cost.metric=latency'
     ' --config.cost.latency_table=workdir/latency/latency.csv'
     ' --config.target.high=0.085 --workdir=workdir/fast': _Change(
-        'minutes; the limit is that of another machine',
-        f'{_BRIEF} --config.space=cifar10_small',
+        'minutes; the limit is that of another machine', _BRIEF,
     ),
     # Overviews.
     './launch.sh search [flags]':
@@ -292,6 +294,7 @@ _CHANGES = {
     '.venv/bin/ray start --address=BOX1:6379': _Change('a cluster', '--help'),
     # Measurements of minutes to hours, which would write into docs/results.
     f'{_PERF}/reward_study.py': _Change('hours', '--report'),
+    f'{_PERF}/embedded_search.py': _Change('hours', '--report'),
     f'{_PERF}/early_stop.py --seeds=1 --fractions=0.5':
         _Change('minutes', '--report'),
     f'{_PERF}/input_throughput.py': _Change(
@@ -331,7 +334,7 @@ _CHANGES = {
         'minutes', "--cases='v3_large_220m: interleaved, 8'"
         ' --output=workdir/workers',
     ),
-    f'OPENBLAS_NUM_THREADS=1 {_PERF}/model_guided_ask.py'
+    f'{_PERF}/model_guided_ask.py'
     ' > docs/results/model_guided_ask/output.txt':
         _Change('minutes', '--trials=30'),
     # The tests.

@@ -1,9 +1,9 @@
-"""Times `ask` of the schedule model_guided on a space of MobileNet's size.
+"""Times `ask` of the schedule model_guided on a space of MnasNet's size.
 
-  OPENBLAS_NUM_THREADS=1 .venv/bin/python tools/perf/model_guided_ask.py
+  .venv/bin/python tools/perf/model_guided_ask.py
 
-The space has twenty layers with six options. Rewards cost nothing, and a search
-has 1,000 trials.
+The space is Accel-NASBench's, 28 decisions. Rewards cost nothing, have an error
+of half a deviation of random networks, and a search has 1,000 trials.
 """
 
 import time
@@ -11,28 +11,22 @@ import time
 import numpy as np
 from absl import flags
 
+from configs.study import accel_nasbench
 from layernas.runs import cli
-from layernas.search import Budget
 from layernas.search import Search
-from layernas.search import TargetInterval
 from layernas.search.model_guided import ModelGuided
-from layernas.study.tables.benchmark import Benchmark
+from layernas.study.setup import make_benchmark
 from layernas.study.tables.benchmark import TableEvaluator
-from layernas.study.tables.synthetic import COST
-from layernas.study.tables.synthetic import REWARD
-from layernas.study.tables.synthetic import Chain
 
 _TRIALS = flags.DEFINE_integer('trials', 1000, 'Trials of the search.', 1)
 
 
 def main() -> None:
   """Runs a search and prints what its calls took."""
-  benchmark = Benchmark(
-      'chain', Chain(20, 6, seed=0, strength=0.5), (REWARD,), REWARD, COST,
-      TargetInterval(high=180), budget=Budget(trials=_TRIALS.value), noise=1.0,
-  )
-  schedule = ModelGuided(buckets=10, keep=2)
-  search = Search(benchmark.problem, schedule, benchmark.budget)
+  benchmark = make_benchmark('middle', accel_nasbench.section_of(
+      'middle', accel_nasbench.NOISES['half'], _TRIALS.value
+  ))
+  search = Search(benchmark.problem, ModelGuided(), benchmark.budget)
   evaluate = TableEvaluator(benchmark, 0)
   asks, tells = [], []
   while True:
