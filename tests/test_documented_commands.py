@@ -56,7 +56,7 @@ _AS_IT_STANDS = _Change('')
 
 _SEARCH = './launch.sh'
 _RESULT = 'workdir/cifar10_small/result.json'
-_DEFAULT = '1-0-3-0-0-1-0-1-0-1-1-0-1-0-1'
+_DEFAULT = '1-1-0-3-0-0-1-0-1-0-1-1-0-1-0-1-1'
 _TRACE = './launch.sh trace --config=configs/study/nats.py:topology'
 _PERF = '.venv/bin/python tools/perf'
 _V3 = 'configs/imagenet.py:v3_small_60m'

@@ -330,9 +330,25 @@ def cifar10_stages() -> NetworkSpace:
   return NetworkSpace(base, layers)
 
 
+def cifar10_large() -> NetworkSpace:
+  """`cifar10_stages` with the filters of stem and head: seventeen layers.
+
+  The stem comes first, the head last; the default is the same network.
+  """
+  stages = cifar10_stages()
+  stem, head = (
+      NetworkLayer(
+          name, (name,), tuple({'filters': filters} for filters in options), 1
+      )
+      for name, options in (('stem', (8, 16, 24)), ('head', (96, 192, 384)))
+  )
+  return NetworkSpace(stages.base, (stem, *stages.layers, head))
+
+
 SPACES: dict[str, Callable[[], NetworkSpace]] = {
     'cifar10_small': cifar10_small,
     'cifar10_stages': cifar10_stages,
+    'cifar10_large': cifar10_large,
     **{name: functools.partial(mobilenet_space, name) for name in STAGES},
 }
 """Spaces by the name that a config gives them."""

@@ -53,7 +53,7 @@ def test_counts_of_named_networks(name: str) -> None:
         'mobilenet_v3_small', 'mobilenet_v3_large', 'mobilenet_v2',
         'mobilenet_v2_1.4', 'mobilenet_v3_large_no_se',
     )
-] + [('cifar10_small', 40), ('cifar10_stages', 40)])
+] + [('cifar10_small', 40), ('cifar10_stages', 40), ('cifar10_large', 40)])
 def test_counts_of_random_networks_of(name: str, samples: int) -> None:
   """Module by module, a few as a whole.
 

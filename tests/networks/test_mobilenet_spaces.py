@@ -14,6 +14,7 @@ from configs import cifar10_small as config
 from layernas.networks.mobilenet_spaces import SPACES
 from layernas.networks.mobilenet_spaces import STAGES
 from layernas.networks.mobilenet_spaces import block_layer
+from layernas.networks.mobilenet_spaces import cifar10_large
 from layernas.networks.mobilenet_spaces import cifar10_small
 from layernas.networks.mobilenet_spaces import cifar10_stages
 from layernas.networks.mobilenet_spaces import filters_layer
@@ -167,7 +168,7 @@ def test_stages_must_be_those_of_the_network() -> None:
 
 
 def test_every_named_network_has_a_space() -> None:
-  own = {'cifar10_small', 'cifar10_stages'}
+  own = {'cifar10_small', 'cifar10_stages', 'cifar10_large'}
   assert set(SPACES) == {*own, *REFERENCE_NETWORKS}
 
 
@@ -210,6 +211,17 @@ def test_cifar10_stages() -> None:
   ]
   cost = space.cost('madds', 32, 10)
   assert cost.interval(space.search_space.default, ()) == (595_840, 6_749_568)
+
+
+def test_cifar10_large_has_the_ends_too() -> None:
+  large, stages = cifar10_large(), cifar10_stages()
+  assert large.search_space.size == 9 * stages.search_space.size == 40_310_784
+  architecture = (2, *stages.search_space.default, 0)
+  network = large.network(architecture)
+  assert (network.stem.filters, network.head.filters) == (24, 96)
+  default = stages.network(stages.search_space.default)
+  assert network.blocks == default.blocks
+  assert large.network(large.search_space.default) == default
 
 
 def test_the_default_of_cifar10_stages_is_plain_and_in_the_target() -> None:

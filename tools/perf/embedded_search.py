@@ -13,8 +13,9 @@ images.
 
 Finished searches and final trainings are lines of searches.jsonl and
 finals.jsonl; the same command goes on with those that are missing, and prints
-the table of docs/embedded_search.md. A candidate has one thread, so that
-results do not depend on how many searches run at a time.
+the table of docs/embedded_search.md. A candidate has one thread, as in the
+workers of a search, and many searches run at a time instead of many workers of
+one: the results are the same.
 """
 
 import concurrent.futures
@@ -107,7 +108,7 @@ def search(
   directory = workdir / f'{method.replace(" ", "_")}_{seed}'
   options = METHODS[method] | {
       'config': CONFIG, 'config.seed': str(seed), 'workdir': str(directory),
-      'config.executor.threads': '1',
+      'config.executor.name': 'inline', 'config.executor.threads': '1',
   }
   done = subprocess.run(
       [sys.executable, 'experiments/search.py',
@@ -161,13 +162,13 @@ def final(
   """
   import tempfile  # noqa: PLC0415
 
-  from layernas.networks.spec import NetworkSpec  # noqa: PLC0415
+  from layernas.networks.spec import spec_from_dict  # noqa: PLC0415
   from layernas.training.train import Job  # noqa: PLC0415
   from layernas.training.train import train_and_evaluate  # noqa: PLC0415
 
   config, dataset = _prepared(changes)
   job = Job(
-      config, NetworkSpec.from_dict(network), dataset, seed, 'all_train', 'test'
+      config, spec_from_dict(network), dataset, seed, 'all_train', 'test'
   )
   with tempfile.TemporaryDirectory() as directory:
     metrics = train_and_evaluate(job, directory).metrics
