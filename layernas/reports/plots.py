@@ -57,6 +57,9 @@ def save_pareto(
 ) -> None:
   """Draws every trial, reward against cost, the target and the winner.
 
+  Trials have the colour of the layer that they decide, or of their number where
+  a schedule decides all layers at once.
+
   Args:
     search: with at least one trial.
     path: of the PNG.
@@ -67,11 +70,13 @@ def save_pareto(
   costs = np.array([trial.candidate.cost for trial in trials])
   rewards = np.array([trial.evaluation.reward for trial in trials])
   scale, unit = _scale(costs, search.problem.cost.unit)
-  layers = [trial.candidate.layer for trial in trials]
+  shown, label = [trial.candidate.layer for trial in trials], 'layer decided'
+  if not any(shown):
+    shown, label = [trial.candidate.id for trial in trials], 'trial'
   points = axes.scatter(
-      costs / scale, rewards, c=layers, cmap='viridis', s=30, zorder=2
+      costs / scale, rewards, c=shown, cmap='viridis', s=30, zorder=2
   )
-  figure.colorbar(points, ax=axes, label='layer decided')
+  figure.colorbar(points, ax=axes, label=label)
   front = pareto_front(costs, rewards)
   axes.plot(
       costs[front] / scale, rewards[front], color='0.5', lw=1, zorder=1,
@@ -92,7 +97,7 @@ def save_pareto(
     )
   axes.set_xlabel(unit)
   axes.set_ylabel(reward)
-  axes.legend(loc='lower right', fontsize=8)
+  axes.legend(loc='best', fontsize=8)
   save_picture(figure, path)
 
 

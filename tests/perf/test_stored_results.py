@@ -9,6 +9,7 @@ import pytest
 from tests import tiny
 from tools.perf import candidates
 from tools.perf import early_stop
+from tools.perf import embedded_search
 from tools.perf import executors
 from tools.perf import fault_drill
 from tools.perf import reward_study
@@ -48,6 +49,18 @@ def test_steps(name, table):
 def test_early_stop():
   searches = stored('early_stop/early_stop.json')['searches']
   assert early_stop.table(searches) in page('docs/configs.md')
+
+
+def test_embedded_search():
+  folder = _RESULTS / 'embedded_search'
+  found = embedded_search.summary(*(
+      embedded_search.Lines(folder / f'{name}.jsonl').all
+      for name in ('searches', 'finals')
+  ))
+  assert found == stored('embedded_search/summary.json')
+  table = embedded_search.table_text(found)
+  for document in ('docs/embedded_search.md', 'README.md'):
+    assert table in page(document)
 
 
 def test_reward_study():

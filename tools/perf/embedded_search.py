@@ -162,6 +162,8 @@ def final(
   """
   import tempfile  # noqa: PLC0415
 
+  import jax  # noqa: PLC0415
+
   from layernas.networks.spec import spec_from_dict  # noqa: PLC0415
   from layernas.training.train import Job  # noqa: PLC0415
   from layernas.training.train import train_and_evaluate  # noqa: PLC0415
@@ -172,6 +174,8 @@ def final(
   )
   with tempfile.TemporaryDirectory() as directory:
     metrics = train_and_evaluate(job, directory).metrics
+  # JAX would keep all networks that it traced.
+  jax.clear_caches()
   return {
       'architecture': architecture, 'seed': seed,
       'accuracy': round(metrics['accuracy'], 5),
@@ -228,7 +232,7 @@ def run(
   # Of the processes that train, set before they load XLA.
   os.environ['NPROC'] = '1'
   with concurrent.futures.ProcessPoolExecutor(
-      processes, multiprocessing.get_context('spawn'), max_tasks_per_child=12
+      processes, multiprocessing.get_context('spawn')
   ) as pool:
     for future in concurrent.futures.as_completed([
         pool.submit(final, name, networks[name], seed)
