@@ -239,6 +239,8 @@ STEPS = 25
 _SEARCH_FLAGS = (
     f'--config={ROOT}/configs/cifar10_small.py:smoke',
     f'--config.budget.trials={TRIALS}',
+    # It leaves a decision trace and layer tables, which are compared, too.
+    '--config.search.schedule=sweep',
     '--config.training.log_every_steps=2',
     '--config.training.checkpoint_every_steps=3',
     '--config.executor.threads=1',
