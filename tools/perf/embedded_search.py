@@ -35,6 +35,7 @@ from absl import flags
 from scipy import stats
 
 from layernas.runs import cli
+from tools.perf.json_lines import Lines
 from tools.perf.machine import machine
 
 CONFIG = 'configs/cifar10_small.py'
@@ -62,29 +63,6 @@ REFERENCE = 'width-scaled default'
 _OF_REFERENCE = 10
 
 _FLAGS = flags.FLAGS
-
-
-class Lines:
-  """A file of JSON lines that grows; what a kill left of the last is cut."""
-
-  def __init__(self, path: pathlib.Path):
-    """Reads what is there.
-
-    Args:
-      path: of the file, which need not exist.
-    """
-    self._path = path
-    text = path.read_text() if path.exists() else ''
-    whole = text[:text.rfind('\n') + 1]
-    if whole != text:
-      path.write_text(whole)
-    self.all: list[dict[str, Any]] = list(map(json.loads, whole.splitlines()))
-
-  def add(self, line: dict[str, Any]) -> None:
-    """Writes one more."""
-    self.all.append(line)
-    with self._path.open('a') as file:
-      file.write(json.dumps(line) + '\n')
 
 
 def search(

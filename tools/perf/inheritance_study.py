@@ -48,6 +48,7 @@ from layernas.training.programs import compile_programs
 from layernas.training.steps import TrainState
 from layernas.training.steps import Variables
 from layernas.training.train import Job
+from tools.perf import json_lines
 from tools.perf import reward_study
 from tools.perf.machine import machine
 from tools.perf.reward_study import RECIPES
@@ -242,8 +243,7 @@ def run(
           **lines.trained(network, index, seed),
       }
       found.append(line)
-      with path.open('a') as file:
-        file.write(json.dumps(line) + '\n')
+      json_lines.append(path, line)
       print(line, flush=True)
       # JAX would keep all networks that it traced.
       jax.clear_caches()
@@ -263,7 +263,7 @@ def read(path: pathlib.Path, epochs: float) -> list[dict[str, Any]]:
   Raises:
     UserError: they are of another number of epochs.
   """
-  lines = reward_study.read(path)
+  lines = json_lines.Lines(path).all
   others = {line['epochs'] for line in lines} - {epochs}
   if others:
     raise UserError(
@@ -479,7 +479,7 @@ def main() -> None:
     )
   if not lines:
     raise UserError(f'{path}: no finished line; run without --report first')
-  stored = reward_study.read(pathlib.Path(_FLAGS.rewards))
+  stored = json_lines.Lines(pathlib.Path(_FLAGS.rewards)).all
   figures = summary(lines, stored, stored_recipes(config))
   (folder / 'summary.json').write_text(json.dumps(figures, indent=1) + '\n')
   print(report_text(figures))

@@ -53,6 +53,7 @@ from layernas.training.steps import Variables
 from layernas.training.train import Job
 from layernas.training.train import evaluate
 from layernas.training.train import train_and_evaluate
+from tools.perf.json_lines import Lines
 from tools.perf.machine import machine
 
 SPACE = 'cifar10_stages'
@@ -522,11 +523,11 @@ def run(
   Returns:
     All lines of the file.
   """
-  lines = read(path)
+  lines = Lines(path)
   for recipe in recipes:
     for index, network in enumerate(trainer.networks(networks)):
       done = {
-          line['seed'] for line in lines
+          line['seed'] for line in lines.all
           if (line['recipe'], line['network']) == (recipe, network)
       }
       missing = [seed for seed in seeds(recipe, index) if seed not in done]
@@ -538,25 +539,12 @@ def run(
         line = {
             'recipe': recipe, 'network': network, 'seed': seed, **found
         }
-        lines.append(line)
-        with path.open('a') as file:
-          file.write(json.dumps(line) + '\n')
+        lines.add(line)
         print(line, flush=True)
       if missing and index % 8 == 7:
         # JAX would keep all networks that it traced.
         jax.clear_caches()
-  return lines
-
-
-def read(path: pathlib.Path) -> list[dict[str, Any]]:
-  """Lines of a file; what an interrupted run left of the last is cut off."""
-  if not path.exists():
-    return []
-  text = path.read_text()
-  whole = text[:text.rfind('\n') + 1]
-  if whole != text:
-    path.write_text(whole)
-  return [json.loads(line) for line in whole.splitlines()]
+  return lines.all
 
 
 _FLAGS = flags.FLAGS
@@ -596,7 +584,7 @@ def main() -> None:
   folder.mkdir(parents=True, exist_ok=True)
   path = folder / 'trainings.jsonl'
   if _FLAGS.report:
-    lines = read(path)
+    lines = Lines(path).all
   else:
     keep_freed_memory()
     enable_compilation_cache(_FLAGS.cache)
