@@ -184,6 +184,30 @@ class ModelBased(Strategy):
     """The trained network in the target that the model expects most of."""
     return self._answer or incumbent
 
+  def random_candidates(
+      self, context: Context, model: RewardModel, number: int
+  ) -> dict[Architecture, float]:
+    """Networks in the target with the model's means, of random ones.
+
+    Args:
+      context: of the search.
+      model: fitted.
+      number: of networks drawn from the whole space; those outside the target
+        drop out.
+    """
+    problem = context.problem
+    rng = np.random.default_rng(context.rng.getrandbits(64))
+    drawn = rng.integers(
+        0, problem.space.option_counts, (number, len(problem.space))
+    )
+    costs = problem.cost.costs(drawn)
+    inside = problem.target.meets(costs, costs)
+    drawn, costs = drawn[inside], costs[inside]
+    if not len(drawn):
+      return {}
+    means = model.mean(drawn, self.scaled(costs)).tolist()
+    return dict(zip(map(tuple, drawn.tolist()), means, strict=True))
+
   def scaled(self, costs: np.ndarray) -> np.ndarray:
     """Costs as the model takes them: in deviations of random networks'.
 

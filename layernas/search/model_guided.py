@@ -8,7 +8,6 @@ fitted again, and so on.
 """
 
 import dataclasses
-from random import Random
 
 import numpy as np
 
@@ -86,25 +85,10 @@ class ModelGuided(ModelBased):
     start = random_start(problem, rng)
     far = layer_order('random', layers, number, rng)
     met |= self.model_pass(model, problem, start, far)
-    return met | self._random_candidates(model, problem, rng)
-
-  def _random_candidates(
-      self, model: RewardModel, problem: Problem, rng: Random
-  ) -> dict[Architecture, float]:
-    """Random networks in the target with the model's means."""
     if not self.random:
-      return {}
+      return met
     number = min(self.random, _COVARIANCES // model.trials)
-    drawn = np.random.default_rng(rng.getrandbits(64)).integers(
-        0, problem.space.option_counts, (number, len(problem.space))
-    )
-    costs = problem.cost.costs(drawn)
-    inside = problem.target.meets(costs, costs)
-    drawn, costs = drawn[inside], costs[inside]
-    if not len(drawn):
-      return {}
-    means = model.mean(drawn, self.scaled(costs)).tolist()
-    return dict(zip(map(tuple, drawn.tolist()), means, strict=True))
+    return met | self.random_candidates(context, model, number)
 
   def model_pass(
       self, model: RewardModel, problem: Problem, start: Architecture,

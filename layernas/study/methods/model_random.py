@@ -29,28 +29,14 @@ class ModelRandom(ModelBased):
   def __post_init__(self) -> None:
     super().__post_init__()
     check_positive('model_random', networks=self.networks)
-    self._rejected = 0
-
-  @property
-  def infeasible(self) -> int:
-    """Networks drawn outside the target."""
-    return self._rejected
 
   def candidates(
       self, context: Context, model: RewardModel, best: Architecture
   ) -> dict[Architecture, float]:
     """Random networks in the target; one at least."""
     del best
-    problem = context.problem
-    rng = np.random.default_rng(context.rng.getrandbits(64))
-    drawn = rng.integers(
-        0, problem.space.option_counts, (self.networks, len(problem.space))
-    )
-    costs = problem.cost.costs(drawn)
-    inside = drawn[problem.target.meets(costs, costs)]
-    self._rejected += len(drawn) - len(inside)
-    if not len(inside):
-      inside = np.array([random_start(problem, context.rng)])
-    prices = self.scaled(problem.cost.costs(inside))
-    means = model.mean(inside, prices).tolist()
-    return dict(zip(map(tuple, inside.tolist()), means, strict=True))
+    if met := self.random_candidates(context, model, self.networks):
+      return met
+    one = random_start(context.problem, context.rng)
+    cost = self.scaled(context.problem.cost.costs(np.array([one])))
+    return {one: float(model.mean(np.array([one]), cost)[0])}
