@@ -1,9 +1,10 @@
-"""docs/search-quality.md shows the stored study, which comes again."""
+"""docs/search-quality.md shows the stored studies, which come again."""
 
 import json
 
 import pytest
 
+from configs.study import accel_nasbench
 from configs.study import search_quality
 from layernas.study.run import Key
 from layernas.study.run import play
@@ -25,6 +26,78 @@ _OTHERS = (
 )
 # Shown as regret.
 _REGRET = ('chain', 'nats_sss', 'nats_tss_ms')
+
+
+_IMAGENET = tiny.ROOT / 'docs' / 'results' / 'accel_nasbench_search'
+_FAMILIES = {
+    'random': ('random', 'random_repeats'),
+    'evolution': (
+        'evolution', 'evolution_repeats', 'evolution_default',
+        'evolution_default_repeats',
+    ),
+    'local search': (
+        'local_search', 'local_search_repeats', 'local_search_default',
+        'local_search_default_repeats',
+    ),
+    'TPE': ('tpe', 'tpe_repeats'),
+    'NSGA-II': ('nsga2', 'nsga2_repeats'),
+}
+
+
+def _imagenet_section(benchmark: str) -> dict[str, object]:
+  summary = json.loads((_IMAGENET / 'summary.json').read_text())
+  return next(
+      one for one in summary['sections'] if one['benchmark'] == benchmark
+  )
+
+
+def _imagenet_row(benchmark: str) -> str:
+  """The row of the table of the MnasNet space: each kind's best variant."""
+  section = _imagenet_section(benchmark)
+  methods = section['methods']
+  best = {
+      name: max(variants, key=lambda one: methods[one]['mean'])
+      for name, variants in _FAMILIES.items()
+  }
+  first = max(best.values(), key=lambda one: methods[one]['mean'])
+  cells = [f'{methods[name]["mean"]:.2f}' for name in (
+      'ours', 'default', 'layernas', *best.values()
+  )]
+  p = section['tests'][first]['p_holm']
+  return f'| {" | ".join([benchmark, *cells, first, f"{p:.1g}"])} |'
+
+
+@pytest.mark.parametrize(
+    'benchmark', list(accel_nasbench.get_config().benchmarks)
+)
+def test_the_mnasnet_table_is_that_of_the_summary(benchmark: str) -> None:
+  assert _imagenet_row(benchmark) + '\n' in _PAGE
+
+
+def test_the_mnasnet_summary_is_that_of_the_present_config() -> None:
+  stored = json.loads((_IMAGENET / 'config.json').read_text())
+  assert changed_since(stored, accel_nasbench.get_config()) == []
+
+
+@pytest.mark.parametrize(('benchmark', 'method'), [
+    ('mnasnet_a1_full_30', 'default'),
+    long('middle_full_30', 'ours'),
+    long('middle_seed_100', 'evolution'),
+])
+def test_stored_means_of_the_mnasnet_space_come_again(
+    benchmark: str, method: str
+) -> None:
+  config = accel_nasbench.get_config()
+  stored = _imagenet_section(benchmark)['methods'][method]
+  seeds = range(stored['runs'] if stored['sd'] else 1)
+  made = make_benchmark(benchmark, config.benchmarks[benchmark])
+  runs = [
+      play(Key(benchmark, 'every_query', method, seed), made,
+           make_strategy(config.methods[method]))
+      for seed in seeds
+  ]
+  mean = sum(run['reported'] for run in runs) / len(runs)
+  assert mean == pytest.approx(stored['mean'], rel=1e-5)
 
 
 def _row(benchmark: str) -> str:
