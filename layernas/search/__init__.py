@@ -10,10 +10,15 @@ it repeats the best networks at the end.
 """
 
 from layernas.search.budget import Budget
+from layernas.search.cost import Cost
+from layernas.search.cost import CountedCost
 from layernas.search.cost import Factor
 from layernas.search.cost import FactoredCost
+from layernas.search.cost import JointlyBoundedCost
 from layernas.search.cost import additive_cost
 from layernas.search.cost import table_cost
+from layernas.search.decomposition import Decomposition
+from layernas.search.decomposition import decompose
 from layernas.search.early_stop import EarlyStop
 from layernas.search.engine import Search
 from layernas.search.finalists import Finalists
@@ -40,12 +45,16 @@ __all__ = [
     'Budget',
     'Candidate',
     'Context',
+    'Cost',
+    'CountedCost',
+    'Decomposition',
     'EarlyStop',
     'Evaluation',
     'Factor',
     'FactoredCost',
     'Finalists',
     'Interleaved',
+    'JointlyBoundedCost',
     'Layer',
     'ModelGuided',
     'Problem',
@@ -59,6 +68,7 @@ __all__ = [
     'TargetInterval',
     'Trial',
     'additive_cost',
+    'decompose',
     'make_schedule',
     'table_cost',
 ]

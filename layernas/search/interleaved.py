@@ -13,7 +13,6 @@ import random
 import numpy as np
 
 from layernas.errors import UserError
-from layernas.search.cost import child_costs
 from layernas.search.layer_pass import LayerPass
 from layernas.search.space import Architecture
 from layernas.search.strategy import Context
@@ -220,6 +219,6 @@ def _sample_costs(
   parents = np.tile(layer_pass.start, (rows, 1))
   for index, column in zip(decided, columns, strict=False):
     parents[:, index] = column
-  priced = child_costs(problem.cost, parents, decided, layer)
+  priced = problem.cost.child_costs(parents, decided, layer)
   costs = priced.cost[problem.target.meets(priced.low, priced.high)]
   return costs if costs.size else priced.cost.ravel()

@@ -18,7 +18,6 @@ import numpy as np
 from layernas.errors import UserError
 from layernas.search.cost import ChildCosts
 from layernas.search.cost import Number
-from layernas.search.cost import child_costs
 from layernas.search.problem import Problem
 from layernas.search.space import Architecture
 from layernas.search.table import SPACINGS
@@ -94,7 +93,7 @@ def _greedy(
   """Decides layer by layer by the options' reachable intervals."""
   architecture = np.array([problem.space.default])
   for layer in range(len(problem.space)):
-    priced = child_costs(problem.cost, architecture, range(layer), layer)
+    priced = problem.cost.child_costs(architecture, range(layer), layer)
     architecture[0, layer] = choose(priced.low[0], priced.high[0])
   return tuple(architecture[0].tolist())
 
@@ -245,8 +244,8 @@ class LayerPass:
       For each prefix its feasible children in the order of the options.
     """
     layer = self.order[length - 1]
-    priced = child_costs(
-        self.problem.cost, np.array(prefixes), self.order[:length - 1], layer
+    priced = self.problem.cost.child_costs(
+        np.array(prefixes), self.order[:length - 1], layer
     )
     feasible = self.problem.target.meets(priced.low, priced.high)
     self.infeasible[length] += int(feasible.size - feasible.sum())

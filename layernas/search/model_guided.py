@@ -12,7 +12,6 @@ import dataclasses
 import numpy as np
 
 from layernas.errors import UserError
-from layernas.search.cost import child_costs
 from layernas.search.layer_pass import TableSettings
 from layernas.search.layer_pass import layer_order
 from layernas.search.layer_pass import random_start
@@ -108,7 +107,7 @@ class ModelGuided(ModelBased):
     met: dict[Architecture, float] = {}
     prefixes = np.array([start])
     for length, layer in enumerate(order):
-      priced = child_costs(problem.cost, prefixes, order[:length], layer)
+      priced = problem.cost.child_costs(prefixes, order[:length], layer)
       rows, options = np.nonzero(problem.target.meets(priced.low, priced.high))
       self._infeasible += priced.cost.size - rows.size
       if not rows.size:

@@ -6,7 +6,7 @@ from typing import Any
 
 from layernas.errors import UserError
 from layernas.plain import plain
-from layernas.search.cost import FactoredCost
+from layernas.search.cost import Cost
 from layernas.search.cost import Number
 from layernas.search.cost import cost_text
 from layernas.search.space import Network
@@ -76,7 +76,7 @@ class Problem:
       a search compares (`comparison.Compared`).
   """
 
-  cost: FactoredCost
+  cost: Cost
   target: TargetInterval = TargetInterval()
   references: tuple[Reference, ...] = ()
 

@@ -1,6 +1,7 @@
 """Costs, and the costs that a prefix can still reach."""
 
 import functools
+import math
 import operator
 
 import numpy as np
@@ -8,10 +9,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from layernas.search import Budget
+from layernas.search import Problem
+from layernas.search import Search
+from layernas.search import TargetInterval
+from layernas.search import cost as cost_module
+from layernas.search import make_schedule
+from layernas.search.cost import CountedCost
 from layernas.search.cost import Factor
 from layernas.search.cost import FactoredCost
+from layernas.search.cost import JointlyBoundedCost
 from layernas.search.cost import additive_cost
-from layernas.search.cost import child_costs
 from layernas.search.cost import table_cost
 from tests.search import problems
 
@@ -161,16 +169,127 @@ def test_a_cost_has_factors():
     FactoredCost('params', problems.make_space(2), [])
 
 
+@st.composite
+def jointly_bounded_costs(draw, space):
+  """Sums of integer tables."""
+  factors = []
+  for _ in range(draw(st.integers(1, 5))):
+    layers = st.sets(st.integers(0, len(space) - 1), max_size=3)
+    scope = tuple(sorted(draw(layers)))
+    shape = [space.option_counts[layer] for layer in scope]
+    factors.append(Factor(scope, draw(
+        problems.tables(shape, problems.INTEGERS)
+    )))
+  return JointlyBoundedCost('cost', space, factors)
+
+
+@st.composite
+def counted_costs(draw, space):
+  """Functions."""
+  return CountedCost('cost', space, draw(jointly_bounded_costs(space)).cost)
+
+
+@given(st.data())
+def test_joint_intervals_are_exact(data):
+  """Whether or not one completion minimises every factor."""
+  cost = data.draw(jointly_bounded_costs(data.draw(problems.spaces())))
+  prefix = prefixes_of(data, cost)
+  assert cost.interval(*prefix) == enumerated(cost, *prefix)
+
+
+@given(st.data())
+def test_joint_intervals_are_sound_where_tables_would_be_large(data):
+  cost = data.draw(jointly_bounded_costs(data.draw(problems.spaces())))
+  prefix = prefixes_of(data, cost)
+  with pytest.MonkeyPatch.context() as patch:
+    patch.setattr(cost_module, '_JOINT', data.draw(st.integers(1, 12)))
+    low, high = cost.interval(*prefix)
+  least, largest = enumerated(cost, *prefix)
+  assert low <= least
+  assert largest <= high
+
+
+def test_joint_intervals_of_long_chains_take_small_tables():
+  """Not one over all the layers in between."""
+  space = problems.make_space(*[5] * 30)
+  rng = np.random.default_rng(0)
+  cost = JointlyBoundedCost('cost', space, [
+      Factor((i, i + 1), rng.integers(-9, 9, (5, 5))) for i in range(29)
+  ])
+  low, high = cost.interval(space.default, (0, 29))
+  # Dynamic programming from the first layer to the last.
+  least = largest = cost.factors[0].table[0]
+  for factor in cost.factors[1:]:
+    least = (least[:, None] + factor.table).min(0)
+    largest = (largest[:, None] + factor.table).max(0)
+  assert (low, high) == (least[0], largest[0])
+  parts = cost.bounds(frozenset((0, 29)))
+  assert max(part.least.size for part in parts) <= 25
+
+
+@pytest.mark.parametrize('hub', [0, 6, 11])
+def test_joint_intervals_are_exact_where_all_share_a_layer(hub):
+  """A table of all layers would have 244 million entries."""
+  space = problems.make_space(*[5] * 12)
+  rng = np.random.default_rng(0)
+  tables = [rng.integers(-9, 9, (5, 5)) for _ in range(11)]
+  others = [layer for layer in range(12) if layer != hub]
+  cost = JointlyBoundedCost('cost', space, [
+      Factor((hub, other), table) if hub < other
+      else Factor((other, hub), table.T)
+      for other, table in zip(others, tables, strict=True)
+  ])
+  low, high = cost.interval(space.default, ())
+  assert low == sum(table.min(1) for table in tables).min()
+  assert high == sum(table.max(1) for table in tables).max()
+
+
+def test_joint_intervals_need_integers():
+  with problems.refuses("cost 'ms'", '(0,)', 'floats', 'integers'):
+    JointlyBoundedCost('ms', problems.make_space(2), [Factor((0,), [0.5, 1])])
+
+
+@given(st.data())
+def test_counted_costs_know_whole_networks_alone(data):
+  cost = data.draw(counted_costs(data.draw(problems.spaces())))
+  architecture, decided = prefixes_of(data, cost)
+  low, high = cost.interval(architecture, decided)
+  if len(problems.completions(cost.space, architecture, decided)) == 1:
+    assert low == high == cost.cost(architecture)
+  else:
+    assert (low, high) == (-math.inf, math.inf)
+
+
+def test_a_network_is_counted_once():
+  asked = []
+  def count(one):
+    asked.append(one)
+    return sum(one)
+
+  cost = CountedCost(
+      'cost', problems.make_space(3, 3), count, known={(0, 0): 7}
+  )
+  assert cost.costs(np.array([[0, 0], [1, 2], [1, 2]])).tolist() == [7, 3, 3]
+  assert cost.cost((1, 2)) == 3
+  assert cost.interval((1, 2), (0, 1)) == (3, 3)
+  assert asked == [(1, 2)]
+
+
+@pytest.mark.parametrize('costs', [
+    problems.factored_costs, jointly_bounded_costs, counted_costs,
+])
 @given(st.data(), problems.spaces())
-def test_children_are_priced_exactly_as_single_architectures(data, space):
-  cost = data.draw(problems.factored_costs(space))
+def test_children_are_priced_exactly_as_single_architectures(
+    costs, data, space
+):
+  cost = data.draw(costs(space))
   order = data.draw(st.permutations(range(len(space))))
   length = data.draw(st.integers(1, len(space)))
   decided, layer = order[:length - 1], order[length - 1]
   prefix = st.tuples(*(st.integers(0, n - 1) for n in space.option_counts))
   prefixes = data.draw(st.lists(prefix, min_size=1, max_size=4))
 
-  priced = child_costs(cost, np.array(prefixes), decided, layer)
+  priced = cost.child_costs(np.array(prefixes), decided, layer)
 
   for row, parent in enumerate(prefixes):
     for option in range(space.option_counts[layer]):
@@ -188,7 +307,55 @@ def test_children_are_priced_exactly_as_single_architectures(data, space):
 )
 def test_integer_costs_stay_integers(tables, kind):
   cost = additive_cost('madds', problems.make_space(2, 1), tables)
-  priced = child_costs(cost, np.array([[0, 0]]), (), 0)
+  priced = cost.child_costs(np.array([[0, 0]]), (), 0)
   for array in (priced.cost, priced.low, priced.high):
     assert array.dtype.kind == kind
     assert array.shape == (1, 2)
+
+
+@pytest.mark.parametrize('name', [
+    'sweep', 'interleaved', 'recentred', 'model_guided',
+])
+@pytest.mark.parametrize('start', ['default', 'smallest', 'largest', 'random'])
+def test_every_schedule_searches_with_a_counted_cost(name, start):
+  """Only whole networks can be checked; the answers are in the target."""
+  space = problems.make_space(3, 2, 3, 2)
+  def count(one):
+    return (7 * one[0] + 5 * one[1] * one[2] + 3 * one[3] + sum(one)) % 11
+
+  problem = Problem(CountedCost('cost', space, count), TargetInterval(4, 5))
+  inside = {
+      one for one in problems.architectures(space)
+      if count(one) in problem.target
+  }
+  settings = {'start': start} if name != 'model_guided' else {
+      'design': 4, 'random': 20, 'batch': 2,
+  }
+  search = Search(problem, make_schedule(name, **settings), Budget(trials=60))
+  problems.run(search, problems.RandomResults(3))
+  assert search.trials
+  for trial in search.trials:
+    one = trial.candidate.architecture
+    assert trial.candidate.cost == count(one)
+    assert (one in inside) == (trial.candidate.cost in problem.target)
+  assert search.best.candidate.architecture in inside
+  tables = [one.tables[-1] for one in search.strategy.passes or ()]
+  for entry in (entry for table in tables for entry in table.entries()):
+    assert entry.architecture in inside
+
+
+def test_a_sweep_with_room_for_all_meets_every_network_of_the_target():
+  """With a counted cost as with a table of all costs."""
+  space = problems.make_space(3, 2, 3)
+  def count(one):
+    return 3 * one[0] * one[2] + one[1]
+
+  target = TargetInterval(3, 7)
+  search = problems.sweep_of(
+      Problem(CountedCost('cost', space, count), target), buckets=50, keep=50
+  )
+  problems.run(search, problems.RandomResults())
+  [layer_pass] = search.strategy.passes
+  assert {entry.architecture for entry in layer_pass.tables[-1].entries()} == {
+      one for one in problems.architectures(space) if count(one) in target
+  }
