@@ -10,8 +10,10 @@ The forms round differently: a search that goes on where another form is chosen
 (no compiler, another processor) trains as well, but not to the same bits.
 """
 
+import contextlib
 import functools
 import math
+from collections.abc import Iterator
 from typing import Any
 
 import flax.linen as nn
@@ -26,6 +28,20 @@ from layernas.native import library
 
 IMPLEMENTATIONS = ('auto', 'compiled', 'shifted', 'native')
 
+# A part of the keys under which JAX keeps what it traced: a function that was
+# traced for a count is not run as it was counted.
+_plain = jax.make_user_context(default_value=False)
+
+
+@contextlib.contextmanager
+def in_plain_jax() -> Iterator[None]:
+  """Every implementation is 'native' within, so that a trace shows what it is.
+
+  That takes no compiler.
+  """
+  with _plain(True):
+    yield
+
 
 def resolve(implementation: str = 'auto') -> str:
   """The form that is used on this machine.
@@ -36,7 +52,7 @@ def resolve(implementation: str = 'auto') -> str:
   Returns:
     'compiled', 'shifted' or 'native'. 'auto' is, on CPU, compiled where that
     can be built and shifted elsewhere, which is logged once; native on
-    accelerators.
+    accelerators. Within `in_plain_jax` all are native.
 
   Raises:
     ValueError: unknown implementation.
@@ -46,6 +62,8 @@ def resolve(implementation: str = 'auto') -> str:
     raise ValueError(
         f'implementation {implementation!r}: allowed are {IMPLEMENTATIONS}'
     )
+  if _plain.value:
+    return 'native'
   if implementation == 'compiled':
     library.require()
   if implementation != 'auto':

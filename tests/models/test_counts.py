@@ -25,7 +25,6 @@ from layernas.networks.spec import InvertedResidual
 from layernas.networks.spec import Module
 from layernas.networks.spec import NetworkSpec
 from layernas.networks.spec import Squeeze
-from layernas.networks.spec import count
 from tests.models.flax_counts import flax_counts
 from tests.models.flax_counts import traced_counts
 from tests.network_specs import BLOCKS
@@ -37,7 +36,7 @@ from tests.network_specs import NETWORKS
 def test_counts_are_those_of_flax(
     spec: NetworkSpec, image_size: int, num_classes: int
 ) -> None:
-  assert count(spec, image_size, num_classes) == flax_counts(
+  assert spec.counts(image_size, num_classes) == flax_counts(
       spec, image_size, num_classes
   )
 
@@ -45,15 +44,26 @@ def test_counts_are_those_of_flax(
 @pytest.mark.parametrize('name', REFERENCE_NETWORKS)
 def test_counts_of_named_networks(name: str) -> None:
   network = REFERENCE_NETWORKS[name]
-  assert count(network, 224, 1000) == flax_counts(network, 224, 1000)
+  assert network.counts(224, 1000) == flax_counts(network, 224, 1000)
+
+
+@pytest.mark.parametrize('name', SPACES)
+def test_counts_of_a_random_network_of(name: str) -> None:
+  space = SPACES[name]()
+  rng = random.Random(1)
+  network = space.network(
+      [rng.randrange(count) for count in space.search_space.option_counts]
+  )
+  assert network.counts(96, 12) == flax_counts(network, 96, 12)
+
+
+_SMALL = ('cifar10_small', 'cifar10_stages', 'cifar10_large')
 
 
 @pytest.mark.parametrize(('name', 'samples'), [
-    pytest.param(name, 200, marks=pytest.mark.long) for name in (
-        'mobilenet_v3_small', 'mobilenet_v3_large', 'mobilenet_v2',
-        'mobilenet_v2_1.4', 'mobilenet_v3_large_no_se',
-    )
-] + [('cifar10_small', 40), ('cifar10_stages', 40), ('cifar10_large', 40)])
+    (name, 40) if name in _SMALL
+    else pytest.param(name, 100, marks=pytest.mark.long) for name in SPACES
+])
 def test_counts_of_random_networks_of(name: str, samples: int) -> None:
   """Module by module, a few as a whole.
 
@@ -67,9 +77,9 @@ def test_counts_of_random_networks_of(name: str, samples: int) -> None:
         counts_of(placed.module, placed.size, placed.input_filters)
         for placed in network_modules(network, 224, 1000)
     ]
-    assert count(network, 224, 1000) == sum(counts, Counts())
+    assert network.counts(224, 1000) == sum(counts, Counts())
   for network in networks[:2]:
-    assert count(network, 224, 1000) == flax_counts(network, 224, 1000)
+    assert network.counts(224, 1000) == flax_counts(network, 224, 1000)
 
 
 def _random_networks(space: NetworkSpace, samples: int) -> list[NetworkSpec]:
@@ -88,7 +98,7 @@ def _random_networks(space: NetworkSpace, samples: int) -> list[NetworkSpec]:
 
 
 def _module_counts(module: Module, size: int, filters: int) -> Counts:
-  model = create_module(module, num_classes=1000, depthwise='native')
+  model = create_module(module, num_classes=1000)
   return traced_counts(model, size, filters)
 
 
@@ -96,7 +106,7 @@ def test_counts_of_an_own_block() -> None:
   space = own_block.space()
   for architecture in [(0, 0), (1, 1)]:
     network = space.network(architecture)
-    assert count(network, 33, 7) == flax_counts(network, 33, 7)
+    assert network.counts(33, 7) == flax_counts(network, 33, 7)
     for placed in network_modules(network, 33, 1000):
       alone = _module_counts(placed.module, placed.size, placed.input_filters)
       [counts] = [
