@@ -15,10 +15,10 @@ from configs import imagenet
 from configs.default import split_argument
 from layernas.data.dataset import held_out_count
 from layernas.errors import UserError
+from layernas.networks.registry import make_space
 from layernas.reports.console import opening_lines
 from layernas.runs.setup import make_problem
 from layernas.runs.setup import make_search
-from layernas.runs.setup import make_space
 from layernas.search import Evaluation
 from layernas.search import Search
 from layernas.study.setup import check_study

@@ -10,9 +10,9 @@ import pytest
 
 from layernas import lookup
 from layernas.errors import UserError
+from layernas.networks.registry import make_space
 from layernas.runs import config_flag
 from layernas.runs.rewards import Reward
-from layernas.runs.setup import make_space
 from tests import tiny
 
 

@@ -128,6 +128,24 @@ class Dataset(abc.ABC):
   class_names: tuple[str, ...] | None
   scaling: Scaling = MINUS_ONE_TO_ONE
 
+  def example(
+      self, transfer: str
+  ) -> dict[str, tuple[tuple[int, ...], np.dtype]]:
+    """Shapes and types of one example on the accelerator.
+
+    Args:
+      transfer: one of `TRANSFERS`, as which images leave the host.
+
+    Returns:
+      By the names of a batch, but for 'mask'.
+    """
+    # Bytes are scaled on the accelerator.
+    pixels = 'float32' if transfer == 'uint8' else transfer
+    return {
+        'image': ((self.image_size, self.image_size, 3), TRANSFERS[pixels]),
+        'label': ((), np.dtype(np.int32)),
+    }
+
   def check_images(self) -> None:  # noqa: B027 - most have nothing to do
     """Looks for damaged images in all splits, before anything is trained.
 

@@ -261,20 +261,25 @@ class Initialization:
   """
 
   def __init__(
-      self, model: nn.Module, image_size: int, beginning: Beginning = DECLARED
+      self, model: nn.Module, inputs: Any, beginning: Beginning = DECLARED
   ):
     """Compiles nothing, unless there are parameters that declare nothing.
 
     Args:
-      model: called as model(images, train=False).
-      image_size: side of the images.
+      model: called as model(inputs, train=False).
+      inputs: side of its images, or the inputs of one example: a
+        `jax.ShapeDtypeStruct` without a batch axis, or a tree of them.
       beginning: of the config's section `model`.
     """
     self._beginning = beginning
-    images = jax.ShapeDtypeStruct((1, image_size, image_size, 3), jnp.float32)
+    if isinstance(inputs, int):
+      inputs = jax.ShapeDtypeStruct((inputs, inputs, 3), jnp.float32)
+    inputs = jax.tree.map(
+        lambda leaf: jax.ShapeDtypeStruct((1, *leaf.shape), leaf.dtype), inputs
+    )
     boxed = dict(jax.eval_shape(
-        lambda images: model.init(jax.random.key(0), images, train=False),
-        images,
+        lambda inputs: model.init(jax.random.key(0), inputs, train=False),
+        inputs,
     ))
     self.shapes = nn.meta.unbox(boxed)
     self.kinds = parameter_kinds(boxed['params'])
@@ -287,7 +292,7 @@ class Initialization:
     ]
     self._others = None
     if not all(_is_box(leaf) for _, leaf in self._leaves):
-      self._others = _undeclared(model, images).lower(np.uint32(0)).compile()
+      self._others = _undeclared(model, inputs).lower(np.uint32(0)).compile()
 
   def draw(self, seed: int) -> dict[str, Any]:
     """Initial values.
@@ -335,7 +340,7 @@ def initial_variables(
   return Initialization(model, image_size).draw(seed)
 
 
-def _undeclared(model: nn.Module, images: jax.ShapeDtypeStruct) -> Any:
+def _undeclared(model: nn.Module, inputs: Any) -> Any:
   """Compiles lazily: seed -> what `init` gives the leaves without a box.
 
   XLA leaves out what that does not need: the layers themselves.
@@ -343,7 +348,9 @@ def _undeclared(model: nn.Module, images: jax.ShapeDtypeStruct) -> Any:
 
   def init(seed: jax.Array) -> list[jax.Array]:
     variables = model.init(
-        jax.random.key(seed), jnp.zeros(images.shape), train=False
+        jax.random.key(seed),
+        jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), inputs),
+        train=False,
     )
     leaves = jax.tree.leaves(dict(variables), is_leaf=_is_box)
     return [leaf for leaf in leaves if not _is_box(leaf)]

@@ -22,6 +22,12 @@ from layernas.networks.spec import Module
 from layernas.networks.spec import NetworkSpec
 from layernas.networks.spec import Stem
 
+AXIS = 'devices'
+"""Name of the axis over which a network's modules run on several devices."""
+
+DTYPES = {'float32': jnp.float32, 'bfloat16': jnp.bfloat16}
+"""Of the computation, by the values of `model.dtype`."""
+
 
 class Network(nn.Module):
   """A network of a spec.
@@ -109,6 +115,31 @@ class Network(nn.Module):
           bias_init=constant(0.0, 'bias'), name='hidden',
       )(x))
     return x
+
+
+def of_config(config: Any, spec: NetworkSpec, num_classes: int) -> Network:
+  """The network of a spec as a run's config has it.
+
+  Args:
+    config: with sections `model` and `training`.
+    spec: its shape.
+    num_classes: width of the classifier.
+
+  Returns:
+    The module.
+  """
+  model = config.model
+  drops = config.training.epochs >= model.dropout_from_epochs
+  return Network(
+      spec=spec,
+      num_classes=num_classes,
+      dtype=DTYPES[model.dtype],
+      batch_norm_momentum=model.batch_norm_momentum,
+      batch_norm_epsilon=model.batch_norm_epsilon,
+      dropout_rate=model.dropout if drops else 0.0,
+      axis_name=AXIS if model.sync_batch_norm else None,
+      depthwise=model.depthwise,
+  )
 
 
 def create_module(module: Module, **settings: Any) -> Network:

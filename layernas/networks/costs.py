@@ -2,7 +2,7 @@
 
 A metric is a function of a space, the side of its images in pixels and the
 number of classes, which returns the exact cost of all its networks as a
-`FactoredCost`; `NetworkSpace.priced` makes one of the prices of modules. A
+`Cost`; `Space.priced` makes one of the prices of modules. A
 metric of your own is given `cost.settings` as keyword arguments.
 """
 
@@ -10,31 +10,32 @@ from typing import Any
 
 from layernas import lookup
 from layernas.errors import UserError
+from layernas.networks.interface import Space
 from layernas.networks.latency import COMMAND
 from layernas.networks.latency import latency_cost
 from layernas.networks.latency import read_latency_table
-from layernas.networks.space import NetworkSpace
+from layernas.search.cost import Cost
 from layernas.search.cost import FactoredCost
 
 
 def madds(
-    space: NetworkSpace, image_size: int, num_classes: int
+    space: Space, image_size: int, num_classes: int
 ) -> FactoredCost:
   """Multiply-adds of a network for one image."""
   return space.cost('madds', image_size, num_classes)
 
 
 def params(
-    space: NetworkSpace, image_size: int, num_classes: int
+    space: Space, image_size: int, num_classes: int
 ) -> FactoredCost:
   """Parameters of a network."""
   return space.cost('params', image_size, num_classes)
 
 
 def latency(
-    space: NetworkSpace, image_size: int, num_classes: int, latency_table: str
+    space: Space, image_size: int, num_classes: int, latency_table: str
 ) -> FactoredCost:
-  """Milliseconds of a network: the sum of its modules' in a table.
+  """Milliseconds of a network: the sum of its modules' in a table, or a fit.
 
   Args:
     space: of the networks.
@@ -46,7 +47,7 @@ def latency(
     The cost.
 
   Raises:
-    UserError: there is no such file, or it lacks modules of the space.
+    UserError: there is no such file, or it does not fit the space.
   """
   if not latency_table:
     raise UserError(
@@ -54,7 +55,7 @@ def latency(
         f' file, such as {COMMAND} writes'
     )
   table = read_latency_table(latency_table)
-  return latency_cost(space, table, image_size, num_classes, latency_table)
+  return latency_cost(space, table, image_size, num_classes)
 
 
 COSTS: lookup.Registry = {'madds': madds, 'params': params, 'latency': latency}
@@ -62,8 +63,8 @@ COSTS: lookup.Registry = {'madds': madds, 'params': params, 'latency': latency}
 
 
 def configured_cost(
-    section: Any, space: NetworkSpace, image_size: int, num_classes: int
-) -> FactoredCost:
+    section: Any, space: Space, image_size: int, num_classes: int
+) -> Cost:
   """The cost that a config section describes.
 
   Args:
@@ -85,9 +86,9 @@ def configured_cost(
       lookup.find(field, name, COSTS), 'cost.settings', settings, space,
       image_size, num_classes,
   )
-  if not isinstance(cost, FactoredCost) or cost.space != space.search_space:
+  if not isinstance(cost, Cost) or cost.space != space.search_space:
     raise lookup.unfit(
         field, name, cost,
-        'a layernas.search.FactoredCost of the space that it was given',
+        'a layernas.search.Cost of the space that it was given',
     )
   return cost

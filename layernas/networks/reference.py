@@ -5,7 +5,6 @@ every block or in none, and other activations.
 """
 
 import dataclasses
-from collections.abc import Callable
 from collections.abc import Iterator
 from typing import Any
 
@@ -190,40 +189,6 @@ def width_multiplier(
 
 WIDTH_RULES = {'proportional': scale_filters, 'published': width_multiplier}
 """Allowed values of `reference.rule`."""
-
-# Of the multiplier, when one is looked for.
-_WIDTH_STEP = 1e-3
-
-
-def neighbours_in_width(
-    network: NetworkSpec, enough: Callable[[NetworkSpec], bool],
-    rule: str = 'proportional', divisor: int = 1,
-) -> tuple[NetworkSpec | None, NetworkSpec]:
-  """Two multiples of a network on both sides of a limit.
-
-  The multiplier is one for all filters, in steps of a thousandth.
-
-  Args:
-    network: to scale.
-    enough: whether a network is wide enough; true of all that are wider than
-      one of which it is true.
-    rule: a key of `WIDTH_RULES`.
-    divisor: filters are rounded to multiples of it.
-
-  Returns:
-    The widest multiple that is not wide enough, None where all are, and the
-    narrowest one that is.
-  """
-  def scaled(step: int) -> NetworkSpec:
-    return WIDTH_RULES[rule](network, step * _WIDTH_STEP, divisor)
-
-  low, high = 0, 1
-  while not enough(scaled(high)):
-    low, high = high, 2 * high
-  while high - low > 1:
-    middle = (low + high) // 2
-    low, high = (low, middle) if enough(scaled(middle)) else (middle, high)
-  return scaled(low) if low else None, scaled(high)
 
 
 def with_squeeze(

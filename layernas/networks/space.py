@@ -15,7 +15,6 @@ input, and every field that changes its work. Two modules have one signature
 exactly where they run the same operations.
 """
 
-import copy
 import dataclasses
 import itertools
 import math
@@ -30,6 +29,8 @@ import numpy as np
 
 from layernas.errors import UserError
 from layernas.networks.counting import output_size
+from layernas.networks.interface import METRICS
+from layernas.networks.interface import Space
 from layernas.networks.pricing import Choices
 from layernas.networks.pricing import Price
 from layernas.networks.pricing import Prices
@@ -37,6 +38,7 @@ from layernas.networks.pricing import Progress
 from layernas.networks.pricing import check_size
 from layernas.networks.pricing import counted
 from layernas.networks.pricing import one_by_one
+from layernas.networks.reference import WIDTH_RULES
 from layernas.networks.spec import IMAGE_FILTERS
 from layernas.networks.spec import Block
 from layernas.networks.spec import Head
@@ -47,19 +49,17 @@ from layernas.networks.spec import Place
 from layernas.networks.spec import Stem
 from layernas.networks.spec import check_module
 from layernas.networks.spec import integer
+from layernas.networks.spec import json_of
 from layernas.plain import plain_fields
 from layernas.search.cost import Factor
 from layernas.search.cost import FactoredCost
+from layernas.search.space import Architecture
 from layernas.search.space import Layer
-from layernas.search.space import Network
 from layernas.search.space import SearchSpace
 
 DEPTH = 'depth'
 """Field of an option: how many of the layer's targets, from the first one on,
 the network has. Where a target has a field of that name, it is that field."""
-
-METRICS = {'madds': 'MAdds', 'params': 'parameters'}
-"""Counted cost metrics of a network and their units."""
 
 # Combinations of other layers' options that are looked at, to find out whether
 # two options differ.
@@ -188,7 +188,7 @@ class _Site:
   scope: tuple[int, ...]
 
 
-class NetworkSpace:
+class NetworkSpace(Space):
   """A search space over networks.
 
   Attributes:
@@ -210,55 +210,46 @@ class NetworkSpace:
     """
     self.base = base
     self.layers = tuple(layers)
-    self.search_space = SearchSpace(
+    super().__init__(SearchSpace(
         Layer(layer.name, layer.options, layer.default)
         for layer in self.layers
-    )
-    self.named: dict[str, NetworkSpec] = {}
+    ))
     self._modules = base.modules
     self._check_layers()
     self._check_depths()
     self._check_options()
     self._check_differences()
 
-  def with_named(
-      self, networks: Mapping[str, NetworkSpec]
-  ) -> 'NetworkSpace':
-    """This space, with further networks that are trained beside its own.
-
-    Args:
-      networks: by name: words of small letters joined by dashes.
-
-    Returns:
-      A space of the same networks.
-    """
-    space = copy.copy(self)
-    space.named = self.named | dict(networks)
-    return space
-
-  def network(self, architecture: Network) -> NetworkSpec:
-    """The network of an architecture, or the one of a name.
-
-    Args:
-      architecture: one option index per layer, or a key of `named`.
-
-    Returns:
-      Its spec.
-
-    Raises:
-      UserError: it is not of this space.
-    """
-    if isinstance(architecture, str):
-      if architecture not in self.named:
-        raise UserError(
-            f'network {architecture!r}: allowed are architectures of the space'
-            f' and {list(self.named)}'
-        )
-      return self.named[architecture]
-    self.search_space.check(architecture)
+  def network_of(self, architecture: Architecture) -> NetworkSpec:
+    """See `Space`."""
     present = [self._present(name, architecture) for name in self._modules]
     stem, *blocks, head = filter(None, present)
     return NetworkSpec(stem, tuple(blocks), head)
+
+  def content(self, image_size: int, num_classes: int) -> dict[str, Any]:
+    """See `Space`; does not depend on images and classes."""
+    del image_size, num_classes
+    return {
+        'base': json_of(self.base),
+        'layers': [
+            {
+                'name': layer.name, 'targets': list(layer.targets),
+                'options': [
+                    {name: json_of(value) for name, value in option.items()}
+                    for option in layer.options
+                ],
+                'default': layer.default,
+            }
+            for layer in self.layers
+        ],
+    }
+
+  def default_scaled(
+      self, width: float, rule: str, divisor: int
+  ) -> NetworkSpec:
+    """See `Space`."""
+    default = self.network_of(self.search_space.default)
+    return WIDTH_RULES[rule](default, width, divisor)
 
   def counterparts(
       self, architecture: Sequence[int], other: Sequence[int]
@@ -336,7 +327,7 @@ class NetworkSpace:
     Raises:
       UserError: the images are too small for the strides.
     """
-    check_image_size(self.base, image_size)
+    self.base.check_images(image_size)
     for site in self._sites(image_size):
       yield from self._choices(site).distinct()
 
@@ -344,7 +335,7 @@ class NetworkSpace:
       self, name: str, unit: str, image_size: int, prices: Prices
   ) -> FactoredCost:
     """The sum of the modules' prices."""
-    check_image_size(self.base, image_size)
+    self.base.check_images(image_size)
     factors = [
         Factor(site.scope, self._choices(site).table(prices))
         for site in self._sites(image_size)
@@ -627,12 +618,3 @@ class NetworkSpace:
     return place(
         module, self._input_filters(site, architecture), site.size, 1
     ).signature
-
-
-def check_image_size(network: NetworkSpec, image_size: int) -> None:
-  """Raises UserError where the strides leave less than one whole pixel."""
-  if image_size < network.total_stride:
-    raise UserError(
-        f'data.image_size: {image_size}: too small for the strides of the'
-        f' network; allowed is at least {network.total_stride}'
-    )

@@ -31,6 +31,7 @@ from layernas.errors import UserError
 from layernas.networks import counting
 from layernas.networks.counting import Counts
 from layernas.networks.counting import output_size
+from layernas.networks.network import NetworkLike
 from layernas.plain import plain
 from layernas.plain import plain_fields
 
@@ -343,8 +344,10 @@ class Head(Module):
 
 
 @dataclasses.dataclass(frozen=True)
-class NetworkSpec:
+class NetworkSpec(NetworkLike):
   """A whole network: stem, blocks, head; numbers of NumPy become Python's."""
+
+  flax_module = 'layernas.models.network:of_config'
 
   stem: Stem
   blocks: tuple[Block, ...]
@@ -387,6 +390,26 @@ class NetworkSpec:
       yield module, Place(filters, size, num_classes)
       filters, size = module.filters, output_size(size, module.stride)
 
+  def counts(self, image_size: int, num_classes: int) -> Counts:
+    """See `NetworkLike`."""
+    return sum(
+        (module.counts(place)
+         for module, place in self.places(image_size, num_classes)),
+        Counts(),
+    )
+
+  def check_images(self, image_size: int) -> None:
+    """See `NetworkLike`: the strides must leave a whole pixel."""
+    if image_size < self.total_stride:
+      raise UserError(
+          f'data.image_size: {image_size}: too small for the strides of the'
+          f' network; allowed is at least {self.total_stride}'
+      )
+
+  def essence(self) -> dict[str, Any]:
+    """See `NetworkLike`."""
+    return essence(self)
+
   def to_dict(self) -> dict[str, Any]:
     """A dict of JSON types that `spec_from_dict` reads back."""
     return {
@@ -394,6 +417,26 @@ class NetworkSpec:
         'blocks': [_block_to_dict(block) for block in self.blocks],
         'head': dataclasses.asdict(self.head),
     }
+
+
+def json_of(value: Any) -> Any:
+  """A field's value as JSON types.
+
+  Args:
+    value: specs and their parts by their `essence`, NumPy's numbers as their
+      equals, what JSON does not know as its `repr`.
+
+  Returns:
+    JSON types.
+  """
+  if dataclasses.is_dataclass(value) and not isinstance(value, type):
+    return json_of(essence(value))
+  if isinstance(value, Mapping):
+    return {name: json_of(each) for name, each in value.items()}
+  if isinstance(value, list | tuple):
+    return list(map(json_of, value))
+  value = plain(value)
+  return value if isinstance(value, int | float | str | None) else repr(value)
 
 
 def essence(spec: Any) -> dict[str, Any]:
@@ -419,24 +462,6 @@ def essence(spec: Any) -> dict[str, Any]:
       nested = dataclasses.is_dataclass(value)
       said[field.name] = essence(value) if nested else value
   return said
-
-
-def count(spec: NetworkSpec, image_size: int, num_classes: int) -> Counts:
-  """Exact counts of a whole network.
-
-  Args:
-    spec: the network.
-    image_size: side of its RGB images.
-    num_classes: width of the classifier.
-
-  Returns:
-    Its counts.
-  """
-  return sum(
-      (module.counts(place)
-       for module, place in spec.places(image_size, num_classes)),
-      Counts(),
-  )
 
 
 def round_filters(filters: float, divisor: int = 8) -> int:

@@ -2,6 +2,8 @@
 
 import math
 import random
+import time
+from collections.abc import Callable
 from collections.abc import Mapping
 from collections.abc import Sequence
 from typing import Any
@@ -9,6 +11,7 @@ from typing import Any
 from rich import box
 from rich import progress as rich_progress
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import BarColumn
 from rich.progress import MofNCompleteColumn
 from rich.progress import TaskID
@@ -19,6 +22,7 @@ from rich.table import Table
 
 from layernas.reports.hooks import Hook
 from layernas.reports.hooks import Training
+from layernas.reports.result import final_metric
 from layernas.search import Problem
 from layernas.search import Search
 from layernas.search import Trial
@@ -26,6 +30,58 @@ from layernas.search.cost import cost_text
 from layernas.search.layer_pass import STARTS
 from layernas.search.outlook import outlook
 from layernas.search.space import architecture_id
+
+# Seconds before something that takes long is shown.
+_QUIET = 2.0
+
+
+class Counting:
+  """A bar for something that takes long before a search begins.
+
+  It appears after two seconds; without a terminal lines appear instead.
+  """
+
+  def __init__(
+      self, console: Console | None = None,
+      clock: Callable[[], float] = time.monotonic,
+  ):
+    """Shows nothing yet.
+
+    Args:
+      console: to print on; None is standard error's.
+      clock: seconds.
+    """
+    self._console = console or Console(stderr=True, highlight=False)
+    self._clock, self._begun, self._said = clock, clock(), 0.0
+    self._bar: rich_progress.Progress | None = None
+
+  def __call__(self, what: str, done: int, total: int) -> None:
+    """Moves the bar.
+
+    Args:
+      what: is counted, for people.
+      done: so far.
+      total: expected; may grow.
+    """
+    now = self._clock()
+    if done >= total:
+      if self._bar:
+        self._bar.stop()
+        self._bar = None
+    elif self._console.is_terminal and now - self._begun > _QUIET:
+      if not self._bar:
+        self._bar = rich_progress.Progress(
+            console=self._console, transient=True
+        )
+        self._bar.add_task(escape(what), total=total)
+        self._bar.start()
+      self._bar.update(self._bar.task_ids[0], completed=done, total=total)
+    elif now - max(self._said, self._begun) > _QUIET * (5 if self._said else 1):
+      self._said = now
+      self._console.print(
+          f'{what}: {done:,} of about {total:,} networks are counted',
+          markup=False,
+      )
 
 
 class Progress(Hook):
@@ -172,11 +228,15 @@ def opening_lines(search: Search) -> list[str]:
   problem = search.problem
   space = problem.space
   low, high = problem.cost.interval(space.default, ())
+  reach = (
+      f'{cost_text(low)} to {cost_text(high)}' if math.isfinite(low)
+      else 'known of whole networks alone'
+  )
   bound = search.strategy.bound(problem)
   lines = [
       f'space: {len(space)} layers, options {space.option_counts},'
       f' {space.size:,} networks',
-      f'{problem.cost.unit}: {cost_text(low)} to {cost_text(high)}, target'
+      f'{problem.cost.unit}: {reach}, target'
       f' {_limit(problem.target.low)} to {_limit(problem.target.high)}',
   ]
   # A schedule of the user's own may have none.
@@ -327,15 +387,16 @@ def reward_name(config: Mapping[str, Any]) -> str:
 
 
 def comparison_table(rows: Sequence[Mapping[str, Any]]) -> Table:
-  """Test accuracies of the final trainings.
+  """Test accuracies of the final trainings, or losses of other tasks.
 
   Args:
-    rows: as `final.run_final` returns them.
+    rows: as `final.run_final` returns them, one at least.
 
   Returns:
     A rich table.
   """
-  table = Table(title='test accuracy after the final training', box=box.SIMPLE)
+  metric, _ = final_metric(rows[0])
+  table = Table(title=f'test {metric} after the final training', box=box.SIMPLE)
   for heading in ('network', 'MAdds', 'parameters', 'mean', 'by seed'):
     table.add_column(heading, justify='left' if heading == 'network' else
                      'right')
@@ -343,7 +404,7 @@ def comparison_table(rows: Sequence[Mapping[str, Any]]) -> Table:
     table.add_row(
         row['name'], f'{row["madds"]:,}', f'{row["params"]:,}',
         f'{row["mean"]:.4f}',
-        ', '.join(f'{accuracy:.4f}' for accuracy in row['accuracies']),
+        ', '.join(f'{value:.4f}' for value in final_metric(row)[1]),
     )
   return table
 

@@ -10,6 +10,7 @@ from etils import epath
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
+from layernas.reports.result import final_metric
 from layernas.search import Search
 
 # Names of others are in titles and labels: a $ in them is no formula.
@@ -116,22 +117,24 @@ def save_comparison(
   """Draws the test accuracies of the final trainings, one row per network.
 
   Args:
-    rows: dicts with 'name', 'accuracies' (shares) and 'madds'.
+    rows: dicts with 'name', 'madds' and 'accuracies' (shares), or 'losses'.
     path: of the PNG.
   """
   figure, axes = subplots(
       figsize=(6, 1.2 + 0.6 * len(rows))
   )
   for row, values in enumerate(rows):
-    accuracies = 100 * np.array(values['accuracies'])
-    axes.plot(accuracies, [row] * len(accuracies), 'o', alpha=0.6)
-    axes.plot(accuracies.mean(), row, '|', color='black', ms=22)
+    metric, found = final_metric(values)
+    found = np.array(found) * (100 if metric == 'accuracy' else 1)
+    axes.plot(found, [row] * len(found), 'o', alpha=0.6)
+    axes.plot(found.mean(), row, '|', color='black', ms=22)
   axes.set_yticks(
       range(len(rows)),
       [f'{v["name"]}\n{v["madds"] / 1e6:.2f} M MAdds' for v in rows],
   )
   axes.set_ylim(len(rows) - 0.5, -0.5)
-  axes.set_xlabel('test accuracy, % (points: seeds, bar: mean)')
+  unit = ', %' if metric == 'accuracy' else ''
+  axes.set_xlabel(f'test {metric}{unit} (points: seeds, bar: mean)')
   axes.grid(axis='x', alpha=0.3)
   save_picture(figure, path)
 

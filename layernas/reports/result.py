@@ -15,8 +15,8 @@ from etils import epath
 
 import layernas
 from layernas.errors import NothingFoundError
-from layernas.networks.space import NetworkSpace
-from layernas.networks.spec import count
+from layernas.networks.flax_space import option_json
+from layernas.networks.interface import Space
 from layernas.search import Search
 from layernas.search.comparison import Compared
 from layernas.search.cost import cost_text
@@ -28,7 +28,7 @@ _PACKAGES = ('jax', 'jaxlib', 'flax', 'optax', 'orbax-checkpoint', 'numpy')
 
 
 def search_result(
-    search: Search, space: NetworkSpace, config: Any, image_size: int,
+    search: Search, space: Space, config: Any, image_size: int,
     num_classes: int,
 ) -> dict[str, Any]:
   """Content of result.json.
@@ -106,13 +106,13 @@ def _no_answer(result: Mapping[str, Any]) -> str:
 
 
 def _winner(
-    search: Search, space: NetworkSpace, image_size: int, num_classes: int
+    search: Search, space: Space, image_size: int, num_classes: int
 ) -> dict[str, Any] | None:
   if search.best is None:
     return None
   candidate = search.best.candidate
   network = space.network(candidate.architecture)
-  counts = count(network, image_size, num_classes)
+  counts = network.counts(image_size, num_classes)
   return {
       'trial': candidate.id,
       'architecture': architecture_id(candidate.architecture),
@@ -128,11 +128,15 @@ def _winner(
 
 
 def _options(
-    space: NetworkSpace, architecture: Architecture
+    space: Space, architecture: Architecture
 ) -> dict[str, Any]:
   """Layer names and chosen options, which may hold parts of a spec."""
   described = space.search_space.describe(architecture)
-  return json.loads(json.dumps(described, default=dataclasses.asdict))
+  return json.loads(json.dumps(described, default=lambda part: (
+      dataclasses.asdict(part)
+      if dataclasses.is_dataclass(part) and not isinstance(part, type)
+      else option_json(part)
+  )))
 
 
 def layer_tables(search: Search) -> list[dict[str, Any]]:
@@ -170,6 +174,20 @@ def _pass_tables(layer_pass: LayerPass, search: Search) -> dict[str, Any]:
           for length, table in enumerate(layer_pass.tables) if length
       ],
   }
+
+
+def final_metric(row: Mapping[str, Any]) -> tuple[str, list[float]]:
+  """What a network's final trainings are judged by.
+
+  Args:
+    row: of a network in final.json.
+
+  Returns:
+    'accuracy' or, where the task has none, 'loss'; and its value on the test
+    split by seed.
+  """
+  name = 'accuracy' if 'accuracies' in row else 'loss'
+  return name, row['accuracies' if name == 'accuracy' else 'losses']
 
 
 def versions() -> dict[str, str]:

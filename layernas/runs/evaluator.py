@@ -30,10 +30,10 @@ from layernas.errors import TrialError
 from layernas.errors import UserError
 from layernas.executors.executor import Evaluated
 from layernas.executors.executor import Report
-from layernas.networks.space import NetworkSpace
+from layernas.networks.interface import Space
+from layernas.networks.registry import make_space
 from layernas.runs.compile_ahead import CompileAhead
 from layernas.runs.rewards import configured_reward
-from layernas.runs.setup import make_space
 from layernas.runs.setup import with_width_scaled
 from layernas.search import Candidate
 from layernas.search import Evaluation
@@ -147,7 +147,7 @@ class TrainingEvaluator:
   """
 
   def __init__(
-      self, config: Any, space: NetworkSpace, dataset: Dataset,
+      self, config: Any, space: Space, dataset: Dataset,
       workdir: epath.PathLike, report: Report, alone: bool = False,
   ):
     """Prepares for any number of candidates.

@@ -16,25 +16,24 @@ from layernas.data.dataset import Dataset
 from layernas.data.registry import load_dataset
 from layernas.errors import Preempted
 from layernas.errors import UserError
+from layernas.networks.network import NetworkLike
 from layernas.networks.reference import REFERENCE_NETWORKS
-from layernas.networks.reference import neighbours_in_width
-from layernas.networks.space import check_image_size
-from layernas.networks.spec import NetworkSpec
-from layernas.networks.spec import count
-from layernas.networks.spec import spec_from_dict
+from layernas.networks.registry import make_space
+from layernas.networks.registry import network_from_dict
+from layernas.networks.scaling import neighbours_in_width
 from layernas.reports.console import Progress
 from layernas.reports.console import comparison_table
 from layernas.reports.console import new_console
 from layernas.reports.hooks import Hook
 from layernas.reports.hooks import Training
 from layernas.reports.plots import save_comparison
+from layernas.reports.result import final_metric
 from layernas.reports.result import versions
 from layernas.reports.tensorboard import TensorBoard
 from layernas.runs.inputs import data_input
 from layernas.runs.inputs import training_inputs
 from layernas.runs.setup import check_reference
 from layernas.runs.setup import check_same_run
-from layernas.runs.setup import make_space
 from layernas.storage.files import file_store
 from layernas.storage.resuming import FINAL
 from layernas.storage.storage_errors import in_one_line
@@ -62,7 +61,7 @@ class NamedNetwork:
   """
 
   name: str
-  network: NetworkSpec
+  network: NetworkLike
   config: dict[str, Any] | None
 
 
@@ -94,35 +93,8 @@ def read_architecture(text: str) -> NamedNetwork:
         f'file {text}: no winner in it; allowed is the result.json of a search'
         ' that found a network in its target interval'
     )
-  network = spec_from_dict(result['winner'].get('network', {}))
+  network = network_from_dict(result['winner'].get('network', {}))
   return NamedNetwork('winner', network, result.get('config'))
-
-
-def width_scaled(
-    network: NetworkSpec, madds: int, reference: Any, image_size: int,
-    num_classes: int,
-) -> NetworkSpec:
-  """The narrowest multiple of a network that has at least so many MAdds.
-
-  The multiplier is one for all filters, in steps of a thousandth.
-
-  Args:
-    network: to scale.
-    madds: that the result has at least, so that it is never at a disadvantage.
-    reference: section of the config: filters are rounded to multiples of its
-      `divisor`; its `rule` is one of `WIDTH_RULES`.
-    image_size: side in pixels.
-    num_classes: of the data set.
-
-  Returns:
-    The scaled network.
-  """
-  def enough(scaled: NetworkSpec) -> bool:
-    return count(scaled, image_size, num_classes).madds >= madds
-
-  return neighbours_in_width(
-      network, enough, reference.rule, reference.divisor
-  )[1]
 
 
 def run_final(
@@ -133,7 +105,8 @@ def run_final(
 
   The winner of a search is trained with every seed, and so is its space's
   default network scaled in width to the winner's MAdds, with the same recipe.
-  A published network is trained alone.
+  A published network is trained alone, and so is the winner of a space that
+  cannot scale.
 
   Args:
     config: as of the search; its section `final` is the recipe.
@@ -142,7 +115,8 @@ def run_final(
     hooks: further ones, behind those that every final training has.
 
   Returns:
-    One row per network: name, MAdds, parameters, test accuracies by seed.
+    One row per network: name, MAdds, parameters, test accuracies by seed, or
+    losses where the task has no accuracy.
 
   Raises:
     UserError: something in config or workdir is wrong.
@@ -175,7 +149,7 @@ def run_final(
     trainer = _Trainer(recipe, dataset, directory, hooks, console)
     rows = [trainer.row(name, spec) for name, spec in networks.items()]
     for row in rows:
-      row['mean'] = statistics.fmean(row['accuracies'])
+      row['mean'] = statistics.fmean(final_metric(row)[1])
     if hosts.is_first():
       _report(rows, config, directory, console)
   return rows
@@ -183,7 +157,7 @@ def run_final(
 
 def _prepared(
     config: Any, architecture: NamedNetwork
-) -> tuple[Dataset, dict[str, NetworkSpec]]:
+) -> tuple[Dataset, dict[str, NetworkLike]]:
   """Data set and networks by name; writes nothing."""
   check_training(config, 'final')
   check_reference(config.reference)
@@ -191,15 +165,18 @@ def _prepared(
   check_batches(config, dataset, 'all_train', 'final')
   dataset.check_images()
   shape = dataset.image_size, dataset.num_classes
-  check_image_size(architecture.network, dataset.image_size)
+  architecture.network.check_images(dataset.image_size)
   networks = {architecture.name: architecture.network}
   if architecture.name == 'winner':
-    space = make_space(config.space)
-    default = space.network(space.search_space.default)
-    madds = count(architecture.network, *shape).madds
-    networks['width-scaled reference'] = width_scaled(
-        default, madds, config.reference, *shape
+    # At least as many: the reference is never at a disadvantage.
+    madds = architecture.network.counts(*shape).madds
+    _, scaled = neighbours_in_width(
+        make_space(config.space),
+        lambda network: network.counts(*shape).madds >= madds,
+        config.reference,
     )
+    if scaled is not None:
+      networks['width-scaled reference'] = scaled
   return dataset, networks
 
 
@@ -241,7 +218,7 @@ class _Trainer:
   hooks: Sequence[Hook]
   console: Console
 
-  def row(self, name: str, network: NetworkSpec) -> dict[str, Any]:
+  def row(self, name: str, network: NetworkLike) -> dict[str, Any]:
     """Trains a network with every seed.
 
     Args:
@@ -251,9 +228,7 @@ class _Trainer:
     Returns:
       What final.json says of it, but for the mean.
     """
-    counts = count(
-        network, self.dataset.image_size, self.dataset.num_classes
-    )
+    counts = network.counts(self.dataset.image_size, self.dataset.num_classes)
     metrics = [
         self._metrics(name, network, seed)
         for seed in range(self.recipe.reference.seeds)
@@ -262,13 +237,17 @@ class _Trainer:
         'name': name,
         'madds': counts.madds,
         'params': counts.params,
-        'accuracies': [values['accuracy'] for values in metrics],
+        **(
+            {'accuracies': [values['accuracy'] for values in metrics]}
+            if 'accuracy' in metrics[0]
+            else {'losses': [values['loss'] for values in metrics]}
+        ),
         'metrics': metrics,
         'network': network.to_dict(),
     }
 
   def _metrics(
-      self, name: str, network: NetworkSpec, seed: int
+      self, name: str, network: NetworkLike, seed: int
   ) -> dict[str, float]:
     """Metrics of one training, read back where it is finished."""
     run = f'{name.replace(" ", "_")}/seed{seed}'
@@ -298,8 +277,9 @@ class _Trainer:
     )
     for hook in self.hooks:
       hook.after_training(training)
+    metric = 'accuracy' if 'accuracy' in result.metrics else 'loss'
     self.console.print(
-        f'{training.title}: test accuracy {result.metrics["accuracy"]:.4f},'
+        f'{training.title}: test {metric} {result.metrics[metric]:.4f},'
         f' {result.seconds:.0f} s'
     )
     metrics = hosts.told(dict(result.metrics))

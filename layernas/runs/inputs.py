@@ -4,7 +4,6 @@ A workdir records digests of their content. A run goes on only with the same
 content, whatever their names are.
 """
 
-import dataclasses
 import random
 from typing import Any
 
@@ -12,10 +11,9 @@ import numpy as np
 
 from layernas.data.dataset import Dataset
 from layernas.networks.costs import COSTS
+from layernas.networks.interface import Space
 from layernas.networks.latency import METRIC
 from layernas.networks.latency import read_latency_table
-from layernas.networks.space import NetworkSpace
-from layernas.networks.spec import essence
 from layernas.search.cost import FactoredCost
 from layernas.search.cost import cost_text
 from layernas.search.space import architecture_id
@@ -29,7 +27,7 @@ default in one layer."""
 
 
 def search_inputs(
-    config: Any, space: NetworkSpace, dataset: Dataset, cost: FactoredCost
+    config: Any, space: Space, dataset: Dataset, cost: FactoredCost
 ) -> list[Input]:
   """Inputs of a search.
 
@@ -43,13 +41,13 @@ def search_inputs(
     The inputs.
   """
   inputs = [
-      space_input(config, space), data_input(dataset),
+      space_input(config, space, dataset), data_input(dataset),
       *code_inputs({'search.schedule': config.search.schedule}),
       *training_inputs(config),
   ]
   if config.cost.metric == METRIC:
     path = config.cost.latency_table
-    table = read_latency_table(path)
+    table = read_latency_table(path).rows
     inputs.append(
         Input('cost.latency_table', digest(table), f'{path}, {len(table)} rows')
     )
@@ -81,36 +79,26 @@ def training_inputs(config: Any, recipe: str = 'training') -> list[Input]:
   return code_inputs(named)
 
 
-def space_input(config: Any, space: NetworkSpace) -> Input:
+def space_input(config: Any, space: Space, dataset: Dataset) -> Input:
   """A space with every option of every layer.
 
   Args:
     config: with the field `space`.
     space: that it names.
+    dataset: for its networks.
 
   Returns:
     The input.
   """
-  layers = [
-      {
-          'name': layer.name, 'targets': list(layer.targets),
-          'options': [
-              {name: _json(value) for name, value in option.items()}
-              for option in layer.options
-          ],
-          'default': layer.default,
-      }
-      for layer in space.layers
-  ]
-  content = {'base': _json(space.base), 'layers': layers}
+  content = space.content(dataset.image_size, dataset.num_classes)
   if space.named:
     content['named'] = {
-        name: _json(network) for name, network in space.named.items()
+        name: network.essence() for name, network in space.named.items()
     }
   return Input(
       'space', digest(content),
       f'{config.space}, {space.search_space.size:,} networks of'
-      f' {len(layers)} layers',
+      f' {len(space.search_space)} layers',
   )
 
 
@@ -147,16 +135,3 @@ def _some_costs(cost: FactoredCost) -> dict[str, str]:
       architecture_id(one): f'{value:.10g}' for one, value in
       zip(ordered, cost.costs(np.array(ordered)).tolist(), strict=True)
   }
-
-
-def _json(value: Any) -> Any:
-  """A value of a spec as JSON types; NumPy's numbers as their equals."""
-  if dataclasses.is_dataclass(value):
-    return _json(essence(value))
-  if isinstance(value, dict):
-    return {name: _json(each) for name, each in value.items()}
-  if isinstance(value, list | tuple):
-    return list(map(_json, value))
-  if isinstance(value, np.generic):
-    return value.item()
-  return value if isinstance(value, int | float | str | None) else repr(value)

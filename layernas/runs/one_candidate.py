@@ -17,6 +17,7 @@ from rich.console import Console
 from layernas.data.registry import load_dataset
 from layernas.errors import Preempted
 from layernas.errors import UserError
+from layernas.networks.registry import make_space
 from layernas.reports.console import Progress
 from layernas.reports.console import new_console
 from layernas.reports.console import trial_table
@@ -35,7 +36,6 @@ from layernas.runs.listeners import HookListener
 from layernas.runs.rewards import configured_reward
 from layernas.runs.setup import check_same_run
 from layernas.runs.setup import make_problem
-from layernas.runs.setup import make_space
 from layernas.runs.setup import with_width_scaled
 from layernas.search import Candidate
 from layernas.search import Trial
@@ -152,7 +152,7 @@ def run_candidate(
     stack.enter_context(hosts.listening())
     hosts.on_first(lambda: directory.open(
         config, [
-            space_input(config, space), data_input(dataset),
+            space_input(config, space, dataset), data_input(dataset),
             *training_inputs(config),
         ]
     ))

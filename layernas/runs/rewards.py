@@ -44,10 +44,18 @@ class Reward:
 
     Raises:
       UserError: the function is the user's own and raised something, or
-        returned something else.
+        returned something else; or the task has no such metric.
     """
-    with lookup.blamed('reward', self.function):
-      found: Any = self.function(metrics)
+    try:
+      with lookup.blamed('reward', self.function):
+        found: Any = self.function(metrics)
+    except KeyError as error:
+      if self.name not in REWARDS:
+        raise
+      raise UserError(
+          f'reward: {self.name!r}: this task measures {sorted(metrics)};'
+          ' allowed is loss, or module:function of these'
+      ) from error
     if isinstance(found, bool) or not isinstance(found, numbers.Real):
       raise UserError(
           f'reward: {self.name!r} returned {found!r} for {dict(metrics)};'

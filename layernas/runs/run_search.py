@@ -19,6 +19,8 @@ from layernas.data.registry import load_dataset
 from layernas.errors import Preempted
 from layernas.errors import UserError
 from layernas.executors.executor import Executor
+from layernas.networks.registry import make_space
+from layernas.reports.console import Counting
 from layernas.reports.console import Progress
 from layernas.reports.console import new_console
 from layernas.reports.console import reward_name
@@ -35,12 +37,13 @@ from layernas.runs.execution import prepare_process
 from layernas.runs.inputs import search_inputs
 from layernas.runs.listeners import SearchListener
 from layernas.runs.rewards import configured_reward
+from layernas.runs.search_record import FACTS_FILE
 from layernas.runs.search_record import SearchRecord
+from layernas.runs.search_record import known_facts
 from layernas.runs.setup import check_same_run
 from layernas.runs.setup import make_budget
 from layernas.runs.setup import make_problem
 from layernas.runs.setup import make_search
-from layernas.runs.setup import make_space
 from layernas.runs.setup import with_width_scaled
 from layernas.runs.status import LiveStatus
 from layernas.search import Search
@@ -84,7 +87,9 @@ def run_search(
     place = make_place(config, settings, workdir)
     if place:
       stack.enter_context(place)
-    space, dataset, search, trace = hosts.on_all(lambda: _prepared(config))
+    space, dataset, search, trace = hosts.on_all(
+        lambda: _prepared(config, workdir)
+    )
     check_same_run(config, dataset)
     if place:
       # Where there is no room it raises, before the workdir is taken.
@@ -107,6 +112,10 @@ def run_search(
         config, settings,
         search_inputs(config, space, dataset, search.problem.cost),
     ))
+    if space.facts:
+      hosts.on_first(lambda: directory.write_json(FACTS_FILE, space.facts))
+    for line in space.found:
+      console.print(f'cost {config.cost.metric}: {line}')
     search.replay(map(trial_from_dict, recorded['trials']), [
         (one['from'], make_budget(one)) for one in recorded['budgets']
     ])
@@ -136,7 +145,9 @@ def run_search(
   return result
 
 
-def _prepared(config: config_dict.ConfigDict) -> tuple[Any, ...]:
+def _prepared(
+    config: config_dict.ConfigDict, workdir: epath.PathLike
+) -> tuple[Any, ...]:
   """Space, data set, search and its trace, if any; writes nothing."""
   check_training(config)
   configured_reward(config)
@@ -145,6 +156,8 @@ def _prepared(config: config_dict.ConfigDict) -> tuple[Any, ...]:
         f'compile_ahead: {config.compile_ahead}: allowed are integers >= 0'
     )
   space = make_space(config.space)
+  space.facts.update(known_facts(workdir))
+  space.progress = Counting()
   dataset = load_dataset(config.data)
   space = with_width_scaled(space, config, dataset)
   check_batches(config, dataset, 'train')

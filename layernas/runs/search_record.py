@@ -5,10 +5,12 @@ from collections.abc import Mapping
 from collections.abc import Sequence
 from typing import Any
 
+from etils import epath
 from ml_collections import config_dict
 from rich.console import Console
 
 from layernas import lookup
+from layernas.errors import UserError
 from layernas.executors.executor import SETTINGS_FILE
 from layernas.executors.executor import ExecutorSettings
 from layernas.reports.console import reward_name
@@ -25,9 +27,31 @@ from layernas.storage.history import History
 from layernas.storage.history import Timings
 from layernas.storage.resuming import Input
 from layernas.storage.workdir import Workdir
+from layernas.storage.workdir import read_json
+
+FACTS_FILE = 'space.json'
+"""Of a workdir: `Space.facts`, such as the factors of a counted cost."""
 
 BUDGETS_FILE = 'budgets.json'
 """Of a workdir: what was left decides what a search proposes."""
+
+
+def known_facts(workdir: epath.PathLike) -> dict[str, Any]:
+  """What earlier runs in a workdir have found out about the space.
+
+  Args:
+    workdir: which need not exist.
+
+  Returns:
+    Content of `FACTS_FILE`; empty where there is none that can be read: it is
+    found again.
+  """
+  file = epath.Path(workdir) / FACTS_FILE
+  try:
+    facts = read_json(file) if file.exists() else {}
+  except (OSError, UserError):
+    return {}
+  return facts if isinstance(facts, dict) else {}
 
 
 class SearchRecord(Hook):

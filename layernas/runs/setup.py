@@ -11,19 +11,15 @@ from typing import Any
 
 import jax
 
-from layernas import lookup
 from layernas.data.dataset import SPLITS
 from layernas.data.dataset import Dataset
 from layernas.errors import UserError
 from layernas.networks.costs import configured_cost
-from layernas.networks.mobilenet_spaces import SPACES
+from layernas.networks.interface import METRICS
+from layernas.networks.interface import Space
+from layernas.networks.network import NetworkLike
 from layernas.networks.reference import WIDTH_RULES
-from layernas.networks.reference import neighbours_in_width
-from layernas.networks.space import METRICS
-from layernas.networks.space import NetworkSpace
-from layernas.networks.space import check_image_size
-from layernas.networks.spec import NetworkSpec
-from layernas.networks.spec import count
+from layernas.networks.scaling import neighbours_in_width
 from layernas.reports.result import versions
 from layernas.search import Budget
 from layernas.search import Problem
@@ -59,28 +55,9 @@ def check_same_run(config: Any, dataset: Dataset) -> None:
   })
 
 
-def make_space(name: str) -> NetworkSpace:
-  """A network space by name.
-
-  Args:
-    name: a key of `mobilenet_spaces.SPACES`, or 'module:function' of a function
-      without arguments that returns a NetworkSpace.
-
-  Returns:
-    The space.
-
-  Raises:
-    UserError: there is no such space.
-  """
-  space = lookup.call(lookup.find('space', name, SPACES), 'space', {})
-  if not isinstance(space, NetworkSpace):
-    raise lookup.unfit('space', name, space, 'a NetworkSpace')
-  return space
-
-
 def with_width_scaled(
-    space: NetworkSpace, config: Any, dataset: Dataset
-) -> NetworkSpace:
+    space: Space, config: Any, dataset: Dataset
+) -> Space:
   """The space of a search, with the width-scaled network to compare with.
 
   Args:
@@ -102,11 +79,9 @@ def with_width_scaled(
   if not (config.reference.trainings and limit and counted):
     return space
   price = _price(config, dataset.image_size, dataset.num_classes)
-  check_image_size(space.base, dataset.image_size)
+  space.network(space.search_space.default).check_images(dataset.image_size)
   scaled, _ = neighbours_in_width(
-      space.network(space.search_space.default),
-      lambda network: price(network) > limit, config.reference.rule,
-      config.reference.divisor,
+      space, lambda network: price(network) > limit, config.reference
   )
   if scaled is None or price(scaled) < config.target.low:
     return space
@@ -131,17 +106,17 @@ def check_reference(section: Any) -> None:
 
 def _price(
     config: Any, image_size: int, num_classes: int
-) -> Callable[[NetworkSpec], int]:
+) -> Callable[[NetworkLike], int]:
   """What a network costs by a counted metric."""
-  def price(network: NetworkSpec) -> int:
+  def price(network: NetworkLike) -> int:
     return getattr(
-        count(network, image_size, num_classes), config.cost.metric
+        network.counts(image_size, num_classes), config.cost.metric
     )
   return price
 
 
 def make_problem(
-    config: Any, space: NetworkSpace, image_size: int, num_classes: int
+    config: Any, space: Space, image_size: int, num_classes: int
 ) -> Problem:
   """Cost model and target interval.
 

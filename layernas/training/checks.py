@@ -4,19 +4,17 @@ import math
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 
 from layernas.data.dataset import Dataset
 from layernas.errors import UserError
 from layernas.models.convolutions import IMPLEMENTATIONS
 from layernas.models.initialization import INITIALIZATIONS
 from layernas.models.initialization import PARAMETER_KINDS
+from layernas.models.network import DTYPES
 from layernas.native import library
 from layernas.training.optimizer import excluded_kinds
 from layernas.training.optimizer import learning_rate
 from layernas.training.optimizer import make_optimizer
-
-DTYPES = {'float32': jnp.float32, 'bfloat16': jnp.bfloat16}
 
 # Section -> field -> (what is allowed in words, test).
 _POSITIVE = ('a number above zero', lambda v: v > 0)

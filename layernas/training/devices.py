@@ -14,6 +14,7 @@ import platform
 import warnings
 from collections.abc import Iterable
 from collections.abc import Iterator
+from collections.abc import Mapping
 from typing import Any
 
 import jax
@@ -26,12 +27,9 @@ from jax.sharding import NamedSharding
 from jax.sharding import PartitionSpec
 
 from layernas.data.dataset import MINUS_ONE_TO_ONE
-from layernas.data.dataset import TRANSFERS
 from layernas.data.dataset import Batch
 from layernas.data.dataset import Scaling
-
-AXIS = 'devices'
-"""Name of the pmapped axis."""
+from layernas.models.network import AXIS
 
 
 def replicate(tree: Any) -> Any:
@@ -151,32 +149,28 @@ def prefetch(
 
 
 def stand_in_batch(
-    image_size: int, transfer: str, batch_size: int
+    example: Mapping[str, tuple[tuple[int, ...], Any]], batch_size: int
 ) -> dict[str, Any]:
   """What a step can be compiled for in place of a batch that `prefetch` gives.
 
   Args:
-    image_size: side of the images in pixels.
-    transfer: one of `TRANSFERS`, as which they leave the host.
+    example: as `Dataset.example` has it.
     batch_size: over all devices of all hosts.
 
   Returns:
     Stand-ins for the arrays of a batch.
   """
   size = batch_size // jax.device_count()
-  # Bytes are scaled on the device.
-  pixels = np.float32 if transfer == 'uint8' else TRANSFERS[transfer]
   return {
-      'image': stand_in((size, image_size, image_size, 3), pixels),
-      'label': stand_in((size,), np.int32),
-      'mask': stand_in((size,), np.float32),
-  }
+      name: stand_in((size, *shape), dtype)
+      for name, (shape, dtype) in example.items()
+  } | {'mask': stand_in((size,), np.float32)}
 
 
 def _to_devices(batch: Batch, scaling: Scaling) -> dict[str, jax.Array]:
   # Laid out as pmapped steps over the axis want it: they copy nothing.
   placed = jax.device_put(shard(batch), split_over_devices())
-  if batch['image'].dtype == np.uint8:
+  if 'image' in batch and batch['image'].dtype == np.uint8:
     placed['image'] = _scaled(placed['image'], scaling)
   return placed
 

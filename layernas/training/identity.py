@@ -7,8 +7,7 @@ from collections.abc import Iterable
 from collections.abc import Mapping
 from typing import Any
 
-from layernas.networks.spec import NetworkSpec
-from layernas.networks.spec import essence
+from layernas.networks.network import NetworkLike
 from layernas.storage import resuming
 
 _RULES = resuming.Rules((r'training\.(checkpoint|log)_every_steps',))
@@ -51,7 +50,7 @@ class Identity:
   """
 
   config: Any
-  network: NetworkSpec
+  network: NetworkLike
   seed: int
   split: str
   early: float = 0.0
@@ -60,7 +59,7 @@ class Identity:
     """As JSON types, to be recorded."""
     return {
         **{name: self.config[name].to_dict() for name in _FINGERPRINTED},
-        'network': essence(self.network), 'seed': self.seed,
+        'network': self.network.essence(), 'seed': self.seed,
         'split': self.split, 'early': self.early,
     }
 

@@ -11,12 +11,12 @@ import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
+import jax
 import numpy as np
 
 from layernas.training.programs import Programs
 from layernas.training.steps import TrainState
 from layernas.training.steps import Variables
-from layernas.training.steps import initial_state
 
 _CONVOLUTION = 4
 """Axes of a convolution's kernel in Flax: two sides, filters in and out."""
@@ -69,10 +69,9 @@ def inheriting(
 
   def first(seed: int) -> TrainState:
     state = programs.initial_state(seed)
-    return initial_state(
-        inherited(state.variables, parent, counterparts), state.optimizer,
-        ema=bool(state.ema),
-    )
+    variables = inherited(state.variables, parent, counterparts)
+    ema = jax.tree.map(np.copy, variables) if state.ema else {}
+    return state.replace(variables=variables, ema=ema)
 
   return dataclasses.replace(programs, initial_state=first)
 

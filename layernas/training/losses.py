@@ -1,10 +1,13 @@
-"""Loss and metrics of image classification, masked."""
+"""Losses and metrics, masked: of image classification, and their sums."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import optax
+
+from layernas.networks.network import Task
 
 
 def cross_entropy(
@@ -26,28 +29,56 @@ def cross_entropy(
   )
 
 
-def metric_sums(
-    logits: jax.Array, labels: jax.Array, mask: jax.Array, losses: jax.Array
-) -> dict[str, jax.Array]:
-  """Sums over the images that the mask marks as real.
+def hits(logits: jax.Array, labels: jax.Array) -> dict[str, jax.Array]:
+  """Which images are classified correctly.
 
   Args:
     logits: shape (batch, classes).
     labels: shape (batch,).
-    mask: 1 for an image, 0 for padding, shape (batch,).
-    losses: shape (batch,).
 
   Returns:
-    Scalars 'loss', 'accuracy', 'top5' (sums) and 'count'.
+    'accuracy' and 'top5', bools of shape (batch,).
   """
   top = jax.lax.top_k(logits, min(5, logits.shape[-1]))[1]
-  hits = top == labels[:, None]
+  found = top == labels[:, None]
+  return {'accuracy': found[:, 0], 'top5': found.any(axis=1)}
+
+
+def metric_sums(
+    losses: jax.Array, metrics: Mapping[str, jax.Array], mask: jax.Array
+) -> dict[str, jax.Array]:
+  """Sums over the examples that the mask marks as real.
+
+  Args:
+    losses: shape (batch,).
+    metrics: by name, shape (batch,) each.
+    mask: 1 for an example, 0 for padding, shape (batch,).
+
+  Returns:
+    Scalars: 'loss' and the metrics (sums), and 'count'.
+  """
   return {
       'loss': jnp.sum(losses * mask),
-      'accuracy': jnp.sum(hits[:, 0] * mask),
-      'top5': jnp.sum(hits.any(axis=1) * mask),
+      **{name: jnp.sum(values * mask) for name, values in metrics.items()},
       'count': jnp.sum(mask),
   }
+
+
+def classification(smoothing: float = 0.0) -> Task:
+  """To classify images: cross entropy, accuracy and top-5 accuracy.
+
+  Args:
+    smoothing: of the labels, see `cross_entropy`.
+
+  Returns:
+    The task; its example depends on the images and is None.
+  """
+  return Task(
+      lambda logits, batch: cross_entropy(logits, batch['label'], smoothing),
+      lambda logits, batch: hits(logits, batch['label']),
+      lambda batch: batch['image'],
+      None,
+  )
 
 
 def non_finite(tree: Any) -> jax.Array:

@@ -9,23 +9,25 @@ that depends on the network's shape.
 import dataclasses
 import threading
 from collections.abc import Callable
+from collections.abc import Mapping
 from typing import Any
 
+import flax.linen as nn
 import jax
 import numpy as np
 import optax
 from jax import monitoring
 
+from layernas import lookup
 from layernas.data.dataset import Dataset
 from layernas.models.convolutions import resolve
 from layernas.models.initialization import Beginning
 from layernas.models.initialization import Initialization
-from layernas.models.network import Network
-from layernas.networks.spec import NetworkSpec
-from layernas.training.checks import DTYPES
-from layernas.training.devices import AXIS
+from layernas.networks.network import NetworkLike
+from layernas.networks.network import Task
 from layernas.training.devices import stand_in
 from layernas.training.devices import stand_in_batch
+from layernas.training.losses import classification
 from layernas.training.optimizer import learning_rate
 from layernas.training.optimizer import make_optimizer
 from layernas.training.steps import TrainState
@@ -56,24 +58,15 @@ class Programs:
 
 
 def create_model(
-    config: Any, network: NetworkSpec, num_classes: int
-) -> Network:
+    config: Any, network: NetworkLike, num_classes: int
+) -> nn.Module:
   """Flax module of a network with the config's `model` section."""
-  drops = config.training.epochs >= config.model.dropout_from_epochs
-  return Network(
-      spec=network,
-      num_classes=num_classes,
-      dtype=DTYPES[config.model.dtype],
-      batch_norm_momentum=config.model.batch_norm_momentum,
-      batch_norm_epsilon=config.model.batch_norm_epsilon,
-      dropout_rate=config.model.dropout if drops else 0.0,
-      axis_name=AXIS if config.model.sync_batch_norm else None,
-      depthwise=config.model.depthwise,
-  )
+  make = lookup.find('network', network.flax_module, {})
+  return make(config, network, num_classes)
 
 
 def compile_programs(
-    config: Any, network: NetworkSpec, dataset: Dataset, split: str = 'train'
+    config: Any, network: NetworkLike, dataset: Dataset, split: str = 'train'
 ) -> Programs:
   """Compiles both steps of a network, or takes them from the cache on disk.
 
@@ -92,32 +85,54 @@ def compile_programs(
   model = create_model(config, network, dataset.num_classes)
   epoch = dataset.num_examples(split) // training.batch_size
   schedule = learning_rate(training, epoch)
-  initialization = Initialization(model, dataset.image_size, Beginning(
-      config.model.initialization, config.model.classifier_deviation
-  ))
+  example, task = dataset.example(config.data.transfer), network.task
+  initialization = Initialization(
+      model, task.example if task else dataset.image_size, Beginning(
+          config.model.initialization, config.model.classifier_deviation
+      ),
+  )
   optimizer = make_optimizer(training, schedule, kinds=initialization.kinds)
   update = optimizer.update(resolve(config.model.depthwise) == 'compiled')
   init = optimizer.compile_init(initialization.shapes['params'])
 
+  metrics = _metric_names(model, initialization.shapes, example, task)
+
   def fresh(variables: Variables) -> TrainState:
     return initial_state(
-        variables, init(variables['params']), training.ema_decay > 0
+        variables, init(variables['params']), training.ema_decay > 0, metrics
     )
 
   state = _stand_in_state(initialization.shapes, fresh)
-  shape = dataset.image_size, config.data.transfer
   return Programs(
       lambda seed: fresh(initialization.draw(seed)),
       _compiled_schedule(schedule, f'{epoch} {training.to_json()}'),
       _compiled(
-          make_train_step(model, update, training), state,
-          stand_in_batch(*shape, training.batch_size), stand_in((), np.int32),
+          make_train_step(model, update, training, task), state,
+          stand_in_batch(example, training.batch_size), stand_in((), np.int32),
       ),
       _compiled(
-          make_evaluation_step(model), state.evaluated,
-          stand_in_batch(*shape, training.evaluation_batch_size),
+          make_evaluation_step(model, task), state.evaluated,
+          stand_in_batch(example, training.evaluation_batch_size),
       ),
   )
+
+
+def _metric_names(
+    model: nn.Module, shapes: Variables, example: Mapping[str, Any],
+    task: Task | None,
+) -> list[str]:
+  """Names of what a task measures."""
+  task = task or classification()
+  batch = {
+      name: jax.ShapeDtypeStruct((1, *shape), dtype)
+      for name, (shape, dtype) in example.items()
+  }
+  return list(jax.eval_shape(
+      lambda variables, batch: task.metrics(
+          model.apply(variables, task.inputs(batch), train=False), batch
+      ),
+      shapes, batch,
+  ))
 
 
 def _compiled(step: Any, *arguments: Any) -> Callable[..., Any]:

@@ -1,7 +1,11 @@
 """The state of a network in training, and the pmapped steps that change it."""
 
+import dataclasses
 import functools
 from collections.abc import Callable
+from collections.abc import Iterable
+from collections.abc import Mapping
+from collections.abc import Sequence
 from typing import Any
 
 import flax.linen as nn
@@ -12,12 +16,14 @@ import numpy as np
 import optax
 
 from layernas.models.batch_norm import mean_over
+from layernas.models.network import AXIS
+from layernas.networks.network import Task
 from layernas.training import losses
-from layernas.training.devices import AXIS
 from layernas.training.optimizer import Update
 
 Variables = dict[str, Any]
-"""'params' and 'batch_stats', trees of arrays."""
+"""'params' and, where the module has them, other collections such as
+'batch_stats': trees of arrays."""
 
 Batch = dict[str, jax.Array]
 """As `layernas.data.dataset.Batch`, split over the local devices."""
@@ -48,7 +54,8 @@ class TrainState(flax.struct.PyTreeNode):
 
 
 def initial_state(
-    variables: Variables, optimizer_state: optax.OptState, ema: bool
+    variables: Variables, optimizer_state: optax.OptState, ema: bool,
+    metrics: Iterable[str] = ('accuracy', 'top5'),
 ) -> TrainState:
   """State before the first step.
 
@@ -56,11 +63,12 @@ def initial_state(
     variables: initial 'params' and 'batch_stats'.
     optimizer_state: initial as well.
     ema: whether to keep a moving average.
+    metrics: names of the task's.
 
   Returns:
     The state, NumPy arrays.
   """
-  names = ('loss', 'accuracy', 'top5', 'count', 'non_finite')
+  names = ('loss', *metrics, 'count', 'non_finite')
   return TrainState(
       step=np.zeros((), np.int32),
       variables=variables,
@@ -89,27 +97,70 @@ def moving_average(
     return average
   decay = jnp.minimum(decay, (1.0 + step) / (10.0 + step))
   return jax.tree.map(
-      lambda old, new: old * decay + new * (1.0 - decay), average, variables
+      lambda old, new: old * decay + new * (1.0 - decay)
+      if jnp.issubdtype(new.dtype, jnp.floating) else new,
+      average, variables,
   )
 
 
+@dataclasses.dataclass(frozen=True)
+class _Measured:
+  """A network and what it is for."""
+
+  model: nn.Module
+  task: Task
+
+  def trained(
+      self, variables: Variables, batch: Batch, changing: Sequence[str],
+      rngs: Mapping[str, jax.Array],
+  ) -> tuple[jax.Array, dict[str, jax.Array], Variables]:
+    """Mean loss, metric sums, and the collections that a pass changes."""
+    outputs, updated = self.model.apply(
+        variables, self.task.inputs(batch), train=True, mutable=changing,
+        rngs=rngs,
+    )
+    each, sums = self._sums(outputs, batch)
+    return jnp.mean(each), sums, updated
+
+  def evaluated(
+      self, variables: Variables, batch: Batch
+  ) -> dict[str, jax.Array]:
+    """Metric sums."""
+    outputs = self.model.apply(
+        variables, self.task.inputs(batch), train=False
+    )
+    return self._sums(outputs, batch)[1]
+
+  def _sums(
+      self, outputs: Any, batch: Batch
+  ) -> tuple[jax.Array, dict[str, jax.Array]]:
+    each = self.task.loss(outputs, batch)
+    return each, losses.metric_sums(
+        each, self.task.metrics(outputs, batch), batch['mask']
+    )
+
+
 def make_train_step(
-    model: nn.Module, update: Update, training: Any
+    model: nn.Module, update: Update, training: Any, task: Task | None = None
 ) -> Callable[[TrainState, Batch, jax.Array], TrainState]:
   """Compiles lazily a step over all local devices.
 
   Args:
-    model: called as model.apply(variables, images, train=True).
+    model: called as model.apply(variables, inputs, train=True).
     update: of the parameters.
-    training: section of the config: `label_smoothing`, `ema_decay`, and
-      `log_every_steps`, after which the state's metric sums restart.
+    training: section of the config: `ema_decay`, and `log_every_steps`, after
+      which the state's metric sums restart.
+    task: that the network is for; None is to classify images, with the config's
+      `label_smoothing`.
 
   Returns:
     (replicated state, sharded batch, replicated seed) -> state. On accelerators
     the state given is consumed.
   """
+  task = task or losses.classification(training.label_smoothing)
   step = functools.partial(
-      _train_step, model=model, update=update, training=training
+      _train_step, measured=_Measured(model, task), update=update,
+      training=training,
   )
   # On CPU, XLA copies what a step reads before it overwrites it.
   donated = () if jax.default_backend() == 'cpu' else 0
@@ -117,23 +168,20 @@ def make_train_step(
 
 
 def _train_step(
-    state: TrainState, batch: Batch, seed: jax.Array, *, model: nn.Module,
-    update: Update, training: Any,
+    state: TrainState, batch: Batch, seed: jax.Array, *,
+    measured: '_Measured', update: Update, training: Any,
 ) -> TrainState:
   key = jax.random.fold_in(jax.random.key(seed), state.step)
   key = jax.random.fold_in(key, jax.lax.axis_index(AXIS))
 
+  changing = [name for name in state.variables if name != 'params']
+  # Flax draws what has no stream of its own from that of 'params'.
+  rngs = {'dropout': key, 'params': jax.random.fold_in(key, 1)}
+
   def loss_of(params: Any) -> tuple[jax.Array, Any]:
     variables = {**state.variables, 'params': params}
-    logits, updated = model.apply(
-        variables, batch['image'], train=True, mutable=['batch_stats'],
-        rngs={'dropout': key},
-    )
-    entropy = losses.cross_entropy(
-        logits, batch['label'], training.label_smoothing
-    )
-    sums = losses.metric_sums(logits, batch['label'], batch['mask'], entropy)
-    return jnp.mean(entropy), (updated, sums)
+    loss, sums, updated = measured.trained(variables, batch, changing, rngs)
+    return loss, (updated, sums)
 
   gradient, (updated, sums) = jax.grad(loss_of, has_aux=True)(
       state.variables['params']
@@ -141,10 +189,10 @@ def _train_step(
   params, optimizer_state, sums['non_finite'] = update(
       mean_over(gradient, AXIS), state.optimizer, state.variables['params']
   )
+  # Devices that normalise by their own images keep one average.
   variables = {
       'params': params,
-      # Devices that normalise by their own images keep one average.
-      'batch_stats': mean_over(updated['batch_stats'], AXIS),
+      **{name: _one_of(updated[name]) for name in changing},
   }
   fresh = state.step % training.log_every_steps == 0
   sums = jax.tree.map(
@@ -162,22 +210,33 @@ def _train_step(
   )
 
 
+def _one_of(tree: Any) -> Any:
+  """Statistics of all devices as one; what is no average is the first's."""
+  return jax.tree.map(
+      lambda leaf: mean_over(leaf, AXIS)
+      if jnp.issubdtype(leaf.dtype, jnp.floating)
+      else jax.lax.all_gather(leaf, AXIS)[0],
+      tree,
+  )
+
+
 def make_evaluation_step(
-    model: nn.Module,
+    model: nn.Module, task: Task | None = None
 ) -> Callable[[Variables, Batch], dict[str, jax.Array]]:
   """Compiles lazily: (replicated variables, sharded batch) -> metric sums.
 
   Args:
-    model: called as model.apply(variables, images, train=False).
+    model: called as model.apply(variables, inputs, train=False).
+    task: that the network is for; None is to classify images.
 
   Returns:
     The step; its sums are over all devices, one equal copy on each.
   """
+  task = task or losses.classification()
+
+  measured = _Measured(model, task)
 
   def step(variables: Variables, batch: Batch) -> dict[str, jax.Array]:
-    logits = model.apply(variables, batch['image'], train=False)
-    entropy = losses.cross_entropy(logits, batch['label'])
-    sums = losses.metric_sums(logits, batch['label'], batch['mask'], entropy)
-    return jax.lax.psum(sums, AXIS)
+    return jax.lax.psum(measured.evaluated(variables, batch), AXIS)
 
   return jax.pmap(step, axis_name=AXIS)

@@ -16,7 +16,7 @@ from etils import epath
 from layernas.data.dataset import Dataset
 from layernas.data.dataset import HostShare
 from layernas.errors import Preempted
-from layernas.networks.spec import NetworkSpec
+from layernas.networks.network import NetworkLike
 from layernas.termination import beside
 from layernas.training import hosts
 from layernas.training import losses
@@ -50,7 +50,7 @@ class Job:
   """
 
   config: Any
-  network: NetworkSpec
+  network: NetworkLike
   dataset: Dataset
   seed: int = 0
   split: str = 'train'
@@ -317,7 +317,10 @@ def _train_metrics(state: TrainState, step: int) -> dict[str, float]:
 def _train_means(state: TrainState) -> dict[str, float]:
   """The same, whether or not they are finite."""
   means = losses.means(unreplicate(state.sums))
-  return {f'train_{name}': means[name] for name in ('loss', 'accuracy')}
+  return {
+      f'train_{name}': mean for name, mean in means.items()
+      if name not in ('top5', 'non_finite')
+  }
 
 
 def training_steps(training: Any, examples: int) -> int:

@@ -24,7 +24,6 @@ from layernas.networks.reference import REFERENCE_NETWORKS
 from layernas.networks.reference import mobilenet_v2
 from layernas.networks.reference import mobilenet_v3_small
 from layernas.networks.spec import Squeeze
-from layernas.networks.spec import count
 from layernas.search.cost import FactoredCost
 
 # Networks: options of the stages, of the block without expansion (kernels) and
@@ -187,7 +186,7 @@ def test_cost_is_the_count_of_the_network(name: str) -> None:
   rng = random.Random(0)
   for _ in range(10):
     architecture = tuple(map(rng.randrange, space.search_space.option_counts))
-    counts = count(space.network(architecture), 224, 1000)
+    counts = space.network(architecture).counts(224, 1000)
     assert cost.cost(architecture) == counts.madds
 
 
@@ -227,7 +226,7 @@ def test_cifar10_large_has_the_ends_too() -> None:
 def test_the_default_of_cifar10_stages_is_plain_and_in_the_target() -> None:
   space = cifar10_stages()
   network = space.network(space.search_space.default)
-  assert count(network, 32, 10).madds == 1_746_816
+  assert network.counts(32, 10).madds == 1_746_816
   assert config.get_config().target.high >= 1_746_816
   assert [block.filters for block in network.blocks] == [16, 24, 24, 32, 32]
   for block in network.blocks:

@@ -18,7 +18,6 @@ from layernas.networks.spec import InvertedResidual
 from layernas.networks.spec import NetworkSpec
 from layernas.networks.spec import Squeeze
 from layernas.networks.spec import Stem
-from layernas.networks.spec import count
 
 # MAdds, parameters and batch norm statistics at 224 pixels and 1000 classes,
 # computed from the networks of timm 1.0.31.
@@ -45,7 +44,7 @@ def test_every_named_network_has_counts():
 
 @pytest.mark.parametrize('name', REFERENCE_NETWORKS)
 def test_counts(name):
-  assert count(REFERENCE_NETWORKS[name], 224, 1000) == _COUNTS[name]
+  assert REFERENCE_NETWORKS[name].counts(224, 1000) == _COUNTS[name]
 
 
 @pytest.mark.parametrize('name', REFERENCE_NETWORKS)
@@ -133,7 +132,7 @@ _PUBLISHED_WIDTHS = [
     ('network', 'width', 'madds', 'params'), _PUBLISHED_WIDTHS
 )
 def test_published_widths(network, width, madds, params) -> None:
-  found = count(width_multiplier(network(), width), 224, 1000)
+  found = width_multiplier(network(), width).counts(224, 1000)
   assert found.madds / 1e6 == pytest.approx(madds, abs=0.8)
   assert found.params / 1e6 == pytest.approx(params, rel=0.03)
 
@@ -144,7 +143,7 @@ def test_published_widths(network, width, madds, params) -> None:
     (1.4, 582_195_824, 6_108_776),
 ])
 def test_the_integers_of_published_widths(width, madds, params) -> None:
-  found = count(width_multiplier(mobilenet_v2(), width), 224, 1000)
+  found = width_multiplier(mobilenet_v2(), width).counts(224, 1000)
   assert (found.madds, found.params) == (madds, params)
 
 
@@ -154,7 +153,7 @@ def test_v2_is_built_by_the_same_rule(width) -> None:
 
 
 def test_the_proportional_rule_is_another() -> None:
-  found = count(scale_filters(mobilenet_v2(), 0.75), 224, 1000)
+  found = scale_filters(mobilenet_v2(), 0.75).counts(224, 1000)
   assert found.madds == 192_812_768
 
 
@@ -178,7 +177,7 @@ def test_activation_everywhere_but_in_the_squeeze() -> None:
   assert [block.squeeze for block in network.blocks] == [
       block.squeeze for block in published.blocks
   ]
-  assert count(network, 224, 1000) == count(published, 224, 1000)
+  assert network.counts(224, 1000) == published.counts(224, 1000)
 
 
 def test_plain_and_squeezed() -> None:

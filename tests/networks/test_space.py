@@ -13,7 +13,6 @@ from hypothesis import settings
 from layernas.errors import UserError
 from layernas.networks.space import NetworkLayer
 from layernas.networks.space import NetworkSpace
-from layernas.networks.space import check_image_size
 from layernas.networks.space import network_modules
 from layernas.networks.space import place
 from layernas.networks.spec import Block
@@ -22,7 +21,6 @@ from layernas.networks.spec import InvertedResidual
 from layernas.networks.spec import NetworkSpec
 from layernas.networks.spec import Squeeze
 from layernas.networks.spec import Stem
-from layernas.networks.spec import count
 from layernas.networks.spec import spec_from_dict
 from tests.network_specs import NETWORKS
 
@@ -62,7 +60,7 @@ def test_factored_cost_is_the_count_of_the_network(metric: str) -> None:
   space = _space()
   cost = space.cost(metric, 33, 7)
   for architecture in _architectures(space):
-    counts = count(space.network(architecture), 33, 7)
+    counts = space.network(architecture).counts(33, 7)
     assert cost.cost(architecture) == getattr(counts, metric)
 
 
@@ -133,8 +131,8 @@ def test_unknown_metric_and_small_images() -> None:
   with pytest.raises(UserError, match='watts'):
     _space().cost('watts', 32, 10)
   with pytest.raises(UserError, match='at least 4'):
-    check_image_size(_BASE, 3)
-  check_image_size(_BASE, 4)
+    _BASE.check_images(3)
+  _BASE.check_images(4)
 
 
 def test_modules_are_enumerated_over_the_layers_that_touch_them() -> None:
@@ -352,7 +350,7 @@ def test_costs_with_depth_are_counts(metric: str) -> None:
   cost = space.cost(metric, 33, 7)
   architectures = _architectures(space)
   for architecture in architectures:
-    counts = count(space.network(architecture), 33, 7)
+    counts = space.network(architecture).counts(33, 7)
     assert cost.cost(architecture) == getattr(counts, metric)
   for length in range(len(space.layers) + 1):
     for prefix in {chosen[:length] for chosen in architectures}:

@@ -25,7 +25,6 @@ from layernas.networks.spec import NetworkSpec
 from layernas.networks.spec import Place
 from layernas.networks.spec import Squeeze
 from layernas.networks.spec import Stem
-from layernas.networks.spec import count
 from layernas.networks.spec import limited
 from layernas.networks.spec import one_of
 from layernas.networks.spec import round_filters
@@ -131,7 +130,7 @@ def test_modules_of_a_network_in_forward_order() -> None:
   assert [place for _, place in placed] == [
       Place(3, 30, 10), Place(12, 15, 10), Place(16, 8, 10), Place(24, 8, 10)
   ]
-  assert count(spec, 30, 10) == sum(
+  assert spec.counts(30, 10) == sum(
       (module.counts(place) for module, place in placed), Counts()
   )
 

@@ -6,7 +6,6 @@ import torch
 
 from layernas.networks.mobilenet_spaces import SPACES
 from layernas.networks.reference import REFERENCE_NETWORKS
-from layernas.networks.spec import count
 from tests import tiny
 from tests.training import small
 from tools.perf import torch_loop
@@ -19,7 +18,7 @@ _NETWORKS = {
 @pytest.mark.parametrize('name', _NETWORKS)
 def test_has_the_parameters_and_buffers_that_are_counted(name):
   network = torch_loop.TorchNetwork(_NETWORKS[name], 1000, 0.9, 1e-3)
-  counts = count(_NETWORKS[name], 224, 1000)
+  counts = _NETWORKS[name].counts(224, 1000)
   assert counts.params == sum(p.numel() for p in network.parameters())
   assert counts.buffers == sum(
       buffer.numel() for name, buffer in network.named_buffers()

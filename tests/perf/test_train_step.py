@@ -9,7 +9,6 @@ from layernas.networks.spec import Head
 from layernas.networks.spec import InvertedResidual
 from layernas.networks.spec import NetworkSpec
 from layernas.networks.spec import Stem
-from layernas.networks.spec import count
 from tools.perf import step_profile
 from tools.perf import train_step
 
@@ -55,7 +54,7 @@ def test_cases_are_what_their_names_say():
   assert (small.image_size, small.batch) == (32, 32)
   assert small.network == large.network
   madds = [
-      count(cases[name].network, 32, 10).madds
+      cases[name].network.counts(32, 10).madds
       for name in ('smallest', 'median', 'largest')
   ]
   assert madds == sorted(set(madds))
@@ -131,7 +130,7 @@ def test_features_and_floors():
       case, {'gigaflops': 1e-3, 'gigabytes_per_second': 1e-3}
   )
   assert found['arithmetic_floor_milliseconds'] == pytest.approx(
-      6 * count(network, 8, 4).madds * case.batch / 1e3, abs=0.01
+      6 * network.counts(8, 4).madds * case.batch / 1e3, abs=0.01
   )
   assert found['memory_floor_milliseconds'] == pytest.approx(
       4 * moved * case.batch / 1e3, abs=0.01

@@ -16,10 +16,13 @@ from layernas.reports.console import wall_time_line
 from layernas.reports.hooks import Training
 from layernas.reports.result import search_result
 from layernas.search import Budget
+from layernas.search import CountedCost
 from layernas.search import Evaluation
 from layernas.search import ModelGuided
+from layernas.search import Problem
 from layernas.search import Search
 from layernas.search import Sweep
+from layernas.search import TargetInterval
 from layernas.search import Trial
 from tests import tiny
 
@@ -38,6 +41,16 @@ def test_opening_states_the_bound() -> None:
   # H = 2 buckets, keep = 1, three layers of two options.
   lines = opening_lines(tiny.new_search())
   assert 'bound: H * keep * sum|S_l| = 12 trials' in lines
+
+
+def test_opening_says_where_only_whole_networks_have_a_known_cost() -> None:
+  searched = tiny.new_search().problem
+  cost = CountedCost('sum', searched.space, sum, 'units')
+  problem = Problem(cost, TargetInterval(high=2))
+  assert opening_lines(Search(problem, Sweep()))[1] == (
+      'units: known of whole networks alone, target no limit to 2'
+  )
+  assert opening_lines(Search(searched, Sweep()))[1].startswith('MAdds: 3')
 
 
 @pytest.mark.parametrize(('start', 'line'), [

@@ -5,7 +5,6 @@ import shlex
 import pytest
 
 from layernas.errors import NothingFoundError
-from layernas.networks.spec import count
 from layernas.networks.spec import spec_from_dict
 from layernas.reports.result import layer_tables
 from layernas.reports.result import next_command
@@ -21,7 +20,7 @@ def test_winner_is_a_spec_with_its_exact_cost() -> None:
   assert winner['architecture'] == '1-1-1'
   assert network == tiny.space().network((1, 1, 1))
   assert winner['counts']['MAdds'] == winner['cost']
-  assert winner['cost'] == count(network, 16, 10).madds
+  assert winner['cost'] == network.counts(16, 10).madds
   assert winner['reward'] == pytest.approx(3.0)
   assert result['stop_reason'] == 'every layer decided'
   assert result['trials'] == {'ok': len(search.trials)}

@@ -9,7 +9,6 @@ from layernas.data.registry import load_dataset
 from layernas.errors import UserError
 from layernas.networks.reference import scale_filters
 from layernas.networks.spec import NetworkSpec
-from layernas.networks.spec import count
 from layernas.reports.hooks import Hook
 from layernas.runs import evaluator
 from layernas.runs.final import read_architecture
@@ -39,7 +38,7 @@ def _space(**changes: object):
 
 
 def _madds(network: NetworkSpec) -> int:
-  return count(network, 16, 10).madds
+  return network.counts(16, 10).madds
 
 
 def test_the_scaled_network_is_the_widest_within_the_limit() -> None:

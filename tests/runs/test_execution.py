@@ -41,10 +41,21 @@ def _outcome(workdir: pathlib.Path) -> dict[str, object]:
   return found
 
 
+@pytest.fixture(
+    scope='module', name='space',
+    params=['tests.tiny:space', 'tests.networks.flax_spaces:same_as_tiny'],
+)
+def _space(request: pytest.FixtureRequest) -> str:
+  """A flag: specs of the package's own, or a user's Flax modules."""
+  return f'--config.space={request.param}'
+
+
 @pytest.fixture(scope='module', name='inline')
-def _inline(tmp_path_factory: pytest.TempPathFactory) -> dict[str, object]:
+def _inline(
+    space: str, tmp_path_factory: pytest.TempPathFactory
+) -> dict[str, object]:
   workdir = tmp_path_factory.mktemp('inline')
-  subprocess.run(_search(workdir), check=True, capture_output=True)
+  subprocess.run(_search(workdir, space), check=True, capture_output=True)
   return _outcome(workdir)
 
 
@@ -75,10 +86,10 @@ def _tag(monkeypatch: pytest.MonkeyPatch) -> bytes:
 
 @pytest.mark.long
 def test_processes_lose_a_worker_and_find_the_same(
-    tmp_path: pathlib.Path, inline: dict[str, object], tag: bytes
+    tmp_path: pathlib.Path, inline: dict[str, object], space: str, tag: bytes
 ) -> None:
   process = subprocess.Popen(
-      _search(tmp_path, '--config.executor.name=processes'),
+      _search(tmp_path, space, '--config.executor.name=processes'),
       stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
   )
   _wait_for(lambda: list(tmp_path.glob('candidates/*')))
@@ -93,11 +104,11 @@ def test_processes_lose_a_worker_and_find_the_same(
 
 @pytest.mark.long
 def test_a_cluster_loses_a_worker_and_a_node_and_finds_the_same(
-    tmp_path: pathlib.Path, inline: dict[str, object], tag: bytes
+    tmp_path: pathlib.Path, inline: dict[str, object], space: str, tag: bytes
 ) -> None:
   pytest.importorskip('ray')
   with ray_cluster.cluster() as (cluster, nodes):
-    process = _search_on(cluster, tmp_path)
+    process = _search_on(cluster, tmp_path, space)
     before = set(_workers(tag))
     os.kill(min(before), signal.SIGKILL)
     # It was noticed: another one starts.
@@ -113,24 +124,27 @@ def test_a_cluster_loses_a_worker_and_a_node_and_finds_the_same(
 
 @pytest.mark.long
 def test_a_killed_search_leaves_no_workers_on_a_cluster(
-    tmp_path: pathlib.Path, inline: dict[str, object], tag: bytes
+    tmp_path: pathlib.Path, inline: dict[str, object], space: str, tag: bytes
 ) -> None:
   pytest.importorskip('ray')
   with ray_cluster.cluster() as (cluster, _):
-    process = _search_on(cluster, tmp_path)
+    process = _search_on(cluster, tmp_path, space)
     assert len(_workers(tag)) == 2
     process.kill()
     process.communicate()
     _wait_for(lambda: not _workers(tag))
-  subprocess.run(_search(tmp_path), check=True, capture_output=True)
+  subprocess.run(_search(tmp_path, space), check=True, capture_output=True)
   assert _outcome(tmp_path) == inline
 
 
-def _search_on(cluster: Any, workdir: pathlib.Path) -> subprocess.Popen:
+def _search_on(
+    cluster: Any, workdir: pathlib.Path, space: str
+) -> subprocess.Popen:
   """A search on a cluster; two candidates are in training."""
   process = subprocess.Popen(
       _search(
-          workdir, '--config.executor.name=ray', '--config.executor.workers=0',
+          workdir, space, '--config.executor.name=ray',
+          '--config.executor.workers=0',
           f'--config.executor.address={cluster.address}',
       ), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
   )
@@ -160,10 +174,10 @@ def _wait_for(condition: Callable[[], object]) -> None:
 
 @pytest.mark.long
 def test_a_killed_search_goes_on_with_other_workers(
-    tmp_path: pathlib.Path, inline: dict[str, object]
+    tmp_path: pathlib.Path, inline: dict[str, object], space: str
 ) -> None:
   process = subprocess.Popen(
-      _search(tmp_path, '--config.executor.name=processes'),
+      _search(tmp_path, space, '--config.executor.name=processes'),
       stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
   )
   while not (tmp_path / 'trials.jsonl').exists() or not (
@@ -174,7 +188,7 @@ def test_a_killed_search_goes_on_with_other_workers(
   process.kill()
   process.wait()
   done = subprocess.run(
-      _search(tmp_path), check=True, capture_output=True, text=True
+      _search(tmp_path, space), check=True, capture_output=True, text=True
   )
   assert 'finished already' in done.stdout
   assert _outcome(tmp_path) == inline

@@ -7,15 +7,15 @@ import pytest
 from ml_collections import ConfigDict
 
 from layernas.errors import Preempted
+from layernas.networks.mobilenet_spaces import mobilenet_space
 from layernas.networks.reference import mobilenet_v2
 from layernas.networks.reference import scale_filters
-from layernas.networks.spec import count
+from layernas.networks.scaling import neighbours_in_width
 from layernas.reports.hooks import Hook
 from layernas.reports.hooks import Training
 from layernas.runs import final
 from layernas.runs.final import read_architecture
 from layernas.runs.final import run_final
-from layernas.runs.final import width_scaled
 from layernas.training.train import Job
 from layernas.training.train import TrainResult
 from tests import tiny
@@ -24,12 +24,15 @@ from tests import tiny
 @pytest.mark.parametrize('madds', [50_000_000, 150_000_000, 300_774_272])
 def test_reference_is_the_narrowest_with_as_many_madds(madds: int) -> None:
   network = mobilenet_v2()
-  reference = ConfigDict({'rule': 'proportional', 'divisor': 1})
-  scaled = width_scaled(network, madds, reference, 224, 1000)
-  found = count(scaled, 224, 1000).madds
+  _, scaled = neighbours_in_width(
+      mobilenet_space('mobilenet_v2'),
+      lambda network: network.counts(224, 1000).madds >= madds,
+      ConfigDict({'rule': 'proportional', 'divisor': 1}),
+  )
+  found = scaled.counts(224, 1000).madds
   assert madds <= found <= 1.05 * madds
   narrower = [
-      count(scale_filters(network, step / 1000, 1), 224, 1000).madds
+      scale_filters(network, step / 1000, 1).counts(224, 1000).madds
       for step in range(1, 1001)
   ]
   assert found == min(value for value in narrower if value >= madds)

@@ -9,10 +9,10 @@ from ml_collections import ConfigDict
 
 from layernas.errors import UserError
 from layernas.networks.latency import space_modules
+from layernas.networks.registry import make_space
 from layernas.networks.space import NetworkSpace
 from layernas.runs.setup import make_problem
 from layernas.runs.setup import make_search
-from layernas.runs.setup import make_space
 from layernas.search import Evaluation
 from layernas.search import Factor
 from layernas.search import FactoredCost
@@ -125,7 +125,7 @@ def test_own_metric_limits_a_search() -> None:
 @pytest.mark.parametrize(('changes', 'found'), [
     ({'cost.metric': 'watts'}, r"watts.*'madds', 'params', 'latency'"),
     ({'cost.metric': f'{__name__}:weights'}, 'metric: .*weights'),
-    ({'cost.metric': 'tests.tiny:command'}, 'gave a list: .*FactoredCost'),
+    ({'cost.metric': 'tests.tiny:command'}, 'gave a list: .*search.Cost'),
     ({'cost.settings': {'bits': 4}}, r"cost\.settings: .*'bits'.* 'madds'"),
     ({'cost.metric': f'{__name__}:weight_bytes', 'cost.settings': {'bit': 4}},
      r"cost\.settings: .*'bit'.*'bits'"),

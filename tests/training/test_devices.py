@@ -107,7 +107,10 @@ def test_so_many_batches_are_made_ahead(ahead) -> None:
 @pytest.mark.parametrize('transfer', TRANSFERS)
 def test_stand_ins_are_like_batches(transfer) -> None:
   batch = next(prefetch(_batches([], transfer)))
-  stand_ins = stand_in_batch(4, transfer, 2 * jax.device_count())
+  pixels = 'float32' if transfer == 'uint8' else transfer
+  stand_ins = stand_in_batch({
+      'image': ((4, 4, 3), TRANSFERS[pixels]), 'label': ((), np.int32),
+  }, 2 * jax.device_count())
   assert stand_ins.keys() == batch.keys()
   for name, found in stand_ins.items():
     array = batch[name]

@@ -31,7 +31,7 @@ def test_sums_leave_padding_out() -> None:
   labels = jnp.array([0, 1, 1, 0])
   mask = jnp.array([1.0, 1, 1, 0])
   sums = losses.metric_sums(
-      logits, labels, mask, jnp.array([1.0, 2.0, 4.0, 100.0])
+      jnp.array([1.0, 2.0, 4.0, 100.0]), losses.hits(logits, labels), mask
   )
   assert {name: float(value) for name, value in sums.items()} == {
       'loss': 7.0, 'accuracy': 1.0, 'top5': 2.0, 'count': 3.0,
@@ -39,7 +39,9 @@ def test_sums_leave_padding_out() -> None:
 
 
 def test_top5_of_few_classes_is_every_image() -> None:
-  sums = losses.metric_sums(_LOGITS, _LABELS, jnp.ones(2), jnp.zeros(2))
+  sums = losses.metric_sums(
+      jnp.zeros(2), losses.hits(_LOGITS, _LABELS), jnp.ones(2)
+  )
   assert float(sums['top5']) == 2.0
   assert float(sums['accuracy']) == 1.0
 

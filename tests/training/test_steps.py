@@ -241,7 +241,8 @@ def test_evaluation_normalises_by_the_averages_and_skips_padding() -> None:
   logits = model.apply(state.variables, batch['image'][rows], train=False)
   labels = batch['label'][rows]
   expected = losses.metric_sums(
-      logits, labels, jnp.ones(5), losses.cross_entropy(logits, labels)
+      losses.cross_entropy(logits, labels), losses.hits(logits, labels),
+      jnp.ones(5),
   )
   assert sums['count'] == 5
   _assert_close(sums, expected, 1e-5)

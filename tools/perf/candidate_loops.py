@@ -39,9 +39,9 @@ from layernas.data.embedded_cifar10 import NATIVE_SIZE
 from layernas.data.registry import load_dataset
 from layernas.models.convolutions import PointwiseConv
 from layernas.models.initialization import Initialization
+from layernas.networks.registry import make_space
 from layernas.networks.spec import NetworkSpec
 from layernas.runs.run_search import run_search
-from layernas.runs.setup import make_space
 from layernas.search.space import parse_architecture_id
 from layernas.training.devices import shard
 from layernas.training.devices import wait_on_cpu

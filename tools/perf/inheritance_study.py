@@ -34,8 +34,8 @@ from absl import flags
 from configs import cifar10_small
 from layernas.data.registry import load_dataset
 from layernas.errors import UserError
+from layernas.networks.registry import make_space
 from layernas.runs import cli
-from layernas.runs.setup import make_space
 from layernas.search.space import Architecture
 from layernas.search.space import parse_architecture_id
 from layernas.training.devices import enable_compilation_cache

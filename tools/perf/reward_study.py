@@ -36,9 +36,9 @@ from layernas.data.dataset import Batch
 from layernas.data.dataset import Dataset
 from layernas.data.registry import load_dataset
 from layernas.errors import UserError
+from layernas.networks.registry import make_space
 from layernas.networks.space import NetworkSpace
 from layernas.runs import cli
-from layernas.runs.setup import make_space
 from layernas.search.space import architecture_id
 from layernas.search.space import parse_architecture_id
 from layernas.training.devices import enable_compilation_cache

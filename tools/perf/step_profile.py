@@ -32,7 +32,6 @@ from absl import flags
 from jax.profiler import ProfileData
 
 from layernas.networks.counting import output_size
-from layernas.networks.spec import count
 from layernas.runs import cli
 from layernas.study.report import table_text
 from layernas.study.report_tables import Table
@@ -117,7 +116,7 @@ def floors(case: Case, roofline: Mapping[str, float]) -> dict[str, float]:
   Returns:
     Milliseconds of the arithmetic alone, and of the features alone.
   """
-  counts = count(case.network, case.image_size, case.classes)
+  counts = case.network.counts(case.image_size, case.classes)
   flops = 3 * 2 * counts.madds * case.batch
   moved = 4 * moved_numbers(case) * case.batch
   return {

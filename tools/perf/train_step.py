@@ -52,7 +52,6 @@ from layernas.models.initialization import Initialization
 from layernas.networks.mobilenet_spaces import SPACES
 from layernas.networks.reference import mobilenet_v3_large
 from layernas.networks.spec import NetworkSpec
-from layernas.networks.spec import count
 from layernas.runs import cli
 from layernas.study.report import table_text
 from layernas.study.report_tables import Table
@@ -130,7 +129,7 @@ def _networks(space_name: str, image_size: int) -> list[NetworkSpec]:
   counts = space.search_space.option_counts
   networks = map(space.network, itertools.product(*map(range, counts)))
   return sorted(
-      networks, key=lambda network: count(network, image_size, 10).madds
+      networks, key=lambda network: network.counts(image_size, 10).madds
   )
 
 
@@ -402,7 +401,7 @@ def _run(name: str) -> dict[str, Any]:
       torch_loop.TorchStep(network, case.config.training),
       torch_loop.to_torch(case.data()),
   )
-  counts = count(case.network, case.image_size, case.classes)
+  counts = case.network.counts(case.image_size, case.classes)
   return {
       'image_size': case.image_size, 'batch': case.batch,
       'optimizer': case.config.training.optimizer,

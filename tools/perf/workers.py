@@ -34,12 +34,12 @@ from matplotlib.ticker import MaxNLocator
 from ml_collections import ConfigDict
 
 from configs import imagenet
+from layernas.networks.registry import make_space
 from layernas.reports.plots import save_picture
 from layernas.reports.plots import subplots
 from layernas.runs import cli
 from layernas.runs.setup import make_problem
 from layernas.runs.setup import make_search
-from layernas.runs.setup import make_space
 from layernas.search import Architecture
 from layernas.search import Factor
 from layernas.search import FactoredCost
