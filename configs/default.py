@@ -65,7 +65,8 @@ def get_config() -> ConfigDict:
   # Keyword arguments of a metric of your own, such as
   # --config.cost.settings.bits=8.
   cost.settings = ConfigDict()
-  # CSV file with the milliseconds of every module, for latency; '' = none.
+  # CSV file with the milliseconds of every module, or of some networks, for
+  # latency; '' = none.
   cost.latency_table = ''
 
   config.target = target = ConfigDict()
@@ -224,8 +225,11 @@ def get_config() -> ConfigDict:
   latency.warmup = 3
   # Timed calls of each module; the table has their median.
   latency.repeats = 30
-  # Random whole networks that the sum of modules is compared with.
+  # Random networks, timed whole, that predictions are compared with.
   latency.networks = 50
+  # Whether to time whole networks alone and to fit their options, in place of
+  # modules; spaces of Flax modules always do.
+  latency.whole_networks = False
 
   config.reference = reference = ConfigDict()
   # Trainings within a search, at most, of each network that it compares at its

@@ -153,6 +153,35 @@ _CHANGES = {
     ' --config.target.high=0.085 --workdir=workdir/fast': _Change(
         'minutes; the limit is that of another machine', _BRIEF,
     ),
+    './launch.sh latency --config=configs/cifar10_small.py'
+    ' --config.space=examples.mixer_space:space'
+    ' --workdir=workdir/mixer_latency': _Change(
+        'minutes', '--config.latency.repeats=2 --config.latency.networks=2',
+    ),
+    './launch.sh latency --config=configs/cifar10_small.py'
+    ' --config.latency.whole_networks=True --workdir=workdir/whole_latency':
+        _LATENCY,
+    # Flax modules of one's own.
+    **{
+        './launch.sh search --config=configs/cifar10_small.py'
+        f' --config.space=examples.{name}_space:space{flags}'
+        f' --workdir=workdir/{name}': _Change('minutes', _BRIEF)
+        for name, flags in (
+            ('resnet', ' --config.target.high=4e6'),
+            ('vit', ' --config.target.high=4e6'
+             ' --config.training.optimizer=examples.own_optimizer:lion'
+             ' --config.training.learning_rate=0.002'),
+            ('mixer', ' --config.target.high=4e6'),
+        )
+    },
+    './launch.sh search --config=configs/cifar10_small.py'
+    ' --config.space=examples.own_task:space'
+    ' --config.data.source=examples.own_task:load'
+    ' --config.cost.metric=params --config.target.high=1000'
+    ' --config.training.batch_size=32 --config.training.epochs=40'
+    ' --config.training.learning_rate=0.1 --config.training.schedule=constant'
+    ' --config.training.evaluation_batch_size=64 --config.budget.trials=30'
+    ' --workdir=workdir/diabetes': _Change('a minute', _BRIEF),
     # Overviews.
     './launch.sh search [flags]':
         _Change(_OVERVIEW, replace={'[flags]': _BRIEF}, needs=_SEARCH),
@@ -293,6 +322,11 @@ _CHANGES = {
         _Change('stays when the test has ended', '--help'),
     '.venv/bin/ray start --address=BOX1:6379': _Change('a cluster', '--help'),
     # Measurements of minutes to hours, which would write into docs/results.
+    f'{_PERF}/counting.py > docs/results/counting/output.txt': _Change(
+        'writes into docs/results', replace={
+            'docs/results/counting/output.txt': 'workdir/counting.txt',
+        },
+    ),
     f'{_PERF}/reward_study.py': _Change('hours', '--report'),
     f'{_PERF}/embedded_search.py': _Change('hours', '--report'),
     f'{_PERF}/early_stop.py --seeds=1 --fractions=0.5':
@@ -360,6 +394,7 @@ _NOT_COMMANDS = {
     'one network search studies on tables': 'a diagram',
     'config ─► runs/setup ─► Problem, Search': 'a diagram',
     'block size=8 input=24': 'a cell of a table',
+    'cost madds: 9 layers': 'what a search prints',
 }
 """Beginnings of blocks that nobody types."""
 

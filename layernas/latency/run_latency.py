@@ -1,8 +1,11 @@
-"""Measures the latency table of a config's space, and what its sums are worth.
+"""Measures the latency table of a config's space, and what it is worth.
 
 Modules first, each distinct one once; then random whole networks, timed in the
-same way, which the sums of their modules are compared with. Every timing goes
-to a CSV file at once, and what a file holds already is not timed again.
+same way, which the sums of their modules are compared with. A space of Flax
+modules has no modules of ours: whole networks are timed alone, every option in
+some of them, and each random one is compared with what a fit to the others
+predicts. Every timing goes to a CSV file at once, and what a file holds already
+is not timed again.
 """
 
 import csv
@@ -38,19 +41,23 @@ from layernas.errors import UserError
 from layernas.latency.stopwatch import ForwardTimer
 from layernas.latency.stopwatch import Stopwatch
 from layernas.latency.stopwatch import Timing
-from layernas.networks.latency import KEY
+from layernas.networks.fitted_latency import fit_latency
+from layernas.networks.interface import Space
+from layernas.networks.latency import ARCHITECTURE
+from layernas.networks.latency import SIGNATURE
 from layernas.networks.latency import VALUE
 from layernas.networks.latency import space_modules
+from layernas.networks.network import NetworkLike
+from layernas.networks.registry import make_space
 from layernas.networks.space import NetworkSpace
 from layernas.networks.space import PlacedModule
 from layernas.networks.space import network_modules
-from layernas.networks.spec import NetworkSpec
+from layernas.reports.console import Counting
 from layernas.reports.console import new_console
 from layernas.reports.plots import save_picture
 from layernas.reports.plots import subplots
 from layernas.reports.result import versions
 from layernas.runs.inputs import space_input
-from layernas.runs.setup import make_space
 from layernas.search.space import Architecture
 from layernas.search.space import SearchSpace
 from layernas.search.space import architecture_id
@@ -61,7 +68,7 @@ from layernas.storage.resuming import digest
 from layernas.storage.workdir import Workdir
 from layernas.training.checks import check_training
 
-Timer = Callable[[PlacedModule | NetworkSpec], Timing]
+Timer = Callable[[PlacedModule | NetworkLike], Timing]
 """Times a forward pass of a module or of a whole network."""
 
 _COLUMNS = (VALUE, 'lower_quartile', 'upper_quartile', 'repeats')
@@ -124,21 +131,22 @@ class Measurements:
 
 @dataclasses.dataclass(frozen=True)
 class Point:
-  """A whole network, timed and predicted; milliseconds.
+  """A random network, timed whole and predicted; milliseconds.
 
   Attributes:
     architecture: its id.
     whole: median time of the network.
     lower_quartile: of that time.
     upper_quartile: of that time.
-    modules: sum of the medians of its modules.
+    predicted: sum of the medians of its modules; or what a fit to the other
+      networks says.
   """
 
   architecture: str
   whole: float
   lower_quartile: float
   upper_quartile: float
-  modules: float
+  predicted: float
 
 
 def run_latency(
@@ -149,8 +157,8 @@ def run_latency(
 
   Args:
     config: see configs/default.py, section `latency`.
-    workdir: of this run; gets latency.csv, networks.csv, latency.json and
-      latency.png.
+    workdir: of this run; gets latency.csv, latency.json and latency.png, and
+      networks.csv where modules are timed.
     timer: instead of the present device.
 
   Returns:
@@ -162,54 +170,85 @@ def run_latency(
   check_training(config)
   _check_latency(config)
   space = make_space(config.space)
+  space.progress = Counting()
   dataset = load_dataset(config.data)
   shape = (dataset.image_size, dataset.num_classes)
-  modules = space_modules(space, *shape)
+  of_modules = isinstance(space, NetworkSpace) and (
+      not config.latency.whole_networks
+  )
+  # What is wrong with the space is told before the workdir is touched.
+  modules = space_modules(space, *shape) if of_modules else []
+  work = space.cost('madds', *shape)
   stopwatch = Stopwatch(config.latency.warmup, config.latency.repeats)
   timer = timer or ForwardTimer(config, *shape, stopwatch)
   directory = Workdir(workdir, LATENCY)
   # Images are none of its inputs: only their number of classes counts.
   inputs = [
-      space_input(config, space),
+      space_input(config, space, dataset),
       Input('data', digest(shape[1]), f'{shape[1]} classes'),
   ]
   with directory.opened(config, inputs):
     _check_device(directory)
     console = new_console()
-    timings = _measure_modules(
-        modules, timer,
-        Measurements(directory, 'latency.csv', KEY, config.latency.repeats),
-        console,
+    for line in space.found:
+      console.print(f'multiply-adds: {line}')
+    drawn = random_architectures(
+        space.search_space, config.latency.networks, config.seed
     )
-    wholes = _measure_networks(
-        space, timer,
-        Measurements(
-            directory, 'networks.csv', 'architecture', config.latency.repeats
-        ),
-        random_architectures(
-            space.search_space, config.latency.networks, config.seed
-        ),
-        console,
-    )
+
+    def table(name: str, key: str) -> Measurements:
+      return Measurements(directory, name, key, config.latency.repeats)
+
+    if of_modules:
+      timings = _measure_modules(
+          modules, timer, table('latency.csv', SIGNATURE), console
+      )
+      wholes = _measure_networks(
+          space, timer, table('networks.csv', ARCHITECTURE), drawn, console
+      )
+      predicted = {
+          one: sum(
+              timings[module.signature].milliseconds
+              for module in network_modules(space.network(one), *shape)
+          )
+          for one in drawn
+      }
+    else:
+      wholes = _measure_networks(
+          space, timer, table('latency.csv', ARCHITECTURE),
+          list(dict.fromkeys([*_every_option(space.search_space), *drawn])),
+          console,
+      )
+      fit = fit_latency(space.search_space, work, {
+          one: timing.milliseconds for one, timing in wholes.items()
+      })
+      predicted = dict(zip(wholes, fit.left_out.tolist(), strict=True))
     points = [
         Point(
-            architecture_id(one), *dataclasses.astuple(whole),
-            sum(
-                timings[module.signature].milliseconds
-                for module in network_modules(space.network(one), *shape)
-            ),
+            architecture_id(one), *dataclasses.astuple(wholes[one]),
+            predicted[one],
         )
-        for one, whole in wholes.items()
+        for one in drawn
     ]
     result = _result(config, shape, len(modules), points, stopwatch)
     directory.write_json('latency.json', result)
-    save_sums(points, result['errors'], directory.path / 'latency.png')
+    save_predictions(result, directory.path / 'latency.png')
     console.print(summary_table(result))
+    files = 'latency.csv, ' + 'networks.csv, ' * of_modules
     console.print(
-        f'results: {directory.path}/latency.csv, networks.csv, latency.json,'
-        ' latency.png'
+        f'results: {directory.path}/{files}latency.json, latency.png'
     )
   return result
+
+
+def _every_option(space: SearchSpace) -> list[Architecture]:
+  """The default network, and it with each other option in its place."""
+  default = space.default
+  return list(dict.fromkeys(
+      default[:layer] + (option,) + default[layer + 1:]
+      for layer, options in enumerate(space.option_counts)
+      for option in range(options)
+  ))
 
 
 def random_architectures(
@@ -234,8 +273,8 @@ def random_architectures(
   return list(drawn)
 
 
-def sum_errors(points: Sequence[Point]) -> dict[str, float | None]:
-  """Errors of the sums against the whole networks.
+def prediction_errors(points: Sequence[Point]) -> dict[str, float | None]:
+  """Errors of what is predicted against the whole networks.
 
   Args:
     points: at least two.
@@ -245,53 +284,56 @@ def sum_errors(points: Sequence[Point]) -> dict[str, float | None]:
     the whole network; correlations over the networks, None where all times are
     equal.
   """
-  sums = np.array([point.modules for point in points])
+  predicted = np.array([point.predicted for point in points])
   wholes = np.array([point.whole for point in points])
-  errors = 100 * (sums - wholes) / wholes
-  varies = np.ptp(sums) > 0 and np.ptp(wholes) > 0
+  errors = 100 * (predicted - wholes) / wholes
+  both = predicted, wholes
+  varies = all(np.ptp(times) > 0 for times in both)
   return {
       'mean_percent': errors.mean().item(),
       'mean_absolute_percent': np.abs(errors).mean().item(),
       'largest_absolute_percent': np.abs(errors).max().item(),
-      'pearson': _statistic(stats.pearsonr, sums, wholes) if varies else None,
-      'spearman': _statistic(stats.spearmanr, sums, wholes) if varies else None,
+      'pearson': _statistic(stats.pearsonr, *both) if varies else None,
+      'spearman': _statistic(stats.spearmanr, *both) if varies else None,
   }
 
 
-def save_sums(
-    points: Sequence[Point], errors: Mapping[str, Any], path: epath.PathLike
+def save_predictions(
+    result: Mapping[str, Any], path: epath.PathLike
 ) -> None:
-  """Draws the sum of modules against the whole network, with the diagonal.
+  """Draws what is predicted against the whole networks, with the diagonal.
 
   Args:
-    points: one for each network; bars are the quartiles of the whole.
-    errors: as `sum_errors` returns them.
-    path: of the PNG.
+    result: content of latency.json.
+    path: of the PNG; bars are the quartiles of the whole.
   """
   figure, axes = subplots(figsize=(5.5, 5))
-  wholes = np.array([point.whole for point in points])
-  sums = np.array([point.modules for point in points])
-  # A median of few calls may stand on a quartile, never beyond it.
-  spread = np.abs([
-      wholes - [point.lower_quartile for point in points],
-      [point.upper_quartile for point in points] - wholes,
-  ])
-  axes.errorbar(
-      wholes, sums, xerr=spread, fmt='o', ms=4, lw=0.8, alpha=0.7,
-      label='networks (bars: quartiles)',
+  points, errors = result['points'], result['errors']
+  wholes, predicted, low, high = (
+      np.array([point[name] for point in points])
+      for name in ('whole', 'predicted', 'lower_quartile', 'upper_quartile')
   )
-  both = np.concatenate([wholes, sums])
+  # A median of few calls may stand on a quartile, never beyond it.
+  axes.errorbar(
+      wholes, predicted, xerr=np.abs([wholes - low, high - wholes]), fmt='o',
+      ms=4, lw=0.8, alpha=0.7, label='networks (bars: quartiles)',
+  )
+  both = np.concatenate([wholes, predicted])
   ends = [both.min() * 0.95, both.max() * 1.05]
-  axes.plot(ends, ends, color='0.5', lw=1, label='sum = whole')
+  axes.plot(ends, ends, color='0.5', lw=1, label='equal')
   axes.set(xlim=ends, ylim=ends, aspect='equal')
   axes.set_xlabel('whole network, ms')
-  axes.set_ylabel('sum of its modules, ms')
+  axes.set_ylabel(f'{_predicted_by(result)}, ms')
   axes.set_title(
       f'mean error {errors["mean_percent"]:+.1f} %, absolute'
       f' {errors["mean_absolute_percent"]:.1f} %', fontsize=10,
   )
   axes.legend(loc='upper left', fontsize=8)
   save_picture(figure, path)
+
+
+def _predicted_by(result: Mapping[str, Any]) -> str:
+  return 'sum of its modules' if result['modules'] else 'fit to other networks'
 
 
 def summary_table(result: Mapping[str, Any]) -> Table:
@@ -309,9 +351,10 @@ def summary_table(result: Mapping[str, Any]) -> Table:
       ('device', f'{device["kind"]} ({device["platform"]},'
                  f' {device["cpu_cores"]} CPU cores)'),
       ('batch', f'{result["batch_size"]}'),
-      ('modules', f'{result["modules"]}'),
-      ('whole networks', f'{len(result["points"])}'),
-      ('sum against whole, mean error', f'{errors["mean_percent"]:+.1f} %'),
+      ('modules', f'{result["modules"] or "none, whole networks alone"}'),
+      ('random networks', f'{len(result["points"])}'),
+      (f'{_predicted_by(result)}, mean error',
+       f'{errors["mean_percent"]:+.1f} %'),
       ('mean absolute error', f'{errors["mean_absolute_percent"]:.1f} %'),
       ('largest absolute error', f'{errors["largest_absolute_percent"]:.1f} %'),
       ('Pearson correlation', _number(errors['pearson'])),
@@ -340,7 +383,7 @@ def _measure_modules(
 
 
 def _measure_networks(
-    space: NetworkSpace, timer: Timer, table: Measurements,
+    space: Space, timer: Timer, table: Measurements,
     architectures: Sequence[Architecture], console: Console,
 ) -> Mapping[Architecture, Timing]:
   """Timings of whole networks."""
@@ -371,7 +414,7 @@ def _result(
       'empty_loop': stopwatch.empty_loop().milliseconds,
       'empty_call': stopwatch.empty_call().milliseconds,
       'modules': modules,
-      'errors': sum_errors(points),
+      'errors': prediction_errors(points),
       'points': [dataclasses.asdict(point) for point in points],
   }
 

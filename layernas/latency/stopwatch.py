@@ -22,16 +22,16 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
+from layernas.models.network import DTYPES
 from layernas.models.network import create_module
+from layernas.networks.network import NetworkLike
 from layernas.networks.space import IMAGE_FILTERS
 from layernas.networks.space import PlacedModule
-from layernas.networks.spec import NetworkSpec
 from layernas.networks.spec import Stem
-from layernas.training.checks import DTYPES
 from layernas.training.programs import create_model
 
-Forward = Callable[[Any, jax.Array], jax.Array]
-"""Takes variables and inputs; returns outputs."""
+Forward = Callable[[Any, Any], Any]
+"""Takes variables and inputs; returns outputs: trees of arrays."""
 
 _FIXED_PASSES = 10
 """Of an inner loop: an accelerator may ask the host after every round of a loop
@@ -93,7 +93,7 @@ class Stopwatch:
   repeats: int
   clock: Callable[[], float] = time.perf_counter
 
-  def passes(self, forward: Forward, variables: Any, x: jax.Array) -> Timing:
+  def passes(self, forward: Forward, variables: Any, x: Any) -> Timing:
     """Times a forward pass inside a compiled loop.
 
     The loop is made long enough for the clock before the warm-up.
@@ -165,7 +165,7 @@ class Stopwatch:
     return self.clock() - begun
 
 
-def loop_passes(forward: Forward) -> Callable[[Any, jax.Array, int], Any]:
+def loop_passes(forward: Forward) -> Callable[[Any, Any, int], Any]:
   """Compiles lazily a loop of forward passes that depend on each other.
 
   Args:
@@ -176,21 +176,25 @@ def loop_passes(forward: Forward) -> Callable[[Any, jax.Array, int], Any]:
     is a fixed number of passes.
   """
 
-  def run(variables: Any, x: jax.Array, rounds: int) -> Any:
+  def run(variables: Any, x: Any, rounds: int) -> Any:
 
     def one_pass(_: Any, carried: Any) -> Any:
       x, _ = carried
       out = forward(variables, x)
       # One element links the passes at no cost; `out` has to be computed as a
       # whole all the same, since it is carried on.
-      link = _NEGLIGIBLE * out[(0,) * out.ndim]
-      return x.at[(0,) * x.ndim].add(link.astype(x.dtype)), out
+      first = jax.tree.leaves(out)[0]
+      link = _NEGLIGIBLE * first[(0,) * first.ndim]
+      leaves, structure = jax.tree.flatten(x)
+      x = leaves[0]
+      leaves[0] = x.at[(0,) * x.ndim].add(link.astype(x.dtype))
+      return jax.tree.unflatten(structure, leaves), out
 
     def one_round(_: Any, carried: Any) -> Any:
       return lax.fori_loop(0, _FIXED_PASSES, one_pass, carried)
 
     out = jax.eval_shape(forward, variables, x)
-    begin = (x, jnp.zeros(out.shape, out.dtype))
+    begin = x, jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), out)
     return lax.fori_loop(0, rounds, one_round, begin)
 
   return jax.jit(run)
@@ -216,11 +220,11 @@ class ForwardTimer:
     self._num_classes = num_classes
     self._stopwatch = stopwatch
 
-  def __call__(self, what: PlacedModule | NetworkSpec) -> Timing:
+  def __call__(self, what: PlacedModule | NetworkLike) -> Timing:
     """Times a module or a network."""
     model, inputs = (
-        self._network(what) if isinstance(what, NetworkSpec)
-        else self._module(what)
+        self._module(what) if isinstance(what, PlacedModule)
+        else self._network(what)
     )
     return self._stopwatch.passes(
         lambda variables, x: model.apply(variables, x, train=False),
@@ -228,9 +232,13 @@ class ForwardTimer:
         inputs,
     )
 
-  def _network(self, network: NetworkSpec) -> tuple[nn.Module, jax.Array]:
+  def _network(self, network: NetworkLike) -> tuple[nn.Module, Any]:
     model = create_model(self._config, network, self._num_classes)
-    return model, self._inputs(self._image_size, IMAGE_FILTERS, jnp.float32)
+    image = jax.ShapeDtypeStruct(
+        (self._image_size, self._image_size, IMAGE_FILTERS), jnp.float32
+    )
+    example = network.task.example if network.task else image
+    return model, self._inputs(example)
 
   def _module(self, placed: PlacedModule) -> tuple[nn.Module, jax.Array]:
     dtype = DTYPES[self._config.model.dtype]
@@ -243,15 +251,24 @@ class ForwardTimer:
     )
     # Images come as float32, features as the module before computes them.
     kind = jnp.float32 if isinstance(placed.module, Stem) else dtype
-    return model, self._inputs(placed.size, placed.input_filters, kind)
+    return model, self._inputs(jax.ShapeDtypeStruct(
+        (placed.size, placed.size, placed.input_filters), kind
+    ))
 
-  def _inputs(self, size: int, filters: int, dtype: Any) -> jax.Array:
-    shape = (self._config.latency.batch_size, size, size, filters)
-    values = np.random.default_rng(0).standard_normal(shape, np.float32)
-    return jnp.asarray(values, dtype)
+  def _inputs(self, example: Any) -> Any:
+    """A batch of normal numbers; integers, which may be indices, are zero."""
+    rng = np.random.default_rng(0)
+
+    def draw(leaf: jax.ShapeDtypeStruct) -> jax.Array:
+      shape = (self._config.latency.batch_size, *leaf.shape)
+      if not jnp.issubdtype(leaf.dtype, jnp.floating):
+        return jnp.zeros(shape, leaf.dtype)
+      return jnp.asarray(rng.standard_normal(shape, np.float32), leaf.dtype)
+
+    return jax.tree.map(draw, example)
 
 
-def random_variables(model: nn.Module, inputs: jax.Array) -> dict[str, Any]:
+def random_variables(model: nn.Module, inputs: Any) -> dict[str, Any]:
   """Variables of ordinary size: no output is denormal or infinite.
 
   Args:
@@ -259,8 +276,8 @@ def random_variables(model: nn.Module, inputs: jax.Array) -> dict[str, Any]:
     inputs: what it receives.
 
   Returns:
-    Its collections, float32 NumPy arrays: what has two axes or more is normal
-    with deviation sqrt(1 / fan in), all else is one.
+    Its collections, NumPy arrays: what has two axes or more is normal with
+    deviation sqrt(1 / fan in), all else is one.
   """
   shapes = jax.eval_shape(
       lambda x: model.init(jax.random.key(0), x, train=False), inputs
@@ -269,8 +286,9 @@ def random_variables(model: nn.Module, inputs: jax.Array) -> dict[str, Any]:
 
   def draw(leaf: Any) -> np.ndarray:
     if len(leaf.shape) < 2:
-      return np.ones(leaf.shape, np.float32)
+      return np.ones(leaf.shape, leaf.dtype)
     kernel = rng.standard_normal(leaf.shape, np.float32)
-    return kernel / np.float32(np.sqrt(np.prod(leaf.shape[:-1])))
+    kernel /= np.float32(np.sqrt(np.prod(leaf.shape[:-1])))
+    return kernel.astype(leaf.dtype)
 
   return jax.tree.map(draw, nn.meta.unbox(dict(shapes)))

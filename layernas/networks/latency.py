@@ -1,18 +1,23 @@
-"""Latency of networks as the sum of their modules' latencies, from a table.
+"""Latency of networks from a table that was measured, or that the user brings.
 
-The table is a CSV file with a row per module signature (`networks.space`): one
-that experiments/latency.py measured, or one that the user brings.
+The table is a CSV file with a row for each module signature
+(`networks.space`), whose times are added up; or one for each of some whole
+networks, which a fit explains (`networks.fitted_latency`).
 """
 
+import dataclasses
 import os
 from collections.abc import Mapping
 
 from layernas import paths
 from layernas.errors import UserError
+from layernas.networks.fitted_latency import fit_latency
+from layernas.networks.interface import Space
 from layernas.networks.space import NetworkSpace
 from layernas.networks.space import PlacedModule
 from layernas.networks.space import place
 from layernas.search.cost import FactoredCost
+from layernas.search.space import parse_architecture_id
 from layernas.storage.csv_file import CsvFile
 
 METRIC = 'latency'
@@ -21,26 +26,107 @@ METRIC = 'latency'
 COMMAND = './launch.sh latency --config=CONFIG --workdir=DIR'
 """Measures a table."""
 
-KEY = 'signature'
+SIGNATURE = 'signature'
+"""Column of a table of modules."""
+
+ARCHITECTURE = 'architecture'
+"""Column of a table of whole networks."""
+
 VALUE = 'milliseconds'
+"""Column of the times."""
 
 
-def read_latency_table(path: str | os.PathLike[str]) -> dict[str, float]:
+@dataclasses.dataclass(frozen=True)
+class LatencyTable:
+  """What was measured.
+
+  Attributes:
+    key: what the rows are of, `SIGNATURE` or `ARCHITECTURE`.
+    rows: milliseconds by signature or by the id of an architecture.
+    source: of the table, for messages.
+  """
+
+  key: str
+  rows: Mapping[str, float]
+  source: str = 'latency table'
+
+
+def read_latency_table(path: str | os.PathLike[str]) -> LatencyTable:
   """Reads a latency table.
 
   Args:
-    path: of a CSV file, plain or .gz, with a header and the columns
-      `signature` and `milliseconds`; further columns are ignored.
+    path: of a CSV file, plain or .gz, with a header and the columns `signature`
+      or `architecture`, and `milliseconds`; further columns are ignored.
 
   Returns:
-    Signature to milliseconds.
+    The table.
 
   Raises:
     UserError: the file or a cell is wrong; the message names file, line and
       column.
   """
   file = CsvFile(paths.expanded('cost.latency_table', path))
-  return dict(zip(file.keys(KEY), file.numbers(VALUE, least=0), strict=True))
+  key = ARCHITECTURE if (
+      ARCHITECTURE in file.header and SIGNATURE not in file.header
+  ) else SIGNATURE
+  rows = dict(zip(file.keys(key), file.numbers(VALUE, least=0), strict=True))
+  return LatencyTable(key, rows, os.fspath(path))
+
+
+def latency_cost(
+    space: Space, table: LatencyTable, image_size: int, num_classes: int
+) -> FactoredCost:
+  """Milliseconds of a space's networks.
+
+  Args:
+    space: of the networks.
+    table: of its modules, or of some of its networks.
+    image_size: side of the images in pixels.
+    num_classes: width of the classifier.
+
+  Returns:
+    The sum over the modules, or what is fitted to the networks.
+
+  Raises:
+    UserError: the table lacks modules or options of the space, or does not fit
+      it.
+  """
+  if table.key == ARCHITECTURE:
+    return _fitted_cost(space, table, image_size, num_classes)
+  if isinstance(space, NetworkSpace):
+    return module_cost(space, table, image_size, num_classes)
+  raise UserError(
+      f'cost.latency_table: {table.source} is of modules, which a space of Flax'
+      f' modules has not; allowed is a table of whole networks, such as'
+      f' {COMMAND} measures with the same config'
+  )
+
+
+def _fitted_cost(
+    space: Space, table: LatencyTable, image_size: int, num_classes: int
+) -> FactoredCost:
+  """What is fitted to whole networks."""
+  architectures = {}
+  for text, milliseconds in table.rows.items():
+    try:
+      architecture = parse_architecture_id(text)
+      space.search_space.check(architecture)
+      if not milliseconds:
+        raise UserError('0 milliseconds: allowed are times above it')
+    except UserError as error:
+      raise UserError(
+          f'cost.latency_table: {table.source}, network {text!r}: {error}'
+      ) from error
+    architectures[architecture] = milliseconds
+  work = space.cost('madds', image_size, num_classes)
+  try:
+    fit = fit_latency(space.search_space, work, architectures)
+  except UserError as error:
+    raise UserError(
+        f'cost.latency_table: {table.source}: {error}; {COMMAND} measures one'
+        ' with the same config'
+    ) from error
+  return fit.cost(METRIC, space.search_space)
 
 
 def space_modules(
@@ -66,18 +152,16 @@ def space_modules(
   return list({one.signature: one for one in placed}.values())
 
 
-def latency_cost(
-    space: NetworkSpace, table: Mapping[str, float], image_size: int,
-    num_classes: int, source: str = 'latency table',
+def module_cost(
+    space: NetworkSpace, table: LatencyTable, image_size: int, num_classes: int
 ) -> FactoredCost:
-  """Cost model: milliseconds of a network as the sum over its modules.
+  """Milliseconds of a network as the sum over its modules.
 
   Args:
     space: of the networks.
-    table: signature to milliseconds.
+    table: of modules.
     image_size: side of the images in pixels.
     num_classes: width of the classifier.
-    source: of the table, for messages.
 
   Returns:
     One factor per module.
@@ -87,10 +171,10 @@ def latency_cost(
       small for the strides.
   """
   modules = space_modules(space, image_size, num_classes)
-  missing = [m.signature for m in modules if m.signature not in table]
+  missing = [m.signature for m in modules if m.signature not in table.rows]
   if missing:
     raise UserError(
-        f'cost.latency_table: {source} lacks {len(missing)} of the'
+        f'cost.latency_table: {table.source} lacks {len(missing)} of the'
         f' {len(modules)} modules of the space on images of {image_size} pixels'
         f' with {num_classes} classes; the first is {missing[0]!r}; allowed is'
         f' a table with all of them, such as {COMMAND} measures with the same'
@@ -98,7 +182,7 @@ def latency_cost(
     )
   return space.priced(
       METRIC, 'ms', image_size,
-      lambda module, filters, size: table[
+      lambda module, filters, size: table.rows[
           place(module, filters, size, num_classes).signature
       ],
   )

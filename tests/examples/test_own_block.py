@@ -8,6 +8,8 @@ import numpy as np
 from examples import own_block
 from layernas.latency.stopwatch import random_variables
 from layernas.models.network import create_module
+from layernas.networks.latency import SIGNATURE
+from layernas.networks.latency import LatencyTable
 from layernas.networks.latency import latency_cost
 from layernas.networks.latency import space_modules
 from layernas.networks.reference import scale_filters
@@ -41,9 +43,10 @@ def test_own_block_is_searched_and_read_back(tmp_path: pathlib.Path) -> None:
 def test_own_block_has_latencies_and_widths() -> None:
   space = own_block.space()
   modules = space_modules(space, 16, 10)
-  cost = latency_cost(
-      space, {module.signature: 1.5 for module in modules}, 16, 10
+  table = LatencyTable(
+      SIGNATURE, {module.signature: 1.5 for module in modules}
   )
+  cost = latency_cost(space, table, 16, 10)
   assert cost.cost((0, 1)) == 4 * 1.5
   model = create_module(own_block.BasicBlock(8), num_classes=10)
   variables = random_variables(model, np.zeros((1, 4, 4, 8), np.float32))

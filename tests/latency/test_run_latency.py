@@ -1,6 +1,7 @@
 """Measuring a space: resuming, errors of the sums, the program as a whole."""
 
 import csv
+import dataclasses
 import io
 import json
 import pathlib
@@ -17,10 +18,10 @@ from layernas.errors import UserError
 from layernas.latency import run_latency as run_latency_module
 from layernas.latency.run_latency import Measurements
 from layernas.latency.run_latency import Point
+from layernas.latency.run_latency import prediction_errors
 from layernas.latency.run_latency import random_architectures
 from layernas.latency.run_latency import run_latency
-from layernas.latency.run_latency import save_sums
-from layernas.latency.run_latency import sum_errors
+from layernas.latency.run_latency import save_predictions
 from layernas.latency.run_latency import summary_table
 from layernas.latency.stopwatch import Timing
 from layernas.networks.latency import latency_cost
@@ -89,7 +90,7 @@ def test_table_and_errors(tmp_path: pathlib.Path) -> None:
   timer = _Timer()
   result = run_latency(_config(), tmp_path, timer)
   table = read_latency_table(tmp_path / 'latency.csv')
-  assert table == {name: i + 1.0 for i, name in enumerate(_MODULES)}
+  assert table.rows == {name: i + 1.0 for i, name in enumerate(_MODULES)}
   assert _rows(tmp_path / 'latency.csv')[1] == {
       'signature': _MODULES[1], 'milliseconds': '2.0',
       'lower_quartile': '1.0', 'upper_quartile': '4.0', 'repeats': '2',
@@ -118,8 +119,63 @@ def test_points_add_up_the_modules_of_their_network(
   assert len(result['points']) == 5
   for point in result['points']:
     architecture = tuple(map(int, point['architecture'].split('-')))
-    assert point['modules'] == cost.cost(architecture)
-    assert point['whole'] == pytest.approx(1.25 * point['modules'])
+    assert point['predicted'] == cost.cost(architecture)
+    assert point['whole'] == pytest.approx(1.25 * point['predicted'])
+
+
+@pytest.mark.usefixtures('_known_images')
+def test_whole_networks_are_timed_and_fitted(tmp_path: pathlib.Path) -> None:
+  """The timer's figures add up: a fit to the others predicts each network."""
+  config = _config(**{
+      'latency.whole_networks': True, 'cost.metric': 'latency',
+      'cost.latency_table': str(tmp_path / 'latency.csv'),
+  })
+  timer = _Timer(stop_after=4)
+  with pytest.raises(KeyboardInterrupt):
+    run_latency(config, tmp_path, timer)
+  again = _Timer()
+  result = run_latency(config, tmp_path, again)
+  space = tiny.space().search_space
+  rows = read_latency_table(tmp_path / 'latency.csv').rows
+  assert len(timer.timed + again.timed) == len(rows)
+  named = [parse_architecture_id(text) for text in rows]
+  assert space.default in named
+  for layer, count in enumerate(space.option_counts):
+    assert {one[layer] for one in named} == set(range(count))
+  assert result['modules'] == 0
+  assert len(result['points']) == 5
+  assert not (tmp_path / 'networks.csv').exists()
+  cost = make_problem(config, tiny.space(), 16, 10).cost
+  for text, milliseconds in rows.items():
+    assert cost.cost(parse_architecture_id(text)) == pytest.approx(
+        milliseconds, rel=0.15
+    )
+
+
+@pytest.mark.long
+def test_a_space_of_flax_modules_is_measured_for_a_search(
+    tmp_path: pathlib.Path,
+) -> None:
+  flags = (
+      '--config=tests/tiny.py', '--config.latency.warmup=0',
+      '--config.latency.repeats=2', '--config.latency.networks=2',
+      '--config.space=tests.networks.flax_spaces:space',
+  )
+  done = tiny.run_program('latency', *flags, f'--workdir={tmp_path / "a"}')
+  assert done.returncode == 0, done.stderr
+  assert 'fit to other networks, mean error' in done.stdout
+  table = tmp_path / 'a' / 'latency.csv'
+  rows = read_latency_table(table).rows
+  limit = sorted(rows.values())[-2]
+  done = tiny.run_program(
+      'search', *flags, '--config.cost.metric=latency',
+      f'--config.cost.latency_table={table}', f'--config.target.high={limit}',
+      '--config.budget.trials=2', '--config.training.epochs=0.05',
+      f'--workdir={tmp_path / "b"}',
+  )
+  assert done.returncode == 0, done.stderr
+  result = json.loads((tmp_path / 'b' / 'result.json').read_text())
+  assert 0 < result['winner']['cost'] <= limit
 
 
 @pytest.mark.usefixtures('_known_images')
@@ -183,7 +239,9 @@ def test_the_program_measures_a_table_for_a_search(
   assert done.returncode == 0, done.stderr
   assert f'{len(_MODULES)} modules, 0 measured already' in done.stdout
   assert 'mean absolute error' in done.stdout
-  assert list(read_latency_table(tmp_path / 'latency.csv')) == _MODULES
+  assert list(
+      read_latency_table(tmp_path / 'latency.csv').rows
+  ) == _MODULES
   result = json.loads((tmp_path / 'latency.json').read_text())
   assert len(result['points']) == 2
   assert all(point['whole'] > 0 for point in result['points'])
@@ -236,7 +294,8 @@ def test_a_workdir_in_a_bucket_is_measured_and_resumed(bucket: Bucket) -> None:
   timer = _Timer()
   run_latency(_config(), workdir, timer)
   assert len(timer.timed) == len(_MODULES) - 3 + 5
-  assert set(read_latency_table(f'{workdir}/latency.csv')) == set(_MODULES)
+  table = read_latency_table(f'{workdir}/latency.csv')
+  assert set(table.rows) == set(_MODULES)
   assert bucket.names(r'latency/latency\.png')
 
 
@@ -261,7 +320,7 @@ def test_every_timing_is_on_file_at_once(tmp_path: pathlib.Path) -> None:
   again = _open(tmp_path)
   assert again.measure('head', _never) == timing == Timing(0.333333, 0.25, 0.5)
   assert again.timings == table.timings
-  assert read_latency_table(tmp_path / 'a.csv') == {
+  assert read_latency_table(tmp_path / 'a.csv').rows == {
       'stem': 2.0, 'head': 0.333333
   }
 
@@ -290,7 +349,7 @@ def _points(*pairs: tuple[float, float]) -> list[Point]:
 
 
 def test_errors_in_percent_of_the_whole() -> None:
-  errors = sum_errors(_points((1.0, 0.8), (2.0, 2.2), (4.0, 4.4)))
+  errors = prediction_errors(_points((1.0, 0.8), (2.0, 2.2), (4.0, 4.4)))
   assert errors['mean_percent'] == pytest.approx(0.0, abs=1e-9)
   assert errors['mean_absolute_percent'] == pytest.approx(40 / 3)
   assert errors['largest_absolute_percent'] == pytest.approx(20)
@@ -298,31 +357,33 @@ def test_errors_in_percent_of_the_whole() -> None:
 
 def test_correlations() -> None:
   # Ranks agree, values do not lie on a line; then two ranks are swapped.
-  errors = sum_errors(_points((1, 1), (2, 4), (3, 9)))
+  errors = prediction_errors(_points((1, 1), (2, 4), (3, 9)))
   assert errors['spearman'] == pytest.approx(1)
   assert errors['pearson'] == pytest.approx(8 / (2 * 294 / 9) ** 0.5)
-  assert sum_errors(_points((1, 1), (2, 9), (3, 4)))['spearman'] == (
+  assert prediction_errors(_points((1, 1), (2, 9), (3, 4)))['spearman'] == (
       pytest.approx(0.5)
   )
 
 
 def test_equal_times_have_no_correlation() -> None:
-  errors = sum_errors(_points((1, 1), (1, 2)))
+  errors = prediction_errors(_points((1, 1), (1, 2)))
   assert errors['pearson'] is errors['spearman'] is None
 
 
 def test_picture_and_table(tmp_path: pathlib.Path) -> None:
   points = _points((1.0, 0.8), (2.0, 1.6))
-  errors = sum_errors(points)
-  save_sums(points, errors, tmp_path / 'a.png')
+  errors = prediction_errors(points)
+  result = {
+      'device': {'kind': 'abacus', 'platform': 'wood', 'cpu_cores': 10},
+      'batch_size': 4, 'modules': 79, 'errors': errors,
+      'points': [dataclasses.asdict(point) for point in points],
+      'empty_loop': 0.0015, 'empty_call': 0.04,
+  }
+  save_predictions(result, tmp_path / 'a.png')
   with Image.open(tmp_path / 'a.png') as image:
     assert min(image.size) > 400
   console = Console(file=io.StringIO(), width=120)
-  console.print(summary_table({
-      'device': {'kind': 'abacus', 'platform': 'wood', 'cpu_cores': 10},
-      'batch_size': 4, 'modules': 79, 'points': points, 'errors': errors,
-      'empty_loop': 0.0015, 'empty_call': 0.04,
-  }))
+  console.print(summary_table(result))
   text = console.file.getvalue()
   for part in ('abacus', '79', '-20.0 %', '1.000', '1.50 µs', '40.00 µs'):
     assert part in text
@@ -336,8 +397,9 @@ def test_stored_result_is_what_its_files_and_the_text_say() -> None:
       cifar10_small(), read_latency_table(folder / 'latency.csv'), 32, 10
   )
   for point in points:
-    assert point.modules == cost.cost(parse_architecture_id(point.architecture))
-  errors = sum_errors(points)
+    architecture = parse_architecture_id(point.architecture)
+    assert point.predicted == cost.cost(architecture)
+  errors = prediction_errors(points)
   assert errors == pytest.approx(result['errors'])
   text = (tiny.ROOT / 'docs' / 'latency.md').read_text()
   # Digit 4 of an architecture is the first block's kernel and filters.
@@ -354,6 +416,9 @@ def test_stored_result_is_what_its_files_and_the_text_say() -> None:
       f'{1e3 * result["empty_call"]:.2f} µs',
       f'{len(points)} networks',
       f'The {len(by_kernel[0])}',
-      *(f'{sum_errors(some)["mean_percent"]:.1f} %' for some in by_kernel),
+      *(
+          f'{prediction_errors(some)["mean_percent"]:.1f} %'
+          for some in by_kernel
+      ),
   ):
     assert part in text, part

@@ -120,3 +120,14 @@ def test_times_on_the_present_device() -> None:
   timing = timer(tiny.space().base)
   assert 0 < timing.lower_quartile <= timing.milliseconds
   assert timing.milliseconds <= timing.upper_quartile
+
+
+def test_networks_of_any_inputs_and_outputs_are_timed() -> None:
+  def forward(_, inputs):
+    return {'sum': inputs['a'].sum()[None], 'rows': inputs['b'] * 2}
+
+  inputs = {'a': jnp.ones(3, jnp.int32), 'b': jnp.ones((2, 2))}
+  (kept, _), outputs = loop_passes(forward)({}, inputs, 1), None
+  assert outputs is None
+  np.testing.assert_array_equal(kept['a'], inputs['a'])
+  assert Stopwatch(0, 2).passes(forward, {}, inputs).milliseconds > 0

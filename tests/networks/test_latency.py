@@ -13,7 +13,10 @@ from hypothesis import settings
 from hypothesis import strategies as st
 
 from layernas.errors import UserError
+from layernas.networks.latency import ARCHITECTURE
 from layernas.networks.latency import COMMAND
+from layernas.networks.latency import SIGNATURE
+from layernas.networks.latency import LatencyTable
 from layernas.networks.latency import latency_cost
 from layernas.networks.latency import read_latency_table
 from layernas.networks.latency import space_modules
@@ -27,16 +30,23 @@ _EVERY = np.array(list(itertools.product(range(3), repeat=7)))
 _ARCHITECTURES = st.tuples(*[st.integers(0, 2)] * 7)
 
 
-def _table(seed: int) -> dict[str, float]:
+def _table(seed: int, missing: int = 0) -> LatencyTable:
   """Random times: unlike counts, they need not grow with filters."""
   rng = random.Random(seed)
-  return {module.signature: rng.random() for module in _MODULES}
+  rows = {module.signature: rng.random() for module in _MODULES}
+  for module in _MODULES[5:5 + missing]:
+    del rows[module.signature]
+  return LatencyTable(SIGNATURE, rows, 'mine.csv')
 
 
 def test_reads_a_table(tmp_path: pathlib.Path) -> None:
   path = tmp_path / 'a.csv'
   path.write_text('note,milliseconds,signature\nx,1.5,block a=1\n,2e-3,head\n')
-  assert read_latency_table(path) == {'block a=1': 1.5, 'head': 0.002}
+  table = read_latency_table(path)
+  assert table.rows == {'block a=1': 1.5, 'head': 0.002}
+  assert (table.key, table.source) == (SIGNATURE, str(path))
+  path.write_text('milliseconds,architecture\n2,0-1\n')
+  assert read_latency_table(path).key == ARCHITECTURE
 
 
 # All else that may be wrong with a file: tests/storage.
@@ -71,7 +81,7 @@ def test_cost_is_the_sum_over_the_modules(
 ) -> None:
   table = _table(seed)
   modules = network_modules(_SPACE.network(architecture), 32, 10)
-  times = [table[module.signature] for module in modules]
+  times = [table.rows[module.signature] for module in modules]
   cost = latency_cost(_SPACE, table, 32, 10)
   assert cost.cost(architecture) == functools.reduce(operator.add, times)
   assert (cost.name, cost.unit) == ('latency', 'ms')
@@ -96,11 +106,8 @@ def test_every_completion_lies_in_the_reachable_interval(
 
 
 def test_missing_modules_are_counted_and_the_first_named() -> None:
-  table = _table(0)
-  for module in _MODULES[5:8]:
-    del table[module.signature]
   with pytest.raises(UserError) as error:
-    latency_cost(_SPACE, table, 32, 10, 'mine.csv')
+    latency_cost(_SPACE, _table(0, missing=3), 32, 10)
   message = str(error.value)
   assert 'mine.csv lacks 3 of the 79 modules' in message
   assert repr(_MODULES[5].signature) in message
