@@ -163,12 +163,11 @@ def final(
 
 def reference() -> dict[str, Any]:
   """The default network scaled in width to the limit, as JSON types."""
+  from layernas.networks.registry import make_space  # noqa: PLC0415
   from layernas.runs import setup  # noqa: PLC0415
 
   config, dataset = _prepared(())
-  space = setup.with_width_scaled(
-      setup.make_space(config.space), config, dataset
-  )
+  space = setup.with_width_scaled(make_space(config.space), config, dataset)
   return space.named[setup.WIDTH_SCALED].to_dict()
 
 
