@@ -5,6 +5,7 @@ not depend on how many there are.
 """
 
 import concurrent.futures
+import contextlib
 import dataclasses
 import functools
 import json
@@ -17,6 +18,7 @@ import time
 from collections.abc import Iterator
 from collections.abc import Mapping
 from collections.abc import Sequence
+from multiprocessing import resource_tracker
 from typing import Any
 from typing import NoReturn
 
@@ -36,6 +38,9 @@ _CHUNK = 20
 
 # For the parent to answer a signal.
 _PARENT_SECONDS = 1.0
+
+# Held back while workers start.
+_HELD = (signal.SIGINT, signal.SIGTERM)
 
 # What workers' NumPy reads when it is loaded.
 _THREADS = ('OPENBLAS_NUM_THREADS', 'MKL_NUM_THREADS', 'OMP_NUM_THREADS')
@@ -174,7 +179,9 @@ def play_all(
   )
   done = False
   try:
-    futures = [pool.submit(_play_chunk, chunk) for chunk in chunks]
+    with signals_held():
+      # Starts the workers.
+      futures = [pool.submit(_play_chunk, chunk) for chunk in chunks]
     for future in concurrent.futures.as_completed(futures):
       yield future.result()
     done = True
@@ -190,11 +197,28 @@ def _cores() -> int:
   ) else os.cpu_count() or 1
 
 
+@contextlib.contextmanager
+def signals_held() -> Iterator[None]:
+  """Keeps Ctrl-C and SIGTERM back from processes that this thread starts.
+
+  A worker that has not begun would print a traceback, or die; it answers the
+  signal once it is ready.
+  """
+  # It starts with the first process, and lets all signals through.
+  resource_tracker.ensure_running()
+  before = signal.pthread_sigmask(signal.SIG_BLOCK, _HELD)
+  try:
+    yield
+  finally:
+    signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
 def _begin_worker(config: dict[str, Any], parent: int) -> None:
   """What a fresh worker does first."""
   # Ctrl-C is the parent's to answer.
   signal.signal(signal.SIGINT, signal.SIG_IGN)
   signal.signal(signal.SIGTERM, _end_after_parent)
+  signal.pthread_sigmask(signal.SIG_UNBLOCK, _HELD)
   threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
   _begin(config)
 

@@ -2,6 +2,9 @@
 
 import io
 import json
+import signal
+import subprocess
+import sys
 
 import pytest
 from rich.console import Console
@@ -194,3 +197,16 @@ def test_bar_on_a_terminal():
     shown.advance(50)
   assert '60/60' in where.file.getvalue()
   assert 'ETA' in where.file.getvalue()
+
+
+@pytest.mark.parametrize('number', [signal.SIGINT, signal.SIGTERM])
+def test_what_is_started_meanwhile_does_not_hear_signals_yet(number):
+  before = signal.pthread_sigmask(signal.SIG_BLOCK, ())
+  with run.signals_held():
+    child = subprocess.run(
+        [sys.executable, '-c', 'import os, signal; '
+         f'os.kill(os.getpid(), {int(number)}); print("lives")'],
+        capture_output=True, text=True,
+    )
+  assert (child.returncode, child.stdout, child.stderr) == (0, 'lives\n', '')
+  assert signal.pthread_sigmask(signal.SIG_BLOCK, ()) == before
