@@ -66,13 +66,19 @@ def test_it_is_searched_resumed_and_trained_to_the_end(
 
 
 def test_workers_give_the_same(tmp_path: pathlib.Path) -> None:
-  alone = tiny.changed(**MIXER, **{'executor.threads': 1})
-  many = tiny.changed(**MIXER, **{
-      'executor.name': 'processes', 'executor.workers': 2,
-      'executor.threads': 1,
-  })
-  run_search(alone, tmp_path / 'alone')
-  run_search(many, tmp_path / 'many')
+  """In processes of their own: how many threads XLA has is set once in each."""
+  for name, executor in (
+      ('alone', ()),
+      ('many', ('--config.executor.name=processes',
+                '--config.executor.workers=2')),
+  ):
+    fields = {**MIXER, 'executor.threads': 1}
+    done = tiny.run_program(
+        'search', '--config=tests/tiny.py', f'--workdir={tmp_path / name}',
+        *(f'--config.{field}={value}' for field, value in fields.items()),
+        *executor,
+    )
+    assert done.returncode == 0, done.stderr
   rewards = [
       [trial['reward'] for trial in _trials(tmp_path / name)]
       for name in ('alone', 'many')
