@@ -2,6 +2,7 @@
 
 import functools
 import json
+import re
 import statistics
 
 import pytest
@@ -126,3 +127,14 @@ def test_simulated_workers_give_the_stored_figures(name):
       kept = dict(case['runs'][overlap][count])
       assert idle == pytest.approx(kept.pop('idle_by_layer', {}), abs=2e-4)
       assert run == pytest.approx(kept, abs=2e-4)
+
+
+def test_counting():
+  output = (_RESULTS / 'counting' / 'output.txt').read_text()
+  counted, kept = (
+      float(re.search(f'{name}: ([0-9.]+) s', output)[1])
+      for name in ('counted', 'from what was kept')
+  )
+  text = ' '.join(page('docs/own_networks.md').split())
+  assert f'takes {counted:.0f} s on 2 cores' in text
+  assert f'and {kept:.1f} s from what a workdir keeps' in text
