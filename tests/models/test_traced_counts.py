@@ -613,3 +613,39 @@ def test_nothing_is_computed() -> None:
 def test_errors_of_a_module_are_its_own() -> None:
   with pytest.raises(TypeError, match='dot_general requires'):
     _count(lambda x: x @ jnp.ones((3, 3)), 4)
+
+
+def _product(key, shape, dtype=jnp.float32):
+  """An initialiser with multiply-adds of its own."""
+  del key
+  return jnp.ones((shape[0], 7), dtype) @ jnp.ones((7, shape[1]), dtype)
+
+
+class _Products(nn.Module):
+  """Dense layers whose kernels are products, in a scan or one by one."""
+
+  scanned: bool
+
+  @nn.compact
+  def __call__(self, x, train):
+    del train
+
+    def layer(module, x, _):
+      return nn.Dense(6, kernel_init=_product, name='dense')(x), None
+
+    if not self.scanned:
+      return nn.Dense(6, kernel_init=_product)(x)
+    return nn.scan(
+        layer, variable_axes={'params': 0}, split_rngs={'params': True},
+        length=3,
+    )(self, x, None)[0]
+
+
+@_BOTH
+@pytest.mark.parametrize(('scanned', 'madds'), [(False, 36), (True, 108)])
+def test_what_makes_parameters_does_not_count(
+    count: Count, scanned: bool, madds: int
+) -> None:
+  counts = count(_Products(scanned), _shape(6))
+  assert counts.madds == madds
+  assert counts.params == madds + madds // 6
