@@ -18,7 +18,7 @@ from layernas.data.dataset import HostShare
 from layernas.data.dataset import check_batch
 from layernas.data.dataset import check_split
 from layernas.data.dataset import configured_scaling
-from layernas.data.dataset import evaluation_rows
+from layernas.data.dataset import evaluation_parts
 from layernas.data.dataset import held_out_mask
 from layernas.data.dataset import pad_batch
 from layernas.data.dataset import random_stream
@@ -118,8 +118,7 @@ class ArrayDataset(Dataset):
   ) -> Iterator[Batch]:
     """See the base class."""
     size, examples = share.size(batch_size), self.num_examples(split)
-    for number in range(-(-examples // batch_size)):
-      rows = evaluation_rows(examples, batch_size, number, share)
+    for rows in evaluation_parts(examples, batch_size, share):
       yield self._batch(*self._examples(split, rows), size)
 
   def _examples(

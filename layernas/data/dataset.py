@@ -13,6 +13,7 @@ import abc
 import dataclasses
 import functools
 from collections.abc import Iterator
+from collections.abc import Mapping
 from typing import Any
 
 import ml_dtypes
@@ -240,15 +241,26 @@ def pad_batch(images: np.ndarray, labels: np.ndarray, size: int) -> Batch:
   Returns:
     The batch, its mask 1 for the given images.
   """
-  missing = size - len(images)
-  mask = np.repeat(np.float32([1, 0]), [len(images), missing])
-  if missing:
-    images = np.pad(images, [(0, missing), (0, 0), (0, 0), (0, 0)])
+  return pad_rows({'image': images, 'label': labels.astype(np.int32)}, size)
+
+
+def pad_rows(arrays: Mapping[str, np.ndarray], size: int) -> Batch:
+  """Arrays of examples padded with zeros to a batch.
+
+  Args:
+    arrays: by name, of equally many rows, at most `size`.
+    size: of the batch.
+
+  Returns:
+    The arrays and 'mask', 1 for the given rows.
+  """
+  rows = len(next(iter(arrays.values())))
+  missing = size - rows
   return {
-      'image': images,
-      'label': np.pad(labels.astype(np.int32), (0, missing)),
-      'mask': mask,
-  }
+      name: np.pad(array, [(0, missing)] + [(0, 0)] * (array.ndim - 1))
+      if missing else array
+      for name, array in arrays.items()
+  } | {'mask': np.repeat(np.float32([1, 0]), [rows, missing])}
 
 
 ORDER, AUGMENTATION = 1, 2
@@ -322,6 +334,14 @@ def _order(examples: int, seed: int, epoch: int) -> np.ndarray:
   order = random_stream(ORDER, seed, epoch).permutation(examples)
   order.setflags(write=False)
   return order
+
+
+def evaluation_parts(
+    examples: int, batch_size: int, share: HostShare
+) -> Iterator[np.ndarray]:
+  """A host's rows of all evaluation batches; see `evaluation_rows`."""
+  for number in range(-(-examples // batch_size)):
+    yield evaluation_rows(examples, batch_size, number, share)
 
 
 def held_out_count(examples: int, share: float) -> int:

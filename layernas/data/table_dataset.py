@@ -13,8 +13,9 @@ from layernas.data.dataset import Dataset
 from layernas.data.dataset import HostShare
 from layernas.data.dataset import check_batch
 from layernas.data.dataset import check_split
-from layernas.data.dataset import evaluation_rows
+from layernas.data.dataset import evaluation_parts
 from layernas.data.dataset import held_out_count
+from layernas.data.dataset import pad_rows
 from layernas.data.dataset import random_stream
 from layernas.data.dataset import training_rows
 from layernas.errors import UserError
@@ -101,17 +102,11 @@ class TableDataset(Dataset):
   ) -> Iterator[Batch]:
     """See the base class."""
     size, examples = share.size(batch_size), self.num_examples(split)
-    for number in range(-(-examples // batch_size)):
-      rows = evaluation_rows(examples, batch_size, number, share)
+    for rows in evaluation_parts(examples, batch_size, share):
       yield self._batch(split, rows, size)
 
   def _batch(self, split: str, rows: np.ndarray, size: int) -> Batch:
-    missing = size - len(rows)
-    batch = {
-        name: np.pad(array, [(0, missing)] + [(0, 0)] * (array.ndim - 1))
-        for name, array in _rows(self._splits[split], rows).items()
-    }
-    return batch | {'mask': np.repeat(np.float32([1, 0]), [len(rows), missing])}
+    return pad_rows(_rows(self._splits[split], rows), size)
 
   def _check(
       self, all_train: Mapping[str, np.ndarray], test: Mapping[str, np.ndarray]

@@ -1,11 +1,10 @@
 """Measures the latency table of a config's space, and what it is worth.
 
 Modules first, each distinct one once; then random whole networks, timed in the
-same way, which the sums of their modules are compared with. A space of Flax
-modules has no modules of ours: whole networks are timed alone, every option in
-some of them, and each random one is compared with what a fit to the others
-predicts. Every timing goes to a CSV file at once, and what a file holds already
-is not timed again.
+same way, which the sums of their modules are compared with. Of a space of Flax
+modules, whole networks are timed alone, every option in some of them, and each
+random one is compared with what a fit to the others predicts. Every timing goes
+to a CSV file at once, and what a file holds already is not timed again.
 """
 
 import csv
@@ -178,7 +177,7 @@ def run_latency(
   )
   # What is wrong with the space is told before the workdir is touched.
   modules = space_modules(space, *shape) if of_modules else []
-  work = space.cost('madds', *shape)
+  work = None if of_modules else space.cost('madds', *shape)
   stopwatch = Stopwatch(config.latency.warmup, config.latency.repeats)
   timer = timer or ForwardTimer(config, *shape, stopwatch)
   directory = Workdir(workdir, LATENCY)
@@ -216,7 +215,7 @@ def run_latency(
     else:
       wholes = _measure_networks(
           space, timer, table('latency.csv', ARCHITECTURE),
-          list(dict.fromkeys([*_every_option(space.search_space), *drawn])),
+          list(dict.fromkeys([*space.search_space.each_option(), *drawn])),
           console,
       )
       fit = fit_latency(space.search_space, work, {
@@ -239,16 +238,6 @@ def run_latency(
         f'results: {directory.path}/{files}latency.json, latency.png'
     )
   return result
-
-
-def _every_option(space: SearchSpace) -> list[Architecture]:
-  """The default network, and it with each other option in its place."""
-  default = space.default
-  return list(dict.fromkeys(
-      default[:layer] + (option,) + default[layer + 1:]
-      for layer, options in enumerate(space.option_counts)
-      for option in range(options)
-  ))
 
 
 def random_architectures(

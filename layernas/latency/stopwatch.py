@@ -24,8 +24,8 @@ from jax import lax
 
 from layernas.models.network import DTYPES
 from layernas.models.network import create_module
+from layernas.models.network import example_of
 from layernas.networks.network import NetworkLike
-from layernas.networks.space import IMAGE_FILTERS
 from layernas.networks.space import PlacedModule
 from layernas.networks.spec import Stem
 from layernas.training.programs import create_model
@@ -234,11 +234,7 @@ class ForwardTimer:
 
   def _network(self, network: NetworkLike) -> tuple[nn.Module, Any]:
     model = create_model(self._config, network, self._num_classes)
-    image = jax.ShapeDtypeStruct(
-        (self._image_size, self._image_size, IMAGE_FILTERS), jnp.float32
-    )
-    example = network.task.example if network.task else image
-    return model, self._inputs(example)
+    return model, self._inputs(example_of(network, self._image_size))
 
   def _module(self, placed: PlacedModule) -> tuple[nn.Module, jax.Array]:
     dtype = DTYPES[self._config.model.dtype]

@@ -16,6 +16,8 @@ from layernas.models.convolutions import resolve
 from layernas.models.initialization import constant
 from layernas.models.initialization import conv_kernel
 from layernas.models.initialization import dense_kernel
+from layernas.networks.network import NetworkLike
+from layernas.networks.spec import IMAGE_FILTERS
 from layernas.networks.spec import Block
 from layernas.networks.spec import Head
 from layernas.networks.spec import Module
@@ -139,6 +141,23 @@ def of_config(config: Any, spec: NetworkSpec, num_classes: int) -> Network:
       dropout_rate=model.dropout if drops else 0.0,
       axis_name=AXIS if model.sync_batch_norm else None,
       depthwise=model.depthwise,
+  )
+
+
+def example_of(network: NetworkLike, image_size: int) -> Any:
+  """What a network is called with for one example.
+
+  Args:
+    network: of any kind.
+    image_size: side of the images, where it has no task of its own.
+
+  Returns:
+    A `jax.ShapeDtypeStruct` without a batch axis, or a tree of them.
+  """
+  if network.task:
+    return network.task.example
+  return jax.ShapeDtypeStruct(
+      (image_size, image_size, IMAGE_FILTERS), jnp.float32
   )
 
 

@@ -15,7 +15,9 @@ import jax.numpy as jnp
 
 from layernas import lookup
 from layernas.errors import UserError
+from layernas.models.network import example_of
 from layernas.models.traced_counts import ModuleCounts
+from layernas.models.traced_counts import arguments
 from layernas.models.traced_counts import count_first_pass
 from layernas.models.traced_counts import count_module
 from layernas.networks.counting import Counts
@@ -111,6 +113,7 @@ def remarks(
   return lines
 
 
+@functools.lru_cache(maxsize=8)
 def trace_text(
     network: FlaxNetwork, image_size: int, num_classes: int
 ) -> str:
@@ -129,11 +132,7 @@ def trace_text(
   """
   counted(network, image_size, num_classes)
   module = _module(network, num_classes)
-  inputs = jax.tree.map(
-      lambda leaf: jax.ShapeDtypeStruct((2, *leaf.shape), leaf.dtype),
-      jax.tree.unflatten(*reversed(_example(network, image_size))),
-  )
-  rngs = {'params': jax.eval_shape(jax.random.key, 0)}
+  rngs, inputs = arguments(example_of(network, image_size), batch_size=2)
 
   def init(rngs: Any, inputs: Any) -> Any:
     return nn.meta.unbox(module.init(rngs, inputs, train=False))
@@ -172,9 +171,7 @@ def _example(
     network: FlaxNetwork, image_size: int
 ) -> tuple[tuple[Any, ...], Any]:
   """What a network is called with for one example: leaves and structure."""
-  image = jax.ShapeDtypeStruct((image_size, image_size, 3), jnp.float32)
-  example = network.task.example if network.task else image
-  leaves, structure = jax.tree.flatten(example)
+  leaves, structure = jax.tree.flatten(example_of(network, image_size))
   return tuple(
       jax.ShapeDtypeStruct(tuple(leaf.shape), leaf.dtype) for leaf in leaves
   ), structure

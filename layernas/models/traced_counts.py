@@ -97,7 +97,7 @@ def count_module(module: nn.Module, example: Any) -> ModuleCounts:
     UserError: see `count_jaxpr`.
     Exception: whatever the module raises, as it is.
   """
-  rngs, inputs = _arguments(example)
+  rngs, inputs = arguments(example)
   with in_plain_jax():
     variables = jax.eval_shape(
         lambda rngs, inputs: module.init(rngs, inputs, train=False),
@@ -131,7 +131,7 @@ def count_first_pass(module: nn.Module, example: Any) -> ModuleCounts:
     UserError: as `count_module`.
     Exception: whatever the module raises, as it is.
   """
-  rngs, inputs = _arguments(example)
+  rngs, inputs = arguments(example)
   with in_plain_jax():
     closed, (outputs, variables) = jax.make_jaxpr(
         lambda rngs, inputs: module.init_with_output(
@@ -165,10 +165,22 @@ def count_first_pass(module: nn.Module, example: Any) -> ModuleCounts:
   )
 
 
-def _arguments(example: Any) -> tuple[dict[str, Any], Any]:
-  """Random streams, and a batch of one."""
+def arguments(
+    example: Any, batch_size: int = 1
+) -> tuple[dict[str, Any], Any]:
+  """What a module is traced with.
+
+  Args:
+    example: as for `count_module`.
+    batch_size: of the inputs.
+
+  Returns:
+    Random streams and inputs, as shapes.
+  """
   inputs = jax.tree.map(
-      lambda leaf: jax.ShapeDtypeStruct((1, *leaf.shape), leaf.dtype), example
+      lambda leaf: jax.ShapeDtypeStruct(
+          (batch_size, *leaf.shape), leaf.dtype
+      ), example,
   )
   # Flax draws what has no stream of its own from this one.
   return {'params': jax.eval_shape(jax.random.key, 0)}, inputs

@@ -295,12 +295,7 @@ class FlaxSpace(Space):
     Returns:
       Whether the pass that `init` makes gives all of them the same counts.
     """
-    default = self.search_space.default
-    changed = [
-        default[:layer] + (option,) + default[layer + 1:]
-        for layer, options in enumerate(self.search_space.option_counts)
-        for option in range(options)
-    ]
+    changed = self.search_space.each_option()
     what, same = f'options of {self.name or "a space"}', True
     for done, one in enumerate(changed, 1):
       network = self.network_of(one)

@@ -96,8 +96,8 @@ def latency_cost(
   if isinstance(space, NetworkSpace):
     return module_cost(space, table, image_size, num_classes)
   raise UserError(
-      f'cost.latency_table: {table.source} is of modules, which a space of Flax'
-      f' modules has not; allowed is a table of whole networks, such as'
+      f'cost.latency_table: {table.source} is of modules: a space of Flax'
+      ' modules needs a table of whole networks; allowed is one such as'
       f' {COMMAND} measures with the same config'
   )
 

@@ -92,6 +92,14 @@ class SearchSpace:
     """Number of architectures."""
     return math.prod(self.option_counts)
 
+  def each_option(self) -> list[Architecture]:
+    """The default network, and it with each other option in its place."""
+    return list(dict.fromkeys(
+        self.default[:layer] + (option,) + self.default[layer + 1:]
+        for layer, options in enumerate(self.option_counts)
+        for option in range(options)
+    ))
+
   def check(self, architecture: Architecture) -> None:
     """Raises UserError unless `architecture` is one of this space."""
     if len(architecture) != len(self):

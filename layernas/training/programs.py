@@ -23,6 +23,7 @@ from layernas.data.dataset import Dataset
 from layernas.models.convolutions import resolve
 from layernas.models.initialization import Beginning
 from layernas.models.initialization import Initialization
+from layernas.models.network import example_of
 from layernas.networks.network import NetworkLike
 from layernas.networks.network import Task
 from layernas.training.devices import stand_in
@@ -87,7 +88,7 @@ def compile_programs(
   schedule = learning_rate(training, epoch)
   example, task = dataset.example(config.data.transfer), network.task
   initialization = Initialization(
-      model, task.example if task else dataset.image_size, Beginning(
+      model, example_of(network, dataset.image_size), Beginning(
           config.model.initialization, config.model.classifier_deviation
       ),
   )
