@@ -38,6 +38,9 @@ _ROOMS = {
     'networks': {*_BASE, 'search', 'storage'},
     'models': {*_BASE, 'native', 'networks'},
     'training': {*_BASE, 'data', 'models', 'native', 'networks', 'storage'},
+    'export': {
+        *_BASE, 'data', 'models', 'networks', 'storage', 'training',
+    },
     'executors': {*_BASE, 'search', 'storage'},
     'reports': {*_BASE, 'layernas', 'networks', 'search', 'storage'},
     'study.methods': {*_BASE, 'search'},
@@ -47,8 +50,8 @@ _ROOMS = {
         'study.tables',
     },
     'runs': {
-        *_BASE, 'layernas', 'data', 'executors', 'models', 'networks',
-        'reports', 'search', 'storage', 'training',
+        *_BASE, 'layernas', 'data', 'executors', 'export', 'models',
+        'networks', 'reports', 'search', 'storage', 'training',
     },
     'latency': {
         *_BASE, 'layernas', 'data', 'models', 'networks', 'reports', 'runs',

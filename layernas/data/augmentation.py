@@ -12,6 +12,9 @@ AREA = (0.08, 1.0)
 ASPECT = (3 / 4, 4 / 3)
 """Smallest and largest width / height of the area that it takes."""
 
+CENTRAL_SHARE = 224 / 256
+"""Share of the shorter side that evaluation sees after training with
+'resized_crop', whose crops enlarge objects as much (Szegedy et al., 2015)."""
 
 TRIES = 10
 """Areas that are drawn until one fits into the image."""

@@ -7,12 +7,9 @@ from typing import Any
 import tensorflow as tf
 
 from layernas.data import augmentation
+from layernas.data.augmentation import CENTRAL_SHARE
 from layernas.data.dataset import MINUS_ONE_TO_ONE
 from layernas.data.dataset import Scaling
-
-CENTRAL_SHARE = 224 / 256
-"""Share of the shorter side that evaluation sees after training with
-'resized_crop', whose crops enlarge objects as much (Szegedy et al., 2015)."""
 
 _EXACT = 'INTEGER_ACCURATE'
 """No slower here; TensorFlow's default is off by up to 42 of 255 in files of

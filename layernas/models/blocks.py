@@ -38,6 +38,24 @@ class BlockModule(nn.Module):
   dtype: Any
   depthwise: str = 'auto'
 
+  @staticmethod
+  def infer(spec: Block, layers: Any, x: Any) -> Any:
+    """Adds the block to an inference graph, batch norm folded.
+
+    Args:
+      spec: the block.
+      layers: a `layernas.export.graph.Layers`, which has the block's variables.
+      x: its input, of the graph.
+
+    Returns:
+      Its output.
+
+    Raises:
+      NotImplementedError: the block type has none; such networks are exported
+        as StableHLO alone.
+    """
+    raise NotImplementedError
+
 
 class SqueezeExcite(nn.Module):
   """Scales every filter by a gate computed from all filters' means.
@@ -72,6 +90,23 @@ class InvertedResidualModule(BlockModule):
   """An inverted residual; see its spec."""
 
   spec: InvertedResidual
+
+  @staticmethod
+  def infer(spec: InvertedResidual, layers: Any, x: Any) -> Any:
+    """See `BlockModule`."""
+    y = x
+    if spec.expanded:
+      y = layers.normed_conv(y, 'expand', activation=spec.activation)
+    y = layers.normed_conv(
+        y, 'depthwise', spec.stride, spec.activation, depthwise=True
+    )
+    if spec.squeeze:
+      gate = layers.mean(y)
+      gate = layers.conv(gate, 'squeeze/reduce', spec.squeeze.activation)
+      gate = layers.conv(gate, 'squeeze/gate', spec.squeeze.gate)
+      y = layers.multiply(y, gate)
+    y = layers.normed_conv(y, 'project')
+    return layers.add(x, y) if spec.has_residual(x.filters) else y
 
   @nn.compact
   def __call__(self, x: jax.Array) -> jax.Array:

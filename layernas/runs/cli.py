@@ -230,8 +230,9 @@ def run(
     resumable: whether the program may be ended by SIGTERM at any time, with
       exit code 0; where it has something to save, it notices the signal itself
       and raises Preempted.
-    argument: name of the one argument beside the flags that the program takes
-      and `main` is given, a path; '' where it takes none.
+    argument: names of the arguments beside the flags that the program takes and
+      `main` is given, paths, such as 'WORKDIR', or 'MODEL IMAGE...' where one
+      or more may follow; '' where it takes none.
   """
   environment.prepare()
   end_on_interrupt()
@@ -284,18 +285,18 @@ def _show_help(argv: Sequence[str]) -> NoReturn:
 def _guarded(
     main: Callable[..., None], argv: Sequence[str], argument: str = ''
 ) -> None:
-  expected = 2 if argument else 1
-  if len(argv) > expected:
+  names, given = argument.split(), argv[1:]
+  if len(given) > len(names) and not argument.endswith('...'):
     one = f'{argument} and ' if argument else ''
     only = '' if argument else ' only'
-    _fail(f'argument {argv[expected]!r}: allowed are {one}flags{only}; see'
+    _fail(f'argument {given[len(names)]!r}: allowed are {one}flags{only}; see'
           ' --help')
-  if len(argv) < expected:
-    _fail(f'argument {argument}: missing; see --help')
+  if len(given) < len(names):
+    _fail(f'argument {names[len(given)]}: missing; see --help')
   try:
     environment.check_xla_flags()
     main(*(
-        paths.expanded(f'argument {argument}', text) for text in argv[1:]
+        paths.expanded(f'argument {argument}', text) for text in given
     ))
     if signal.getsignal(signal.SIGTERM) is preempt:
       # All is saved: what is left is to come to an end.

@@ -16,6 +16,8 @@ from layernas.data.dataset import Dataset
 from layernas.data.registry import load_dataset
 from layernas.errors import Preempted
 from layernas.errors import UserError
+from layernas.export.model import save_model
+from layernas.export.preprocessing import of_data
 from layernas.networks.network import NetworkLike
 from layernas.networks.reference import REFERENCE_NETWORKS
 from layernas.networks.registry import make_space
@@ -284,8 +286,37 @@ class _Trainer:
     )
     metrics = hosts.told(dict(result.metrics))
     if hosts.is_first():
+      save_model(
+          path / run / 'model', result.variables,
+          self._facts(network, seed, metrics),
+      )
       self.directory.write_json(file, metrics)
     return metrics
+
+  def _facts(
+      self, network: NetworkLike, seed: int, metrics: Mapping[str, float]
+  ) -> dict[str, Any]:
+    """What model.json says of a training."""
+    recipe, dataset = self.recipe, self.dataset
+    return {
+        'network': network.to_dict(),
+        'classes': {
+            'number': dataset.num_classes,
+            'names': dataset.class_names and list(dataset.class_names),
+        },
+        'preprocessing': (
+            None if network.task else of_data(recipe.data).to_dict()
+        ),
+        'metrics': dict(metrics),
+        'average': recipe.training.ema_decay > 0,
+        'seed': seed,
+        'config': {
+            name: recipe[name].to_dict()
+            for name in ('data', 'model', 'training')
+        },
+        'versions': versions(),
+        'digests': {'data': data_input(dataset).digest},
+    }
 
 
 def _report(

@@ -89,6 +89,8 @@ class TrainResult:
     seconds: wall time, that of interrupted runs included.
     early_reward: of the early evaluation; None where there was none.
     stopped: whether the early evaluation ended it.
+    variables: that were evaluated, one copy on the first device; empty where it
+      was stopped.
   """
 
   metrics: Mapping[str, float]
@@ -96,6 +98,7 @@ class TrainResult:
   seconds: float
   early_reward: float | None = None
   stopped: bool = False
+  variables: Variables = dataclasses.field(default_factory=dict)
 
 
 class NonFiniteLossError(ArithmeticError):
@@ -209,7 +212,7 @@ def train_and_evaluate(
       there; changes nothing in a training that goes on.
 
   Returns:
-    Metrics, steps and seconds.
+    Metrics, steps, seconds and variables.
 
   Raises:
     NonFiniteLossError: the loss or a gradient is not finite.
@@ -245,9 +248,10 @@ def train_and_evaluate(
       )
     metrics = {} if point.stopped else metrics | evaluated(state)
     done = int(unreplicate(state.step))
+    trained = {} if point.stopped else unreplicate(state.evaluated)
   return TrainResult(
       metrics, done, checkpoints.seconds(), checkpoints.early_reward,
-      point.stopped,
+      point.stopped, trained,
   )
 
 

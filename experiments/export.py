@@ -1,0 +1,37 @@
+"""Writes a trained model as StableHLO, ONNX and TFLite.
+
+  .venv/bin/python experiments/export.py \
+    workdir/cifar10_small/final/winner/seed0/model --formats=stablehlo,onnx
+
+Batch norm is folded into convolutions. Beside the files: labels.txt, README.md
+(a model card) and check.json, which holds each file against the Flax module.
+ONNX takes pip install 'layernas[onnx]', TFLite pip install 'layernas[litert]'.
+"""
+
+from absl import flags
+
+from layernas.runs import cli
+
+_FORMATS = flags.DEFINE_list(
+    'formats', ['stablehlo'], 'stablehlo, onnx and tflite, joined by commas.'
+)
+_INPUT = flags.DEFINE_string(
+    'input', 'float32', 'Type of the images that files take: float32, scaled'
+    ' as README.md says, or uint8.'
+)
+_OUTPUT = cli.define_path(
+    'output', 'Directory; default: export/ beside the model.'
+)
+
+
+def main(model: str) -> None:
+  """Writes the files."""
+  from layernas.runs import use_model  # noqa: PLC0415
+
+  use_model.run_export(
+      model, _FORMATS.value, _OUTPUT.value or '', _INPUT.value
+  )
+
+
+if __name__ == '__main__':
+  cli.run(main, argument='MODEL')

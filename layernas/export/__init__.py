@@ -1,0 +1,1 @@
+"""Trained networks as files: weights, inference graphs, and who runs them."""

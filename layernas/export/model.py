@@ -1,0 +1,293 @@
+"""A trained network in a directory: its weights and what is known of them.
+
+`model.safetensors` has the variables by the names of modules, joined by
+slashes: 'params/block0/expand/kernel'. `model.json` has all that it takes to
+use them: network, classes, preprocessing, the config's section `model`; and
+where they come from: recipe, metrics, versions, digests. Neither runs code when
+it is read. (A space of Flax modules is named in it, and imported.)
+"""
+
+import abc
+import functools
+import hashlib
+import json
+import os
+from collections.abc import Mapping
+from typing import Any
+
+import flax.linen as nn
+import jax
+import numpy as np
+import safetensors
+import safetensors.numpy
+from etils import epath
+from flax import traverse_util
+from ml_collections import config_dict
+
+from layernas import paths
+from layernas.errors import UserError
+from layernas.export.preprocessing import Preprocessing
+from layernas.networks.network import NetworkLike
+from layernas.networks.registry import network_from_dict
+from layernas.storage.files import file_store
+from layernas.storage.workdir import read_json
+from layernas.training.programs import create_model
+from layernas.training.steps import Variables
+
+WEIGHTS = 'model.safetensors'
+"""Name of the file of the variables."""
+
+FACTS = 'model.json'
+"""Name of the file of all else; written last, so that a model with it is
+whole."""
+
+# Of model.json; another one is not read.
+_FORMAT = 1
+
+# Images of one pass at most; smaller numbers are padded to a power of two, so
+# that a handful of programs serves all.
+_BATCH = 64
+
+
+class Classifier(abc.ABC):
+  """A trained network that can be asked, in whatever runtime.
+
+  Attributes:
+    facts: content of model.json.
+    preprocessing: of images; None where the network is for another task.
+  """
+
+  def __init__(self, facts: Mapping[str, Any]):
+    """Runs nothing yet.
+
+    Args:
+      facts: content of model.json.
+    """
+    self.facts = facts
+    images = facts['preprocessing']
+    self.preprocessing = images and Preprocessing.from_dict(images)
+
+  @property
+  def takes(self) -> np.dtype:
+    """Type of the images that it is given: uint8 ones are not scaled."""
+    return np.dtype(self.facts.get('input', 'float32'))
+
+  @property
+  def num_classes(self) -> int:
+    """Width of the classifier."""
+    return self.facts['classes']['number']
+
+  @property
+  def class_names(self) -> tuple[str, ...]:
+    """Names of the classes by label; their numbers where they have none."""
+    names = self.facts['classes']['names']
+    return tuple(names or map(str, range(self.num_classes)))
+
+  @property
+  def metrics(self) -> Mapping[str, float]:
+    """What the training measured on the test images."""
+    return self.facts['metrics']
+
+  @functools.cached_property
+  def config(self) -> config_dict.ConfigDict:
+    """Sections `data`, `model` and `training` of the training, locked."""
+    return config_dict.ConfigDict(self.facts['config']).lock()
+
+  def predict(self, images: Any) -> np.ndarray:
+    """Probabilities of the classes.
+
+    Args:
+      images: an array (height, width, 3) or (n, height, width, 3), a Pillow
+        image, or a sequence of them, of any sizes; bytes, or floating-point
+        numbers from 0 to 1. They are cropped, resized and scaled as in the
+        network's evaluation.
+
+    Returns:
+      float32, shape (n, classes).
+
+    Raises:
+      UserError: something is no image, or the network does not classify them.
+    """
+    logits = self.logits(images)
+    powers = np.exp(logits - logits.max(axis=1, keepdims=True))
+    return powers / powers.sum(axis=1, keepdims=True)
+
+  def logits(self, images: Any) -> np.ndarray:
+    """Logits of the classes; see `predict`.
+
+    Args:
+      images: as for `predict`.
+
+    Returns:
+      float32, shape (n, classes).
+
+    Raises:
+      UserError: as `predict`.
+    """
+    if self.preprocessing is None:
+      raise UserError(
+          'predict: this network has a task of its own; allowed is'
+          ' model.flax.apply(model.variables, inputs, train=False)'
+      )
+    if self.takes == np.uint8:
+      pixels = self.preprocessing.pixels(images)
+      return self.run(np.rint(pixels).astype(np.uint8))
+    return self.run(self.preprocessing(images))
+
+  @abc.abstractmethod
+  def run(self, inputs: np.ndarray) -> np.ndarray:
+    """Logits of images that are what it takes.
+
+    Args:
+      inputs: shape (n, size, size, 3), of the type `takes`; float32 ones are
+        scaled.
+
+    Returns:
+      float32, shape (n, classes).
+    """
+
+
+class Model(Classifier):
+  """A trained network, in JAX.
+
+  Attributes:
+    network: its shape.
+    variables: collections of arrays, 'params' among them; the average where the
+      training kept one.
+  """
+
+  def __init__(self, facts: Mapping[str, Any], variables: Variables):
+    """Builds nothing yet.
+
+    Args:
+      facts: content of model.json.
+      variables: that belong to it.
+
+    Raises:
+      UserError: the facts name no network.
+    """
+    super().__init__(facts)
+    self.network: NetworkLike = network_from_dict(facts['network'])
+    self.variables = variables
+
+  @functools.cached_property
+  def flax(self) -> nn.Module:
+    """The Flax module, called as flax.apply(variables, images, train=False)."""
+    return create_model(self.config, self.network, self.num_classes)
+
+  def run(self, inputs: np.ndarray) -> np.ndarray:
+    """See `Classifier`."""
+    return np.concatenate([
+        np.zeros((0, self.num_classes), np.float32),
+        *(
+            self._pass(inputs[start:start + _BATCH])
+            for start in range(0, len(inputs), _BATCH)
+        ),
+    ])
+
+  def _pass(self, inputs: np.ndarray) -> np.ndarray:
+    """Logits of one batch, padded to a power of two."""
+    missing = (1 << (len(inputs) - 1).bit_length()) - len(inputs)
+    padded = np.pad(inputs, [(0, missing), (0, 0), (0, 0), (0, 0)])
+    return np.asarray(self._apply(self.variables, padded))[:len(inputs)]
+
+  @functools.cached_property
+  def _apply(self) -> Any:
+    module = self.flax
+    return jax.jit(
+        lambda variables, images: module.apply(variables, images, train=False)
+    )
+
+
+def save_model(
+    directory: epath.PathLike, variables: Variables, facts: Mapping[str, Any]
+) -> None:
+  """Writes a model directory.
+
+  Args:
+    directory: local, or gs://BUCKET/PATH; is made where it does not exist.
+    variables: nested dicts of arrays.
+    facts: of model.json, without 'format' and the digest of the weights.
+
+  Raises:
+    UserError: a variable is no array.
+  """
+  directory = epath.Path(directory)
+  directory.mkdir(parents=True, exist_ok=True)
+  store, flat = file_store(directory), {}
+  for name, leaf in traverse_util.flatten_dict(variables, sep='/').items():
+    array = np.asarray(leaf)
+    if array.dtype == object:
+      raise UserError(
+          f'variable {name}: {type(leaf).__name__}: allowed are arrays'
+      )
+    flat[name] = np.require(array, requirements='C')
+  weights = safetensors.numpy.save(flat)
+  store.write(directory / WEIGHTS, weights)
+  digests = {'weights': _digest(weights), **facts.get('digests', {})}
+  text = json.dumps(
+      {'format': _FORMAT, **facts, 'digests': digests}, indent=2
+  )
+  store.write(directory / FACTS, f'{text}\n'.encode())
+
+
+def load_model(directory: str | os.PathLike[str]) -> Model:
+  """Reads a model directory, such as final/winner/seed0/model of a search.
+
+  Args:
+    directory: that `save_model` wrote; local, or gs://BUCKET/PATH.
+
+  Returns:
+    The model.
+
+  Raises:
+    UserError: there is none, or a file of it is damaged.
+  """
+  text = paths.expanded('model', os.fspath(directory))
+  file_store(text).check(epath.Path(text))
+  where = epath.Path(text)
+  facts = read_facts(where)
+  try:
+    weights = (where / WEIGHTS).read_bytes()
+    flat = safetensors.numpy.load(weights)
+  except (OSError, safetensors.SafetensorError) as error:
+    raise UserError(
+        f'model {text}: {WEIGHTS}: {error}; allowed is the file that was'
+        ' written with the model'
+    ) from error
+  if _digest(weights) != facts['digests']['weights']:
+    raise UserError(
+        f'model {text}: {WEIGHTS} is not the file that was written with'
+        f' {FACTS}; allowed are the two of one training'
+    )
+  return Model(facts, traverse_util.unflatten_dict(flat, sep='/'))
+
+
+def read_facts(directory: epath.Path) -> dict[str, Any]:
+  """Content of a model.json.
+
+  Args:
+    directory: that has it.
+
+  Returns:
+    What `save_model` wrote.
+
+  Raises:
+    UserError: there is none, or it is of another program or version.
+  """
+  if not (directory / FACTS).exists():
+    raise UserError(
+        f'model {directory}: no {FACTS} there; allowed is a directory that'
+        ' ./launch.sh train wrote, such as final/winner/seed0/model'
+    )
+  facts = read_json(directory / FACTS)
+  if not isinstance(facts, dict) or facts.get('format') != _FORMAT:
+    raise UserError(
+        f'model {directory}: {FACTS} is of another program or version; allowed'
+        f' is format {_FORMAT}'
+    )
+  return facts
+
+
+def _digest(data: bytes) -> str:
+  return hashlib.sha256(data).hexdigest()

@@ -1,0 +1,115 @@
+"""How good a model is on a data set, and how fast."""
+
+import time
+from typing import Any
+
+import jax
+import numpy as np
+
+from layernas.data.dataset import Dataset
+from layernas.errors import UserError
+from layernas.export.model import Classifier
+from layernas.export.model import Model
+from layernas.training.devices import replicate
+from layernas.training.steps import make_evaluation_step
+from layernas.training.train import evaluate
+
+
+def validate(
+    model: Model, dataset: Dataset, split: str = 'test', batch_size: int = 0
+) -> dict[str, Any]:
+  """Evaluates a model as its training did.
+
+  Args:
+    model: to evaluate.
+    dataset: with images as the model takes them, and its classes.
+    split: of the data set.
+    batch_size: over all devices; 0 is that of the training's evaluation, with
+      which the metrics are those of the training.
+
+  Returns:
+    The metrics, 'images' and 'images_per_second', the compilation left out.
+
+  Raises:
+    UserError: the data set has other classes or images of another size.
+  """
+  _check(model, dataset)
+  size = batch_size or model.config.training.evaluation_batch_size
+  step = make_evaluation_step(model.flax, model.network.task)
+  variables = replicate(jax.tree.map(np.asarray, model.variables))
+  # Compiles.
+  evaluate(step, variables, _First(dataset), split, size)
+  begun = time.perf_counter()
+  metrics = evaluate(step, variables, dataset, split, size)
+  seconds = time.perf_counter() - begun
+  images = dataset.num_examples(split)
+  return {
+      **metrics, 'images': images, 'images_per_second': images / seconds,
+  }
+
+
+def validate_anything(
+    model: Classifier, dataset: Dataset, split: str = 'test',
+    batch_size: int = 64,
+) -> dict[str, Any]:
+  """Evaluates a classifier of whatever runtime.
+
+  Args:
+    model: to evaluate.
+    dataset: with images of the type that the model takes, and its classes.
+    split: of the data set.
+    batch_size: images that it is given at a time.
+
+  Returns:
+    'loss', 'accuracy', 'top5', 'images' and 'images_per_second'.
+
+  Raises:
+    UserError: the data set has other classes or images of another size.
+  """
+  _check(model, dataset)
+  losses, hits, top, seconds = [], [], [], 0.0
+  for batch in dataset.evaluation_batches(split, batch_size):
+    real = batch['mask'] > 0
+    labels = batch['label'][real]
+    begun = time.perf_counter()
+    logits = model.run(batch['image'][real]).astype(np.float64)
+    seconds += time.perf_counter() - begun
+    high = logits.max(axis=1, keepdims=True)
+    total = high[:, 0] + np.log(np.exp(logits - high).sum(axis=1))
+    losses.append(total - logits[np.arange(len(labels)), labels])
+    order = np.argsort(-logits, axis=1, kind='stable')[:, :5]
+    hits.append(order[:, 0] == labels)
+    top.append((order == labels[:, None]).any(axis=1))
+  images = sum(map(len, losses))
+  return {
+      'loss': float(np.concatenate(losses).mean()),
+      'accuracy': float(np.concatenate(hits).mean()),
+      'top5': float(np.concatenate(top).mean()),
+      'images': images, 'images_per_second': images / seconds,
+  }
+
+
+def _check(model: Classifier, dataset: Dataset) -> None:
+  """Raises UserError where a data set is not of a model's kind."""
+  shape = dataset.num_classes, dataset.image_size
+  wanted = model.num_classes, (
+      model.preprocessing.size if model.preprocessing else dataset.image_size
+  )
+  if shape != wanted:
+    raise UserError(
+        f'data set {dataset.name}: {shape[0]} classes, images of {shape[1]}'
+        f' pixels: the model has {wanted[0]} classes and takes {wanted[1]}'
+        ' pixels; allowed is a data set with the same'
+    )
+
+
+class _First:
+  """A data set's first evaluation batch alone."""
+
+  def __init__(self, dataset: Dataset):
+    self._dataset = dataset
+    self.scaling = dataset.scaling
+
+  def evaluation_batches(self, *arguments: Any) -> Any:
+    """Yields one batch."""
+    yield next(iter(self._dataset.evaluation_batches(*arguments)))
