@@ -39,24 +39,24 @@ Usage: ./launch.sh [--dry-run] [command [flags]]
 
 Commands (without one: search):
   search [flags]       the layerwise search. Unless the flags name others, with
-                       --config=configs/cifar10_small.py and
-                       --workdir=workdir/NAME, NAME being that of the config
-                       with its argument. The same command goes on where it
-                       was stopped.
+                       --config=cifar10_small and --workdir=workdir/NAME, NAME
+                       being that of the config with its argument. The same
+                       command goes on where it was stopped.
   benchmark [flags]    search methods on enumerated benchmarks; likewise, with
-                       --config=configs/study/nats.py:topology.
-  audit [flags]        audit of the method's assumption, with
-                       --config=configs/study/audit.py.
-  trace [flags]        decisions of one run, as a page, with
-                       --config=configs/study/trace_example.py.
-  latency [flags]      measures a space's modules, with
-                       --config=configs/cifar10_small.py.
+                       --config=study/nats:topology.
+  audit [flags]        audit of the method's assumption.
+  trace [flags]        decisions of one run, as a page.
+  latency [flags]      measures a space's modules.
   status WORKDIR       how far a search is: trials, workers, best so far, ETA.
   train [flags]        trains the network that a search found:
                        --architecture=workdir/cifar10_small/result.json; or
                        one candidate alone, as a search would: --trial=17 of
                        the search in --workdir, or its option numbers as in
                        --architecture=0-1-0-1.
+  predict MODEL IMAGE...
+                       the likeliest classes of images, by what train wrote.
+  validate MODEL       accuracy and speed of a model on test images.
+  export MODEL         ONNX, TFLite and StableHLO files of a model.
   test [pytest args]   ruff, then the fast tests.
   test --all [...]     ruff, then every test, the long ones too.
   tpu ...              programs on Cloud TPU VMs and pod slices, started from
@@ -287,103 +287,6 @@ set_up() {
   run export PYTHONPATH="$root${PYTHONPATH:+:$PYTHONPATH}"
 }
 
-# Sets the array expanded to the arguments with the lines of flag files in the
-# place of --flagfile, as the program reads them.
-read_flag_files() {  # arguments
-  local depth=0
-  expanded=()
-  add_arguments "$@"
-}
-
-add_arguments() {  # arguments
-  while (($#)); do
-    case $1 in
-      --flagfile=* | -flagfile=*) add_flag_file "${1#*=}" ;;
-      --flagfile | -flagfile)
-        add_flag_file "${2:-}"
-        shift $(($# > 1))
-        ;;
-      *) expanded+=("$1") ;;
-    esac
-    shift
-  done
-}
-
-# A file that cannot be read is left to the program, which says so.
-add_flag_file() {  # path
-  local line path=${1/#'~/'/"${HOME:-}/"}
-  [[ -r $path && -f $path ]] && ((depth < 20)) || return 0
-  depth=$((depth + 1))
-  while IFS= read -r line || [[ -n $line ]]; do
-    line=${line%$'\r'}
-    line=${line#"${line%%[![:space:]]*}"}
-    if [[ $line =~ ^(--?[[:alnum:]_.]+)[[:space:]]+(.+)$ ]]; then
-      add_arguments "${BASH_REMATCH[1]}" "${BASH_REMATCH[2]}"
-    elif [[ $line == -* ]]; then
-      add_arguments "$line"
-    fi
-  done <"$path"
-  depth=$((depth - 1))
-}
-
-# Prints the value of a flag in the arguments, in each form that absl takes; of
-# one that is given twice, the last.
-flag_value() {  # name, arguments
-  local name=$1 value found=1
-  shift
-  while (($#)); do
-    case $1 in
-      --"$name"=* | -"$name"=*) value=${1#*=} found=0 ;;
-      --"$name" | -"$name") value=${2:-} found=0 ;;
-    esac
-    shift
-  done
-  [[ $found == 0 ]] && printf '%s\n' "$value"
-}
-
-# The config of a program that was started without one, or nothing.
-default_config() {  # command
-  case $1 in
-    search | latency) echo configs/cifar10_small.py ;;
-    benchmark) echo configs/study/nats.py:topology ;;
-    audit) echo configs/study/audit.py ;;
-    trace) echo configs/study/trace_example.py ;;
-  esac
-}
-
-# Adds --config and --workdir where the flags name none, then runs the program.
-run_program() {  # command, flags
-  local command=$1 base config name argument
-  shift
-  base=$root/
-  if [[ $PWD -ef $root ]]; then
-    base=''
-  fi
-  if [[ -n $(default_config "$command") ]]; then
-    read_flag_files "$@"
-    if ! config=$(
-      flag_value config ${expanded[@]+"${expanded[@]}"}
-    ); then
-      config=$base$(default_config "$command")
-      set -- "--config=$config" "$@"
-    fi
-    if ! flag_value workdir ${expanded[@]+"${expanded[@]}"} >/dev/null; then
-      name=$(basename -- "${config%%:*}" .py)
-      argument=${config#"${config%%:*}"}
-      case $command in
-        latency | trace) name=${command}_${name#"${command}_"} ;;
-      esac
-      name=${base}workdir/$name${argument//[^[:alnum:]]/_}
-      case $config in
-        # That of a workdir goes on in it.
-        *.json) name=$(dirname -- "$config") ;;
-      esac
-      set -- "$@" "--workdir=$name"
-    fi
-  fi
-  finish "$venv/bin/python" "$(program_file "$command")" "$@"
-}
-
 program_file() {  # name
   local folder=$root/experiments
   if [[ ! -f $folder/$1.py ]]; then
@@ -437,7 +340,7 @@ main() {
   set_up
   case $command in
     test) run_tests "$@" ;;
-    *) run_program "$command" "$@" ;;
+    *) finish "$venv/bin/python" "$(program_file "$command")" "$@" ;;
   esac
 }
 

@@ -139,6 +139,21 @@ $type, see https://cloud.google.com/tpu/docs/runtimes" ;;
   esac
 }
 
+# Prints the value of a flag in the arguments, in each form that absl takes; of
+# one that is given twice, the last.
+flag_value() {  # name, arguments
+  local name=$1 value found=1
+  shift
+  while (($#)); do
+    case $1 in
+      --"$name"=* | -"$name"=*) value=${1#*=} found=0 ;;
+      --"$name" | -"$name") value=${2:-} found=0 ;;
+    esac
+    shift
+  done
+  [[ $found == 0 ]] && printf '%s\n' "$value"
+}
+
 # Wrong input must not be found out on a TPU that is paid for.
 require_tpu_program() {
   if ((!${#program[@]})); then
@@ -164,6 +179,9 @@ require_copied() {  # name of the flag
     return
   fi
   path=${path%%:*}
+  if [[ $1 == config && -f $root/configs/$path.py ]]; then
+    return
+  fi
   if [[ $path == /* || $path == workdir/* || ! -f $root/$path ]]; then
     fail 2 "flag --$1: $path; allowed on a TPU is a file of the checkout, \
 relative to it and outside workdir/, or for --architecture one on gs://"

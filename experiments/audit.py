@@ -9,11 +9,11 @@ It takes seconds; there is nothing to resume.
 from layernas.runs import cli
 
 _CONFIG = cli.define_config(
-    'Config file of the audit, [:smoke].', 'configs/study/audit.py'
+    'Config of the audit, [:smoke]: a file, or a name.', 'study/audit',
+    'configs/study/audit.py',
 )
-_WORKDIR = cli.define_path(
-    'workdir', 'Where audit.json, audit.md and audit.png are written.',
-    required=True,
+_WORKDIR = cli.define_workdir(
+    'Where audit.json, audit.md and audit.png are written.'
 )
 
 

@@ -10,13 +10,10 @@ from layernas.runs import cli
 from layernas.storage import resuming
 
 _CONFIG = cli.define_config(
-    'Config file of the study, [:smoke].', 'configs/study/default.py',
-    resuming.STUDY,
+    'Config of the study, [:smoke]: a file, or a name.', 'study/nats:topology',
+    'configs/study/default.py', resuming.STUDY,
 )
-_WORKDIR = cli.define_path(
-    'workdir', 'Directory of the study; is made or resumed.',
-    required=True,
-)
+_WORKDIR = cli.define_workdir('Directory of the study; is made or resumed.')
 
 
 def main() -> None:

@@ -1,4 +1,4 @@
-"""Writes a trained model as StableHLO, ONNX and TFLite.
+r"""Writes a trained model as StableHLO, ONNX and TFLite.
 
   .venv/bin/python experiments/export.py \
     workdir/cifar10_small/final/winner/seed0/model --formats=stablehlo,onnx

@@ -10,9 +10,12 @@ interrupted.
 
 from layernas.runs import cli
 
-_CONFIG = cli.define_config('Config file whose space is measured, [:smoke].')
-_WORKDIR = cli.define_path(
-    'workdir', 'Directory of the run; is made or resumed.', required=True
+_CONFIG = cli.define_config(
+    'Config whose space is measured, [:smoke]: a file, or a name.',
+    'cifar10_small',
+)
+_WORKDIR = cli.define_workdir(
+    'Directory of the run; is made or resumed.', 'latency_'
 )
 
 

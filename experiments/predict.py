@@ -1,4 +1,4 @@
-"""Prints the likeliest classes of images, by a trained model.
+r"""Prints the likeliest classes of images, by a trained model.
 
   .venv/bin/python experiments/predict.py \
     workdir/cifar10_small/final/winner/seed0/model cat.png dog.jpg

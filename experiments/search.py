@@ -10,10 +10,10 @@ was; the results are written in both cases.
 
 from layernas.runs import cli
 
-_CONFIG = cli.define_config('Config file of the search, [:smoke].')
-_WORKDIR = cli.define_path(
-    'workdir', 'Directory of the run; is made or resumed.', required=True
+_CONFIG = cli.define_config(
+    'Config of the search, [:smoke]: a file, or a name.', 'cifar10_small'
 )
+_WORKDIR = cli.define_workdir('Directory of the run; is made or resumed.')
 _JOIN_HOSTS = cli.define_hosts()
 
 

@@ -13,8 +13,8 @@ from layernas.runs import cli
 from layernas.storage import resuming
 
 _CONFIG = cli.define_config(
-    'Config file of the study, [:smoke].', 'configs/study/default.py',
-    resuming.STUDY,
+    'Config of the study, [:smoke]: a file, or a name.',
+    'study/trace_example', 'configs/study/default.py', resuming.STUDY,
 )
 _BENCHMARK = flags.DEFINE_string(
     'benchmark', '', 'Name of a benchmark in the config; not needed where there'
@@ -30,9 +30,7 @@ _ACCOUNTING = flags.DEFINE_enum(
     'Whether a network that is proposed again is a trial of its own.',
 )
 _SEED = flags.DEFINE_integer('seed', 0, 'Of the run.')
-_WORKDIR = cli.define_path(
-    'workdir', 'Directory of the trace.', required=True
-)
+_WORKDIR = cli.define_workdir('Directory of the trace.', 'trace_')
 
 
 def main() -> None:

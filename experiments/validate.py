@@ -1,4 +1,4 @@
-"""Evaluates a trained model on test images.
+r"""Evaluates a trained model on test images.
 
   .venv/bin/python experiments/validate.py \
     workdir/cifar10_small/final/winner/seed0/model

@@ -20,7 +20,9 @@ import pytest
 from examples.own_space import space
 from tests import tiny
 
-_BASE = {'errors', 'termination', 'lookup', 'paths', 'plain'}
+_BASE = {
+    'errors', 'termination', 'lookup', 'paths', 'plain', 'installation',
+}
 
 # Room -> the rooms that it may import, at the top of a module or within a
 # function. docs/architecture.md says what is in them.
@@ -31,6 +33,8 @@ _ROOMS = {
     'lookup': {'errors'},
     'paths': {'errors'},
     'plain': set(),
+    'installation': set(),
+    'command': {'layernas', 'installation'},
     'search': _BASE,
     'native': _BASE,
     'data': _BASE,
@@ -103,6 +107,10 @@ def _walk(node: ast.AST, lazy: bool = False) -> Iterator[_Import]:
         yield _Import(inner if inner in _SOURCES else child.module, lazy)
     elif isinstance(child, ast.Import):
       yield from (_Import(alias.name, lazy) for alias in child.names)
+    elif isinstance(child, ast.If) and ast.unparse(child.test) == (
+        'TYPE_CHECKING'
+    ):
+      continue
     else:
       function = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)
       yield from _walk(child, lazy or isinstance(child, function))
@@ -187,9 +195,22 @@ def test_the_wheel_holds_every_file_of_the_package() -> None:
     for pattern in patterns:
       assert list(folder.glob(pattern)), pattern
       declared |= set(folder.glob(pattern))
+  setuptools = project['tool']['setuptools']
+  packages = set()
+  for name in setuptools['packages']:
+    path = name
+    for package, folder in setuptools['package-dir'].items():
+      if f'{name}.'.startswith(f'{package}.'):
+        path = folder + name.removeprefix(package)
+    packages.add(tiny.ROOT / path.replace('.', '/'))
+  for folder in ('configs', 'experiments'):
+    assert {
+        path.parent for path in (tiny.ROOT / folder).rglob('*.py')
+    } <= packages
   for path in (tiny.ROOT / 'layernas').rglob('*'):
     if path.suffix == '.py':
       assert (path.parent / '__init__.py').exists(), path
+      assert path.parent in packages
     elif path.is_file() and '__pycache__' not in path.parts:
       assert path in declared
 

@@ -70,18 +70,18 @@ def open_model(path: str | os.PathLike[str]) -> Classifier:
   return _File(read_facts(epath.Path(text).parent), run, batch)
 
 
-def _imported(module: str, extra: str, path: str) -> Any:
+def _imported(module: str, package: str, path: str) -> Any:
   try:
     return importlib.import_module(module)
   except ImportError as error:
     raise UserError(
         f'model {path}: {error}; allowed with the package that runs it: pip'
-        f" install 'layernas[{extra}]'"
+        f' install {package}'
     ) from error
 
 
 def _open_onnx(path: str) -> tuple[Run, int]:
-  runtime = _imported('onnxruntime', 'onnx', path)
+  runtime = _imported('onnxruntime', 'onnxruntime', path)
   try:
     session = runtime.InferenceSession(path)
   except Exception as error:
@@ -91,7 +91,7 @@ def _open_onnx(path: str) -> tuple[Run, int]:
 
 
 def _open_tflite(path: str) -> tuple[Run, int]:
-  interpreter = _imported('ai_edge_litert.interpreter', 'litert', path)
+  interpreter = _imported('ai_edge_litert.interpreter', 'ai-edge-litert', path)
   try:
     runner = interpreter.Interpreter(path).get_signature_runner()
   except Exception as error:

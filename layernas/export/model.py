@@ -24,6 +24,7 @@ from etils import epath
 from flax import traverse_util
 from ml_collections import config_dict
 
+from layernas import installation
 from layernas import paths
 from layernas.errors import UserError
 from layernas.export.preprocessing import Preprocessing
@@ -278,7 +279,7 @@ def read_facts(directory: epath.Path) -> dict[str, Any]:
   if not (directory / FACTS).exists():
     raise UserError(
         f'model {directory}: no {FACTS} there; allowed is a directory that'
-        ' ./launch.sh train wrote, such as final/winner/seed0/model'
+        f' {installation.COMMAND} train wrote, such as final/winner/seed0/model'
     )
   facts = read_json(directory / FACTS)
   if not isinstance(facts, dict) or facts.get('format') != _FORMAT:

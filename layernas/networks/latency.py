@@ -9,6 +9,7 @@ import dataclasses
 import os
 from collections.abc import Mapping
 
+from layernas import installation
 from layernas import paths
 from layernas.errors import UserError
 from layernas.networks.fitted_latency import fit_latency
@@ -23,7 +24,7 @@ from layernas.storage.csv_file import CsvFile
 METRIC = 'latency'
 """The cost metric whose prices come from a table."""
 
-COMMAND = './launch.sh latency --config=CONFIG --workdir=DIR'
+COMMAND = f'{installation.COMMAND} latency --config=CONFIG --workdir=DIR'
 """Measures a table."""
 
 SIGNATURE = 'signature'

@@ -14,6 +14,7 @@ from typing import Any
 from etils import epath
 
 import layernas
+from layernas import installation
 from layernas.errors import NothingFoundError
 from layernas.networks.flax_space import option_json
 from layernas.networks.interface import Space
@@ -80,7 +81,7 @@ def next_command(
   if result['winner'] is None:
     raise NothingFoundError(_no_answer(result))
   path = shlex.quote(os.path.join(workdir, 'result.json'))
-  return f'./launch.sh train --architecture={path}'
+  return f'{installation.COMMAND} train --architecture={path}'
 
 
 def _no_answer(result: Mapping[str, Any]) -> str:

@@ -5,6 +5,7 @@ code 1; a search that found no network is one line and exit code 1.
 """
 
 import os
+import re
 import signal
 import sys
 import traceback
@@ -17,6 +18,7 @@ from absl import flags
 from absl import logging
 from ml_collections import config_dict
 
+from layernas import installation
 from layernas import lookup
 from layernas import paths
 from layernas.errors import NothingFoundError
@@ -45,23 +47,25 @@ class ConfigFlag:
   """The flag --config and the changes of fields beside it.
 
   Attributes:
-    value: the config, or None where the flag was not given.
+    value: the config, or None where there is none.
     overrides: changes of its fields, or of those of a recorded config.
     defaults: config file whose fields --help lists.
   """
 
   def __init__(
-      self, description: str, defaults: str, rules: resuming.Rules
+      self, description: str, default: str, defaults: str,
+      rules: resuming.Rules,
   ):
     """Defines the flag.
 
     Args:
       description: for --help.
+      default: config where the flag is not given; '' = none.
       defaults: config file, from the checkout's root, whose fields --help
         lists.
       rules: of runs with such a config.
     """
-    flags.DEFINE_string('config', None, description)
+    flags.DEFINE_string('config', default or None, description)
     self.defaults = defaults
     self._rules = rules
     self.value: config_dict.ConfigDict | None = None
@@ -99,25 +103,27 @@ class ConfigFlag:
 
 
 _defined: list[ConfigFlag] = []
+_prefixes: list[str] = []
 _required: list[str] = []
 _paths: list[str] = []
 
 
 def define_config(
-    description: str, defaults: str = 'configs/default.py',
+    description: str, default: str = '', defaults: str = 'configs/default.py',
     rules: resuming.Rules = resuming.SEARCH,
 ) -> ConfigFlag:
   """Defines the flag --config and overrides such as --config.seed=1.
 
   Args:
     description: for --help.
+    default: config where the flag is not given; '' = none.
     defaults: config file, from the checkout's root, whose fields --help lists.
     rules: of runs with such a config, which may be a workdir's config.json.
 
   Returns:
     A holder for `config_of`.
   """
-  _defined[:] = [ConfigFlag(description, defaults, rules)]
+  _defined[:] = [ConfigFlag(description, default, defaults, rules)]
   return _defined[0]
 
 
@@ -174,6 +180,45 @@ def define_path(
   if required:
     _required.append(name)
   return flags.DEFINE(_PathParser(name), name, default, description)
+
+
+def define_workdir(
+    description: str, prefix: str = ''
+) -> flags.FlagHolder[str | None]:
+  """Defines the flag --workdir of a program that has --config.
+
+  Args:
+    description: for --help.
+    prefix: of the default's name, which is else that of the config.
+
+  Returns:
+    Its holder, whose value is never None where there is a config; see
+    `workdir_of`.
+  """
+  _prefixes[:] = [prefix]
+  return define_path(
+      'workdir', f'{description} Default: workdir/{prefix}NAME, where NAME is'
+      ' that of the config with its argument.'
+  )
+
+
+def workdir_of(config: str, prefix: str = '') -> str:
+  """Where a run goes unless the flags say otherwise.
+
+  Args:
+    config: as the flag --config names it.
+    prefix: of the name.
+
+  Returns:
+    workdir/NAME below the current directory; that of the file for the
+    config.json of a workdir.
+  """
+  if config.endswith('.json'):
+    return os.path.dirname(config) or '.'
+  file, argument = config_flag.parts(config)
+  name = os.path.basename(file).removesuffix('.py').removeprefix(prefix)
+  argument = re.sub(r'\W', '_', f':{argument}' if argument else '')
+  return os.path.join('workdir', f'{prefix}{name}{argument}')
 
 
 def define_hosts() -> Callable[[], None]:
@@ -235,6 +280,7 @@ def run(
       or more may follow; '' where it takes none.
   """
   environment.prepare()
+  installation.find_configs()
   end_on_interrupt()
   if resumable:
     end_on_sigterm()
@@ -259,6 +305,11 @@ def _parse(argv: Sequence[str]) -> list[str]:
     _check_required()
     for holder in _defined:
       holder.read(overrides)
+    for prefix in _prefixes:
+      if flags.FLAGS['workdir'].value is None and flags.FLAGS['config'].value:
+        flags.FLAGS['workdir'].value = workdir_of(
+            flags.FLAGS['config'].value, prefix
+        )
     return rest
   except (flags.Error, UserError) as error:
     # absl repeats the flag in front of what a parser says.

@@ -25,13 +25,14 @@ from absl import flags
 from etils import epath
 from ml_collections import config_dict
 
+from layernas import installation
 from layernas import lookup
 from layernas import paths
 from layernas.errors import UserError
 from layernas.storage import resuming
 
-EXAMPLE = 'configs/cifar10_small.py'
-"""What messages name as a config file."""
+EXAMPLE = 'cifar10_small'
+"""What messages name as a config."""
 
 OWN_MODULES_FILE = 'own_modules.json'
 """Of a search's workdir: directories of the modules that its config names,
@@ -89,9 +90,9 @@ def load(
   """Loads a config file.
 
   Args:
-    text: path of a Python file with a function get_config, which may be
-      followed by a colon and the function's argument; or of the config.json
-      of a workdir.
+    text: path of a Python file with a function get_config, or the name of one
+      of the package's own configs, either of which may be followed by a colon
+      and the function's argument; or the path of the config.json of a workdir.
     defaults: what counts for fields that a config.json lacks.
 
   Returns:
@@ -106,8 +107,9 @@ def load(
 
     file = paths.expanded('flag --config', text)
     return recorded(read_json(file), file, defaults)
-  match = re.fullmatch(r'(.*?\.py)(?::(.*))?', text, re.DOTALL)
-  file, argument = match.groups() if match else (text, None)
+  file, argument = parts(text)
+  if file in installation.config_names() and not os.path.exists(file):
+    file = str(installation.ROOT / 'configs' / f'{file}.py')
   file = paths.expanded('flag --config', file)
   if not os.path.isfile(file) or not file.endswith('.py'):
     found = (
@@ -116,7 +118,7 @@ def load(
     )
     raise UserError(
         f'flag --config: {file!r}: {found}{_elsewhere(file)}; allowed is a'
-        f' config file, e.g. {EXAMPLE}'
+        f' config file, or one of {installation.config_names()}'
     )
   lookup.search_in(os.path.dirname(file))
   module = module_of(file)
@@ -142,6 +144,19 @@ def load(
         f' {type(config).__name__}; allowed is a ConfigDict'
     )
   return config.lock()
+
+
+def parts(text: str) -> tuple[str, str | None]:
+  """What the flag --config consists of.
+
+  Args:
+    text: of the flag.
+
+  Returns:
+    File or name, and the argument behind the colon; None where there is none.
+  """
+  match = re.fullmatch(r'(.*?\.py|[\w/]+)(?::(.*))?', text, re.DOTALL)
+  return match.groups() if match else (text, None)
 
 
 def recorded(

@@ -1,6 +1,5 @@
 """What --help prints: the program, its flags and the fields of its config."""
 
-import pathlib
 import sys
 from collections.abc import Iterator
 from collections.abc import Sequence
@@ -8,11 +7,10 @@ from collections.abc import Sequence
 from absl import flags
 from ml_collections import config_dict
 
-import layernas
+from layernas import installation
 from layernas.runs import config_flag
 from layernas.runs import config_help
 
-_ROOT = pathlib.Path(layernas.__file__).parent.parent
 _DEFAULT = 'configs/default.py'
 _STUDIES = 'configs/study/'
 _STUDY = _STUDIES + 'default.py'
@@ -78,7 +76,7 @@ def _fields(defaults: str, argv: Sequence[str]) -> Iterator[str]:
   given = [
       text for name, text in _pairs(argv) if name.lstrip('-') == 'config'
   ]
-  file = given[-1] if given else str(_ROOT / defaults)
+  file = given[-1] if given else str(installation.ROOT / defaults)
   config = config_flag.load(file).unlock()
   yield (
       f'Fields of the config {given[-1] if given else defaults}, with its'
@@ -93,12 +91,12 @@ def _comments(
     defaults: str, config: config_dict.ConfigDict
 ) -> dict[str, str]:
   """What the fields are; of a study, benchmarks and methods become one each."""
-  comments = config_help.read_comments(_ROOT / defaults)
+  comments = config_help.read_comments(installation.ROOT / defaults)
   if not defaults.startswith(_STUDIES):
     return comments
   _show_one_each(config)
-  search = config_help.read_comments(_ROOT / _DEFAULT)
-  return config_help.read_comments(_ROOT / _STUDY) | comments | {
+  search = config_help.read_comments(installation.ROOT / _DEFAULT)
+  return config_help.read_comments(installation.ROOT / _STUDY) | comments | {
       _SEARCH + name.removeprefix('search.'): comment
       for name, comment in search.items() if name.startswith('search.')
   }
@@ -106,7 +104,7 @@ def _comments(
 
 def _show_one_each(config: config_dict.ConfigDict) -> None:
   """Puts the default section in the place of all benchmarks and methods."""
-  module = config_flag.module_of(str(_ROOT / _STUDY))
+  module = config_flag.module_of(str(installation.ROOT / _STUDY))
   if 'benchmarks' in config:
     config.benchmarks = {'NAME': module.benchmark()}
   if 'methods' in config:
