@@ -1,11 +1,16 @@
-r"""Writes a trained model as StableHLO, ONNX and TFLite.
+r"""Writes a trained model as StableHLO, ONNX, TFLite or SavedModel.
 
   .venv/bin/python experiments/export.py \
     workdir/cifar10_small/final/winner/seed0/model --formats=stablehlo,onnx
 
 Batch norm is folded into convolutions. Beside the files: labels.txt, README.md
 (a model card) and check.json, which holds each file against the Flax module.
-ONNX takes pip install 'layernas[onnx]', TFLite pip install 'layernas[litert]'.
+Files of integers are fitted to training images alone. StableHLO needs nothing
+more; the others need
+  onnx, onnx_int8        pip install onnx onnxruntime
+  tflite, tflite_int8    pip install litert-converter==0.5.0 ai-edge-litert \
+                           ai-edge-quantizer
+  saved_model            pip install tensorflow
 """
 
 from absl import flags
@@ -13,7 +18,8 @@ from absl import flags
 from layernas.runs import cli
 
 _FORMATS = flags.DEFINE_list(
-    'formats', ['stablehlo'], 'stablehlo, onnx and tflite, joined by commas.'
+    'formats', ['stablehlo'], 'Of stablehlo, onnx, onnx_int8, tflite,'
+    ' tflite_int8 and saved_model, joined by commas.'
 )
 _INPUT = flags.DEFINE_string(
     'input', 'float32', 'Type of the images that files take: float32, scaled'

@@ -22,6 +22,9 @@ Run = Callable[[np.ndarray], np.ndarray]
 """From a batch of images to logits."""
 
 
+_SAVED_MODEL = 'saved_model.pb'
+
+
 class _File(Classifier):
   """An exported file."""
 
@@ -52,7 +55,8 @@ def open_model(path: str | os.PathLike[str]) -> Classifier:
   """A model directory, or a file that `export` wrote.
 
   Args:
-    path: of the directory, or of a .onnx, .tflite or .stablehlo file.
+    path: of the directory, or of a .onnx, .tflite or .stablehlo file, or of a
+      SavedModel's directory.
 
   Returns:
     What classifies images.
@@ -61,13 +65,16 @@ def open_model(path: str | os.PathLike[str]) -> Classifier:
     UserError: there is no such thing, or its runtime is not installed.
   """
   text = paths.expanded('model', os.fspath(path))
-  suffix = epath.Path(text).suffix
+  path = epath.Path(text)
+  suffix = path.suffix
   if suffix not in _OPEN:
-    return load_model(text)
-  if not epath.Path(text).exists():
+    if not (path / _SAVED_MODEL).exists():
+      return load_model(text)
+    suffix = _SAVED_MODEL
+  if not path.exists():
     raise UserError(f'model {text}: no such file; allowed is an exported one')
   run, batch = _OPEN[suffix](text)
-  return _File(read_facts(epath.Path(text).parent), run, batch)
+  return _File(read_facts(path.parent), run, batch)
 
 
 def _imported(module: str, package: str, path: str) -> Any:
@@ -101,6 +108,16 @@ def _open_tflite(path: str) -> tuple[Run, int]:
   return lambda images: runner(**{name: images})[output], 1
 
 
+def _open_saved_model(path: str) -> tuple[Run, int]:
+  _imported('tensorflow', 'tensorflow', path)
+  from layernas.export import saved_model  # noqa: PLC0415
+
+  try:
+    return saved_model.loaded(path), 64
+  except Exception as error:
+    raise _damaged(path, error) from error
+
+
 def _open_stablehlo(path: str) -> tuple[Run, int]:
   from layernas.export import stablehlo  # noqa: PLC0415
 
@@ -119,6 +136,7 @@ def _damaged(path: str, error: Exception) -> UserError:
 
 _OPEN: dict[str, Callable[[str], tuple[Run, int]]] = {
     '.onnx': _open_onnx, '.tflite': _open_tflite,
-    '.stablehlo': _open_stablehlo,
+    '.stablehlo': _open_stablehlo, _SAVED_MODEL: _open_saved_model,
 }
-"""By the ending of the file: what runs a batch, and how many images at most."""
+"""By the ending of the file, or a file within a directory: what runs a batch,
+and how many images at most."""

@@ -13,12 +13,14 @@ from etils import epath
 
 from layernas import lookup
 from layernas.errors import UserError
+from layernas.export import litert
 from layernas.export import stablehlo
 from layernas.export.files import open_model
 from layernas.export.graph import Graph
 from layernas.export.graph import make_graph
 from layernas.export.jax_graph import graph_function
 from layernas.export.model import FACTS
+from layernas.export.model import Classifier
 from layernas.export.model import Model
 from layernas.models.network import Network
 from layernas.networks.spec import NetworkSpec
@@ -26,11 +28,23 @@ from layernas.networks.spec import NetworkSpec
 INPUTS = ('float32', 'uint8')
 """Types of the images that a file may take: scaled, or bytes."""
 
-# Images that a file is compared with the Flax module on at most.
-_COMPARED = 200
-
 # Timed passes of one image, after the first.
 _TIMED = 20
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Images:
+  """What files are measured with.
+
+  Attributes:
+    test: uint8, shape (n, size, size, 3).
+    labels: of them, shape (n,); None where they have none.
+    training: uint8, shape (m, size, size, 3): all that integers are fitted to.
+  """
+
+  test: np.ndarray
+  labels: np.ndarray | None = None
+  training: np.ndarray | None = None
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -41,11 +55,13 @@ class Source:
     model: that is exported.
     takes: one of `INPUTS`.
     graph: of inference; None where the network has none.
+    training: images to fit integers to; None where there are none.
   """
 
   model: Model
   takes: str
   graph: Graph | None
+  training: np.ndarray | None = None
 
   @property
   def example(self) -> jax.ShapeDtypeStruct:
@@ -75,17 +91,40 @@ class Source:
     if self.graph is None:
       raise UserError(
           f'export: {name}: this network has no inference graph (Flax modules'
-          ' and block types without `infer` have none); allowed is stablehlo'
+          ' and block types without `infer` have none); allowed are'
+          f' {[other for other in FORMATS if not other.startswith("onnx")]}'
       )
     return self.graph
 
+  def calibration(self, name: str) -> np.ndarray:
+    """Training images of the type `takes`.
 
-def source_of(model: Model, takes: str = 'float32') -> Source:
+    Args:
+      name: of the format.
+
+    Raises:
+      UserError: there are none.
+    """
+    if self.training is None:
+      raise UserError(
+          f'export: {name}: integers are fitted to training images, which'
+          ' cannot be read here; allowed is a machine that has the data of the'
+          ' training'
+      )
+    if self.takes == 'uint8':
+      return self.training
+    return self.model.preprocessing(self.training)
+
+
+def source_of(
+    model: Model, takes: str = 'float32', training: np.ndarray | None = None
+) -> Source:
   """Prepares an export.
 
   Args:
     model: to export.
     takes: one of `INPUTS`.
+    training: see `Source`.
 
   Returns:
     What the formats are made from.
@@ -107,7 +146,7 @@ def source_of(model: Model, takes: str = 'float32') -> Source:
     ) if isinstance(model.network, NetworkSpec) else None
   except UserError:
     graph = None
-  return Source(model, takes, graph)
+  return Source(model, takes, graph, training)
 
 
 def _module_function(model: Model) -> Callable[[Any], Any]:
@@ -118,41 +157,89 @@ def _module_function(model: Model) -> Callable[[Any], Any]:
   return lambda images: module.apply(model.variables, images, train=False)
 
 
-def _stablehlo(source: Source) -> bytes:
-  return stablehlo.serialized(source.function(), source.example)
+def _stablehlo(source: Source, path: epath.Path) -> None:
+  path.write_bytes(stablehlo.serialized(source.function(), source.example))
 
 
-def _onnx(source: Source) -> bytes:
-  # Only who exports to ONNX has the package.
-  module = lookup.find(
-      'export', 'layernas.export.onnx_file:onnx_model', {}
-  )
+def _onnx_bytes(source: Source, name: str) -> bytes:
+  make = _needs('onnx_file:onnx_model', name, 'onnx onnxruntime')
   scaling = source.model.preprocessing.scaling
-  return module(
-      source.needed_graph('onnx'),
+  return make(
+      source.needed_graph(name),
       {'layernas': json.dumps(source.model.facts['preprocessing'])},
       scaling if source.takes == 'uint8' else None,
   ).SerializeToString()
 
 
-def _tflite(source: Source) -> bytes:
-  from layernas.export import litert  # noqa: PLC0415
-
-  source.needed_graph('tflite')
-  return litert.tflite_bytes(
-      stablehlo.text(source.function(), source.example)
-  )
+def _onnx(source: Source, path: epath.Path) -> None:
+  path.write_bytes(_onnx_bytes(source, 'onnx'))
 
 
-FORMATS: dict[str, Callable[[Source], bytes]] = {
-    'stablehlo': _stablehlo, 'onnx': _onnx, 'tflite': _tflite,
+def _onnx_int8(source: Source, path: epath.Path) -> None:
+  inputs = source.calibration('onnx_int8')
+  quantized = _needs('onnx_int8:quantized', 'onnx_int8', 'onnx onnxruntime')
+  path.write_bytes(quantized(_onnx_bytes(source, 'onnx_int8'), inputs))
+
+
+def _tflite_bytes(source: Source) -> bytes:
+  text = stablehlo.text(source.function(), source.example)
+  return litert.tflite_bytes(text)
+
+
+def _tflite(source: Source, path: epath.Path) -> None:
+  path.write_bytes(_tflite_bytes(source))
+
+
+def _tflite_int8(source: Source, path: epath.Path) -> None:
+  inputs = source.calibration('tflite_int8')
+  path.write_bytes(litert.quantized(_tflite_bytes(source), inputs))
+
+
+def _saved_model(source: Source, path: epath.Path) -> None:
+  write = _needs('saved_model:write', 'saved_model', 'tensorflow')
+  write(source.function(), source.example, path)
+
+
+def _needs(function: str, name: str, packages: str) -> Callable[..., Any]:
+  """What writes a format by packages that few have."""
+  try:
+    return lookup.find('export', f'layernas.export.{function}', {})
+  except UserError as error:
+    raise UserError(
+        f'export: {name}: not all that it needs is installed; allowed with:'
+        f' pip install {packages}'
+    ) from error
+
+
+@dataclasses.dataclass(frozen=True)
+class Format:
+  """A kind of file.
+
+  Attributes:
+    file: its name; of SavedModel, that of a directory.
+    write: writes one from a source to a path; raises a UserError where the
+      format cannot hold the network or something is not installed.
+  """
+
+  file: str
+  write: Callable[[Source, epath.Path], None]
+
+
+FORMATS = {
+    'stablehlo': Format('model.stablehlo', _stablehlo),
+    'onnx': Format('model.onnx', _onnx),
+    'onnx_int8': Format('model_int8.onnx', _onnx_int8),
+    'tflite': Format('model.tflite', _tflite),
+    'tflite_int8': Format('model_int8.tflite', _tflite_int8),
+    'saved_model': Format('saved_model', _saved_model),
 }
-"""By name, which is also the ending of the file."""
+"""By name."""
 
 
 def export_model(
     model: Model, formats: Sequence[str], output: epath.PathLike,
-    takes: str = 'float32', images: np.ndarray | None = None,
+    takes: str = 'float32', images: Images | None = None,
+    before: Callable[[str], None] = lambda name: None,
 ) -> dict[str, Any]:
   """Writes files, labels.txt and check.json.
 
@@ -161,61 +248,89 @@ def export_model(
     formats: keys of `FORMATS`.
     output: directory, which is made where it does not exist.
     takes: one of `INPUTS`.
-    images: uint8 ones that files are compared on with the Flax module, shape
-      (n, size, size, 3); None is random ones.
+    images: that files are measured with; None is random ones.
+    before: called with the name of each format before it is written.
 
   Returns:
-    Content of check.json: of each format 'bytes', 'difference' to the module's
-    logits at most, 'agreement' (share of images with the same class), and
-    'milliseconds' of a pass of one image (median).
+    Content of check.json: 'images', their number; 'accuracy' of the module on
+    them, None where they have no labels; 'formats', where each has 'file',
+    'bytes', 'difference' to the module's logits at most, 'agreement' (share of
+    images with the same class), 'accuracy', and 'milliseconds' of a pass of one
+    image (median); 'failed', where each has the reason.
 
   Raises:
-    UserError: a format is not known, or cannot hold the network.
+    UserError: a format is not known, or the model cannot be exported at all.
   """
   for name in formats:
     if name not in FORMATS:
       raise UserError(
           f'export: format {name!r}: allowed are {list(FORMATS)}'
       )
-  source = source_of(model, takes)
+  source = source_of(model, takes, images and images.training)
   directory = epath.Path(output)
   directory.mkdir(parents=True, exist_ok=True)
   (directory / FACTS).write_text(
       json.dumps({**model.facts, 'input': takes}, indent=2) + '\n'
   )
   (directory / 'labels.txt').write_text('\n'.join(model.class_names) + '\n')
-  if images is None:
-    size = model.preprocessing.size
-    images = np.random.default_rng(0).integers(
-        0, 256, (20, size, size, 3), np.uint8
-    )
-  images = images[:_COMPARED]
-  wanted, found = model.logits(images), {}
+  images = images or _random_images(model.preprocessing.size)
+  wanted = model.logits(images.test)
+  found = {
+      'images': len(wanted), 'accuracy': _accuracy(wanted, images.labels),
+      'formats': {}, 'failed': {},
+  }
   for name in formats:
-    path = directory / f'model.{name}'
-    path.write_bytes(FORMATS[name](source))
-    found[name] = _checked(path, images, wanted)
+    before(name)
+    path = directory / FORMATS[name].file
+    try:
+      FORMATS[name].write(source, path)
+    except UserError as error:
+      found['failed'][name] = str(error)
+    else:
+      found['formats'][name] = _measured(path, images, wanted)
     (directory / 'check.json').write_text(json.dumps(found, indent=2) + '\n')
   return found
 
 
-def _checked(
-    path: epath.Path, images: np.ndarray, wanted: np.ndarray
+def _random_images(size: int) -> Images:
+  rng = np.random.default_rng(0)
+  return Images(rng.integers(0, 256, (20, size, size, 3), np.uint8))
+
+
+def _measured(
+    path: epath.Path, images: Images, wanted: np.ndarray
 ) -> dict[str, Any]:
   """How a file that was written compares with the module."""
   opened = open_model(path)
-  logits = opened.logits(images)
-  seconds = []
-  for _ in range(_TIMED):
-    begun = time.perf_counter()
-    opened.logits(images[:1])
-    seconds.append(time.perf_counter() - begun)
+  logits = opened.logits(images.test)
   return {
-      'bytes': path.stat().length,
-      'images': len(images),
+      'file': path.name,
+      'bytes': _bytes(path),
       'difference': float(np.abs(logits - wanted).max()),
       'agreement': float(
           (logits.argmax(axis=1) == wanted.argmax(axis=1)).mean()
       ),
-      'milliseconds': round(1e3 * float(np.median(seconds[1:])), 4),
+      'accuracy': _accuracy(logits, images.labels),
+      'milliseconds': _milliseconds(opened, images.test[:1]),
   }
+
+
+def _bytes(path: epath.Path) -> int:
+  if path.is_dir():
+    return sum(map(_bytes, path.iterdir()))
+  return path.stat().length
+
+
+def _accuracy(logits: np.ndarray, labels: np.ndarray | None) -> float | None:
+  if labels is None:
+    return None
+  return float((logits.argmax(axis=1) == labels).mean())
+
+
+def _milliseconds(opened: Classifier, image: np.ndarray) -> float:
+  seconds = []
+  for _ in range(_TIMED + 1):
+    begun = time.perf_counter()
+    opened.logits(image)
+    seconds.append(time.perf_counter() - begun)
+  return round(1e3 * float(np.median(seconds[1:])), 4)

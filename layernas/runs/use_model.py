@@ -19,6 +19,8 @@ from layernas.data.dataset import Dataset
 from layernas.data.registry import load_dataset
 from layernas.errors import UserError
 from layernas.export.files import open_model
+from layernas.export.formats import FORMATS
+from layernas.export.formats import Images
 from layernas.export.formats import export_model
 from layernas.export.model import Classifier
 from layernas.export.model import Model
@@ -31,8 +33,13 @@ from layernas.storage.files import file_store
 # Classes that are shown of each image.
 _SHOWN = 5
 
-# Test images that exported files are compared on.
-_COMPARED = 200
+# Test images that exported files are compared on, and training images that
+# integers are fitted to: so many at most, fewer of many pixels.
+_COMPARED, _COMPARED_PIXELS = 2000, 10_000_000
+_FITTED, _FITTED_PIXELS = 500, 1_600_000
+
+# Accuracy that a file may lose without a warning.
+_TOO_MUCH = 0.01
 
 
 def read_image(path: str) -> Image.Image:
@@ -190,26 +197,43 @@ def run_export(
     Content of check.json.
 
   Raises:
-    UserError: the model cannot be read, or does not fit a format.
+    UserError: the model cannot be read, or a format cannot hold it; the others
+      are written.
   """
   loaded = load_model(model)
   directory = epath.Path(output or f'{model.rstrip("/")}/../export').resolve()
-  begun = time.monotonic()
-  found = export_model(
-      loaded, formats, directory, takes, _test_images(loaded)
-  )
+  console, begun = new_console(), time.monotonic()
+  with console.status('reading images') as status:
+    images = _images(loaded, any(name.endswith('int8') for name in formats))
+    found = export_model(
+        loaded, formats, directory, takes, images,
+        lambda name: status.update(f'writing {FORMATS[name].file}'),
+    )
   _write_card(loaded, found, directory, takes)
-  console = new_console()
   console.print(_table(found))
+  for name, one in found['formats'].items():
+    lost = _lost(found, one)
+    if lost > _TOO_MUCH:
+      console.print(
+          f'warning: {one["file"]}: {100 * lost:.1f} points of accuracy are'
+          f' lost; without {name} in --formats it is not written'
+      )
   console.print(
-      f'{time.monotonic() - begun:.0f} s; files: {directory}/labels.txt,'
-      f' README.md, check.json, {", ".join(f"model.{name}" for name in found)}'
+      f'{time.monotonic() - begun:.0f} s; files in {directory}: labels.txt,'
+      ' README.md, check.json, '
+      + ', '.join(one['file'] for one in found['formats'].values())
   )
+  if found['failed']:
+    raise UserError('; '.join(found['failed'].values()))
   return found
 
 
-def _test_images(model: Model) -> np.ndarray | None:
-  """Pixels of the first test images; None where they cannot be had."""
+def _images(model: Model, with_training: bool) -> Images | None:
+  """Pixels of the first test images, and some of training if they are needed.
+
+  Returns:
+    None where the data of the training cannot be had.
+  """
   section = model.config.data.copy_and_resolve_references().unlock()
   section.transfer = 'uint8'
   try:
@@ -217,22 +241,52 @@ def _test_images(model: Model) -> np.ndarray | None:
   except UserError as error:
     new_console().print(f'compared on random images, for {error}')
     return None
-  count = min(_COMPARED, dataset.num_examples('test'))
-  return next(iter(dataset.evaluation_batches('test', count)))['image']
+  pixels = dataset.image_size ** 2
+  count = min(
+      dataset.num_examples('test'), _COMPARED,
+      max(_COMPARED_PIXELS // pixels, 200),
+  )
+  test = next(iter(dataset.evaluation_batches('test', count)))
+  if not with_training:
+    return Images(test['image'], test['label'])
+  count = min(
+      dataset.num_examples('train'), _FITTED, max(_FITTED_PIXELS // pixels, 32)
+  )
+  training = next(iter(dataset.train_batches('train', count, seed=0)))
+  return Images(test['image'], test['label'], training['image'])
 
 
 def _table(found: Mapping[str, Any]) -> Table:
-  table = Table(title='exported, against the Flax module', box=box.SIMPLE)
+  title = f'exported, on {found["images"]:,} images'
+  if found['accuracy'] is not None:
+    title += f'; Flax: {found["accuracy"]:.1%} right'
+  table = Table(title=title, box=box.SIMPLE)
   for heading in ('file', 'bytes', 'logits differ by', 'same class',
-                  'ms an image'):
+                  'accuracy', 'ms an image'):
     table.add_column(heading, justify='left' if heading == 'file' else 'right')
-  for name, one in found.items():
-    table.add_row(
-        f'model.{name}', f'{one["bytes"]:,}', f'{one["difference"]:.1e}',
-        f'{one["agreement"]:.1%} of {one["images"]}',
-        f'{one["milliseconds"]:.2f}',
-    )
+  for cells in _rows(found):
+    table.add_row(*cells)
   return table
+
+
+def _rows(found: Mapping[str, Any]) -> list[tuple[str, ...]]:
+  """Cells of what was measured, a row for each file."""
+  return [
+      (
+          one['file'], f'{one["bytes"]:,}', f'{one["difference"]:.1e}',
+          f'{one["agreement"]:.1%}',
+          '-' if one['accuracy'] is None else f'{one["accuracy"]:.2%}',
+          f'{one["milliseconds"]:.2f}',
+      )
+      for one in found['formats'].values()
+  ]
+
+
+def _lost(found: Mapping[str, Any], one: Mapping[str, Any]) -> float:
+  """Accuracy that a file has lost; 0 where it is not known."""
+  if found['accuracy'] is None:
+    return 0.0
+  return found['accuracy'] - one['accuracy']
 
 
 def _write_card(
@@ -246,13 +300,13 @@ def _write_card(
       f' {list(model.preprocessing.scaling.mean)} and deviation'
       f' {list(model.preprocessing.scaling.deviation)}'
   )
-  rows = '\n'.join(
-      f'| model.{name} | {one["bytes"]:,} | {one["difference"]:.1e} |'
-      f' {one["agreement"]:.1%} | {one["milliseconds"]:.2f} |'
-      for name, one in found.items()
-  )
+  rows = '\n'.join(f'| {" | ".join(cells)} |' for cells in _rows(found))
   metrics = ', '.join(
       f'{name} {value:.4f}' for name, value in model.metrics.items()
+  )
+  flax = (
+      '' if found['accuracy'] is None
+      else f', of which Flax has {found["accuracy"]:.2%} right'
   )
   (directory / 'README.md').write_text(f"""# Image classifier
 
@@ -261,12 +315,16 @@ Found and trained by layernas {facts['versions']['layernas']}.
 - Input `image`: (batch, {size}, {size}, 3), RGB, channels last; {pixels}.
 - Output `logits`: (batch, {model.num_classes}), in the order of labels.txt.
 - Trained on {data['name'] or data['source']}, seed {facts['seed']}; measured
-  then: {metrics}.
+  then on all test images: {metrics}.
 
-| file | bytes | logits differ from Flax by | same class | ms an image |
-|---|---:|---:|---:|---:|
+Against the Flax module, on {found['images']:,} images{flax}:
+
+| file | bytes | logits differ by | same class | accuracy | ms an image |
+|---|---:|---:|---:|---:|---:|
 {rows}
 
-Milliseconds are those of the machine that exported. model.json has network,
-recipe, preprocessing and versions.
+Files of 8-bit integers were fitted to training images alone. TFLite files take
+one image at a time, the others any number. Milliseconds are those of the
+machine that exported. model.json has network, recipe, preprocessing and
+versions.
 """)

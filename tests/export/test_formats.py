@@ -9,6 +9,7 @@ import pytest
 
 from layernas.export.files import open_model
 from layernas.export.formats import FORMATS
+from layernas.export.formats import Images
 from layernas.export.formats import export_model
 from layernas.export.model import Model
 from layernas.export.preprocessing import Preprocessing
@@ -18,8 +19,12 @@ from tests import tiny
 from tests.search import problems
 
 _NEEDS = {
-    'stablehlo': 'jax', 'onnx': 'onnxruntime', 'tflite': 'litert_converter',
+    'stablehlo': 'jax', 'onnx': 'onnxruntime', 'onnx_int8': 'onnxruntime',
+    'tflite': 'litert_converter', 'tflite_int8': 'ai_edge_quantizer',
+    'saved_model': 'tensorflow',
 }
+_FLOAT = [name for name in FORMATS if not name.endswith('int8')]
+_INT8 = [name for name in FORMATS if name.endswith('int8')]
 
 
 def _model(space='cifar10_small', **preprocessing):
@@ -44,21 +49,27 @@ def _model(space='cifar10_small', **preprocessing):
 
 
 @pytest.mark.parametrize('takes', ['float32', 'uint8'])
-@pytest.mark.parametrize('name', list(FORMATS))
+@pytest.mark.parametrize('name', _FLOAT)
 def test_files_do_what_the_module_does(
     tmp_path: pathlib.Path, name: str, takes: str
 ) -> None:
   pytest.importorskip(_NEEDS[name])
   model = _model()
-  found = export_model(model, [name], tmp_path, takes)[name]
+  found = export_model(model, [name], tmp_path, takes)['formats'][name]
+  file = tmp_path / found['file']
   scale = np.abs(model.logits(np.zeros((1, 32, 32, 3), np.uint8))).max()
   assert found['difference'] <= 1e-4 * max(scale, 1)
   assert found['agreement'] == 1
   assert found['milliseconds'] > 0
-  assert found['bytes'] == (tmp_path / f'model.{name}').stat().st_size
+  assert found['bytes'] == sum(
+      one.stat().st_size for one in (file, *file.rglob('*')) if one.is_file()
+  )
   parameters = sum(map(np.size, jax.tree.leaves(model.variables['params'])))
-  assert found['bytes'] < 4.1 * parameters + 20_000
-  opened = open_model(tmp_path / f'model.{name}')
+  # SavedModel comes with TensorFlow's own graph.
+  assert found['bytes'] < 4.1 * parameters + (
+      60_000 if name == 'saved_model' else 20_000
+  )
+  opened = open_model(file)
   assert opened.takes == takes
   assert opened.class_names[3] == 'class 3'
   images = np.random.default_rng(1).integers(0, 256, (3, 40, 50, 3), np.uint8)
@@ -66,7 +77,9 @@ def test_files_do_what_the_module_does(
       opened.predict(images), model.predict(images), atol=1e-4
   )
   assert (tmp_path / 'labels.txt').read_text().splitlines()[3] == 'class 3'
-  assert json.loads((tmp_path / 'check.json').read_text())[name] == found
+  assert json.loads((tmp_path / 'check.json').read_text())['formats'] == {
+      name: found
+  }
 
 
 def test_channels_are_scaled_each_by_its_own(tmp_path: pathlib.Path) -> None:
@@ -76,17 +89,60 @@ def test_channels_are_scaled_each_by_its_own(tmp_path: pathlib.Path) -> None:
   scaling = Scaling((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
   model = _model(scaling=scaling)
   found = export_model(model, ['stablehlo', 'onnx'], tmp_path, 'uint8')
-  for one in found.values():
+  for one in found['formats'].values():
     assert one['difference'] < 1e-3
     assert one['agreement'] == 1
 
 
-def test_flax_modules_are_stablehlo_alone(tmp_path: pathlib.Path) -> None:
+def test_of_flax_modules_onnx_alone_fails_and_others_are_written(
+    tmp_path: pathlib.Path
+) -> None:
   model = _model('tests.networks.flax_spaces:space')
-  found = export_model(model, ['stablehlo'], tmp_path)
-  assert found['stablehlo']['difference'] < 1e-4
-  with problems.refuses('export: onnx', 'stablehlo'):
-    export_model(model, ['onnx'], tmp_path)
+  found = export_model(model, ['onnx', 'stablehlo'], tmp_path)
+  assert found['formats']['stablehlo']['difference'] < 1e-4
+  assert found['failed'].keys() == {'onnx'}
+  assert 'no inference graph' in found['failed']['onnx']
+
+
+@pytest.mark.parametrize('name', ['tflite', 'saved_model'])
+def test_flax_modules_as_what_takes_any_program(
+    tmp_path: pathlib.Path, name: str
+) -> None:
+  pytest.importorskip(_NEEDS[name])
+  model = _model('tests.networks.flax_spaces:space')
+  found = export_model(model, [name], tmp_path)
+  assert found['formats'][name]['difference'] < 1e-4
+
+
+@pytest.mark.parametrize('takes', ['float32', 'uint8'])
+@pytest.mark.parametrize('name', _INT8)
+def test_integers_are_small_and_near(
+    tmp_path: pathlib.Path, name: str, takes: str
+) -> None:
+  pytest.importorskip(_NEEDS[name])
+  model = _model()
+  rng = np.random.default_rng(0)
+  test, training = (
+      rng.integers(0, 256, (count, 32, 32, 3), np.uint8) for count in (50, 20)
+  )
+  both = [name.removesuffix('_int8'), name]
+  labels = model.logits(test).argmax(axis=1)
+  found = export_model(
+      model, both, tmp_path, takes, Images(test, labels, training)
+  )
+  whole, small = (found['formats'][one] for one in both)
+  assert small['bytes'] < 0.6 * whole['bytes']
+  spread = np.std(model.logits(test))
+  assert whole['difference'] < 1e-3 < small['difference'] < spread
+  assert found['accuracy'] == whole['accuracy'] == 1
+  assert small['accuracy'] == small['agreement'] > 0.8
+  assert open_model(tmp_path / small['file']).takes == takes
+
+
+@pytest.mark.parametrize('name', _INT8)
+def test_integers_need_training_images(tmp_path: pathlib.Path, name: str):
+  found = export_model(_model(), [name], tmp_path)
+  assert 'training images' in found['failed'][name]
 
 
 @pytest.mark.parametrize(('arguments', 'parts'), [

@@ -86,16 +86,18 @@ def test_an_export_is_as_good_as_the_model(model, takes, tmp_path, capsys):
   found = use_model.run_export(
       model, ['stablehlo', 'onnx'], str(tmp_path / 'out'), takes
   )
-  for one in found.values():
-    assert one['images'] == 200
+  assert found['images'] == 2000
+  assert found['accuracy'] == load_model(model).metrics['accuracy']
+  for one in found['formats'].values():
     assert one['difference'] < 1e-4
     assert one['agreement'] == 1
+    assert one['accuracy'] == found['accuracy']
   assert 'model.onnx' in capsys.readouterr().out
   card = (tmp_path / 'out' / 'README.md').read_text()
   assert f'{load_model(model).metrics["accuracy"]:.4f}' in card
   assert ('0 to 255' in card) == (takes == 'uint8')
   metrics = load_model(model).metrics
-  for name in found:
+  for name in found['formats']:
     opened = use_model.run_validate(str(tmp_path / 'out' / f'model.{name}'))
     assert opened['accuracy'] == pytest.approx(metrics['accuracy'], abs=2e-3)
     assert opened['loss'] == pytest.approx(metrics['loss'], abs=1e-4)
