@@ -42,8 +42,8 @@ FACTS = 'model.json'
 """Name of the file of all else; written last, so that a model with it is
 whole."""
 
-# Of model.json; another one is not read.
-_FORMAT = 1
+VERSION = 1
+"""Of model.json; another one is not read."""
 
 # Images of one pass at most; smaller numbers are padded to a power of two, so
 # that a handful of programs serves all.
@@ -227,7 +227,7 @@ def save_model(
   store.write(directory / WEIGHTS, weights)
   digests = {'weights': _digest(weights), **facts.get('digests', {})}
   text = json.dumps(
-      {'format': _FORMAT, **facts, 'digests': digests}, indent=2
+      {'format': VERSION, **facts, 'digests': digests}, indent=2
   )
   store.write(directory / FACTS, f'{text}\n'.encode())
 
@@ -282,10 +282,10 @@ def read_facts(directory: epath.Path) -> dict[str, Any]:
         f' {installation.COMMAND} train wrote, such as final/winner/seed0/model'
     )
   facts = read_json(directory / FACTS)
-  if not isinstance(facts, dict) or facts.get('format') != _FORMAT:
+  if not isinstance(facts, dict) or facts.get('format') != VERSION:
     raise UserError(
         f'model {directory}: {FACTS} is of another program or version; allowed'
-        f' is format {_FORMAT}'
+        f' is format {VERSION}'
     )
   return facts
 

@@ -63,8 +63,10 @@ def _flags() -> Iterator[str]:
   }
   for name, flag in sorted(own.items()):
     text = flag.help
-    if flag.default not in (None, ''):
-      text += f' Default: {flag.default}.'
+    default = flag.default
+    if default not in (None, ''):
+      shown = ','.join(default) if isinstance(default, list) else default
+      text += f' Default: {shown}.'
     yield from config_help.columns(f'--{name}=...', text, _COLUMN)
   yield from config_help.columns(
       '--flagfile=FILE', 'Flags from a file, one a line.', _COLUMN

@@ -263,7 +263,10 @@ def _table(found: Mapping[str, Any]) -> Table:
   table = Table(title=title, box=box.SIMPLE)
   for heading in ('file', 'bytes', 'logits differ by', 'same class',
                   'accuracy', 'ms an image'):
-    table.add_column(heading, justify='left' if heading == 'file' else 'right')
+    table.add_column(
+        heading, no_wrap=heading == 'file',
+        justify='left' if heading == 'file' else 'right',
+    )
   for cells in _rows(found):
     table.add_row(*cells)
   return table
