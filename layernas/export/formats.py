@@ -103,7 +103,7 @@ def source_of(model: Model, takes: str = 'float32') -> Source:
   try:
     graph = make_graph(
         model.network, model.variables, model.preprocessing.size,
-        model.num_classes, model.config.model.batch_norm_epsilon,
+        model.config.model.batch_norm_epsilon,
     ) if isinstance(model.network, NetworkSpec) else None
   except UserError:
     graph = None
