@@ -219,12 +219,19 @@ def get_config() -> ConfigDict:
 
   # How experiments/latency.py measures.
   config.latency = latency = ConfigDict()
+  # Where: xla (JAX's device), onnxruntime or litert (files, on the CPU).
+  latency.runtime = 'xla'
+  # CPU threads of the runtime; what a phone has is one fast core.
+  latency.threads = 1
   # Images of one forward pass.
   latency.batch_size = 1
   # Calls before the timed ones.
   latency.warmup = 3
   # Timed calls of each module; the table has their median.
   latency.repeats = 30
+  # Times over that all modules and networks are timed, the fastest of which
+  # counts: other programs slow a machine for seconds.
+  latency.sweeps = 3
   # Random networks, timed whole, that predictions are compared with.
   latency.networks = 50
   # Whether to time whole networks alone and to fit their options, in place of

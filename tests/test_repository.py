@@ -58,8 +58,8 @@ _ROOMS = {
         'networks', 'reports', 'search', 'storage', 'training',
     },
     'latency': {
-        *_BASE, 'layernas', 'data', 'models', 'networks', 'reports', 'runs',
-        'search', 'storage', 'training',
+        *_BASE, 'layernas', 'data', 'export', 'models', 'networks', 'reports',
+        'runs', 'search', 'storage', 'training',
     },
 }
 

@@ -142,7 +142,7 @@ def source_of(
   try:
     graph = make_graph(
         model.network, model.variables, model.preprocessing.size,
-        model.num_classes, model.config.model.batch_norm_epsilon,
+        model.config.model.batch_norm_epsilon,
     ) if isinstance(model.network, NetworkSpec) else None
   except UserError:
     graph = None

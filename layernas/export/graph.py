@@ -1,4 +1,4 @@
-"""A network as a short list of operations, for inference alone.
+"""A network, or parts of one, as operations, for inference alone.
 
 Batch norm is folded into the convolution before it, and 1x1 convolutions are
 convolutions: what every format has an operation for. The graph is data; a
@@ -15,7 +15,10 @@ from layernas import lookup
 from layernas.errors import UserError
 from layernas.networks.counting import output_size
 from layernas.networks.spec import IMAGE_FILTERS
+from layernas.networks.spec import Head
+from layernas.networks.spec import Module
 from layernas.networks.spec import NetworkSpec
+from layernas.networks.spec import Stem
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -23,7 +26,7 @@ class Value:
   """What a node gives, for one image.
 
   Attributes:
-    number: of its node; 0 is the image.
+    number: of its node; 0 is the graph's input.
     size: side of its features in pixels; 0 for a vector.
     filters: of its features, or length of the vector.
   """
@@ -63,17 +66,20 @@ class Node:
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Graph:
-  """A network's operations in the order in which they run.
+  """Operations in the order in which they run.
 
   Attributes:
-    nodes: of which the last gives the logits.
-    size: side of the images.
-    num_classes: number of logits.
+    input: images.
+    nodes: at least one.
   """
 
+  input: Value
   nodes: Sequence[Node]
-  size: int
-  num_classes: int
+
+  @property
+  def output(self) -> Value:
+    """What the last node gives: of a network, the logits."""
+    return self.nodes[-1].output
 
 
 class Layers:
@@ -230,9 +236,13 @@ class Layers:
     return f'{self._name}/{name}' if self._name else name
 
 
+def image_value(size: int) -> Value:
+  """The input of a graph: images of a side in pixels."""
+  return Value(0, size, IMAGE_FILTERS)
+
+
 def make_graph(
-    network: Any, variables: Any, image_size: int, num_classes: int,
-    epsilon: float,
+    network: Any, variables: Any, image_size: int, epsilon: float
 ) -> Graph:
   """The inference graph of a network.
 
@@ -240,11 +250,10 @@ def make_graph(
     network: its shape.
     variables: 'params' and 'batch_stats'.
     image_size: side of its images.
-    num_classes: width of its classifier.
     epsilon: of its batch norms.
 
   Returns:
-    The graph.
+    The graph, from images to logits.
 
   Raises:
     UserError: it is no spec, or has a block type without inference graph.
@@ -256,24 +265,45 @@ def make_graph(
     )
   nodes: list[Node] = []
   layers = Layers(nodes, variables, epsilon)
-  x = layers.normed_conv(
-      Value(0, image_size, IMAGE_FILTERS), 'stem', network.stem.stride,
-      network.stem.activation,
-  )
-  for index, block in enumerate(network.blocks):
-    module = lookup.find(f'{block.kind}.flax_module', block.flax_module, {})
+  x = images = image_value(image_size)
+  for name, module in network.modules.items():
     try:
-      x = module.infer(block, layers.of(f'block{index}'), x)
+      x = add_module(module, name, layers, x)
     except NotImplementedError as error:
       raise UserError(
-          f'export: block type {block.kind} has no inference graph (`infer` of'
-          f' {block.flax_module}); allowed is stablehlo'
+          f'export: block type {module.kind} has no inference graph (`infer` of'
+          f' {module.flax_module}); allowed is stablehlo'
       ) from error
-  head = network.head
+  return Graph(images, nodes)
+
+
+def add_module(module: Module, name: str, layers: Layers, x: Value) -> Value:
+  """Adds a part of a network to a graph.
+
+  Args:
+    module: stem, block or head.
+    name: under which `layers` has a block's variables, such as 'block0'.
+    layers: of the network, or of the part alone.
+    x: what it receives.
+
+  Returns:
+    Features, or a head's logits.
+
+  Raises:
+    NotImplementedError: its block type has no inference graph.
+  """
+  if isinstance(module, Stem):
+    return layers.normed_conv(x, 'stem', module.stride, module.activation)
+  if isinstance(module, Head):
+    return _add_head(module, layers, x)
+  make = lookup.find(f'{module.kind}.flax_module', module.flax_module, {})
+  return make.infer(module, layers.of(name), x)
+
+
+def _add_head(head: Head, layers: Layers, x: Value) -> Value:
   if head.filters:
     x = layers.normed_conv(x, 'head', activation=head.activation)
   x = layers.flatten(layers.mean(x))
   if head.hidden:
     x = layers.dense(x, 'hidden', head.activation)
-  layers.dense(x, 'classifier')
-  return Graph(nodes, image_size, num_classes)
+  return layers.dense(x, 'classifier')

@@ -89,19 +89,19 @@ def onnx_model(
   if scaling:
     images = _scaled(writer, images, scaling)
   names = {0: writer.node('Transpose', [images], 'nchw', perm=[0, 3, 1, 2])}
-  for index, node in enumerate(graph.nodes):
-    last = index == len(graph.nodes) - 1
-    name = OUTPUT if last else node.name
+  for node in graph.nodes:
+    name = OUTPUT if node.output is graph.output else node.name
     inputs = [names[one.number] for one in node.inputs]
     names[node.output.number] = _write(writer, node, inputs, name)
+  size = graph.input.size
   made = helper.make_graph(
       writer.nodes, 'layernas',
       [helper.make_tensor_value_info(
           INPUT, TensorProto.UINT8 if scaling else TensorProto.FLOAT,
-          ['batch', graph.size, graph.size, 3],
+          ['batch', size, size, graph.input.filters],
       )],
       [helper.make_tensor_value_info(
-          OUTPUT, TensorProto.FLOAT, ['batch', graph.num_classes]
+          OUTPUT, TensorProto.FLOAT, ['batch', graph.output.filters]
       )],
       writer.constants,
   )

@@ -51,18 +51,20 @@ def loaded(data: bytes) -> Callable[[Any], jax.Array]:
 
 
 def text(
-    function: Callable[[Any], Any], example: jax.ShapeDtypeStruct
+    function: Callable[[Any], Any], example: jax.ShapeDtypeStruct,
+    batch_size: int = 1,
 ) -> str:
-  """StableHLO of a function of a batch of one, with all constants.
+  """StableHLO of a function of a batch, with all constants.
 
   Args:
     function: from images to logits.
     example: one image.
+    batch_size: images of the batch.
 
   Returns:
     The module's text.
   """
-  batch = jax.ShapeDtypeStruct((1, *example.shape), example.dtype)
+  batch = jax.ShapeDtypeStruct((batch_size, *example.shape), example.dtype)
   lowered = jax.jit(function).lower(batch)
   return lowered.compiler_ir('stablehlo').operation.get_asm(
       large_elements_limit=None

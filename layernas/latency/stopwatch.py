@@ -1,13 +1,11 @@
-"""Times forward passes on the present device.
+"""Times forward passes.
 
 A module of a small network runs for about ten microseconds. A call of a
 compiled function takes several times that, and between calls threads and
-memory cool down. So one timed call runs many passes, in a loop that is compiled
-with them. Nothing of it can be optimised away: each pass receives its input
-plus a negligible multiple of one output before, and carries the whole output
-on.
-
-Modules and whole networks are timed as a config runs them, inference only.
+memory cool down. So one timed call of XLA runs many passes, in a loop that is
+compiled with them. Nothing of it can be optimised away: each pass receives its
+input plus a negligible multiple of one output before, and carries the whole
+output on. Other runtimes are called many times in a row.
 """
 
 import dataclasses
@@ -21,14 +19,6 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import lax
-
-from layernas.models.network import DTYPES
-from layernas.models.network import create_module
-from layernas.models.network import example_of
-from layernas.networks.network import NetworkLike
-from layernas.networks.space import PlacedModule
-from layernas.networks.spec import Stem
-from layernas.training.programs import create_model
 
 Forward = Callable[[Any, Any], Any]
 """Takes variables and inputs; returns outputs: trees of arrays."""
@@ -68,6 +58,12 @@ class Timing:
   lower_quartile: float
   upper_quartile: float
 
+  def without(self, milliseconds: float) -> 'Timing':
+    """What is left of it without something else's time; nothing below 0."""
+    return Timing(*(
+        max(value - milliseconds, 0.0) for value in dataclasses.astuple(self)
+    ))
+
   @property
   def spread(self) -> float:
     """Distance of the quartiles as a share of the median."""
@@ -93,10 +89,10 @@ class Stopwatch:
   repeats: int
   clock: Callable[[], float] = time.perf_counter
 
-  def passes(self, forward: Forward, variables: Any, x: Any) -> Timing:
-    """Times a forward pass inside a compiled loop.
-
-    The loop is made long enough for the clock before the warm-up.
+  def passes(
+      self, forward: Forward, variables: Any, x: Any
+  ) -> Callable[[], Timing]:
+    """Compiles a forward pass inside a loop that is long enough for the clock.
 
     Args:
       forward: one pass.
@@ -104,7 +100,7 @@ class Stopwatch:
       x: inputs.
 
     Returns:
-      Of one pass.
+      Times it; of one pass.
     """
     loop = loop_passes(forward)
     variables = jax.device_put(variables)
@@ -112,9 +108,22 @@ class Stopwatch:
     def call(rounds: int) -> Any:
       return loop(variables, x, rounds)
 
-    jax.block_until_ready(call(1))
-    rounds = self._rounds(call)
-    return self.calls(lambda: call(rounds), rounds * _FIXED_PASSES)
+    return self._long_calls(call, _FIXED_PASSES)
+
+  def repeated(self, call: Callable[[], Any]) -> Callable[[], Timing]:
+    """Repeats a function until that is long enough for the clock.
+
+    Args:
+      call: one pass, of another runtime.
+
+    Returns:
+      Times it; of one pass.
+    """
+    def calls(rounds: int) -> None:
+      for _ in range(rounds):
+        call()
+
+    return self._long_calls(calls)
 
   def calls(self, call: Callable[[], Any], passes: int = 1) -> Timing:
     """Times calls of a function.
@@ -138,7 +147,7 @@ class Stopwatch:
 
   def empty_loop(self) -> Timing:
     """What the loop itself adds to every pass."""
-    return self.passes(lambda _, x: x, {}, jnp.zeros(_EMPTY_NUMBERS))
+    return self.passes(lambda _, x: x, {}, jnp.zeros(_EMPTY_NUMBERS))()
 
   def empty_call(self) -> Timing:
     """What a call of a compiled function takes that does next to nothing."""
@@ -151,6 +160,14 @@ class Stopwatch:
     milliseconds = np.array(seconds) * 1e3 / passes
     lower, median, upper = np.percentile(milliseconds, [25, 50, 75]).tolist()
     return Timing(median, lower, upper)
+
+  def _long_calls(
+      self, call: Callable[[int], Any], passes: int = 1
+  ) -> Callable[[], Timing]:
+    """Times so many rounds, each of some passes, as the clock can tell."""
+    jax.block_until_ready(call(1))
+    rounds = self._rounds(call)
+    return lambda: self.calls(lambda: call(rounds), rounds * passes)
 
   def _rounds(self, call: Callable[[int], Any]) -> int:
     """So many rounds that their call is long enough for the clock."""
@@ -198,70 +215,6 @@ def loop_passes(forward: Forward) -> Callable[[Any, Any, int], Any]:
     return lax.fori_loop(0, rounds, one_round, begin)
 
   return jax.jit(run)
-
-
-class ForwardTimer:
-  """Times one forward pass of a module or of a network, on one device."""
-
-  def __init__(
-      self, config: Any, image_size: int, num_classes: int,
-      stopwatch: Stopwatch,
-  ):
-    """Prepares.
-
-    Args:
-      config: with sections `model` and `latency` (batch_size).
-      image_size: side of the images of whole networks.
-      num_classes: width of the classifier.
-      stopwatch: that times.
-    """
-    self._config = config
-    self._image_size = image_size
-    self._num_classes = num_classes
-    self._stopwatch = stopwatch
-
-  def __call__(self, what: PlacedModule | NetworkLike) -> Timing:
-    """Times a module or a network."""
-    model, inputs = (
-        self._module(what) if isinstance(what, PlacedModule)
-        else self._network(what)
-    )
-    return self._stopwatch.passes(
-        lambda variables, x: model.apply(variables, x, train=False),
-        random_variables(model, inputs),
-        inputs,
-    )
-
-  def _network(self, network: NetworkLike) -> tuple[nn.Module, Any]:
-    model = create_model(self._config, network, self._num_classes)
-    return model, self._inputs(example_of(network, self._image_size))
-
-  def _module(self, placed: PlacedModule) -> tuple[nn.Module, jax.Array]:
-    dtype = DTYPES[self._config.model.dtype]
-    model = create_module(
-        placed.module,
-        num_classes=self._num_classes,
-        dtype=dtype,
-        batch_norm_epsilon=self._config.model.batch_norm_epsilon,
-        depthwise=self._config.model.depthwise,
-    )
-    # Images come as float32, features as the module before computes them.
-    kind = jnp.float32 if isinstance(placed.module, Stem) else dtype
-    return model, self._inputs(jax.ShapeDtypeStruct(
-        (placed.size, placed.size, placed.input_filters), kind
-    ))
-
-  def _inputs(self, example: Any) -> Any:
-    """A batch of normal numbers; integers, which may be indices, are zero."""
-    rng = np.random.default_rng(0)
-
-    def draw(leaf: jax.ShapeDtypeStruct) -> jax.Array:
-      shape = (self._config.latency.batch_size, *leaf.shape)
-      if not jnp.issubdtype(leaf.dtype, jnp.floating):
-        return jnp.zeros(shape, leaf.dtype)
-      return jnp.asarray(rng.standard_normal(shape, np.float32), leaf.dtype)
-
-    return jax.tree.map(draw, example)
 
 
 def random_variables(model: nn.Module, inputs: Any) -> dict[str, Any]:

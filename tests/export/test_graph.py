@@ -42,7 +42,7 @@ def _check(spec, size, classes=10, count=20):
       -1, 1, (count, size, size, 3)
   ).astype(np.float32)
   wanted = np.asarray(model.apply(variables, images, train=False))
-  graph = make_graph(spec, variables, size, classes, model.batch_norm_epsilon)
+  graph = make_graph(spec, variables, size, model.batch_norm_epsilon)
   scale = max(np.abs(wanted).max(), 1)
   in_jax = np.asarray(jax.jit(graph_function(graph))(images))
   np.testing.assert_allclose(in_jax / scale, wanted / scale, atol=2e-5)
@@ -102,4 +102,4 @@ def test_a_block_type_without_a_graph_is_named():
   spec = NetworkSpec(Stem(8), (own_block.BasicBlock(8),), Head(0))
   _, variables = _variables(spec, 16, 10)
   with pytest.raises(UserError, match=r'own_block:BasicBlock.*stablehlo'):
-    make_graph(spec, variables, 16, 10, 1e-3)
+    make_graph(spec, variables, 16, 1e-3)
