@@ -4,6 +4,7 @@ Searched with --config.space=examples.own_block:space.
 """
 
 import dataclasses
+from typing import Any
 
 import flax.linen as nn
 import jax
@@ -36,7 +37,15 @@ class BasicBlock(Block):
 
 
 class BasicBlockModule(BlockModule):
-  """What is trained."""
+  """What is trained, and what is exported of it."""
+
+  @staticmethod
+  def infer(spec: BasicBlock, layers: Any, x: Any) -> Any:
+    """See `BlockModule`."""
+    y = layers.normed_conv(x, 'conv0', spec.stride, 'relu')
+    y = layers.normed_conv(y, 'conv1')
+    same = (x.size, x.filters) == (y.size, y.filters)
+    return layers.activation(layers.add(x, y) if same else y, 'relu')
 
   @nn.compact
   def __call__(self, x: jax.Array) -> jax.Array:
@@ -46,7 +55,7 @@ class BasicBlockModule(BlockModule):
           self.spec.filters, (3, 3), stride, use_bias=False, dtype=self.dtype,
           kernel_init=conv_kernel(), name=f'conv{i}',
       )(y)
-      y = self.norm(name=f'norm{i}')(y, '' if i else 'relu')
+      y = self.norm(name=f'conv{i}_norm')(y, '' if i else 'relu')
     return nn.relu(x + y if x.shape == y.shape else y)
 
 

@@ -185,6 +185,10 @@ class Layers:
     """The sum of two features."""
     return self._add('add', 'add', (x, y), x.size, x.filters)
 
+  def activation(self, x: Value, function: str) -> Value:
+    """An activation alone, as behind a sum; a key of `ACTIVATIONS`."""
+    return self._activated(x, f'values{x.number}', function)
+
   def multiply(self, x: Value, y: Value) -> Value:
     """The product of features with features, or with those of one pixel."""
     return self._add('multiply', 'multiply', (x, y), x.size, x.filters)

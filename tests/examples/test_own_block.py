@@ -51,7 +51,7 @@ def test_own_block_has_latencies_and_widths() -> None:
   model = create_module(own_block.BasicBlock(8), num_classes=10)
   variables = random_variables(model, np.zeros((1, 4, 4, 8), np.float32))
   assert set(variables['params']['block0']) == {
-      'conv0', 'norm0', 'conv1', 'norm1'
+      'conv0', 'conv0_norm', 'conv1', 'conv1_norm'
   }
   wide = scale_filters(space.base, 2.0)
   assert [block.filters for block in wide.blocks] == [16, 32]

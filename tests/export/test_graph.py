@@ -1,6 +1,7 @@
 """Inference graphs: as the Flax module computes, in JAX and in ONNX Runtime."""
 
 import collections
+import itertools
 import random
 
 import jax
@@ -98,7 +99,14 @@ def test_the_graph_has_no_operation_to_spare():
   assert sum(node.groups > 1 for node in graph.nodes) == len(blocks)
 
 
-def test_a_block_type_without_a_graph_is_named():
+def test_a_block_type_of_ones_own_is_exported():
+  space = own_block.space()
+  for first, second in itertools.product(range(2), range(2)):
+    _check(space.network((first, second)), 16)
+
+
+def test_a_block_type_without_a_graph_is_named(monkeypatch):
+  monkeypatch.delattr(own_block.BasicBlockModule, 'infer')
   spec = NetworkSpec(Stem(8), (own_block.BasicBlock(8),), Head(0))
   _, variables = _variables(spec, 16, 10)
   with pytest.raises(UserError, match=r'own_block:BasicBlock.*stablehlo'):
