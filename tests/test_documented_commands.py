@@ -56,6 +56,16 @@ _AS_IT_STANDS = _Change('')
 
 _SEARCH = './launch.sh'
 _RESULT = 'workdir/cifar10_small/result.json'
+_TRAIN = f'./launch.sh train --architecture={_RESULT}'
+_STORED = (
+    './launch.sh train --architecture=docs/results/cifar10_small/result.json'
+    ' --workdir=workdir/winner'
+)
+_MODEL = 'workdir/cifar10_small/final/winner/seed0/model'
+_EXPORT = (
+    f'./launch.sh export {_MODEL} --formats=stablehlo,onnx,onnx_int8'
+    ' --input=uint8 --output=workdir/export'
+)
 _DEFAULT = '1-1-0-3-0-0-1-0-1-0-1-1-0-1-0-1-1'
 _TRACE = './launch.sh trace --config=configs/study/nats.py:topology'
 _PERF = '.venv/bin/python tools/perf'
@@ -73,6 +83,10 @@ _FINAL = _Change(
     'trains two networks for 12 epochs, three times',
     '--config.final.epochs=0.25 --config.final.warmup_epochs=0'
     ' --config.reference.seeds=1', needs=_SEARCH,
+)
+_AFTER_TRAINING = _Change('uses a model', needs=_TRAIN)
+_OF_A_MODEL = _Change(
+    'a placeholder', replace={'MODEL': _MODEL}, needs=_TRAIN,
 )
 _LATENCY = _Change(
     'minutes', '--config.latency.repeats=2 --config.latency.networks=2'
@@ -99,7 +113,7 @@ def _study(config: str) -> _Change:
 _CHANGES = {
     # The embedded images.
     _SEARCH: _Change('minutes', f'search {_BRIEF}'),
-    './launch.sh train --architecture=' + _RESULT: _FINAL,
+    _TRAIN: _FINAL,
     '.venv/bin/python experiments/train.py --architecture=' + _RESULT: _FINAL,
     './launch.sh train --trial=5 --workdir=workdir/cifar10_small':
         _AFTER_SEARCH._replace(replace={'=5': '=1'}),
@@ -193,6 +207,33 @@ _CHANGES = {
     }),
     './launch.sh audit [flags]': _Change(_OVERVIEW, replace={'[flags]': ''}),
     './launch.sh trace [flags]': _Change(_OVERVIEW, replace={'[flags]': ''}),
+    # Models.
+    f'./launch.sh predict {_MODEL} examples/automobile.png': _AFTER_TRAINING,
+    f'./launch.sh validate {_MODEL}': _AFTER_TRAINING,
+    _EXPORT: _AFTER_TRAINING,
+    f'./launch.sh export {_MODEL} --formats=onnx --input=uint8'
+    ' --output=workdir/export': _AFTER_TRAINING,
+    '.venv/bin/python examples/run_onnx.py workdir/export'
+    ' examples/automobile.png': _Change('runs what is exported', needs=_EXPORT),
+    f'.venv/bin/python experiments/predict.py {_MODEL} cat.png dog.jpg':
+        _AFTER_TRAINING._replace(
+            replace={'cat.png dog.jpg': 'examples/automobile.png'},
+        ),
+    f'.venv/bin/python experiments/validate.py {_MODEL}': _AFTER_TRAINING,
+    f'.venv/bin/python experiments/export.py {_MODEL}'
+    ' --formats=stablehlo,onnx': _AFTER_TRAINING,
+    _STORED: _FINAL._replace(needs=''),
+    './launch.sh export workdir/winner/winner/seed0/model --input=uint8'
+    ' --formats=stablehlo,onnx,onnx_int8,tflite,tflite_int8,saved_model':
+        _Change('converters that are large', '--formats=onnx', needs=_STORED),
+    './launch.sh predict MODEL IMAGE...': _AFTER_TRAINING._replace(replace={
+        'MODEL IMAGE...': f'{_MODEL} examples/automobile.png',
+    }),
+    './launch.sh validate MODEL': _OF_A_MODEL,
+    './launch.sh export MODEL [flags]': _OF_A_MODEL._replace(
+        replace={'MODEL [flags]': _MODEL}
+    ),
+    f'{_PERF}/exports.py': _Change('minutes, and converters', '--report'),
     './launch.sh latency [flags]': _LATENCY._replace(
         why=_OVERVIEW, replace={
             '[flags]':
@@ -380,6 +421,12 @@ _CHANGES = {
 """What is run instead of a command, by the command."""
 
 _NOT_RUN = {
+    '.venv/bin/pip install onnx onnxruntime': 'a network',
+    'pip install onnx onnxruntime': 'a network',
+    'pip install litert-converter==0.5.0 ai-edge-litert': 'a network',
+    'pip install ai-edge-quantizer': 'a network',
+    'pip install tensorflow': 'a network',
+    'pip install .': 'a network',
     'pip install ray': 'a network',
     'pip install gcsfs google-cloud-storage': 'a network',
     '.venv/bin/pip install tensorboard': 'a network',
@@ -461,10 +508,7 @@ class _Reader:
 
   def _steps(self, commands: Sequence[str]) -> list[tuple[str, str]]:
     """Commands with those that they need, and what is typed for each."""
-    needed = [
-        each for command in commands
-        for each in (_change_of(command).needs, command) if each
-    ]
+    needed = [each for command in commands for each in _with_needs(command)]
     steps, typed = [], set(self._done)
     for command in needed:
       text = _change_of(command).applied(command)
@@ -476,6 +520,12 @@ class _Reader:
 
 def _change_of(command: str) -> _Change:
   return _CHANGES.get(command, _AS_IT_STANDS)
+
+
+def _with_needs(command: str) -> list[str]:
+  """A command behind those that must have run before it."""
+  needs = _change_of(command).needs
+  return [*(_with_needs(needs) if needs else ()), command]
 
 
 def _is_of_the_shell(text: str) -> bool:
