@@ -267,13 +267,20 @@ def _table(found: Mapping[str, Any]) -> Table:
         heading, no_wrap=heading == 'file',
         justify='left' if heading == 'file' else 'right',
     )
-  for cells in _rows(found):
+  for cells in table_rows(found):
     table.add_row(*cells)
   return table
 
 
-def _rows(found: Mapping[str, Any]) -> list[tuple[str, ...]]:
-  """Cells of what was measured, a row for each file."""
+def table_rows(found: Mapping[str, Any]) -> list[tuple[str, ...]]:
+  """What was measured, as text.
+
+  Args:
+    found: content of check.json.
+
+  Returns:
+    Cells of a row for each file.
+  """
   return [
       (
           one['file'], f'{one["bytes"]:,}', f'{one["difference"]:.1e}',
@@ -303,7 +310,7 @@ def _write_card(
       f' {list(model.preprocessing.scaling.mean)} and deviation'
       f' {list(model.preprocessing.scaling.deviation)}'
   )
-  rows = '\n'.join(f'| {" | ".join(cells)} |' for cells in _rows(found))
+  rows = '\n'.join(f'| {" | ".join(cells)} |' for cells in table_rows(found))
   metrics = ', '.join(
       f'{name} {value:.4f}' for name, value in model.metrics.items()
   )

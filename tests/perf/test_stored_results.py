@@ -7,11 +7,13 @@ import statistics
 
 import pytest
 
+from layernas.runs import use_model
 from tests import tiny
 from tools.perf import candidates
 from tools.perf import early_stop
 from tools.perf import embedded_search
 from tools.perf import executors
+from tools.perf import exports
 from tools.perf import fault_drill
 from tools.perf import reward_study
 from tools.perf import step_profile
@@ -50,6 +52,26 @@ def test_steps(name, table):
 def test_early_stop():
   searches = stored('early_stop/early_stop.json')['searches']
   assert early_stop.table(searches) in page('docs/configs.md')
+
+
+def test_exports_of_the_winner():
+  found = stored('export/check.json')
+  for cells in use_model.table_rows(found):
+    assert f'| {" | ".join(cells)} |\n' in page('docs/export.md')
+  assert f'{100 * found["accuracy"]:.2f} %' in page('docs/export.md')
+  [parameters] = re.findall(r'([\d,]+) parameters', page('docs/export.md'))
+  whole = found['formats']['onnx']['bytes']
+  assert whole <= 4.1 * int(parameters.replace(',', ''))
+  for name in ('onnx_int8', 'tflite_int8'):
+    small = found['formats'][name]
+    assert small['bytes'] <= 0.52 * whole
+    assert abs(small['accuracy'] - found['accuracy']) <= 0.01
+
+
+def test_exports_of_every_network():
+  lines = exports.json_lines.Lines(_RESULTS / 'exports' / 'exports.jsonl').all
+  assert exports.report_text(lines) + '\n' in page('docs/export.md')
+  assert len(lines) == len(list(exports.networks(10)))
 
 
 def test_embedded_search():
