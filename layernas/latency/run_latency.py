@@ -299,7 +299,8 @@ def run_latency(
   Args:
     config: see configs/default.py, section `latency`.
     workdir: of this run; gets latency.csv, latency.json and latency.png; where
-      modules are timed, also passes.csv (what was timed) and networks.csv.
+      modules are timed, also networks.csv, and in runtimes of files passes.csv,
+      what modules in frames took.
     timer: instead of the runtime.
 
   Returns:
@@ -341,7 +342,11 @@ def run_latency(
           one: table.timings[architecture_id(one)] for one in architectures
       }
 
-    if subject.modules:
+    if subject.modules and config.latency.runtime == XLA:
+      modules = measured('latency.csv', SIGNATURE, {
+          one.signature: one for one in subject.modules
+      }).timings
+    elif subject.modules:
       programs = framed(subject.modules)
       passes = measured('passes.csv', PASSES, {
           one.name: one for one in programs
@@ -350,6 +355,7 @@ def run_latency(
       directory.write_text('latency.csv', timings_text(
           SIGNATURE, modules, passes.calls
       ))
+    if subject.modules:
       wholes = networks('networks.csv', subject.drawn)
       predicted = subject.sums(modules)
     else:
