@@ -42,7 +42,7 @@ def tflite_bytes(stablehlo: str) -> bytes:
       said = done.stderr.strip().splitlines() or ['no reason']
       raise UserError(
           f'export: tflite: {said[-1]}; allowed is a network that'
-          " litert-converter 0.5 takes (pip install 'layernas[litert]')"
+          " litert-converter 0.5 takes (pip install 'litert-converter==0.5.*')"
       )
     return target.read_bytes()
 

@@ -56,7 +56,6 @@ class Runtime:
     name: in `RUNTIMES`.
     ending: of its files.
     packages: that it takes, as pip names them; the first one runs files.
-    extra: of this package that installs them.
     write: the content of a file, for a graph and a batch size.
     load: a function that makes a pass, for a file's content, its images and a
       number of threads.
@@ -65,7 +64,6 @@ class Runtime:
   name: str
   ending: str
   packages: tuple[str, ...]
-  extra: str
   write: Callable[[Graph, int], bytes]
   load: Callable[[bytes, np.ndarray, int], Callable[[], Any]]
 
@@ -80,7 +78,7 @@ class Runtime:
     except importlib.metadata.PackageNotFoundError as error:
       raise UserError(
           f'latency.runtime: {self.name!r}: no package {error.name}; allowed'
-          f" with it: pip install 'layernas[{self.extra}]'"
+          f' with it: pip install {" ".join(self.packages)}'
       ) from error
     return versions[0]
 
@@ -133,12 +131,12 @@ def _load_tflite(
 RUNTIMES = {
     one.name: one for one in (
         Runtime(
-            'onnxruntime', 'onnx', ('onnxruntime', 'onnx'), 'onnx',
-            _write_onnx, _load_onnx,
+            'onnxruntime', 'onnx', ('onnxruntime', 'onnx'), _write_onnx,
+            _load_onnx,
         ),
         Runtime(
             'litert', 'tflite', ('ai-edge-litert', 'litert-converter'),
-            'litert', _write_tflite, _load_tflite,
+            _write_tflite, _load_tflite,
         ),
     )
 }

@@ -456,36 +456,61 @@ def test_picture_and_table(tmp_path: pathlib.Path) -> None:
     assert part in text
 
 
-def test_stored_result_is_what_its_files_and_the_text_say() -> None:
-  folder = tiny.ROOT / 'docs' / 'results' / 'latency_cifar10_small'
-  result = json.loads((folder / 'latency.json').read_text())
-  points = [Point(**point) for point in result['points']]
-  cost = latency_cost(
-      cifar10_small(), read_latency_table(folder / 'latency.csv'), 32, 10
+_STORED = {
+    'xla': 'latency_cifar10_small', 'onnxruntime': 'latency_onnxruntime',
+    'litert': 'latency_litert',
+}
+
+
+def _stored(folder: str) -> tuple[dict[str, object], list[Point]]:
+  """Content of a stored latency.json, and its points."""
+  path = tiny.ROOT / 'docs' / 'results' / folder / 'latency.json'
+  result = json.loads(path.read_text())
+  return result, [Point(**point) for point in result['points']]
+
+
+@pytest.mark.parametrize(('runtime', 'folder'), _STORED.items())
+def test_stored_results_are_what_their_files_say(
+    runtime: str, folder: str
+) -> None:
+  result, points = _stored(folder)
+  path = tiny.ROOT / 'docs' / 'results' / folder
+  costs = latency_cost(
+      cifar10_small(), read_latency_table(path / 'latency.csv'), 32, 10
   )
+  madds = cifar10_small().cost('madds', 32, 10)
   for point in points:
     architecture = parse_architecture_id(point.architecture)
-    assert point.predicted == cost.cost(architecture)
-  errors = prediction_errors(points)
-  assert errors == pytest.approx(result['errors'])
+    assert point.predicted == costs.cost(architecture)
+    assert point.madds == madds.cost(architecture)
+  assert prediction_errors(points) == pytest.approx(result['errors'])
+  assert result['device']['runtime'] == runtime
+  assert (result['device']['threads'], len(points)) == (1, 50)
+  assert (path / 'latency.png').exists()
+
+
+def test_the_text_says_what_was_measured() -> None:
   text = (tiny.ROOT / 'docs' / 'latency.md').read_text()
+  errors = [_stored(folder)[0]['errors'] for folder in _STORED.values()]
+  rows = {
+      'mean error': lambda one: f'{one["mean_percent"]:+.1f} %',
+      'mean absolute error':
+          lambda one: f'{one["mean_absolute_percent"]:.1f} %',
+      'largest absolute error':
+          lambda one: f'{one["largest_absolute_percent"]:.1f} %',
+      'Pearson / Spearman correlation':
+          lambda one: f'{one["pearson"]:.3f} / {one["spearman"]:.3f}',
+      'of multiply-adds in place of sums': lambda one:
+          f'{one["madds_pearson"]:.3f} / {one["madds_spearman"]:.3f}',
+  }
+  for name, cell in rows.items():
+    assert f'| {name} | {" | ".join(map(cell, errors))} |\n' in text
+  for folder in _STORED.values():
+    device = _stored(folder)[0]['device']
+    assert f' {device["version"]}' in text
   # Digit 4 of an architecture is the first block's kernel and filters.
-  by_kernel = [
-      [point for point in points if (point.architecture[6] == '2') == large]
-      for large in (True, False)
-  ]
-  for part in (
-      f'{errors["mean_percent"]:.1f} %',
-      f'{errors["mean_absolute_percent"]:.1f} %',
-      f'{errors["largest_absolute_percent"]:.1f} %',
-      f'{errors["pearson"]:.3f} / {errors["spearman"]:.3f}',
-      f'{1e3 * result["empty_loop"]:.2f} µs',
-      f'{1e3 * result["empty_call"]:.2f} µs',
-      f'{len(points)} networks',
-      f'The {len(by_kernel[0])}',
-      *(
-          f'{prediction_errors(some)["mean_percent"]:.1f} %'
-          for some in by_kernel
-      ),
-  ):
-    assert part in text, part
+  _, points = _stored(_STORED['xla'])
+  for large, words in ((True, 'those'), (False, 'the other')):
+    some = [one for one in points if (one.architecture[6] == '2') == large]
+    mean = prediction_errors(some)['mean_percent']
+    assert f'{mean:.1f} % for {words} {len(some)}' in ' '.join(text.split())

@@ -183,5 +183,5 @@ def test_a_runtime_that_is_not_installed_is_told(
   runtime = dataclasses.replace(
       RUNTIMES['litert'], packages=('ai-edge-nothing',)
   )
-  with pytest.raises(UserError, match=r'ai-edge-nothing.*layernas\[litert\]'):
+  with pytest.raises(UserError, match='pip install ai-edge-nothing'):
     runtime.version()
