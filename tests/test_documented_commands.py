@@ -349,6 +349,7 @@ _CHANGES = {
     ),
     f'{_PERF}/reward_study.py': _Change('hours', '--report'),
     f'{_PERF}/embedded_search.py': _Change('hours', '--report'),
+    f'{_PERF}/latency_study.py': _Change('hours', '--report'),
     f'{_PERF}/early_stop.py --seeds=1 --fractions=0.5':
         _Change('minutes', '--report'),
     f'{_PERF}/input_throughput.py': _Change(
