@@ -179,16 +179,16 @@ def test_what_cannot_be_written_is_told(
 
 
 @pytest.mark.parametrize(('flags', 'part'), [
-    (['--workdir=a', '--write_modules=b'], 'flag --write_modules'),
-    (['--read=b'], 'flag --workdir: missing'),
-    (['--runtime=abacus', '--workdir=a'], "latency.runtime: 'abacus'"),
-    (['--read=nothing.csv', '--workdir=a'], 'nothing.csv'),
+    (['--workdir={}/a', '--write_modules={}/b'], 'flag --write_modules'),
+    (['--read={}/b'], 'flag --workdir: missing'),
+    (['--runtime=abacus', '--workdir={}/a'], "latency.runtime: 'abacus'"),
+    (['--read={}/nothing.csv', '--workdir={}/a'], 'nothing.csv'),
 ])
 @pytest.mark.long
 def test_the_program_refuses_in_one_line(
     tmp_path: pathlib.Path, flags: list[str], part: str
 ) -> None:
-  flags = [flag.replace('=a', f'={tmp_path}/a') for flag in flags]
+  flags = [flag.format(tmp_path) for flag in flags]
   done = tiny.run_program('latency', '--config=tests/tiny.py', *flags)
   assert done.returncode == 2, done.stderr
   assert part in done.stderr

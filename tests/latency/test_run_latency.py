@@ -30,7 +30,7 @@ from layernas.latency.stopwatch import Timing
 from layernas.networks.latency import latency_cost
 from layernas.networks.latency import read_latency_table
 from layernas.networks.latency import space_modules
-from layernas.networks.mobilenet_spaces import cifar10_small
+from layernas.networks.registry import make_space
 from layernas.networks.space import PlacedModule
 from layernas.networks.space import network_modules
 from layernas.runs.setup import make_problem
@@ -469,16 +469,19 @@ def _stored(folder: str) -> tuple[dict[str, object], list[Point]]:
   return result, [Point(**point) for point in result['points']]
 
 
-@pytest.mark.parametrize(('runtime', 'folder'), _STORED.items())
+@pytest.mark.parametrize(('runtime', 'folder'), [
+    *_STORED.items(), ('onnxruntime', 'latency_large'),
+])
 def test_stored_results_are_what_their_files_say(
     runtime: str, folder: str
 ) -> None:
   result, points = _stored(folder)
   path = tiny.ROOT / 'docs' / 'results' / folder
+  space = make_space(result['space'])
   costs = latency_cost(
-      cifar10_small(), read_latency_table(path / 'latency.csv'), 32, 10
+      space, read_latency_table(path / 'latency.csv'), 32, 10
   )
-  madds = cifar10_small().cost('madds', 32, 10)
+  madds = space.cost('madds', 32, 10)
   for point in points:
     architecture = parse_architecture_id(point.architecture)
     assert point.predicted == costs.cost(architecture)
@@ -508,6 +511,18 @@ def test_the_text_says_what_was_measured() -> None:
   for folder in _STORED.values():
     device = _stored(folder)[0]['device']
     assert f' {device["version"]}' in text
+  for folder in ('latency_onnxruntime', 'latency_large'):
+    result, points = _stored(folder)
+    for name in ('spearman', 'madds_spearman'):
+      assert f'{result["errors"][name]:.3f}' in text
+    unlike = max((
+        (one, other) for one in points for other in points
+        if abs(one.madds / other.madds - 1) < 0.02
+    ), key=lambda pair: pair[1].whole / pair[0].whole)
+    assert f'{unlike[0].madds / 1e6:.2f} million' in text
+    assert f'{unlike[0].whole:.3f} and {unlike[1].whole:.3f} ms' in ' '.join(
+        text.split()
+    )
   # Digit 4 of an architecture is the first block's kernel and filters.
   _, points = _stored(_STORED['xla'])
   for large, words in ((True, 'those'), (False, 'the other')):
