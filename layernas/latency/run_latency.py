@@ -309,8 +309,9 @@ def run_latency(
   Raises:
     UserError: something in config or workdir is wrong.
   """
-  # Of JAX's CPU, before it computes for the first time.
-  os.environ['NPROC'] = str(config.latency.threads)
+  if config.latency.runtime == XLA:
+    # Of JAX's CPU, before it computes for the first time.
+    os.environ['NPROC'] = str(config.latency.threads)
   # What is wrong with the space is told before the workdir is touched.
   subject = subject_of(config)
   device = _device(config)
@@ -355,6 +356,7 @@ def run_latency(
       directory.write_text('latency.csv', timings_text(
           SIGNATURE, modules, passes.calls
       ))
+      say_unseen(modules, console)
     if subject.modules:
       wholes = networks('networks.csv', subject.drawn)
       predicted = subject.sums(modules)
@@ -557,6 +559,23 @@ def latency_result(
       'errors': prediction_errors(points),
       'points': [dataclasses.asdict(point) for point in points],
   }
+
+
+def say_unseen(
+    timings: Mapping[str, Timing], console: Console
+) -> None:
+  """Tells of modules that have no time of their own.
+
+  Args:
+    timings: of modules without their frames, by signature.
+    console: to print to.
+  """
+  unseen = [name for name, one in timings.items() if not one.milliseconds]
+  if unseen:
+    console.print(
+        f'{len(unseen)} modules seem no slower than their frames and count 0'
+        f' ms: both should be measured again; the first is {unseen[0]!r}'
+    )
 
 
 def write_result(

@@ -140,6 +140,20 @@ def test_files_may_name_the_rows(tmp_path: pathlib.Path) -> None:
   assert (tmp_path / 'run' / 'latency.json').exists()
 
 
+def test_a_module_no_slower_than_its_frame_is_told(
+    tmp_path: pathlib.Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+  config = _config()
+  rows = _manifest(config)
+  _fill(rows)
+  rows[2]['milliseconds'] = '0.5'
+  read_latency(config, _save(tmp_path / 'a.csv', rows), tmp_path / 'run')
+  said = ' '.join(capsys.readouterr().out.split())
+  assert '1 modules seem no slower' in said
+  table = read_latency_table(tmp_path / 'run' / 'latency.csv').rows
+  assert table[_PROGRAMS[2].name] == 0
+
+
 @pytest.mark.parametrize(('change', 'parts'), [
     (lambda rows: rows.pop(2), ('1 of 13 modules', _PROGRAMS[2].name)),
     (

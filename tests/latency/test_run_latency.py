@@ -44,6 +44,12 @@ _MODULES = [module.signature for module in space_modules(tiny.space(), 16, 10)]
 _PROGRAMS = [one.name for one in framed(space_modules(tiny.space(), 16, 10))]
 
 
+@pytest.fixture(autouse=True)
+def _threads(monkeypatch: pytest.MonkeyPatch) -> None:
+  """Other tests' processes have all cores again."""
+  monkeypatch.setenv('NPROC', '1')
+
+
 @pytest.fixture
 def _known_images(monkeypatch: pytest.MonkeyPatch) -> None:
   """Reads no images: only their side and the number of classes matter."""

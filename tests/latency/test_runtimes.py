@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from layernas.errors import UserError
+from layernas.export.formats import FORMATS
 from layernas.export.jax_graph import graph_function
 from layernas.latency.frames import Framed
 from layernas.latency.frames import framed
@@ -137,6 +138,10 @@ def test_files_do_what_the_graph_says(name: str, run: object) -> None:
     np.testing.assert_allclose(found, wanted, atol=1e-4 * np.abs(wanted).max())
   timing = FileTimer(runtime, graphs, 2, 1, Stopwatch(0, 2))(network)()
   assert 0 < timing.lower_quartile <= timing.milliseconds
+
+
+def test_files_are_of_formats_that_export_knows() -> None:
+  assert {runtime.ending for runtime in RUNTIMES.values()} <= set(FORMATS)
 
 
 def test_modules_are_what_frames_leave_of_them() -> None:
