@@ -92,6 +92,15 @@ _LATENCY = _Change(
     'minutes', '--config.latency.repeats=2 --config.latency.networks=2'
     ' --config.space=cifar10_small'
 )
+_IN_ONNX = _Change(
+    'litert-converter is not installed everywhere',
+    f'{_LATENCY.add} --runtime=onnxruntime',
+)
+_WRITTEN = (
+    './launch.sh latency --config=configs/cifar10_small.py'
+    ' --config.space=cifar10_small --runtime=litert'
+    ' --write_modules=workdir/phone'
+)
 _STATUS = _Change(
     'a placeholder', replace={'WORKDIR': 'workdir/cifar10_small'},
     needs=_SEARCH,
@@ -161,6 +170,21 @@ _CHANGES = {
     ' --config.space=cifar10_small --workdir=workdir/latency': _LATENCY,
     '.venv/bin/python experiments/latency.py --config=configs/cifar10_small.py'
     ' --workdir=workdir/latency': _LATENCY,
+    **{
+        './launch.sh latency --config=configs/cifar10_small.py'
+        f' --config.space=cifar10_small --runtime={runtime}'
+        f' --workdir=workdir/{runtime}_latency': _IN_ONNX
+        for runtime in ('onnxruntime', 'litert')
+    },
+    './launch.sh latency --config=configs/cifar10_small.py'
+    ' --runtime=onnxruntime --config.latency.sweeps=2'
+    ' --workdir=workdir/large_latency': _IN_ONNX,
+    _WRITTEN: _IN_ONNX,
+    './launch.sh latency --config=configs/cifar10_small.py'
+    ' --config.space=cifar10_small --read=workdir/phone/results.csv'
+    ' --workdir=workdir/phone_latency': _Change(
+        'a phone', needs=_WRITTEN, code=2, says='results.csv',
+    ),
     './launch.sh search --config=configs/cifar10_small.py'
     ' --config.space=cifar10_small --config.cost.metric=latency'
     ' --config.cost.latency_table=workdir/latency/latency.csv'
@@ -370,6 +394,7 @@ _CHANGES = {
     ),
     f'{_PERF}/reward_study.py': _Change('hours', '--report'),
     f'{_PERF}/embedded_search.py': _Change('hours', '--report'),
+    f'{_PERF}/latency_study.py': _Change('hours', '--report'),
     f'{_PERF}/early_stop.py --seeds=1 --fractions=0.5':
         _Change('minutes', '--report'),
     f'{_PERF}/input_throughput.py': _Change(
@@ -430,6 +455,7 @@ _NOT_RUN = {
     'pip install ray': 'a network',
     'pip install gcsfs google-cloud-storage': 'a network',
     '.venv/bin/pip install tensorboard': 'a network',
+    ".venv/bin/pip install -e '.[onnx,litert]'": 'a network',
     '.venv/bin/pip install nats_bench==1.8': 'a network',
     '.venv/bin/pip install -e .[surrogate]': 'a network',
     '.venv/bin/pip install -r configs/study/requirements.txt': 'a network',
@@ -442,6 +468,7 @@ _NOT_COMMANDS = {
     'config ─► runs/setup ─► Problem, Search': 'a diagram',
     'block size=8 input=24': 'a cell of a table',
     'cost madds: 9 layers': 'what a search prints',
+    'for file in workdir/phone/': 'typed where a phone is',
 }
 """Beginnings of blocks that nobody types."""
 

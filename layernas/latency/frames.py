@@ -1,8 +1,8 @@
-"""What is timed of a space: its modules in frames, and the frames alone.
+"""What is timed of a space by files: modules in frames, and the frames alone.
 
-No runtime runs a module alone as it runs it inside of a network. It converts
-what enters and leaves to a layout of its own, keeps inputs in other caches, and
-a call costs as much as a small module. So what is timed is a module between two
+A runtime of files does not run a module alone as it runs it inside of a
+network. It converts what enters and leaves to a layout of its own, and a call
+costs as much as a small module. So what is timed is a module between two
 small operations, its frame: a 1x1 convolution that makes its input from an
 image, and a mean over the pixels of its output. From that the time of the frame
 alone is subtracted.

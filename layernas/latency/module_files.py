@@ -23,6 +23,7 @@ from layernas.latency.run_latency import PASSES
 from layernas.latency.run_latency import Subject
 from layernas.latency.run_latency import graphs_of
 from layernas.latency.run_latency import latency_result
+from layernas.latency.run_latency import say_unseen
 from layernas.latency.run_latency import subject_of
 from layernas.latency.run_latency import timings_text
 from layernas.latency.run_latency import write_result
@@ -134,6 +135,7 @@ def read_latency(
     directory.write_text('latency.csv', timings_text(
         SIGNATURE, modules, dict.fromkeys(modules, 1)
     ))
+    say_unseen(modules, console)
     wholes = {
         one: timings[_network_name(one)] for one in subject.drawn
         if _network_name(one) in timings

@@ -299,7 +299,8 @@ def run_latency(
   Args:
     config: see configs/default.py, section `latency`.
     workdir: of this run; gets latency.csv, latency.json and latency.png; where
-      modules are timed, also passes.csv (what was timed) and networks.csv.
+      modules are timed, also networks.csv, and in runtimes of files passes.csv,
+      what modules in frames took.
     timer: instead of the runtime.
 
   Returns:
@@ -308,8 +309,9 @@ def run_latency(
   Raises:
     UserError: something in config or workdir is wrong.
   """
-  # Of JAX's CPU, before it computes for the first time.
-  os.environ['NPROC'] = str(config.latency.threads)
+  if config.latency.runtime == XLA:
+    # Of JAX's CPU, before it computes for the first time.
+    os.environ['NPROC'] = str(config.latency.threads)
   # What is wrong with the space is told before the workdir is touched.
   subject = subject_of(config)
   device = _device(config)
@@ -341,7 +343,11 @@ def run_latency(
           one: table.timings[architecture_id(one)] for one in architectures
       }
 
-    if subject.modules:
+    if subject.modules and config.latency.runtime == XLA:
+      modules = measured('latency.csv', SIGNATURE, {
+          one.signature: one for one in subject.modules
+      }).timings
+    elif subject.modules:
       programs = framed(subject.modules)
       passes = measured('passes.csv', PASSES, {
           one.name: one for one in programs
@@ -350,6 +356,8 @@ def run_latency(
       directory.write_text('latency.csv', timings_text(
           SIGNATURE, modules, passes.calls
       ))
+      say_unseen(modules, console)
+    if subject.modules:
       wholes = networks('networks.csv', subject.drawn)
       predicted = subject.sums(modules)
     else:
@@ -551,6 +559,23 @@ def latency_result(
       'errors': prediction_errors(points),
       'points': [dataclasses.asdict(point) for point in points],
   }
+
+
+def say_unseen(
+    timings: Mapping[str, Timing], console: Console
+) -> None:
+  """Tells of modules that have no time of their own.
+
+  Args:
+    timings: of modules without their frames, by signature.
+    console: to print to.
+  """
+  unseen = [name for name, one in timings.items() if not one.milliseconds]
+  if unseen:
+    console.print(
+        f'{len(unseen)} modules seem no slower than their frames and count 0'
+        f' ms: both should be measured again; the first is {unseen[0]!r}'
+    )
 
 
 def write_result(

@@ -37,14 +37,15 @@ from layernas.models.network import example_of
 from layernas.networks.network import NetworkLike
 from layernas.networks.space import PlacedModule
 from layernas.networks.spec import IMAGE_FILTERS
+from layernas.networks.spec import Stem
 from layernas.training.programs import create_model
 
 XLA = 'xla'
 """The runtime that has no files."""
 
-Timer = Callable[[Framed | NetworkLike], Callable[[], Timing]]
-"""Makes a module in its frame, a frame or a whole network ready; what it
-returns times a forward pass."""
+Timer = Callable[[PlacedModule | Framed | NetworkLike], Callable[[], Timing]]
+"""Makes a module (for files in its frame), a frame or a whole network ready;
+what it returns times a forward pass."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -55,7 +56,6 @@ class Runtime:
     name: in `RUNTIMES`.
     ending: of its files.
     packages: that it takes, as pip names them; the first one runs files.
-    extra: of this package that installs them.
     write: the content of a file, for a graph and a batch size.
     load: a function that makes a pass, for a file's content, its images and a
       number of threads.
@@ -64,7 +64,6 @@ class Runtime:
   name: str
   ending: str
   packages: tuple[str, ...]
-  extra: str
   write: Callable[[Graph, int], bytes]
   load: Callable[[bytes, np.ndarray, int], Callable[[], Any]]
 
@@ -79,7 +78,7 @@ class Runtime:
     except importlib.metadata.PackageNotFoundError as error:
       raise UserError(
           f'latency.runtime: {self.name!r}: no package {error.name}; allowed'
-          f" with it: pip install 'layernas[{self.extra}]'"
+          f' with it: pip install {" ".join(self.packages)}'
       ) from error
     return versions[0]
 
@@ -132,12 +131,12 @@ def _load_tflite(
 RUNTIMES = {
     one.name: one for one in (
         Runtime(
-            'onnxruntime', 'onnx', ('onnxruntime', 'onnx'), 'onnx',
-            _write_onnx, _load_onnx,
+            'onnxruntime', 'onnx', ('onnxruntime', 'onnx'), _write_onnx,
+            _load_onnx,
         ),
         Runtime(
             'litert', 'tflite', ('ai-edge-litert', 'litert-converter'),
-            'litert', _write_tflite, _load_tflite,
+            _write_tflite, _load_tflite,
         ),
     )
 }
@@ -230,7 +229,11 @@ class GraphMaker:
 
 
 class XlaTimer:
-  """Times a forward pass on JAX's first device."""
+  """Times a forward pass of a module or a network on JAX's first device.
+
+  Modules have no frames: XLA would fuse them with a part of these, and not
+  always with the same.
+  """
 
   def __init__(
       self, config: Any, image_size: int, num_classes: int,
@@ -249,32 +252,35 @@ class XlaTimer:
     self._num_classes = num_classes
     self._stopwatch = stopwatch
 
-  def __call__(self, what: Framed | NetworkLike) -> Callable[[], Timing]:
+  def __call__(self, what: PlacedModule | NetworkLike) -> Callable[[], Timing]:
     """See `Timer`."""
-    if isinstance(what, Framed):
-      model = self._framed(what)
-      example = jax.ShapeDtypeStruct(
-          (what.size, what.size, IMAGE_FILTERS), jnp.float32
-      )
-    else:
-      model = create_model(self._config, what, self._num_classes)
-      example = example_of(what, self._image_size)
-    inputs = self._inputs(example)
+    model, inputs = (
+        self._module(what) if isinstance(what, PlacedModule)
+        else self._network(what)
+    )
     return self._stopwatch.passes(
         lambda variables, x: model.apply(variables, x, train=False),
         random_variables(model, inputs),
         inputs,
     )
 
-  def _framed(self, what: Framed) -> nn.Module:
-    settings = self._config.model
-    dtype = DTYPES[settings.dtype]
-    return _FramedModule(what, dtype, what.placed and create_module(
-        what.placed.module,
+  def _network(self, network: NetworkLike) -> tuple[nn.Module, Any]:
+    model = create_model(self._config, network, self._num_classes)
+    return model, self._inputs(example_of(network, self._image_size))
+
+  def _module(self, placed: PlacedModule) -> tuple[nn.Module, jax.Array]:
+    dtype = DTYPES[self._config.model.dtype]
+    model = create_module(
+        placed.module,
         num_classes=self._num_classes,
         dtype=dtype,
-        batch_norm_epsilon=settings.batch_norm_epsilon,
-        depthwise=settings.depthwise,
+        batch_norm_epsilon=self._config.model.batch_norm_epsilon,
+        depthwise=self._config.model.depthwise,
+    )
+    # Images come as float32, features as the module before computes them.
+    kind = jnp.float32 if isinstance(placed.module, Stem) else dtype
+    return model, self._inputs(jax.ShapeDtypeStruct(
+        (placed.size, placed.size, placed.input_filters), kind
     ))
 
   def _inputs(self, example: Any) -> Any:
@@ -288,24 +294,6 @@ class XlaTimer:
       return jnp.asarray(rng.standard_normal(shape, np.float32), leaf.dtype)
 
     return jax.tree.map(draw, example)
-
-
-class _FramedModule(nn.Module):
-  """A module in its frame, or a frame alone."""
-
-  what: Framed
-  dtype: Any
-  module: nn.Module | None
-
-  @nn.compact
-  def __call__(self, x: jax.Array, train: bool) -> jax.Array:
-    if self.what.has_conv:
-      x = nn.relu6(nn.Conv(
-          self.what.filters, (1, 1), dtype=self.dtype, name='before'
-      )(x))
-    if self.module:
-      x = self.module(x, train=train)
-    return jnp.mean(x, axis=(1, 2)) if self.what.has_mean else x
 
 
 class FileTimer:

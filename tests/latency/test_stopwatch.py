@@ -3,17 +3,13 @@
 import dataclasses
 import itertools
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from layernas.latency.stopwatch import ForwardTimer
 from layernas.latency.stopwatch import Stopwatch
 from layernas.latency.stopwatch import Timing
 from layernas.latency.stopwatch import loop_passes
-from layernas.networks.space import network_modules
-from tests import tiny
 
 
 def _clock(*durations: float):
@@ -56,7 +52,7 @@ def test_the_quietest_of_five_disturbed_series_counts() -> None:
 def test_loops_are_made_long_enough_for_the_clock() -> None:
   # 1, 2, 4 rounds are too short, 8 rounds of ten passes are not.
   clock = _clock(*_series(1, 2, 4, 8, 16, 16, 16))
-  timing = Stopwatch(0, 3, clock).passes(lambda _, x: x, {}, jnp.zeros(2))
+  timing = Stopwatch(0, 3, clock).passes(lambda _, x: x, {}, jnp.zeros(2))()
   _check(timing, 0.2, 0.2, 0.2)
 
 
@@ -81,45 +77,18 @@ def test_what_measuring_itself_takes_is_measured() -> None:
   assert stopwatch.empty_call().milliseconds > 0
 
 
-class _Recorder:
-  """A stopwatch that runs one pass and hands back its input and output."""
-
-  def passes(self, forward, variables, x) -> tuple[jax.Array, jax.Array]:
-    return x, jax.jit(forward)(variables, x)
-
-
-def _config(dtype: str) -> object:
-  config = tiny.get_config()
-  with config.unlocked():
-    config.update_from_flattened_dict(
-        {'model.dtype': dtype, 'latency.batch_size': 2}
-    )
-  return config
+def test_calls_are_repeated_until_they_are_long_enough() -> None:
+  calls = []
+  # 1, 2, 4 calls are too short, 8 are not.
+  clock = _clock(*_series(1, 2, 4, 8, 16, 16, 16))
+  time = Stopwatch(0, 3, clock).repeated(lambda: calls.append(0))
+  assert len(calls) == 1 + 1 + 2 + 4 + 8
+  _check(time(), 2, 2, 2)
+  assert len(calls) == 16 + 3 * 8
 
 
-@pytest.mark.parametrize('dtype', [
-    'float32', pytest.param('bfloat16', marks=pytest.mark.long),
-])
-def test_each_module_receives_what_the_one_before_gives(dtype: str) -> None:
-  timer = ForwardTimer(_config(dtype), 16, 7, _Recorder())
-  network = tiny.space().base
-  before = jnp.zeros((2, 16, 16, 3), jnp.float32)
-  for placed in network_modules(network, 16, 7):
-    x, out = timer(placed)
-    assert (x.shape, x.dtype) == (before.shape, before.dtype)
-    assert np.isfinite(np.asarray(out, np.float32)).all()
-    assert np.ptp(np.asarray(out, np.float32)) > 0.1
-    before = out
-  images, logits = timer(network)
-  assert (images.shape, images.dtype) == ((2, 16, 16, 3), jnp.float32)
-  assert (logits.shape, logits.dtype) == (before.shape, before.dtype)
-
-
-def test_times_on_the_present_device() -> None:
-  timer = ForwardTimer(_config('float32'), 16, 7, Stopwatch(0, 2))
-  timing = timer(tiny.space().base)
-  assert 0 < timing.lower_quartile <= timing.milliseconds
-  assert timing.milliseconds <= timing.upper_quartile
+def test_nothing_takes_less_than_no_time() -> None:
+  _check(Timing(5, 3, 9).without(4), 1, 0, 5)
 
 
 def test_networks_of_any_inputs_and_outputs_are_timed() -> None:
@@ -130,4 +99,4 @@ def test_networks_of_any_inputs_and_outputs_are_timed() -> None:
   (kept, _), outputs = loop_passes(forward)({}, inputs, 1), None
   assert outputs is None
   np.testing.assert_array_equal(kept['a'], inputs['a'])
-  assert Stopwatch(0, 2).passes(forward, {}, inputs).milliseconds > 0
+  assert Stopwatch(0, 2).passes(forward, {}, inputs)().milliseconds > 0
