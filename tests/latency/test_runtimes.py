@@ -170,7 +170,7 @@ def test_each_frame_is_timed_once() -> None:
 
 @pytest.mark.parametrize(('space', 'part'), [
     ('tests.networks.flax_spaces:space', 'Flax modules'),
-    ('tests.latency.graphless:space', 'BasicBlock has no inference graph'),
+    ('tests.latency.graphless:space', 'GraphlessBlock has no inference graph'),
 ])
 def test_what_has_no_graph_is_told_before_anything_is_measured(
     space: str, part: str
