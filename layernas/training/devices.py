@@ -12,6 +12,7 @@ import mmap
 import os
 import platform
 import warnings
+from collections.abc import Callable
 from collections.abc import Iterable
 from collections.abc import Iterator
 from collections.abc import Mapping
@@ -104,17 +105,51 @@ def shard(batch: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
   }
 
 
-def wait_on_cpu(value: Any) -> None:
-  """Blocks until `value` is computed, on the CPU backend only.
+def donates() -> bool:
+  """Whether steps overwrite the state that they are given: on accelerators.
 
-  Several CPU devices that run ahead of the host starve each other's
-  collectives, and XLA then aborts the process.
-
-  Args:
-    value: output of a pmapped step.
+  XLA's CPU backend copies what a step reads before it overwrites it.
   """
-  if jax.default_backend() == 'cpu':
-    jax.block_until_ready(value)
+  return jax.default_backend() != 'cpu'
+
+
+class Pace:
+  """Keeps the host near its devices, which compute while it goes on.
+
+  On accelerators it waits for the step before the last one: it would else put
+  batches onto them until their memory is full. CPU devices that run ahead of
+  the host starve each other's collectives, and XLA then aborts the process:
+  there it waits for every step.
+  """
+
+  def __init__(self, wait: Callable[[Any], Any] = jax.block_until_ready):
+    """Begins before the first step.
+
+    Args:
+      wait: for an array.
+    """
+    self._wait = wait
+    self._ahead = jax.default_backend() != 'cpu'
+    self._last: jax.Array | None = None
+
+  def stepped(self, outputs: Any) -> None:
+    """Comes after every step.
+
+    Args:
+      outputs: small ones of the step's, a tree; the next step may consume them.
+    """
+    if not self._ahead:
+      self._wait(outputs)
+      return
+    # A copy on the device, which is made when the step is done.
+    first = jax.tree.leaves(outputs)[0]
+    mark = _copied(first.addressable_shards[0].data)
+    if self._last is not None:
+      self._wait(self._last)
+    self._last = mark
+
+
+_copied = jax.jit(jnp.copy)
 
 
 AHEAD = 2

@@ -18,6 +18,7 @@ import optax
 from layernas.models.batch_norm import mean_over
 from layernas.models.network import AXIS
 from layernas.networks.network import Task
+from layernas.training import devices
 from layernas.training import losses
 from layernas.training.optimizer import Update
 
@@ -162,8 +163,7 @@ def make_train_step(
       _train_step, measured=_Measured(model, task), update=update,
       training=training,
   )
-  # On CPU, XLA copies what a step reads before it overwrites it.
-  donated = () if jax.default_backend() == 'cpu' else 0
+  donated = 0 if devices.donates() else ()
   return jax.pmap(step, axis_name=AXIS, donate_argnums=donated)
 
 
