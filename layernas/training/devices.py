@@ -105,8 +105,8 @@ def shard(batch: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
   }
 
 
-def donates() -> bool:
-  """Whether steps overwrite the state that they are given: on accelerators.
+def on_accelerator() -> bool:
+  """Whether steps overwrite their state, and the host runs ahead of them.
 
   XLA's CPU backend copies what a step reads before it overwrites it.
   """
@@ -129,7 +129,7 @@ class Pace:
       wait: for an array.
     """
     self._wait = wait
-    self._ahead = jax.default_backend() != 'cpu'
+    self._ahead = on_accelerator()
     self._last: jax.Array | None = None
 
   def stepped(self, outputs: Any) -> None:

@@ -163,7 +163,7 @@ def make_train_step(
       _train_step, measured=_Measured(model, task), update=update,
       training=training,
   )
-  donated = 0 if devices.donates() else ()
+  donated = 0 if devices.on_accelerator() else ()
   return jax.pmap(step, axis_name=AXIS, donate_argnums=donated)
 
 

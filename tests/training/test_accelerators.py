@@ -1,4 +1,4 @@
-"""Training steps lower for accelerators, although none is here.
+"""Training steps are right for accelerators, although none is here.
 
 What is lowered is what XLA would be given there: it holds no call of a kernel
 that only CPUs have, no 64-bit numbers, the sums over devices that it should,
@@ -82,3 +82,16 @@ def test_a_kernel_for_cpu_would_be_seen() -> None:
   case = 'cifar10_small,cifar10_small,float32,depthwise=compiled'
   for facts in _facts([case], 1):
     assert any('layernas' in name for name in facts['custom_calls'])
+
+
+@pytest.mark.long
+@pytest.mark.parametrize('module', ['test_train', 'test_steps'])
+def test_trainings_are_the_same_where_steps_consume_their_state(
+    module: str
+) -> None:
+  done = subprocess.run(
+      [sys.executable, '-m', 'pytest', '-q', '-p',
+       'tests.training.as_accelerator', f'tests/training/{module}.py'],
+      cwd=tiny.ROOT, capture_output=True, text=True,
+  )
+  assert done.returncode == 0, done.stdout[-3000:]
