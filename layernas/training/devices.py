@@ -244,6 +244,23 @@ _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD, _M_MMAP_MAX = -1, -3, -4
 _MADV_HUGEPAGE = 14
 
 
+_DETERMINISTIC = '--xla_gpu_deterministic_ops=true'
+
+
+def prepare(deterministic: bool) -> None:
+  """Sets what JAX and XLA read when they look for devices.
+
+  Comes before that: programs run in the thread that calls them from then on.
+
+  Args:
+    deterministic: whether GPUs are to give the same bits every time.
+  """
+  given = os.environ.get('XLA_FLAGS', '')
+  if deterministic and _DETERMINISTIC not in given:
+    os.environ['XLA_FLAGS'] = f'{given} {_DETERMINISTIC}'.strip()
+  keep_freed_memory()
+
+
 @functools.cache
 def keep_freed_memory() -> None:
   """Keeps freed memory for the next step, in huge pages; CPU on Linux only.
@@ -252,9 +269,8 @@ def keep_freed_memory() -> None:
   large as soon as it is free, and the kernel then clears it page by page when
   it is used again: up to half of a step's time (docs/performance.md).
 
-  Comes before JAX looks for devices: programs run in the thread that calls them
-  from then on, whose memory glibc can keep as a whole. The process's memory
-  does not shrink any more.
+  Programs run in the thread that calls them from then on, whose memory glibc
+  can keep as a whole. The process's memory does not shrink any more.
   """
   # Without effect on other backends.
   jax.config.update('jax_cpu_enable_async_dispatch', False)

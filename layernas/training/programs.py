@@ -145,14 +145,15 @@ def make_steps(
     )
 
   state = _stand_in_state(initialization.shapes, fresh)
+  precision = config.model.matmul_precision
   return Traceable(
       lambda seed: fresh(initialization.draw(seed)), schedule,
       f'{epoch} {training.to_json()}',
-      (make_train_step(model, update, training, task), (
+      (make_train_step(model, update, training, task, precision), (
           state, stand_in_batch(example, training.batch_size),
           stand_in((), np.int32),
       )),
-      (make_evaluation_step(model, task), (
+      (make_evaluation_step(model, task, precision), (
           state.evaluated,
           stand_in_batch(example, training.evaluation_batch_size),
       )),

@@ -90,6 +90,7 @@ def _facts(step: object, arguments: tuple, platform: str) -> dict:
       'statistics': len(jax.tree.leaves(variables.get('batch_stats', {}))),
       'custom_calls': sorted(set(re.findall(r'custom_call @([\w.]+)', text))),
       'f64': 'f64' in text,
+      'precise': 'HIGHEST' in text,
       'bf16': 'bf16' in text,
       'all_reduces': len(re.findall(r'"?stablehlo\.all_reduce"?', text)),
       'consumed': sum(consumed[:state]), 'state': state,

@@ -16,6 +16,7 @@ import pytest
 from configs import imagenet
 from layernas.networks.mobilenet_spaces import SPACES
 from layernas.networks.reference import REFERENCE_NETWORKS
+from layernas.training import devices
 from tests import tiny
 from tests.test_results import long
 
@@ -51,6 +52,7 @@ def _check(facts: dict, devices: int) -> None:
   where = f'{facts["case"]}, {facts["step"]}, {facts["platform"]}'
   assert facts['custom_calls'] == [], where
   assert not facts['f64'], where
+  assert not facts['precise'], where
   assert facts['bf16'] == ('bfloat16' in facts['case']), where
   assert facts['consumed_others'] == 0, where
   if facts['step'] == 'evaluation':
@@ -82,6 +84,24 @@ def test_a_kernel_for_cpu_would_be_seen() -> None:
   case = 'cifar10_small,cifar10_small,float32,depthwise=compiled'
   for facts in _facts([case], 1):
     assert any('layernas' in name for name in facts['custom_calls'])
+
+
+def test_the_precision_of_a_config_reaches_both_steps() -> None:
+  case = 'cifar10_small,cifar10_small,float32,matmul_precision=highest'
+  for facts in _facts([case], 1):
+    assert facts['precise'], facts
+
+
+def test_deterministic_operations_are_a_flag_of_xla(monkeypatch) -> None:
+  monkeypatch.setenv('XLA_FLAGS', '--xla_a=1')
+  monkeypatch.setattr(devices, 'keep_freed_memory', lambda: None)
+  devices.prepare(deterministic=False)
+  assert os.environ['XLA_FLAGS'] == '--xla_a=1'
+  for _ in range(2):
+    devices.prepare(deterministic=True)
+    assert os.environ['XLA_FLAGS'] == (
+        '--xla_a=1 --xla_gpu_deterministic_ops=true'
+    )
 
 
 @pytest.mark.long
