@@ -192,6 +192,13 @@ def get_config() -> ConfigDict:
   config.model = model = ConfigDict()
   # float32 or bfloat16; parameters are always float32.
   model.dtype = 'float32'
+  # Of matrix products and convolutions of float32 on accelerators: default
+  # (bfloat16 on TPUs, TF32 on GPUs that have it: what the recipes' authors
+  # used), high or highest. CPUs compute in float32 whatever stands here.
+  model.matmul_precision = 'default'
+  # Operations that give the same bits every time on GPUs, where they may be
+  # slower (XLA's flag xla_gpu_deterministic_ops).
+  model.deterministic = False
   # Depthwise convolution: compiled (C++ of our own, CPU; with it batch norm and
   # optimiser), shifted, native, or auto: the fastest that the machine can run.
   model.depthwise = 'auto'

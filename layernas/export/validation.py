@@ -35,7 +35,9 @@ def validate(
   """
   _check(model, dataset)
   size = batch_size or model.config.training.evaluation_batch_size
-  step = make_evaluation_step(model.flax, model.network.task)
+  step = make_evaluation_step(
+      model.flax, model.network.task, model.config.model.matmul_precision
+  )
   variables = replicate(jax.tree.map(np.asarray, model.variables))
   # Compiles.
   evaluate(step, variables, _First(dataset), split, size)

@@ -46,11 +46,11 @@ from layernas.storage.files import file_store
 from layernas.storage.storage_errors import in_one_line
 from layernas.storage.storage_errors import storage_error
 from layernas.storage.workdir import read_json
+from layernas.training import devices
 from layernas.training import hosts
 from layernas.training.checks import check_batches
 from layernas.training.checks import check_training
 from layernas.training.devices import enable_compilation_cache
-from layernas.training.devices import keep_freed_memory
 from layernas.training.hooks import profile_hooks
 from layernas.training.programs import Programs
 from layernas.training.programs import compile_programs
@@ -361,8 +361,8 @@ def worker_evaluator(
   Raises:
     UserError: a field does not fit the devices or data of this process.
   """
-  keep_freed_memory()
   config = config_dict.ConfigDict(settings['config']).lock()
+  devices.prepare(config.model.deterministic)
   workdir = epath.Path(settings['workdir'])
   enable_compilation_cache(workdir / 'compilation_cache')
   # The devices are those of this process: the driver's may be others.

@@ -41,11 +41,11 @@ from layernas.storage.resuming import FINAL
 from layernas.storage.storage_errors import in_one_line
 from layernas.storage.workdir import Workdir
 from layernas.storage.workdir import read_json
+from layernas.training import devices
 from layernas.training import hosts
 from layernas.training.checks import check_batches
 from layernas.training.checks import check_training
 from layernas.training.devices import enable_compilation_cache
-from layernas.training.devices import keep_freed_memory
 from layernas.training.hooks import profile_hooks
 from layernas.training.train import Job
 from layernas.training.train import train_and_evaluate
@@ -124,7 +124,7 @@ def run_final(
     UserError: something in config or workdir is wrong.
     StorageError: its disk is full or gone.
   """
-  keep_freed_memory()
+  devices.prepare(config.model.deterministic)
   dataset, networks = hosts.on_all(lambda: _prepared(config, architecture))
   check_same_run(config, dataset)
   recorded = {name: spec.to_dict() for name, spec in networks.items()}

@@ -46,11 +46,11 @@ from layernas.search.trial import trial_from_dict
 from layernas.storage.history import recorded_trials
 from layernas.storage.storage_errors import in_one_line
 from layernas.storage.workdir import Workdir
+from layernas.training import devices
 from layernas.training import hosts
 from layernas.training.checks import check_batches
 from layernas.training.checks import check_training
 from layernas.training.devices import enable_compilation_cache
-from layernas.training.devices import keep_freed_memory
 from layernas.training.train import training_steps
 
 
@@ -140,7 +140,7 @@ def run_candidate(
       chosen_settings(config, workdir), workers=1, retries=0
   )
   prepare_process(settings)
-  keep_freed_memory()
+  devices.prepare(config.model.deterministic)
   directory = Workdir(epath.Path(workdir) / asked.directory)
   with contextlib.ExitStack() as stack:
     place = make_place(config, settings, directory.path)

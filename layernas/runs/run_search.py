@@ -53,11 +53,11 @@ from layernas.search.trace import Trace
 from layernas.search.trial import trial_from_dict
 from layernas.storage.storage_errors import in_one_line
 from layernas.storage.workdir import Workdir
+from layernas.training import devices
 from layernas.training import hosts
 from layernas.training.checks import check_batches
 from layernas.training.checks import check_training
 from layernas.training.devices import enable_compilation_cache
-from layernas.training.devices import keep_freed_memory
 from layernas.training.train import training_steps
 
 
@@ -82,7 +82,7 @@ def run_search(
   """
   settings = chosen_settings(config, workdir)
   prepare_process(settings)
-  keep_freed_memory()
+  devices.prepare(config.model.deterministic)
   with contextlib.ExitStack() as stack:
     place = make_place(config, settings, workdir)
     if place:

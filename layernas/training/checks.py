@@ -15,6 +15,7 @@ from layernas.native import library
 from layernas.training.optimizer import excluded_kinds
 from layernas.training.optimizer import learning_rate
 from layernas.training.optimizer import make_optimizer
+from layernas.training.steps import PRECISIONS
 
 # Section -> field -> (what is allowed in words, test).
 _POSITIVE = ('a number above zero', lambda v: v > 0)
@@ -74,6 +75,9 @@ def check_training(config: Any, section: str = 'training') -> None:
   _check_choice('model.dtype', config.model.dtype, DTYPES)
   _check_choice(
       'model.initialization', config.model.initialization, INITIALIZATIONS
+  )
+  _check_choice(
+      'model.matmul_precision', config.model.matmul_precision, PRECISIONS
   )
   _check_depthwise(config.model.depthwise)
   _check_excludes(section, training.weight_decay_excludes)

@@ -12,6 +12,7 @@ import mmap
 import os
 import platform
 import warnings
+from collections.abc import Callable
 from collections.abc import Iterable
 from collections.abc import Iterator
 from collections.abc import Mapping
@@ -104,17 +105,51 @@ def shard(batch: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
   }
 
 
-def wait_on_cpu(value: Any) -> None:
-  """Blocks until `value` is computed, on the CPU backend only.
+def on_accelerator() -> bool:
+  """Whether steps overwrite their state, and the host runs ahead of them.
 
-  Several CPU devices that run ahead of the host starve each other's
-  collectives, and XLA then aborts the process.
-
-  Args:
-    value: output of a pmapped step.
+  XLA's CPU backend copies what a step reads before it overwrites it.
   """
-  if jax.default_backend() == 'cpu':
-    jax.block_until_ready(value)
+  return jax.default_backend() != 'cpu'
+
+
+class Pace:
+  """Keeps the host near its devices, which compute while it goes on.
+
+  On accelerators it waits for the step before the last one: it would else put
+  batches onto them until their memory is full. CPU devices that run ahead of
+  the host starve each other's collectives, and XLA then aborts the process:
+  there it waits for every step.
+  """
+
+  def __init__(self, wait: Callable[[Any], Any] = jax.block_until_ready):
+    """Begins before the first step.
+
+    Args:
+      wait: for an array.
+    """
+    self._wait = wait
+    self._ahead = on_accelerator()
+    self._last: jax.Array | None = None
+
+  def stepped(self, outputs: Any) -> None:
+    """Comes after every step.
+
+    Args:
+      outputs: small ones of the step's, a tree; the next step may consume them.
+    """
+    if not self._ahead:
+      self._wait(outputs)
+      return
+    # A copy on the device, which is made when the step is done.
+    first = jax.tree.leaves(outputs)[0]
+    mark = _copied(first.addressable_shards[0].data)
+    if self._last is not None:
+      self._wait(self._last)
+    self._last = mark
+
+
+_copied = jax.jit(jnp.copy)
 
 
 AHEAD = 2
@@ -209,6 +244,23 @@ _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD, _M_MMAP_MAX = -1, -3, -4
 _MADV_HUGEPAGE = 14
 
 
+_DETERMINISTIC = '--xla_gpu_deterministic_ops=true'
+
+
+def prepare(deterministic: bool) -> None:
+  """Sets what JAX and XLA read when they look for devices.
+
+  Comes before that: programs run in the thread that calls them from then on.
+
+  Args:
+    deterministic: whether GPUs are to give the same bits every time.
+  """
+  given = os.environ.get('XLA_FLAGS', '')
+  if deterministic and _DETERMINISTIC not in given:
+    os.environ['XLA_FLAGS'] = f'{given} {_DETERMINISTIC}'.strip()
+  keep_freed_memory()
+
+
 @functools.cache
 def keep_freed_memory() -> None:
   """Keeps freed memory for the next step, in huge pages; CPU on Linux only.
@@ -217,9 +269,8 @@ def keep_freed_memory() -> None:
   large as soon as it is free, and the kernel then clears it page by page when
   it is used again: up to half of a step's time (docs/performance.md).
 
-  Comes before JAX looks for devices: programs run in the thread that calls them
-  from then on, whose memory glibc can keep as a whole. The process's memory
-  does not shrink any more.
+  Programs run in the thread that calls them from then on, whose memory glibc
+  can keep as a whole. The process's memory does not shrink any more.
   """
   # Without effect on other backends.
   jax.config.update('jax_cpu_enable_async_dispatch', False)

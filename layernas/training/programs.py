@@ -66,6 +66,25 @@ def create_model(
   return make(config, network, num_classes)
 
 
+@dataclasses.dataclass(frozen=True)
+class Traceable:
+  """A network's steps before they are compiled, each with its arguments.
+
+  Attributes:
+    initial_state: as of `Programs`.
+    schedule: of the learning rate, by step.
+    schedule_key: what it depends on.
+    train: pmapped step, and stand-ins for state, batch and seed.
+    evaluation: pmapped step, and stand-ins for variables and batch.
+  """
+
+  initial_state: Callable[[int], TrainState]
+  schedule: optax.Schedule
+  schedule_key: str
+  train: tuple[Any, tuple[Any, ...]]
+  evaluation: tuple[Any, tuple[Any, ...]]
+
+
 def compile_programs(
     config: Any, network: NetworkLike, dataset: Dataset, split: str = 'train'
 ) -> Programs:
@@ -81,6 +100,28 @@ def compile_programs(
 
   Returns:
     Its programs.
+  """
+  steps = make_steps(config, network, dataset, split)
+  return Programs(
+      steps.initial_state,
+      _compiled_schedule(steps.schedule, steps.schedule_key),
+      _compiled(*steps.train), _compiled(*steps.evaluation),
+  )
+
+
+def make_steps(
+    config: Any, network: NetworkLike, dataset: Dataset, split: str = 'train'
+) -> Traceable:
+  """Both steps of a network; compiles next to nothing.
+
+  Args:
+    config: with sections data, model and training.
+    network: to be trained.
+    dataset: to train on; no image of it is read.
+    split: that is trained on.
+
+  Returns:
+    The steps.
   """
   training = config.training
   model = create_model(config, network, dataset.num_classes)
@@ -104,17 +145,18 @@ def compile_programs(
     )
 
   state = _stand_in_state(initialization.shapes, fresh)
-  return Programs(
-      lambda seed: fresh(initialization.draw(seed)),
-      _compiled_schedule(schedule, f'{epoch} {training.to_json()}'),
-      _compiled(
-          make_train_step(model, update, training, task), state,
-          stand_in_batch(example, training.batch_size), stand_in((), np.int32),
-      ),
-      _compiled(
-          make_evaluation_step(model, task), state.evaluated,
+  precision = config.model.matmul_precision
+  return Traceable(
+      lambda seed: fresh(initialization.draw(seed)), schedule,
+      f'{epoch} {training.to_json()}',
+      (make_train_step(model, update, training, task, precision), (
+          state, stand_in_batch(example, training.batch_size),
+          stand_in((), np.int32),
+      )),
+      (make_evaluation_step(model, task, precision), (
+          state.evaluated,
           stand_in_batch(example, training.evaluation_batch_size),
-      ),
+      )),
   )
 
 
@@ -136,7 +178,7 @@ def _metric_names(
   ))
 
 
-def _compiled(step: Any, *arguments: Any) -> Callable[..., Any]:
+def _compiled(step: Any, arguments: tuple[Any, ...]) -> Callable[..., Any]:
   """A pmapped step as an executable, which JAX's caches know nothing of.
 
   With several processes pmap itself joins their parts of an argument: then it

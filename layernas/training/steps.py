@@ -18,6 +18,7 @@ import optax
 from layernas.models.batch_norm import mean_over
 from layernas.models.network import AXIS
 from layernas.networks.network import Task
+from layernas.training import devices
 from layernas.training import losses
 from layernas.training.optimizer import Update
 
@@ -140,8 +141,13 @@ class _Measured:
     )
 
 
+PRECISIONS = ('default', 'high', 'highest')
+"""Of matrix products and convolutions on accelerators, as JAX names them."""
+
+
 def make_train_step(
-    model: nn.Module, update: Update, training: Any, task: Task | None = None
+    model: nn.Module, update: Update, training: Any, task: Task | None = None,
+    precision: str = 'default',
 ) -> Callable[[TrainState, Batch, jax.Array], TrainState]:
   """Compiles lazily a step over all local devices.
 
@@ -152,6 +158,7 @@ def make_train_step(
       which the state's metric sums restart.
     task: that the network is for; None is to classify images, with the config's
       `label_smoothing`.
+    precision: one of `PRECISIONS`.
 
   Returns:
     (replicated state, sharded batch, replicated seed) -> state. On accelerators
@@ -162,9 +169,19 @@ def make_train_step(
       _train_step, measured=_Measured(model, task), update=update,
       training=training,
   )
-  # On CPU, XLA copies what a step reads before it overwrites it.
-  donated = () if jax.default_backend() == 'cpu' else 0
-  return jax.pmap(step, axis_name=AXIS, donate_argnums=donated)
+  donated = 0 if devices.on_accelerator() else ()
+  return jax.pmap(
+      _precise(step, precision), axis_name=AXIS, donate_argnums=donated
+  )
+
+
+def _precise(step: Callable[..., Any], precision: str) -> Callable[..., Any]:
+  """A function that is traced with a precision, whenever that is."""
+  def traced(*arguments: Any) -> Any:
+    with jax.default_matmul_precision(precision):
+      return step(*arguments)
+
+  return traced
 
 
 def _train_step(
@@ -221,13 +238,14 @@ def _one_of(tree: Any) -> Any:
 
 
 def make_evaluation_step(
-    model: nn.Module, task: Task | None = None
+    model: nn.Module, task: Task | None = None, precision: str = 'default'
 ) -> Callable[[Variables, Batch], dict[str, jax.Array]]:
   """Compiles lazily: (replicated variables, sharded batch) -> metric sums.
 
   Args:
     model: called as model.apply(variables, inputs, train=False).
     task: that the network is for; None is to classify images.
+    precision: one of `PRECISIONS`.
 
   Returns:
     The step; its sums are over all devices, one equal copy on each.
@@ -239,4 +257,4 @@ def make_evaluation_step(
   def step(variables: Variables, batch: Batch) -> dict[str, jax.Array]:
     return jax.lax.psum(measured.evaluated(variables, batch), AXIS)
 
-  return jax.pmap(step, axis_name=AXIS)
+  return jax.pmap(_precise(step, precision), axis_name=AXIS)

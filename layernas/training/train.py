@@ -21,10 +21,10 @@ from layernas.termination import beside
 from layernas.training import hosts
 from layernas.training import losses
 from layernas.training.checkpoints import TrainingCheckpoints
+from layernas.training.devices import Pace
 from layernas.training.devices import prefetch
 from layernas.training.devices import replicate
 from layernas.training.devices import unreplicate
-from layernas.training.devices import wait_on_cpu
 from layernas.training.hooks import Logged
 from layernas.training.hooks import StepHook
 from layernas.training.hooks import StepHooks
@@ -284,10 +284,10 @@ def _train(
   if point.ends(first, state):
     return state, {}
   hooks.began(first)
-  logged, since = first, time.monotonic()
+  logged, since, pace = first, time.monotonic(), Pace()
   for step in range(first + 1, steps + 1):
     state = made.train_step(state, next(batches), seeds)
-    wait_on_cpu(state.sums)
+    pace.stepped(state.sums)
     if step % training.log_every_steps == 0 or step == steps:
       metrics = _train_metrics(state, step)
       now = time.monotonic()
@@ -362,12 +362,21 @@ def evaluate(
   """
   totals: dict[str, float] = {}
   batches = dataset.evaluation_batches(split, batch_size, _this_host())
+  pace = Pace()
+  last: dict[str, jax.Array] = {}
   for batch in prefetch(batches, scaling=dataset.scaling):
     sums = step(variables, batch)
-    wait_on_cpu(sums)
-    for name, value in unreplicate(sums).items():
-      totals[name] = totals.get(name, 0.0) + float(value)
+    pace.stepped(sums)
+    # Those of the step before: the devices go on meanwhile.
+    _add(totals, last)
+    last = sums
+  _add(totals, last)
   return losses.means(totals)
+
+
+def _add(totals: dict[str, float], sums: Mapping[str, jax.Array]) -> None:
+  for name, value in unreplicate(sums).items():
+    totals[name] = totals.get(name, 0.0) + float(value)
 
 
 def _this_host() -> HostShare:

@@ -12,7 +12,6 @@ import numpy as np
 from layernas.models.initialization import initial_variables
 from layernas.training.devices import replicate
 from layernas.training.devices import shard
-from layernas.training.devices import wait_on_cpu
 from layernas.training.optimizer import make_optimizer
 from layernas.training.programs import create_model
 from layernas.training.steps import TrainState
@@ -54,7 +53,7 @@ def train(config, network, steps, batch_size=BATCH) -> TrainState:
   batches = data.train_batches('train', batch_size, seed=0)
   for _ in range(steps):
     state = step(state, shard(next(batches)), seed)
-    wait_on_cpu(state.sums)
+    jax.block_until_ready(state.sums)
   return state
 
 

@@ -58,6 +58,10 @@ _MODEL = {
         "['auto', 'compiled', 'shifted', 'native']", ('fast', ''),
         ('auto', 'compiled', 'shifted', 'native'),
     ),
+    'matmul_precision': (
+        "['default', 'high', 'highest']", ('float32', ''),
+        ('default', 'high', 'highest'),
+    ),
     'dtype': (
         "['float32', 'bfloat16']", ('float16',), ('float32', 'bfloat16')
     ),
@@ -75,7 +79,10 @@ _CASES = [
     for field, case in fields.items()
 ]
 # Right or wrong whatever they hold, or only beside what takes them.
-_UNCHECKED = {'sync_batch_norm', 'optimizer_settings', 'schedule_settings'}
+_UNCHECKED = {
+    'sync_batch_norm', 'optimizer_settings', 'schedule_settings',
+    'deterministic',
+}
 
 
 def _config(section, field, value):

@@ -13,6 +13,7 @@ from layernas.data.dataset import TRANSFERS
 from layernas.data.dataset import Scaling
 from layernas.data.dataset import to_transfer
 from layernas.training.devices import AHEAD
+from layernas.training.devices import Pace
 from layernas.training.devices import prefetch
 from layernas.training.devices import replicate
 from layernas.training.devices import shard
@@ -229,3 +230,21 @@ def test_bytes_are_scaled_on_the_device_as_the_data_set_says():
   plain = next(prefetch(_batches([], 'uint8')))['image']
   expected = ((np.asarray(plain) + 1) / 2 - scaling.mean) / scaling.deviation
   np.testing.assert_allclose(batch, expected, atol=1e-5)
+
+
+@pytest.mark.parametrize(('backend', 'behind'), [('cpu', 0), ('gpu', 1)])
+def test_the_host_waits_for_a_step(monkeypatch, backend, behind):
+  """On accelerators for that before the last one, whose state is gone."""
+  monkeypatch.setattr(jax, 'default_backend', lambda: backend)
+  waited = []
+
+  def wait(outputs):
+    [value] = jax.tree.leaves(outputs)
+    waited.append(int(np.ravel(value)[0]))
+
+  pace = Pace(wait)
+  for step in range(5):
+    output = replicate(np.int32(step))
+    pace.stepped({'step': output})
+    assert waited == list(range(step + 1 - behind))
+    output.delete()
