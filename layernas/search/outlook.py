@@ -89,6 +89,20 @@ def outlook(search: Search) -> Outlook | None:
   )
 
 
+def sweep_trials(search: Search, strategy: Layerwise) -> int | None:
+  """Trials that a pass over all layers takes.
+
+  Args:
+    search: whose problem and seed count.
+    strategy: that is played.
+
+  Returns:
+    The trials; None where they are more than are played.
+  """
+  layers, trials = _played(search, strategy, _PLAYED)
+  return trials if layers == len(search.problem.space) else None
+
+
 def _played(
     search: Search, strategy: Layerwise, trials: float
 ) -> tuple[int, int]:
