@@ -22,6 +22,7 @@ from absl import logging
 from etils import epath
 
 from layernas.errors import UserError
+from layernas.errors import not_installed
 
 Value = TypeVar('Value')
 
@@ -227,9 +228,8 @@ class BucketFiles:
       UserError: a package is missing, or there is no access.
     """
     if importlib.util.find_spec('gcsfs') is None:
-      raise UserError(
-          f'path {path}: gs:// needs gcsfs; pip install gcsfs'
-          ' google-cloud-storage'
+      raise not_installed(
+          f'path {path}', 'gcsfs', 'gcsfs', 'google-cloud-storage'
       )
     _reached(path, path.exists)
 
