@@ -31,6 +31,7 @@ root=$(find_root)
 venv=$root/.venv
 stamp=$venv/launch.stamp
 requirements=$root/requirements.txt
+test_requirements=$root/tests/requirements.txt
 dry_run=false
 
 usage() {
@@ -65,7 +66,10 @@ Commands (without one: search):
 Flags are passed on unchanged; "./launch.sh search --help" lists them.
 
 The first start makes .venv and installs requirements.txt with the JAX build for
-the accelerator found; a later one installs nothing. Environment:
+the accelerator found; a later one installs nothing. The first "test" adds
+tests/requirements.txt. Of its packages others are added when flags or the config
+ask for them: gs://, --config.executor.name=ray, --config.data.source=tfds.
+Environment:
   LAYERNAS_PLATFORM    cpu, cuda12, cuda13 or tpu instead of the one found.
 
 Options:
@@ -190,13 +194,16 @@ cuda13, tpu" ;;
 }
 
 # What the stamp of a complete installation says: platform, Python version and
-# hash of the requirements. Nothing where .venv has no working Python.
-wanted_stamp() {
-  "$venv/bin/python" -I -S - "$1" "$requirements" 2>/dev/null <<'END' || true
+# hashes of the requirements. Nothing where .venv has no working Python.
+wanted_stamp() {  # platform, files
+  "$venv/bin/python" -I -S - "$@" 2>/dev/null <<'END' || true
 import hashlib, sys
-with open(sys.argv[2], 'rb') as file:
-  digest = hashlib.sha256(file.read()).hexdigest()
-print(sys.argv[1], '%d.%d' % sys.version_info[:2], digest)
+platform, *files = sys.argv[1:]
+words = [platform, '%d.%d' % sys.version_info[:2]]
+for name in files:
+  with open(name, 'rb') as file:
+    words.append(hashlib.sha256(file.read()).hexdigest())
+print(*words)
 END
 }
 
@@ -247,19 +254,43 @@ mark_installing() {
   $dry_run || { mkdir -p "$venv" && echo "installing $$" >"$stamp"; }
 }
 
-install() {  # platform
-  local python
+# The stamp comes last: an interrupted installation never has it.
+install() {  # platform, files; the last one includes those before it
+  local platform=$1 python
+  shift
   python=$(find_python)
   require_venv "$python"
   require_no_other_install
   make_venv "$python"
-  say "installing requirements.txt with JAX for $1: some minutes, 3 GB or more"
-  run "$venv/bin/python" -m pip install --quiet --disable-pip-version-check \
-    --requirement "$requirements" "$(jax_requirement "$1")" ||
-    fail 1 'the installation failed, see above; the next start makes it afresh'
+  say "installing ${*: -1:1} with JAX for $platform: some minutes, \
+$(space_of "$@")"
+  pip_install --requirement "${@: -1}" "$(jax_requirement "$platform")"
   $dry_run || link_checkout
-  # The stamp comes last: an interrupted installation never has it.
-  $dry_run || wanted_stamp "$1" >"$stamp"
+  $dry_run || wanted_stamp "$platform" "$@" >"$stamp"
+}
+
+space_of() {  # files
+  if (($# > 1)); then
+    echo '3 GB or more'
+  else
+    echo '1 GB or more'
+  fi
+}
+
+# Adds packages to a complete installation.
+add() {  # stamp afterwards, pip's arguments
+  local then=$1
+  shift
+  require_no_other_install
+  mark_installing
+  pip_install "$@"
+  $dry_run || echo "$then" >"$stamp"
+}
+
+pip_install() {  # pip's arguments
+  run "$venv/bin/python" -m pip install --quiet --disable-pip-version-check \
+    "$@" ||
+    fail 1 'the installation failed, see above; the next start makes it afresh'
 }
 
 # Has the environment's own Python find this checkout, so that
@@ -272,19 +303,72 @@ link_checkout() {
   echo "$root" >"$packages/layernas_checkout.pth"
 }
 
-set_up() {
-  local platform stamped wanted
+set_up() {  # whether for the tests
+  local platform stamped wanted tested
   platform=$(find_platform)
   stamped=$(read_stamp)
-  wanted=$(wanted_stamp "$platform")
+  wanted=$(wanted_stamp "$platform" "$requirements")
+  tested=$(wanted_stamp "$platform" "$requirements" "$test_requirements")
   if $dry_run; then
     say "JAX for $platform"
   fi
-  if [[ -z $wanted || $stamped != "$wanted" ]]; then
-    install "$platform"
+  if ! $1; then
+    if [[ -z $wanted || $stamped != "$wanted" && $stamped != "$wanted "* ]]
+    then
+      install "$platform" "$requirements"
+    fi
+  elif [[ -n $wanted && $stamped == "$wanted" ]]; then
+    say "adding ${test_requirements#"$root/"}: some minutes, 2 GB or more"
+    add "$tested" --requirement "$test_requirements"
+  elif [[ -z $tested || $stamped != "$tested" ]]; then
+    install "$platform" "$requirements" "$test_requirements"
   fi
   # Before the installed packages, also in an environment made by hand.
   run export PYTHONPATH="$root${PYTHONPATH:+:$PYTHONPATH}"
+}
+
+# Adds what flags and config ask for and requirements.txt leaves out, in the
+# versions of tests/requirements.txt. What is asked for otherwise, as by code of
+# one's own, the program names.
+add_what_is_asked_for() {  # config or nothing, flags
+  local line module names packages
+  while read -r module names; do
+    is_installed "$module" && continue
+    packages=()
+    while IFS= read -r line; do
+      packages+=("$line")
+    done < <(sed -nE "/^(${names// /|})==/p" "$test_requirements")
+    say "adding ${names%% *}, which the flags or the config ask for"
+    add "$(read_stamp)" "${packages[@]}"
+  done < <(asked_for "$@")
+}
+
+is_installed() {  # module
+  "$venv/bin/python" -c 'import importlib.util, sys
+sys.exit(importlib.util.find_spec(sys.argv[1]) is None)' "$1" 2>/dev/null
+}
+
+# Prints lines: a module, and the packages that make it.
+asked_for() {  # config or nothing, flags
+  local text=''
+  if [[ -f $1 ]]; then
+    text=$(<"$1")
+  fi
+  shift
+  case "$*" in
+    *gs://*) echo 'gcsfs gcsfs google-cloud-storage' ;;
+  esac
+  if [[ $(flag_value config.executor.name "$@") == ray ]]; then
+    echo 'ray ray'
+  fi
+  case $(flag_value config.data.source "$@") in
+    tfds) echo 'tensorflow tensorflow-cpu tensorflow' ;;
+    '')
+      if [[ $text =~ source[^[:alnum:]]+tfds ]]; then
+        echo 'tensorflow tensorflow-cpu tensorflow'
+      fi
+      ;;
+  esac
 }
 
 # Sets the array expanded to the arguments with the lines of flag files in the
@@ -353,14 +437,14 @@ default_config() {  # command
 
 # Adds --config and --workdir where the flags name none, then runs the program.
 run_program() {  # command, flags
-  local command=$1 base config name argument
+  local command=$1 base config='' name argument
   shift
   base=$root/
   if [[ $PWD -ef $root ]]; then
     base=''
   fi
+  read_flag_files "$@"
   if [[ -n $(default_config "$command") ]]; then
-    read_flag_files "$@"
     if ! config=$(
       flag_value config ${expanded[@]+"${expanded[@]}"}
     ); then
@@ -381,6 +465,7 @@ run_program() {  # command, flags
       set -- "$@" "--workdir=$name"
     fi
   fi
+  add_what_is_asked_for "${config%%:*}" ${expanded[@]+"${expanded[@]}"}
   finish "$venv/bin/python" "$(program_file "$command")" "$@"
 }
 
@@ -434,11 +519,13 @@ main() {
   if [[ $command != test ]]; then
     require_program "command $command" "$command" 'search, train, test, tpu'
   fi
-  set_up
-  case $command in
-    test) run_tests "$@" ;;
-    *) run_program "$command" "$@" ;;
-  esac
+  if [[ $command == test ]]; then
+    set_up true
+    run_tests "$@"
+  else
+    set_up false
+    run_program "$command" "$@"
+  fi
 }
 
 main "$@"

@@ -545,7 +545,7 @@ install_on_worker() {
       -o DPkg::Lock::Timeout=600 --quiet --yes install "$@"
   fi
   export LAYERNAS_PLATFORM=tpu
-  set_up
+  set_up false
 }
 
 # The lock is held by the program and by all that it started, and goes with
