@@ -67,9 +67,9 @@ Flags are passed on unchanged; "./launch.sh search --help" lists them.
 
 The first start makes .venv and installs requirements.txt with the JAX build for
 the accelerator found; a later one installs nothing. The first "test" adds
-tests/requirements.txt. Of its packages others are added when flags or the config
-ask for them: gs://, --config.executor.name=ray, --config.data.source=tfds.
-Environment:
+tests/requirements.txt. Of its packages some are added when they are asked for:
+by gs:// in flags, --config.executor.name=ray, --config.data.source=tfds in flags
+or config, or by benchmark. Environment:
   LAYERNAS_PLATFORM    cpu, cuda12, cuda13 or tpu instead of the one found.
 
 Options:
@@ -327,10 +327,10 @@ set_up() {  # whether for the tests
   run export PYTHONPATH="$root${PYTHONPATH:+:$PYTHONPATH}"
 }
 
-# Adds what flags and config ask for and requirements.txt leaves out, in the
-# versions of tests/requirements.txt. What is asked for otherwise, as by code of
+# Adds what command, flags and config ask for and requirements.txt leaves out, in
+# the versions of tests/requirements.txt. What is asked for otherwise, as by code of
 # one's own, the program names.
-add_what_is_asked_for() {  # config or nothing, flags
+add_what_is_asked_for() {  # command, config or nothing, flags
   local line module names packages
   while read -r module names; do
     is_installed "$module" && continue
@@ -338,7 +338,7 @@ add_what_is_asked_for() {  # config or nothing, flags
     while IFS= read -r line; do
       packages+=("$line")
     done < <(sed -nE "/^(${names// /|})==/p" "$test_requirements")
-    say "adding ${names%% *}, which the flags or the config ask for"
+    say "adding ${names%% *}, which is asked for"
     add "$(read_stamp)" "${packages[@]}"
   done < <(asked_for "$@")
 }
@@ -349,12 +349,15 @@ sys.exit(importlib.util.find_spec(sys.argv[1]) is None)' "$1" 2>/dev/null
 }
 
 # Prints lines: a module, and the packages that make it.
-asked_for() {  # config or nothing, flags
+asked_for() {  # command, config or nothing, flags
   local text=''
-  if [[ -f $1 ]]; then
-    text=$(<"$1")
+  if [[ $1 == benchmark ]]; then
+    echo 'optuna optuna'
   fi
-  shift
+  if [[ -f $2 ]]; then
+    text=$(<"$2")
+  fi
+  shift 2
   case "$*" in
     *gs://*) echo 'gcsfs gcsfs google-cloud-storage' ;;
   esac
@@ -465,7 +468,8 @@ run_program() {  # command, flags
       set -- "$@" "--workdir=$name"
     fi
   fi
-  add_what_is_asked_for "${config%%:*}" ${expanded[@]+"${expanded[@]}"}
+  add_what_is_asked_for "$command" "${config%%:*}" \
+    ${expanded[@]+"${expanded[@]}"}
   finish "$venv/bin/python" "$(program_file "$command")" "$@"
 }
 

@@ -43,6 +43,7 @@ tensorflow-cpu==3.0; platform_machine == 'x86_64'
 tensorflow==3.0; platform_machine != 'x86_64'
 gcsfs==4.0
 google-cloud-storage==5.0
+optuna==5.5
 ray==6.0
 raylib==7.0
 ruff==8.0

@@ -406,6 +406,13 @@ def test_what_flags_and_config_ask_for_is_added(checkout, flags, packages):
   assert checkout.take_log() == []
 
 
+def test_a_benchmark_adds_its_methods(checkout):
+  checkout.started('other')
+  checkout.take_log()
+  checkout.started('benchmark', FAKE_MISSING='optuna')
+  assert checkout.take_log() == ['pip optuna==5.5']
+
+
 def test_interrupted_addition_is_installed_afresh(checkout):
   checkout.started('other')
   flag = '--workdir=gs://bucket'

@@ -228,9 +228,7 @@ class BucketFiles:
       UserError: a package is missing, or there is no access.
     """
     if importlib.util.find_spec('gcsfs') is None:
-      raise not_installed(
-          f'path {path}', 'gcsfs', 'gcsfs', 'google-cloud-storage'
-      )
+      raise without_gcsfs(f'path {path}')
     _reached(path, path.exists)
 
   def take(self, directory: epath.Path) -> Callable[[], None]:
@@ -341,6 +339,18 @@ class _BucketLines:
     for part in self._parts:
       part.unlink(missing_ok=True)
     self._parts = []
+
+
+def without_gcsfs(what: str) -> UserError:
+  """The error of what needs gs:// where nothing reaches it.
+
+  Args:
+    what: path that is used.
+
+  Returns:
+    The error, with the command that installs what it takes.
+  """
+  return not_installed(what, 'gcsfs', 'gcsfs', 'google-cloud-storage')
 
 
 def _number(part: epath.Path) -> int:

@@ -2,8 +2,6 @@
 
 import json
 import pathlib
-import subprocess
-import sys
 
 import pytest
 from PIL import Image
@@ -12,13 +10,7 @@ from layernas.errors import UserError
 from layernas.runs.run_search import run_search
 from tests import tiny
 
-_PROGRAM = """
-import runpy, sys
-for name in ('tensorflow', 'tensorflow_datasets', 'tf_keras', 'keras'):
-  sys.modules[name] = None
-sys.argv = sys.argv[1:]
-runpy.run_path(sys.argv[0], run_name='__main__')
-"""
+_TENSORFLOW = 'tensorflow', 'tensorflow_datasets', 'keras'
 
 
 def _write_images(folder: pathlib.Path) -> str:
@@ -48,21 +40,16 @@ def test_a_folder_is_searched_and_its_network_trained(
   """In programs in which TensorFlow cannot be imported."""
   fields = _fields(_write_images(tmp_path / 'images'), 'auto')
   workdir = tmp_path / 'run'
-  for name, flags in (
-      ('search', ('--config=tests/tiny.py', f'--workdir={workdir}')),
-      ('train', (f'--architecture={workdir}/result.json',
-                 f'--workdir={tmp_path}/final')),
-  ):
-    given = [
-        *tiny.command(name, *flags)[1:],
-        *(f'--config.{field}={value}' for field, value in fields.items()
-          if name == 'search'),
-    ]
-    done = subprocess.run(
-        [sys.executable, '-c', _PROGRAM, *given], cwd=tiny.ROOT,
-        capture_output=True, text=True, timeout=300, check=False,
-    )
-    assert done.returncode == 0, done.stderr
+  searched = tiny.run_without(
+      _TENSORFLOW, 'search', '--config=tests/tiny.py', f'--workdir={workdir}',
+      *(f'--config.{field}={value}' for field, value in fields.items()),
+  )
+  assert searched.returncode == 0, searched.stderr
+  trained = tiny.run_without(
+      _TENSORFLOW, 'train', f'--architecture={workdir}/result.json',
+      f'--workdir={tmp_path}/final',
+  )
+  assert trained.returncode == 0, trained.stderr
   inputs = json.loads((workdir / 'inputs.json').read_text())
   assert inputs['data']['text'].endswith('16 test images, decoded by pillow')
   final = json.loads((tmp_path / 'final/final.json').read_text())
