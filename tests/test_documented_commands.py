@@ -331,6 +331,9 @@ _CHANGES = {
     f'{_PERF}/embedded_search.py': _Change('hours', '--report'),
     f'{_PERF}/early_stop.py --seeds=1 --fractions=0.5':
         _Change('minutes', '--report'),
+    f'{_PERF}/image_decoders.py': _Change(
+        'minutes', '--rounds=1 --seconds=0.2 --output=workdir/decoders',
+    ),
     f'{_PERF}/input_throughput.py': _Change(
         'minutes', '--rounds=1 --batches=1 --output=workdir/throughput',
     ),
@@ -380,9 +383,10 @@ _CHANGES = {
 """What is run instead of a command, by the command."""
 
 _NOT_RUN = {
-    'pip install ray': 'a network',
+    '.venv/bin/pip install ray': 'a network',
     'pip install gcsfs google-cloud-storage': 'a network',
     '.venv/bin/pip install tensorboard': 'a network',
+    '.venv/bin/pip install tensorflow-cpu': 'a network',
     '.venv/bin/pip install nats_bench==1.8': 'a network',
     '.venv/bin/pip install -e .[surrogate]': 'a network',
     '.venv/bin/pip install -r configs/study/requirements.txt': 'a network',
