@@ -67,9 +67,9 @@ Flags are passed on unchanged; "./launch.sh search --help" lists them.
 
 The first start makes .venv and installs requirements.txt with the JAX build for
 the accelerator found; a later one installs nothing. The first "test" adds
-tests/requirements.txt. Of its packages some are added when they are asked for:
-by gs:// in flags, --config.executor.name=ray, --config.data.source=tfds in flags
-or config, or by benchmark. Environment:
+tests/requirements.txt. Some of its packages are added when they are asked for:
+by gs:// in a flag, --config.executor.name=ray, data.source=tfds in flags or
+config, or by benchmark. Environment:
   LAYERNAS_PLATFORM    cpu, cuda12, cuda13 or tpu instead of the one found.
 
 Options:
@@ -256,41 +256,41 @@ mark_installing() {
 
 # The stamp comes last: an interrupted installation never has it.
 install() {  # platform, files; the last one includes those before it
-  local platform=$1 python
-  shift
+  local platform=$1 files=("${@:2}") last=${*: -1:1} size=1 python
   python=$(find_python)
   require_venv "$python"
   require_no_other_install
   make_venv "$python"
-  say "installing ${*: -1:1} with JAX for $platform: some minutes, \
-$(space_of "$@")"
-  pip_install --requirement "${@: -1}" "$(jax_requirement "$platform")"
-  $dry_run || link_checkout
-  $dry_run || wanted_stamp "$platform" "$@" >"$stamp"
-}
-
-space_of() {  # files
-  if (($# > 1)); then
-    echo '3 GB or more'
-  else
-    echo '1 GB or more'
+  if [[ $last == "$test_requirements" ]]; then
+    size=3
   fi
+  say "installing ${last#"$root/"} with JAX for $platform: some minutes, $size \
+GB or more"
+  pip_install --requirement "$last" "$(jax_requirement "$platform")" ||
+    fail 1 'the installation failed, see above; the next start makes it afresh'
+  $dry_run || link_checkout
+  $dry_run || wanted_stamp "$platform" "${files[@]}" >"$stamp"
 }
 
-# Adds packages to a complete installation.
+# Adds packages to a complete installation, which stays one where pip fails: it
+# undoes what it began. Where pip is killed, the next start makes all afresh.
 add() {  # stamp afterwards, pip's arguments
-  local then=$1
+  local before after=$1
+  before=$(read_stamp)
   shift
   require_no_other_install
   mark_installing
-  pip_install "$@"
-  $dry_run || echo "$then" >"$stamp"
+  if pip_install "$@"; then
+    $dry_run || echo "$after" >"$stamp"
+  else
+    echo "$before" >"$stamp"
+    return 1
+  fi
 }
 
 pip_install() {  # pip's arguments
   run "$venv/bin/python" -m pip install --quiet --disable-pip-version-check \
-    "$@" ||
-    fail 1 'the installation failed, see above; the next start makes it afresh'
+    "$@"
 }
 
 # Has the environment's own Python find this checkout, so that
@@ -319,7 +319,8 @@ set_up() {  # whether for the tests
     fi
   elif [[ -n $wanted && $stamped == "$wanted" ]]; then
     say "adding ${test_requirements#"$root/"}: some minutes, 2 GB or more"
-    add "$tested" --requirement "$test_requirements"
+    add "$tested" --requirement "$test_requirements" ||
+      fail 1 'the installation failed, see above'
   elif [[ -z $tested || $stamped != "$tested" ]]; then
     install "$platform" "$requirements" "$test_requirements"
   fi
@@ -327,9 +328,9 @@ set_up() {  # whether for the tests
   run export PYTHONPATH="$root${PYTHONPATH:+:$PYTHONPATH}"
 }
 
-# Adds what command, flags and config ask for and requirements.txt leaves out, in
-# the versions of tests/requirements.txt. What is asked for otherwise, as by code of
-# one's own, the program names.
+# Adds what command, flags and config ask for and requirements.txt leaves out,
+# in the versions of tests/requirements.txt. What is asked for otherwise, as by
+# code of one's own, the program names.
 add_what_is_asked_for() {  # command, config or nothing, flags
   local line module names packages
   while read -r module names; do
@@ -339,7 +340,8 @@ add_what_is_asked_for() {  # command, config or nothing, flags
       packages+=("$line")
     done < <(sed -nE "/^(${names// /|})==/p" "$test_requirements")
     say "adding ${names%% *}, which is asked for"
-    add "$(read_stamp)" "${packages[@]}"
+    add "$(read_stamp)" "${packages[@]}" ||
+      say "${names%% *} could not be added; a program that needs it says so"
   done < <(asked_for "$@")
 }
 

@@ -355,15 +355,23 @@ def test_changed_requirements_of_the_tests_concern_the_tests_alone(checkout):
   assert checkout.take_log()[:2] == checkout.installation()
 
 
-@pytest.mark.parametrize('end', ['killed', '1'])
-def test_interrupted_packages_of_the_tests_are_installed_afresh(checkout, end):
+def test_killed_packages_of_the_tests_are_installed_afresh(checkout):
   checkout.started('other')
-  result = checkout.run('test', FAKE_PIP=end)
-  if end == '1':
-    assert_one_line(result, 1, 'installation failed')
+  checkout.run('test', FAKE_PIP='killed')
   checkout.take_log()
   checkout.started('other')
   assert checkout.take_log() == checkout.installation()
+
+
+def test_packages_of_the_tests_that_cannot_be_had_leave_the_others(checkout):
+  checkout.started('other')
+  result = checkout.run('test', FAKE_PIP='1')
+  assert_one_line(result, 1, 'the installation failed')
+  checkout.take_log()
+  checkout.started('other')
+  assert checkout.take_log() == []
+  checkout.run('test')
+  assert checkout.take_log()[0] == f'pip {checkout.test_requirements}'
 
 
 _GCS = ['gcsfs==4.0', 'google-cloud-storage==5.0']
@@ -411,6 +419,19 @@ def test_a_benchmark_adds_its_methods(checkout):
   checkout.take_log()
   checkout.started('benchmark', FAKE_MISSING='optuna')
   assert checkout.take_log() == ['pip optuna==5.5']
+
+
+def test_a_program_starts_without_what_cannot_be_added(checkout):
+  """Without a network; it says itself what it needs."""
+  checkout.started('other')
+  result = checkout.run(
+      'other', '--workdir=gs://bucket', FAKE_MISSING='gcsfs', FAKE_PIP='1'
+  )
+  assert result.returncode == 0
+  assert 'gcsfs could not be added' in result.stderr
+  checkout.take_log()
+  checkout.started('other')
+  assert checkout.take_log() == []
 
 
 def test_interrupted_addition_is_installed_afresh(checkout):
