@@ -31,6 +31,7 @@ root=$(find_root)
 venv=$root/.venv
 stamp=$venv/launch.stamp
 requirements=$root/requirements.txt
+test_requirements=$root/tests/requirements.txt
 dry_run=false
 
 usage() {
@@ -65,7 +66,10 @@ Commands (without one: search):
 Flags are passed on unchanged; "./launch.sh search --help" lists them.
 
 The first start makes .venv and installs requirements.txt with the JAX build for
-the accelerator found; a later one installs nothing. Environment:
+the accelerator found; a later one installs nothing. The first "test" adds
+tests/requirements.txt. Some of its packages are added when they are asked for:
+by gs:// in a flag, --config.executor.name=ray, data.source=tfds in flags or
+config, or by benchmark. Environment:
   LAYERNAS_PLATFORM    cpu, cuda12, cuda13 or tpu instead of the one found.
 
 Options:
@@ -190,13 +194,16 @@ cuda13, tpu" ;;
 }
 
 # What the stamp of a complete installation says: platform, Python version and
-# hash of the requirements. Nothing where .venv has no working Python.
-wanted_stamp() {
-  "$venv/bin/python" -I -S - "$1" "$requirements" 2>/dev/null <<'END' || true
+# hashes of the requirements. Nothing where .venv has no working Python.
+wanted_stamp() {  # platform, files
+  "$venv/bin/python" -I -S - "$@" 2>/dev/null <<'END' || true
 import hashlib, sys
-with open(sys.argv[2], 'rb') as file:
-  digest = hashlib.sha256(file.read()).hexdigest()
-print(sys.argv[1], '%d.%d' % sys.version_info[:2], digest)
+platform, *files = sys.argv[1:]
+words = [platform, '%d.%d' % sys.version_info[:2]]
+for name in files:
+  with open(name, 'rb') as file:
+    words.append(hashlib.sha256(file.read()).hexdigest())
+print(*words)
 END
 }
 
@@ -247,19 +254,43 @@ mark_installing() {
   $dry_run || { mkdir -p "$venv" && echo "installing $$" >"$stamp"; }
 }
 
-install() {  # platform
-  local python
+# The stamp comes last: an interrupted installation never has it.
+install() {  # platform, files; the last one includes those before it
+  local platform=$1 files=("${@:2}") last=${*: -1:1} size=1 python
   python=$(find_python)
   require_venv "$python"
   require_no_other_install
   make_venv "$python"
-  say "installing requirements.txt with JAX for $1: some minutes, 3 GB or more"
-  run "$venv/bin/python" -m pip install --quiet --disable-pip-version-check \
-    --requirement "$requirements" "$(jax_requirement "$1")" ||
+  if [[ $last == "$test_requirements" ]]; then
+    size=3
+  fi
+  say "installing ${last#"$root/"} with JAX for $platform: some minutes, $size \
+GB or more"
+  pip_install --requirement "$last" "$(jax_requirement "$platform")" ||
     fail 1 'the installation failed, see above; the next start makes it afresh'
   $dry_run || link_checkout
-  # The stamp comes last: an interrupted installation never has it.
-  $dry_run || wanted_stamp "$1" >"$stamp"
+  $dry_run || wanted_stamp "$platform" "${files[@]}" >"$stamp"
+}
+
+# Adds packages to a complete installation, which stays one where pip fails: it
+# undoes what it began. Where pip is killed, the next start makes all afresh.
+add() {  # stamp afterwards, pip's arguments
+  local before after=$1
+  before=$(read_stamp)
+  shift
+  require_no_other_install
+  mark_installing
+  if pip_install "$@"; then
+    $dry_run || echo "$after" >"$stamp"
+  else
+    echo "$before" >"$stamp"
+    return 1
+  fi
+}
+
+pip_install() {  # pip's arguments
+  run "$venv/bin/python" -m pip install --quiet --disable-pip-version-check \
+    "$@"
 }
 
 # Has the environment's own Python find this checkout, so that
@@ -272,19 +303,120 @@ link_checkout() {
   echo "$root" >"$packages/layernas_checkout.pth"
 }
 
-set_up() {
-  local platform stamped wanted
+set_up() {  # whether for the tests
+  local platform stamped wanted tested
   platform=$(find_platform)
   stamped=$(read_stamp)
-  wanted=$(wanted_stamp "$platform")
+  wanted=$(wanted_stamp "$platform" "$requirements")
+  tested=$(wanted_stamp "$platform" "$requirements" "$test_requirements")
   if $dry_run; then
     say "JAX for $platform"
   fi
-  if [[ -z $wanted || $stamped != "$wanted" ]]; then
-    install "$platform"
+  if ! $1; then
+    if [[ -z $wanted || $stamped != "$wanted" && $stamped != "$wanted "* ]]
+    then
+      install "$platform" "$requirements"
+    fi
+  elif [[ -n $wanted && $stamped == "$wanted" ]]; then
+    say "adding ${test_requirements#"$root/"}: some minutes, 2 GB or more"
+    add "$tested" --requirement "$test_requirements" ||
+      fail 1 'the installation failed, see above'
+  elif [[ -z $tested || $stamped != "$tested" ]]; then
+    install "$platform" "$requirements" "$test_requirements"
   fi
   # Before the installed packages, also in an environment made by hand.
   run export PYTHONPATH="$root${PYTHONPATH:+:$PYTHONPATH}"
+}
+
+# Adds what command, flags and config ask for and requirements.txt leaves out,
+# in the versions of tests/requirements.txt. What is asked for otherwise, as in a
+# flag file or by code of one's own, the program names.
+add_what_is_asked_for() {  # command, config or nothing, flags
+  local line module names packages
+  while read -r module names; do
+    is_installed "$module" && continue
+    packages=()
+    while IFS= read -r line; do
+      packages+=("$line")
+    done < <(sed -nE "/^(${names// /|})==/p" "$test_requirements")
+    say "adding ${names%% *}, which is asked for"
+    add "$(read_stamp)" "${packages[@]}" ||
+      say "${names%% *} could not be added; a program that needs it says so"
+  done < <(asked_for "$@")
+}
+
+is_installed() {  # module
+  "$venv/bin/python" -c 'import importlib.util, sys
+sys.exit(importlib.util.find_spec(sys.argv[1]) is None)' "$1" 2>/dev/null
+}
+
+# Prints lines: a module, and the packages that make it.
+asked_for() {  # command, config or nothing, flags
+  local text='' formats
+  if [[ $1 == benchmark ]]; then
+    echo 'optuna optuna'
+  fi
+  if [[ -f $2 ]]; then
+    text=$(<"$2")
+  fi
+  shift 2
+  case "$*" in
+    *gs://*) echo 'gcsfs gcsfs google-cloud-storage' ;;
+  esac
+  if [[ $(flag_value config.executor.name "$@") == ray ]]; then
+    echo 'ray ray'
+  fi
+  formats=$(flag_value formats "$@") || formats=''
+  if [[ $formats == *onnx* ]]; then
+    echo 'onnxruntime onnx onnxruntime'
+  fi
+  if [[ $formats == *tflite* ]]; then
+    echo 'ai_edge_quantizer ai-edge-litert ai-edge-quantizer litert-converter'
+  fi
+  if [[ $formats == *saved_model* ]]; then
+    echo 'tensorflow tensorflow-cpu tensorflow'
+  fi
+  case $(flag_value config.data.source "$@") in
+    tfds) echo 'tensorflow tensorflow-cpu tensorflow' ;;
+    '')
+      if [[ $text =~ source[^[:alnum:]]+tfds ]]; then
+        echo 'tensorflow tensorflow-cpu tensorflow'
+      fi
+      ;;
+  esac
+}
+
+# Prints the value of a flag in the arguments, in each form that absl takes; of
+# one that is given twice, the last.
+flag_value() {  # name, arguments
+  local name=$1 value found=1
+  shift
+  while (($#)); do
+    case $1 in
+      --"$name"=* | -"$name"=*) value=${1#*=} found=0 ;;
+      --"$name" | -"$name") value=${2:-} found=0 ;;
+    esac
+    shift
+  done
+  [[ $found == 0 ]] && printf '%s\n' "$value"
+}
+
+# Prints the file of the config that the flags name, or nothing.
+config_file() {  # flags
+  local config
+  config=$(flag_value config "$@") || return 0
+  config=${config%%:*}
+  if [[ ! -f $config ]]; then
+    config=$root/configs/$config.py
+  fi
+  echo "$config"
+}
+
+run_program() {  # command, flags
+  local command=$1
+  shift
+  add_what_is_asked_for "$command" "$(config_file "$@")" "$@"
+  finish "$venv/bin/python" "$(program_file "$command")" "$@"
 }
 
 program_file() {  # name
@@ -337,11 +469,13 @@ main() {
   if [[ $command != test ]]; then
     require_program "command $command" "$command" 'search, train, test, tpu'
   fi
-  set_up
-  case $command in
-    test) run_tests "$@" ;;
-    *) finish "$venv/bin/python" "$(program_file "$command")" "$@" ;;
-  esac
+  if [[ $command == test ]]; then
+    set_up true
+    run_tests "$@"
+  else
+    set_up false
+    run_program "$command" "$@"
+  fi
 }
 
 main "$@"

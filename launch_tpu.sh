@@ -139,21 +139,6 @@ $type, see https://cloud.google.com/tpu/docs/runtimes" ;;
   esac
 }
 
-# Prints the value of a flag in the arguments, in each form that absl takes; of
-# one that is given twice, the last.
-flag_value() {  # name, arguments
-  local name=$1 value found=1
-  shift
-  while (($#)); do
-    case $1 in
-      --"$name"=* | -"$name"=*) value=${1#*=} found=0 ;;
-      --"$name" | -"$name") value=${2:-} found=0 ;;
-    esac
-    shift
-  done
-  [[ $found == 0 ]] && printf '%s\n' "$value"
-}
-
 # Wrong input must not be found out on a TPU that is paid for.
 require_tpu_program() {
   if ((!${#program[@]})); then
@@ -563,7 +548,7 @@ install_on_worker() {
       -o DPkg::Lock::Timeout=600 --quiet --yes install "$@"
   fi
   export LAYERNAS_PLATFORM=tpu
-  set_up
+  set_up false
 }
 
 # The lock is held by the program and by all that it started, and goes with

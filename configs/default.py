@@ -186,6 +186,9 @@ def get_config() -> ConfigDict:
   data.mean = (0.5, 0.5, 0.5)
   # See mean.
   data.deviation = (0.5, 0.5, 0.5)
+  # What decodes image folders: pillow, tensorflow, or auto: TensorFlow where it
+  # is installed, else Pillow. Pixels differ a little.
+  data.decoder = 'auto'
   # Type of pixels on their way to the accelerator: float32, bfloat16 or uint8.
   data.transfer = 'float32'
 

@@ -30,10 +30,25 @@ case "$1 $2" in
   '-c import sysconfig'*)
     mkdir -p "${0%%/bin/*}/lib"
     echo "${0%%/bin/*}/lib" ;;
+  '-c import importlib.util'*)
+    case " ${FAKE_MISSING:-} " in *" $3 "*) exit 1 ;; esac ;;
   '-m ruff') echo "ruff ${*:3}" >>"$FAKE_LOG"; exit "${FAKE_RUFF:-0}" ;;
   '-m pytest') echo "pytest ${*:3} in $PWD" >>"$FAKE_LOG" ;;
   *) exec %s "$@" ;;
 esac
+"""
+TEST_REQUIREMENTS = """# More.
+-r ../requirements.txt
+tensorflow-cpu==3.0; platform_machine == 'x86_64'
+tensorflow==3.0; platform_machine != 'x86_64'
+gcsfs==4.0
+onnx==7.0
+onnxruntime==8.0
+google-cloud-storage==5.0
+optuna==5.5
+ray==6.0
+raylib==7.0
+ruff==8.0
 """
 OLD_PYTHON = '#!/usr/bin/env bash\nexit 1\n'
 
@@ -72,6 +87,8 @@ class Checkout:
     target.write_text(script.replace('/sys/bus/pci/devices', str(self.pci)))
     target.chmod(0o755)
     (self.root / 'requirements.txt').write_text('jax==1.2.3  # pinned\nrich\n')
+    (self.root / 'tests').mkdir()
+    (self.root / 'tests/requirements.txt').write_text(TEST_REQUIREMENTS)
     for name in _PROGRAMS:
       (self.root / f'experiments/{name}.py').write_text(_PROGRAM)
     (self.root / 'tools/tool.py').write_text(_PROGRAM)
@@ -123,7 +140,13 @@ class Checkout:
     return lines
 
   def installation(self, requirement='jax==1.2.3'):
+    """What is logged of an installation from the beginning."""
     return [f'venv {self.root}/.venv', f'pip {requirement}']
+
+  @property
+  def test_requirements(self):
+    """Path of what the tests need."""
+    return self.root / 'tests/requirements.txt'
 
 
 def assert_one_line(result, code, *parts):

@@ -147,10 +147,13 @@ class ReaderCheckout:
       link = directory / 'bin' / path.name
       if not link.exists():
         link.symlink_to(path)
-    requirements = (self.root / 'requirements.txt').read_bytes()
+    digests = (
+        hashlib.sha256((self.root / name).read_bytes()).hexdigest()
+        for name in ('requirements.txt', 'tests/requirements.txt')
+    )
     (directory / 'launch.stamp').write_text(
         f'cpu {sys.version_info[0]}.{sys.version_info[1]}'
-        f' {hashlib.sha256(requirements).hexdigest()}\n'
+        f' {" ".join(digests)}\n'
     )
 
   def _make_bin(self) -> None:

@@ -184,7 +184,7 @@ def test_opponents_take_part_where_they_are_asked_for(name: str) -> None:
     check_study(config)
   else:
     # What is missing is named, and nothing is run.
-    message = r'methods\.(gp|smac|cqr).* pip install'
+    message = r'methods\.(gp|smac|cqr).*pip install'
     with pytest.raises(UserError, match=message):
       check_study(config)
 

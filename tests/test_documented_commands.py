@@ -397,6 +397,9 @@ _CHANGES = {
     f'{_PERF}/latency_study.py': _Change('hours', '--report'),
     f'{_PERF}/early_stop.py --seeds=1 --fractions=0.5':
         _Change('minutes', '--report'),
+    f'{_PERF}/image_decoders.py': _Change(
+        'minutes', '--rounds=1 --seconds=0.2 --output=workdir/decoders',
+    ),
     f'{_PERF}/input_throughput.py': _Change(
         'minutes', '--rounds=1 --batches=1 --output=workdir/throughput',
     ),
@@ -452,10 +455,11 @@ _NOT_RUN = {
     'pip install ai-edge-quantizer': 'a network',
     'pip install tensorflow': 'a network',
     'pip install .': 'a network',
-    'pip install ray': 'a network',
     'pip install gcsfs google-cloud-storage': 'a network',
     '.venv/bin/pip install tensorboard': 'a network',
     ".venv/bin/pip install -e '.[onnx,litert]'": 'a network',
+    '.venv/bin/pip install ray': 'a network',
+    '.venv/bin/pip install tensorflow-cpu': 'a network',
     '.venv/bin/pip install nats_bench==1.8': 'a network',
     '.venv/bin/pip install -e .[surrogate]': 'a network',
     '.venv/bin/pip install -r configs/study/requirements.txt': 'a network',

@@ -7,6 +7,7 @@ import hashlib
 import json
 import os
 import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -243,6 +244,135 @@ def test_second_start_installs_nothing(checkout):
   result = checkout.run('other')
   assert result.stderr == ''
   assert checkout.take_log() == []
+
+
+def test_the_tests_add_their_packages_once(checkout):
+  checkout.started('other')
+  checkout.take_log()
+  added = [f'pip {checkout.test_requirements}']
+  tested = ['ruff check', 'pytest']
+  for expected in (added + tested, tested):
+    checkout.run('test')
+    found = [line.partition(' --')[0] for line in checkout.take_log()]
+    assert found == expected
+  # A program needs no more than before.
+  checkout.started('other')
+  assert checkout.take_log() == []
+  names = 'requirements.txt', 'tests/requirements.txt'
+  assert checkout.stamp.read_text().split()[2:] == [
+      hashlib.sha256((checkout.root / name).read_bytes()).hexdigest()
+      for name in names
+  ]
+
+
+def test_a_first_test_installs_all_at_once(checkout):
+  files = [
+      line for line in checkout.dry_run('test') if 'pip install' in line
+  ]
+  assert len(files) == 1
+  assert 'tests/requirements.txt jax==1.2.3' in files[0]
+  checkout.run('test')
+  assert checkout.take_log()[:2] == checkout.installation()
+  checkout.started('other')
+  assert checkout.take_log() == []
+
+
+def test_changed_requirements_of_the_tests_concern_the_tests_alone(checkout):
+  checkout.run('test')
+  checkout.take_log()
+  checkout.test_requirements.write_text('-r ../requirements.txt\nruff==9.0\n')
+  checkout.started('other')
+  assert checkout.take_log() == []
+  checkout.run('test')
+  assert checkout.take_log()[:2] == checkout.installation()
+
+
+def test_killed_packages_of_the_tests_are_installed_afresh(checkout):
+  checkout.started('other')
+  checkout.run('test', FAKE_PIP='killed')
+  checkout.take_log()
+  checkout.started('other')
+  assert checkout.take_log() == checkout.installation()
+
+
+def test_packages_of_the_tests_that_cannot_be_had_leave_the_others(checkout):
+  checkout.started('other')
+  result = checkout.run('test', FAKE_PIP='1')
+  assert_one_line(result, 1, 'the installation failed')
+  checkout.take_log()
+  checkout.started('other')
+  assert checkout.take_log() == []
+  checkout.run('test')
+  assert checkout.take_log()[0] == f'pip {checkout.test_requirements}'
+
+
+_GCS = ['gcsfs==4.0', 'google-cloud-storage==5.0']
+_TENSORFLOW = ["tensorflow-cpu==3.0; platform_machine == 'x86_64'",
+               "tensorflow==3.0; platform_machine != 'x86_64'"]
+
+
+@pytest.mark.parametrize(('flags', 'packages'), [
+    (['--workdir=gs://bucket/run'], _GCS),
+    (['--formats=stablehlo,onnx_int8'], ['onnx==7.0', 'onnxruntime==8.0']),
+    (['--formats=stablehlo'], []),
+    (['--config.executor.name=ray'], ['ray==6.0']),
+    (['--config.executor.name', 'processes'], []),
+    (['--config.data.source=tfds'], _TENSORFLOW),
+    (['--config=records.py:smoke'], _TENSORFLOW),
+    (['--config=config.json'], _TENSORFLOW),
+    (['--config=records.py', '--config.data.source=folder'], []),
+    ([], []),
+])
+def test_what_flags_and_config_ask_for_is_added(checkout, flags, packages):
+  for name, text in (
+      ('records.py', "  data.source = 'tfds'"),
+      ('config.json', '{"data": {"source": "tfds"}}'),
+  ):
+    (checkout.root / name).write_text(text)
+  checkout.started('search')
+  stamp = checkout.stamp.read_text()
+  checkout.take_log()
+  missing = 'gcsfs ray tensorflow onnxruntime'
+  lines = checkout.dry_run('search', *flags, FAKE_MISSING=missing)
+  asked = [shlex.split(line) for line in lines if 'pip install' in line]
+  for line in asked:
+    assert line[-len(packages):] == packages
+  assert len(asked) == bool(packages)
+  assert checkout.started('search', *flags, FAKE_MISSING=missing)
+  assert checkout.take_log() == [f'pip {each}' for each in packages[-1:]]
+  assert checkout.stamp.read_text() == stamp
+  # What is there is not asked for again.
+  assert checkout.started('search', *flags)
+  assert checkout.take_log() == []
+
+
+def test_a_benchmark_adds_its_methods(checkout):
+  checkout.started('other')
+  checkout.take_log()
+  checkout.started('benchmark', FAKE_MISSING='optuna')
+  assert checkout.take_log() == ['pip optuna==5.5']
+
+
+def test_a_program_starts_without_what_cannot_be_added(checkout):
+  """Without a network; it says itself what it needs."""
+  checkout.started('other')
+  result = checkout.run(
+      'other', '--workdir=gs://bucket', FAKE_MISSING='gcsfs', FAKE_PIP='1'
+  )
+  assert result.returncode == 0
+  assert 'gcsfs could not be added' in result.stderr
+  checkout.take_log()
+  checkout.started('other')
+  assert checkout.take_log() == []
+
+
+def test_interrupted_addition_is_installed_afresh(checkout):
+  checkout.started('other')
+  flag = '--workdir=gs://bucket'
+  checkout.run('other', flag, FAKE_MISSING='gcsfs', FAKE_PIP='killed')
+  checkout.take_log()
+  checkout.started('other', flag)
+  assert checkout.take_log() == checkout.installation()
 
 
 def test_changed_requirements_or_platform_install_afresh(checkout):

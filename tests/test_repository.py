@@ -16,6 +16,9 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+from packaging.version import Version
 
 from examples.own_space import space
 from tests import tiny
@@ -220,6 +223,53 @@ def test_extras_have_names_that_every_pip_finds() -> None:
   project = tomllib.loads((tiny.ROOT / 'pyproject.toml').read_text())
   for name in project['project']['optional-dependencies']:
     assert re.fullmatch('[a-z0-9]+(-[a-z0-9]+)*', name)
+
+
+def _pinned(name: str) -> dict[str, Version]:
+  """Versions of a file of requirements, by the names that pip compares."""
+  lines = (tiny.ROOT / name).read_text().splitlines()
+  found = [
+      Requirement(line.partition(' #')[0]) for line in lines
+      if line and not line.startswith(('#', '-r'))
+  ]
+  for one in found:
+    assert re.fullmatch('==[^*]+', str(one.specifier)), one
+  return {
+      canonicalize_name(one.name): Version(str(one.specifier)[2:])
+      for one in found
+  }
+
+
+# Extras whose packages no test installs for their size, and those of JAX.
+_NOT_INSTALLED = {'opponents', 'surrogate', 'cuda12', 'cuda13', 'tpu'}
+
+
+def test_installed_versions_are_those_that_the_package_allows() -> None:
+  """Every dependency and extra is pinned, and every pin is wanted."""
+  project = tomllib.loads((tiny.ROOT / 'pyproject.toml').read_text())['project']
+  extras = {
+      name: requirements
+      for name, requirements in project['optional-dependencies'].items()
+      if name not in _NOT_INSTALLED
+  }
+  base, tests = map(_pinned, ('requirements.txt', 'tests/requirements.txt'))
+  assert not base.keys() & tests.keys()
+  named = set()
+  for extra, requirements in {'': project['dependencies'], **extras}.items():
+    for requirement in map(Requirement, requirements):
+      name = canonicalize_name(requirement.name)
+      named.add(name)
+      # orbax brings it, with what the extra epath takes.
+      if name != 'etils':
+        pins = base | tests if extra else base
+        assert requirement.specifier.contains(pins[name]), (extra, requirement)
+  assert (base | tests).keys() == named - {'etils'}
+
+
+def test_requirements_of_the_tests_begin_with_those_of_the_package() -> None:
+  lines = (tiny.ROOT / 'tests/requirements.txt').read_text().splitlines()
+  first = next(line for line in lines if line and not line.startswith('#'))
+  assert first == '-r ../requirements.txt'
 
 
 def test_messages_name_packages_that_a_checkout_can_install() -> None:

@@ -122,6 +122,26 @@ def command(name: str, *flags: str) -> list[str]:
   return [sys.executable, str(ROOT / 'experiments' / f'{name}.py'), *flags]
 
 
+_WITHOUT = """
+import runpy, sys
+for name in sys.argv[1].split(','):
+  sys.modules[name] = None
+sys.argv = sys.argv[2:]
+runpy.run_path(sys.argv[0], run_name='__main__')
+"""
+
+
+def run_without(
+    modules: Sequence[str], name: str, *flags: str, timeout: float = 300
+) -> subprocess.CompletedProcess:
+  """Runs experiments/NAME.py where some modules cannot be imported."""
+  python, *program = command(name, *flags)
+  return subprocess.run(
+      [python, '-c', _WITHOUT, ','.join(modules), *program], cwd=ROOT,
+      capture_output=True, text=True, timeout=timeout, check=False,
+  )
+
+
 def lines_of(text: str) -> Sequence[str]:
   """Lines that are not empty."""
   return [line for line in text.splitlines() if line.strip()]

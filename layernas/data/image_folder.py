@@ -8,26 +8,26 @@ begin with a dot are passed over.
 
 A camera that is held upright stores the image lying, and in the file's EXIF
 data how it is to be turned. TensorFlow's decoders do not look there, so that
-such files are turned as they are read.
+such files are turned as they are read for them.
 """
 
 import dataclasses
+import functools
 import hashlib
-import io
 import os
 import pathlib
+from collections.abc import Callable
 from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-import tensorflow as tf
-from PIL import ExifTags
-from PIL import Image
-from PIL import ImageOps
 
 from layernas.data.dataset import held_out_mask
+from layernas.data.image_files import PNG_END
+from layernas.data.image_files import upright
+from layernas.data.pillow_pipeline import PillowPipeline
+from layernas.data.streamed_dataset import Pipeline
 from layernas.data.streamed_dataset import StreamedDataset
-from layernas.data.streamed_dataset import read_locally
 from layernas.errors import UserError
 from layernas.paths import expanded
 
@@ -51,12 +51,13 @@ _LAYOUT = (
 )
 
 
-def load(section: Any) -> StreamedDataset:
+def load(section: Any, decoder: str) -> StreamedDataset:
   """The data set of a directory.
 
   Args:
     section: the config's data section: `directory`, `validation_share`, and
-      what `StreamedDataset` takes from it.
+      what `StreamedDataset` and its pipeline take from it.
+    decoder: 'pillow', or 'tensorflow', which has been imported then.
 
   Returns:
     The data set; no image has been opened.
@@ -68,10 +69,11 @@ def load(section: Any) -> StreamedDataset:
     raise UserError(
         "data.directory: '': allowed is the directory of the images"
     )
-  files = list_images(section.directory)
-  return StreamedDataset(
-      FolderImages(files, section.validation_share), section
+  images = FolderImages(
+      list_images(section.directory), section.validation_share
   )
+  pipeline = _PIPELINES[decoder](images, section)
+  return StreamedDataset(images, pipeline, section)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -202,18 +204,11 @@ class FolderImages:
     """Numbers of a split's files as `fetch` takes them."""
     return self._rows[split][1]
 
-  def fetch(self, split: str, numbered: tf.data.Dataset) -> tf.data.Dataset:
-    """Adds images and labels to rows of a split."""
+  def read(self, split: str, row: int) -> tuple[bytes, int]:
+    """Bytes of a file and its label."""
     group = self._rows[split][0]
-    paths, labels = self._files.paths[group], self._files.labels[group]
-
-    def read(rows: np.ndarray) -> tuple[list[bytes], list[int]]:
-      return (
-          [upright(pathlib.Path(paths[row]).read_bytes()) for row in rows],
-          [labels[row] for row in rows],
-      )
-
-    return read_locally(numbered, read)
+    data = pathlib.Path(self._files.paths[group][row]).read_bytes()
+    return data, self._files.labels[group][row]
 
   def describe(self, split: str, row: int) -> str:
     """Path of an image."""
@@ -263,34 +258,6 @@ class FolderImages:
     return np.array(found, np.int64)
 
 
-def upright(data: bytes) -> bytes:
-  """A file whose image stands as its EXIF data say.
-
-  Args:
-    data: bytes of an image file.
-
-  Returns:
-    The same bytes where there is nothing to turn, or no image to be read; else
-    those of a BMP or PNG file, which are not compressed again.
-  """
-  if b'Exif\0\0' not in data and b'eXIf' not in data:
-    return data
-  try:
-    with Image.open(io.BytesIO(data)) as image:
-      if image.getexif().get(ExifTags.Base.Orientation, 1) not in range(2, 9):
-        return data
-      deep = image.mode.startswith('I')
-      turned = ImageOps.exif_transpose(image)
-      file = io.BytesIO()
-      if deep:
-        turned.save(file, 'png', compress_level=0)
-      else:
-        turned.convert('RGB').save(file, 'bmp')
-      return file.getvalue()
-  except Exception:  # Of a damaged file, whose decoder says what is wrong.
-    return data
-
-
 _DECODED_BYTES = 256 << 20
 """Of the files of a split that are decoded whole before a training: at about 25
 MB a second of one core, ten seconds."""
@@ -318,4 +285,30 @@ def _has_end(path: str) -> bool:
       end = file.read()
   except OSError:
     return False
-  return b'\xff\xd9' in end or b'IEND\xaeB`\x82' in end
+  return b'\xff\xd9' in end or PNG_END in end
+
+
+def _pillow(images: FolderImages, section: Any) -> Pipeline:
+  return PillowPipeline(images.read, section)
+
+
+def _tensorflow(images: FolderImages, section: Any) -> Pipeline:
+  # Imports TensorFlow, which may not be installed.
+  from layernas.data import tensor_pipeline  # noqa: PLC0415
+
+  def read(split: str, rows: np.ndarray) -> tuple[list[bytes], list[int]]:
+    found = [images.read(split, row) for row in rows]
+    return [upright(data) for data, _ in found], [label for _, label in found]
+
+  def fetch(split: str) -> Callable:
+    return functools.partial(
+        tensor_pipeline.read_locally, read=functools.partial(read, split)
+    )
+
+  return tensor_pipeline.TensorPipeline(fetch, section)
+
+
+_PIPELINES: Mapping[str, Callable[[FolderImages, Any], Pipeline]] = {
+    'pillow': _pillow, 'tensorflow': _tensorflow,
+}
+"""By the decoder."""

@@ -11,30 +11,66 @@ section `settings`; it returns a `Dataset`:
 """
 
 import importlib
+import importlib.util
 import math
 import os
+import platform
 from types import ModuleType
 from typing import Any
 
 from layernas import lookup
+from layernas.data import image_folder
 from layernas.data import terminal
 from layernas.data.augmentation import AUGMENTATIONS
 from layernas.data.augmentation import FALLBACKS
 from layernas.data.dataset import TRANSFERS
 from layernas.data.dataset import Dataset
 from layernas.errors import UserError
+from layernas.errors import not_installed
 
 MIN_IMAGE_SIZE = 8
+
+# Its smaller build, for CPU alone, exists for x86-64.
+_TENSORFLOW = (
+    'tensorflow-cpu' if platform.machine() == 'x86_64' else 'tensorflow',
+    'tensorflow-datasets', 'importlib_resources',
+)
+
+
+DECODERS = ('auto', 'pillow', 'tensorflow')
+"""Of image files; 'auto' is TensorFlow where it is installed, else Pillow."""
+
+
+def chosen_decoder(section: Any) -> str:
+  """What decodes the files of an image folder here.
+
+  Args:
+    section: the config's data section.
+
+  Returns:
+    'pillow' or 'tensorflow'.
+  """
+  if section.decoder != 'auto':
+    return section.decoder
+  return 'tensorflow' if importlib.util.find_spec('tensorflow') else 'pillow'
 
 
 def load_folder(section: Any) -> Dataset:
   """Image files; see `image_folder`."""
-  return _streaming('image_folder', section).load(section)
+  decoder = chosen_decoder(section)
+  if decoder == 'tensorflow':
+    _with_tensorflow("data.decoder: 'tensorflow'", 'tensor_pipeline')
+  return image_folder.load(section, decoder)
 
 
 def load_tfds(section: Any) -> Dataset:
   """A set prepared by TensorFlow Datasets; see `tfds_images`."""
-  return _streaming('tfds_images', section).load(section)
+  if section.decoder == 'pillow':
+    raise UserError(
+        "data.decoder: 'pillow': allowed with data.source 'tfds' is"
+        " 'tensorflow' or 'auto'"
+    )
+  return _with_tensorflow("data.source: 'tfds'", 'tfds_images').load(section)
 
 
 SOURCES: lookup.Registry = {
@@ -79,8 +115,8 @@ def check_data(section: Any) -> None:
 
   Args:
     section: the config's data section: image_size, crop_padding, num_classes,
-      validation_share, augmentation, transfer, bits, min_object_covered,
-      crop_fallback, evaluation_margin, mean, deviation.
+      validation_share, augmentation, transfer, decoder, bits,
+      min_object_covered, crop_fallback, evaluation_margin, mean, deviation.
 
   Raises:
     UserError: names the field, its value and what is allowed.
@@ -91,6 +127,7 @@ def check_data(section: Any) -> None:
       ('augmentation', section.augmentation in AUGMENTATIONS,
        f'one of {list(AUGMENTATIONS)}'),
       ('transfer', section.transfer in TRANSFERS, f'one of {list(TRANSFERS)}'),
+      ('decoder', section.decoder in DECODERS, f'one of {list(DECODERS)}'),
       ('image_size', _is_integer(size) and size >= MIN_IMAGE_SIZE,
        f'an integer of at least {MIN_IMAGE_SIZE} pixels'),
       ('crop_padding', _is_integer(padding) and 0 <= padding < size,
@@ -132,8 +169,16 @@ def _are_numbers(values: Any) -> bool:
   )
 
 
-def _streaming(module: str, section: Any) -> ModuleType:
-  """Imports a module of this package that needs TensorFlow."""
+def _with_tensorflow(what: str, module: str) -> ModuleType:
+  """Imports a module of this package that needs TensorFlow.
+
+  Args:
+    what: field and value of the config that ask for it.
+    module: name in this package.
+
+  Returns:
+    The module.
+  """
   # It reads gs:// in blocks of 64 MB; 0 is what is asked for, here one record.
   os.environ.setdefault('GCS_READ_CACHE_BLOCK_SIZE_MB', '0')
   try:
@@ -146,8 +191,6 @@ def _streaming(module: str, section: Any) -> ModuleType:
       tensorflow.constant(0)
       return importlib.import_module(f'layernas.data.{module}')
   except ImportError as error:
-    raise UserError(
-        f'data.source: {section.source!r} needs TensorFlow ({error}): allowed'
-        " is 'embedded', or first pip install tensorflow"
-        ' tensorflow-datasets importlib_resources'
+    raise not_installed(
+        what, f'TensorFlow ({error})', *_TENSORFLOW
     ) from error

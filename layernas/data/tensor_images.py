@@ -1,15 +1,16 @@
 """One image at a time in TensorFlow: decoding, resizing, augmentation."""
 
-import dataclasses
 from collections.abc import Callable
-from typing import Any
 
 import tensorflow as tf
 
 from layernas.data import augmentation
-from layernas.data.augmentation import CENTRAL_SHARE
 from layernas.data.dataset import MINUS_ONE_TO_ONE
 from layernas.data.dataset import Scaling
+from layernas.data.preparation import PNG
+from layernas.data.preparation import PNG_DEPTH
+from layernas.data.preparation import Preparation
+from layernas.data.preparation import unused_bits
 
 _EXACT = 'INTEGER_ACCURATE'
 """No slower here; TensorFlow's default is off by up to 42 of 255 in files of
@@ -24,54 +25,6 @@ Window = tuple[tf.Tensor, tf.Tensor]
 
 Choose = Callable[[tf.Tensor], Window]
 """From an image's height and width, int32 (2,), to a part of it."""
-
-_PNG = b'\x89PNG\r\n\x1a\n'
-
-_DEPTH = 24
-"""Where a PNG file says how many bits a value has."""
-
-
-@dataclasses.dataclass(frozen=True)
-class Preparation:
-  """What is done to an image; the fields of the config's data section.
-
-  Attributes:
-    size: side of the result, pixels.
-    kind: one of `augmentation.AUGMENTATIONS`.
-    padding: pixels at each border that 'crop_flip' adds.
-    min_covered: share of the image that 'resized_crop' takes at least.
-    fallback: one of `augmentation.FALLBACKS`.
-    margin: evaluation after 'resized_crop' sees size / (size + margin) of the
-      shorter side; 0 is `CENTRAL_SHARE` at every size.
-    bits: that values of 16-bit files use; 0 is 8, 12 or 16, the fewest that
-      hold all values of the file.
-  """
-
-  size: int
-  kind: str
-  padding: int = 0
-  min_covered: float = 0.0
-  fallback: str = 'whole'
-  margin: int = 0
-  bits: int = 0
-
-  @property
-  def central_share(self) -> float:
-    """Share of the shorter side that evaluation sees."""
-    if self.kind != 'resized_crop':
-      return 1.0
-    if self.margin:
-      return self.size / (self.size + self.margin)
-    return CENTRAL_SHARE
-
-
-def configured_preparation(section: Any) -> Preparation:
-  """The preparation of a config's data section."""
-  return Preparation(
-      section.image_size, section.augmentation, section.crop_padding,
-      section.min_object_covered, section.crop_fallback,
-      section.evaluation_margin, section.bits,
-  )
 
 
 def decode_window(
@@ -229,25 +182,18 @@ def _cut(image: tf.Tensor, corner: tf.Tensor, size: tf.Tensor) -> tf.Tensor:
 
 def _is_deep(encoded: tf.Tensor) -> tf.Tensor:
   """Whether these are bytes of a PNG file of 16 bits a value."""
-  head = tf.strings.substr(encoded, 0, _DEPTH + 1)
-  padded = tf.strings.join([head, b'\0' * (_DEPTH + 1)])
+  head = tf.strings.substr(encoded, 0, PNG_DEPTH + 1)
+  padded = tf.strings.join([head, b'\0' * (PNG_DEPTH + 1)])
   return tf.logical_and(
-      tf.equal(tf.strings.substr(padded, 0, len(_PNG)), _PNG),
-      tf.equal(tf.strings.substr(padded, _DEPTH, 1), b'\x10'),
+      tf.equal(tf.strings.substr(padded, 0, len(PNG)), PNG),
+      tf.equal(tf.strings.substr(padded, PNG_DEPTH, 1), b'\x10'),
   )
 
 
 def _decode_deep(encoded: tf.Tensor, bits: int) -> tf.Tensor:
-  """Decodes 16 bits a value to 8.
-
-  Scanners and cameras leave the upper four unused: the upper eight, which
-  decoders give, would make a black image of such a file.
-  """
+  """Decodes 16 bits a value to 8; see `unused_bits`."""
   values = tf.cast(tf.io.decode_png(encoded, 3, tf.uint16), tf.int32)
-  largest = tf.reduce_max(values)
-  unused = bits - 8 if bits else tf.where(
-      largest < 1 << 8, 0, tf.where(largest < 1 << 12, 4, 8)
-  )
+  unused = unused_bits(tf.reduce_max(values), bits, tf.where)
   levels = tf.bitwise.right_shift(values, unused)
   return tf.cast(tf.minimum(levels, 255), tf.uint8)
 

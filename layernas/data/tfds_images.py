@@ -10,13 +10,13 @@ import shlex
 from typing import Any
 
 import numpy as np
-import tensorflow as tf
 import tensorflow_datasets as tfds
 
 from layernas import paths
 from layernas.data.dataset import held_out_count
-from layernas.data.streamed_dataset import Fetch
 from layernas.data.streamed_dataset import StreamedDataset
+from layernas.data.tensor_pipeline import Fetch
+from layernas.data.tensor_pipeline import TensorPipeline
 from layernas.data.tfds_records import first_label
 from layernas.data.tfds_records import open_records
 from layernas.data.tfds_records import split_rows
@@ -68,9 +68,9 @@ class TfdsImages:
     """Number of images of a split."""
     return len(self._rows[split][1])
 
-  def fetch(self, split: str, numbered: tf.data.Dataset) -> tf.data.Dataset:
-    """Adds images and labels to rows of a split."""
-    return self._records(self._rows[split][0])(numbered)
+  def fetch(self, split: str) -> Fetch:
+    """What adds images and labels to rows of a split."""
+    return self._records(self._rows[split][0])
 
   def rows(self, split: str) -> np.ndarray:
     """Numbers of a split's images as `fetch` takes them."""
@@ -99,7 +99,8 @@ def load(section: Any) -> StreamedDataset:
   Args:
     section: the config's data section: name, directory ('' for the TFDS
       default), train_split, test_split ('' for the set's own),
-      validation_share, and what `StreamedDataset` takes from it.
+      validation_share, and what `StreamedDataset` and `TensorPipeline` take
+      from it.
 
   Returns:
     The data set; no image has been read.
@@ -128,7 +129,8 @@ def load(section: Any) -> StreamedDataset:
       builder, keys, train_split, _slice(builder, 'test_split', test_split),
       section.validation_share,
   )
-  return StreamedDataset(images, section)
+  pipeline = TensorPipeline(images.fetch, section)
+  return StreamedDataset(images, pipeline, section)
 
 
 def _check_prepared(builder: tfds.core.DatasetBuilder, section: Any) -> None:

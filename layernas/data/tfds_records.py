@@ -39,9 +39,9 @@ import tensorflow_datasets as tfds
 from absl import logging
 from etils import epath
 
-from layernas.data.streamed_dataset import Fetch
-from layernas.data.streamed_dataset import read_locally
-from layernas.data.streamed_dataset import read_part
+from layernas.data.tensor_pipeline import Fetch
+from layernas.data.tensor_pipeline import read_locally
+from layernas.data.tensor_pipeline import read_part
 from layernas.errors import UserError
 
 _REMOTE_READS = 128

@@ -30,6 +30,7 @@ from layernas.runs import environment
 from layernas.runs import flag_files
 from layernas.runs import help_text
 from layernas.storage import resuming
+from layernas.storage.files import without_gcsfs
 from layernas.termination import INTERRUPTED
 from layernas.termination import INTERRUPTED_TEXT
 from layernas.termination import PREEMPTED_TEXT
@@ -368,6 +369,11 @@ def _guarded(
     if lacking is None:
       raise
     _fail(lacking)
+  except ImportError as error:
+    # Of epath, where a path on gs:// is used.
+    if 'gcsfs' not in str(error):
+      raise
+    _fail(str(without_gcsfs('a path on gs://')))
   except OSError as error:
     blamed = _blamed_flag(error)
     if blamed is None:

@@ -10,7 +10,9 @@ from typing import Any
 import jax
 from etils import epath
 
+from layernas.data.registry import chosen_decoder
 from layernas.errors import UserError
+from layernas.errors import not_installed
 from layernas.executors.choice import choose
 from layernas.executors.connection import Place
 from layernas.executors.executor import SETTINGS_FILE
@@ -50,7 +52,7 @@ def chosen_settings(config: Any, workdir: epath.PathLike) -> ExecutorSettings:
     with tempfile.TemporaryDirectory() as directory:
       choice = choose(settings, lambda one: LocalPlace(
           one, pathlib.Path(directory), WORKER_EVALUATOR,
-          {'config': config.to_dict(), 'workdir': directory},
+          _evaluator_settings(config, directory),
       ))
     print(choice, flush=True)
     name = choice.name
@@ -100,9 +102,7 @@ def make_place(
   """
   if settings.name == 'inline':
     return None
-  evaluator_settings = {
-      'config': config.to_dict(), 'workdir': _absolute(workdir),
-  }
+  evaluator_settings = _evaluator_settings(config, _absolute(workdir))
   if settings.name == 'ray':
     return _ray_place()(settings, WORKER_EVALUATOR, evaluator_settings)
   return LocalPlace(
@@ -132,14 +132,20 @@ def make_executor(
   return WorkerPool(place, settings, listener, check)
 
 
+def _evaluator_settings(config: Any, workdir: str) -> dict[str, Any]:
+  """What workers are told; on other machines, too, images are decoded alike."""
+  fields = config.to_dict()
+  fields['data']['decoder'] = chosen_decoder(config.data)
+  return {'config': fields, 'workdir': workdir}
+
+
 def _ray_place() -> Callable[..., Place]:
   """Ray is large and optional: only those who use it import it."""
   try:
     from layernas.executors.ray_cluster import RayPlace  # noqa: PLC0415
   except ImportError as error:
-    raise UserError(
-        f"executor.name: 'ray': {error}; allowed where Ray is installed: pip"
-        ' install ray'
+    raise not_installed(
+        "executor.name: 'ray'", f'Ray ({error})', 'ray'
     ) from error
   return RayPlace
 

@@ -111,13 +111,14 @@ def data_input(dataset: Dataset) -> Input:
   Returns:
     The input.
   """
-  counts = (
+  facts = [
       f'{dataset.num_examples(split):,} {words} images' for split, words in
       (('all_train', 'training'), ('test', 'test'))
-  )
-  return Input(
-      'data', digest(dataset.content()), f'{dataset.name}, {", ".join(counts)}'
-  )
+  ]
+  content = dataset.content()
+  if 'decoder' in content:
+    facts.append(f'decoded by {content["decoder"]}')
+  return Input('data', digest(content), f'{dataset.name}, {", ".join(facts)}')
 
 
 def _some_costs(cost: FactoredCost) -> dict[str, str]:

@@ -22,6 +22,7 @@ from absl import logging
 from etils import epath
 
 from layernas.errors import UserError
+from layernas.errors import not_installed
 
 Value = TypeVar('Value')
 
@@ -227,10 +228,7 @@ class BucketFiles:
       UserError: a package is missing, or there is no access.
     """
     if importlib.util.find_spec('gcsfs') is None:
-      raise UserError(
-          f'path {path}: gs:// needs gcsfs; pip install gcsfs'
-          ' google-cloud-storage'
-      )
+      raise without_gcsfs(f'path {path}')
     _reached(path, path.exists)
 
   def take(self, directory: epath.Path) -> Callable[[], None]:
@@ -341,6 +339,18 @@ class _BucketLines:
     for part in self._parts:
       part.unlink(missing_ok=True)
     self._parts = []
+
+
+def without_gcsfs(what: str) -> UserError:
+  """The error of what needs gs:// where nothing reaches it.
+
+  Args:
+    what: path that is used.
+
+  Returns:
+    The error, with the command that installs what it takes.
+  """
+  return not_installed(what, 'gcsfs', 'gcsfs', 'google-cloud-storage')
 
 
 def _number(part: epath.Path) -> int:

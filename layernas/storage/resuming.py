@@ -100,9 +100,10 @@ class Rules:
     return any(re.fullmatch(pattern, name) for pattern in self.free)
 
 
-# They say when to stop, what to print and to save, when to compile and where to
-# train.
+# They say when to stop, what to print and to save, when to compile, where to
+# train, and how to find what decodes images, which is compared as an input.
 _ALWAYS_FREE = (
+    r'data\.decoder',
     r'budget\..*', 'compile_ahead', 'raise_failures', r'profile\..*',
     r'executor\.(?!(threads|devices)$).*', r'latency\..*',
     r'(training|final)\.(checkpoint|log)_every_steps',

@@ -10,7 +10,10 @@ from typing import Any
 from layernas.networks.network import NetworkLike
 from layernas.storage import resuming
 
-_RULES = resuming.Rules((r'training\.(checkpoint|log)_every_steps',))
+# What decodes is one of the inputs that a workdir compares.
+_RULES = resuming.Rules(
+    (r'training\.(checkpoint|log)_every_steps', r'data\.decoder')
+)
 
 _SETTINGS = {'settings', 'optimizer_settings', 'schedule_settings'}
 """Sections that the oldest fingerprints were made without."""

@@ -28,6 +28,7 @@ def make_config(**changes):
       'augmentation': 'none',
       'crop_padding': 2,
       'transfer': 'float32',
+      'decoder': 'tensorflow',
       'bits': 0,
       'min_object_covered': 0.0,
       'crop_fallback': 'whole',
@@ -171,6 +172,9 @@ def _load(tmp_path_factory, tfds_directory):
       'embedded': {},
       'arrays': {'source': 'tests.data.conftest:load_arrays'},
       'folder': {'source': 'folder', 'directory': str(folder)},
+      'pillow': {
+          'source': 'folder', 'directory': str(folder), 'decoder': 'pillow',
+      },
       'tfds': {
           'source': 'tfds',
           'name': 'tiny_images/plain',

@@ -1,4 +1,4 @@
-"""Image files of kinds that Pillow does not write."""
+"""Images, and files of kinds that Pillow does not write."""
 
 import io
 import struct
@@ -39,3 +39,23 @@ def smooth(height, width):
   return np.stack(
       [5 * y + 2 * x, 3 * x + 20, 200 - 4 * y], axis=-1
   ).astype(np.uint8)
+
+
+def noise(height, width):
+  """Pixels without any pattern, none of them black."""
+  rng = np.random.default_rng(0)
+  return rng.integers(1, 256, (height, width, 3), dtype=np.uint8)
+
+
+def png(pixels):
+  """Bytes of a PNG file."""
+  file = io.BytesIO()
+  Image.fromarray(pixels).save(file, 'png')
+  return file.getvalue()
+
+
+def jpeg(pixels, **options):
+  """Bytes of a JPEG file."""
+  file = io.BytesIO()
+  Image.fromarray(pixels).save(file, 'jpeg', **options)
+  return file.getvalue()

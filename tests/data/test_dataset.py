@@ -14,35 +14,39 @@ from layernas.data.dataset import WHOLE
 from layernas.data.dataset import HostShare
 from layernas.errors import UserError
 
-SOURCES = ('arrays', 'folder', 'tfds', 'array_record')
+SOURCES = ('arrays', 'folder', 'pillow', 'tfds', 'array_record')
 
 # Images of all_train, train, validation and test; a quarter is held out, of
 # every class where the source stratifies: 9, 12 and 7 images give 2, 3 and 2.
 SIZES = {
     'arrays': (28, 21, 7, 9),
     'folder': (28, 21, 7, 9),
+    'pillow': (28, 21, 7, 9),
     'tfds': (50, 38, 12, 20),
     'array_record': (50, 38, 12, 20),
 }
 
 # A batch size that does not divide the split 'train'.
-BATCH = {'arrays': 4, 'folder': 4, 'tfds': 5, 'array_record': 5}
+BATCH = {
+    'arrays': 4, 'folder': 4, 'pillow': 4, 'tfds': 5, 'array_record': 5,
+}
 
 every_source = pytest.mark.parametrize('source', SOURCES)
 every_pair = pytest.mark.parametrize(('source', 'augmentation'), [
     # What differs by source and what by augmentation are other pieces of code.
     pytest.param(source, augmentation, marks=() if (
-        source == 'arrays' or augmentation == 'crop_flip'
+        source in ('arrays', 'pillow') or augmentation == 'crop_flip'
         or (source, augmentation) == ('folder', 'resized_crop')
     ) else pytest.mark.long)
     for source in SOURCES for augmentation in AUGMENTATIONS
 ])
 
 
-# Both ways of augmenting at random, on arrays and on tensors.
+# The ways of augmenting at random: on arrays, on tensors and on single images.
 RANDOM = [
     ('arrays', 'crop_flip'), ('arrays', 'resized_crop'),
     ('folder', 'resized_crop'), ('tfds', 'crop_flip'),
+    ('pillow', 'crop_flip'), ('pillow', 'resized_crop'),
 ]
 
 
@@ -141,7 +145,7 @@ def test_train_and_validation_part_the_training_images(load, source):
 
 
 @pytest.mark.parametrize(('source', 'split'), [
-    ('arrays', 'train'), ('folder', 'all_train'),
+    ('arrays', 'train'), ('folder', 'all_train'), ('pillow', 'train'),
     pytest.param('tfds', 'train', marks=pytest.mark.long),
 ])
 def test_every_epoch_is_a_permutation_of_the_split(load, source, split):
@@ -253,7 +257,7 @@ def test_the_shares_of_all_hosts_are_the_batch_of_one(
 
 
 @pytest.mark.parametrize(('source', 'size'), [
-    ('arrays', 4), ('folder', 20),
+    ('arrays', 4), ('folder', 20), ('pillow', 20),
     pytest.param('tfds', 4, marks=pytest.mark.long),
 ])
 def test_hosts_evaluate_every_image_once(load, source, size):
@@ -293,6 +297,7 @@ def test_one_host_has_everything():
 
 @pytest.mark.parametrize(('source', 'transfer', 'augmentation'), [
     ('arrays', 'uint8', 'resized_crop'), ('arrays', 'bfloat16', 'crop_flip'),
+    ('pillow', 'uint8', 'crop_flip'), ('pillow', 'bfloat16', 'resized_crop'),
     *(pytest.param(*case, marks=pytest.mark.long) for case in (
         ('folder', 'uint8', 'crop_flip'), ('tfds', 'bfloat16', 'resized_crop'),
     )),

@@ -10,9 +10,9 @@ from PIL import Image
 
 from layernas.data import image_folder
 from layernas.data import streamed_dataset
+from layernas.data.image_files import upright
 from layernas.data.image_folder import FolderImages
 from layernas.data.image_folder import list_images
-from layernas.data.image_folder import upright
 from layernas.data.registry import load_dataset
 from layernas.errors import UserError
 from tests.data.images import png16
@@ -142,11 +142,11 @@ def test_a_file_beside_the_classes_is_named(folder):
   assert error_of(root).startswith(f'{path}: not a directory')
 
 
-@pytest.fixture(name='open_folder')
-def _open_folder(config):
-  return lambda root, **changes: load_dataset(
-      config(source='folder', directory=str(root), **changes)
-  )
+@pytest.fixture(name='open_folder', params=['tensorflow', 'pillow'])
+def _open_folder(config, request):
+  return lambda root, **changes: load_dataset(config(
+      source='folder', directory=str(root), decoder=request.param, **changes
+  ))
 
 
 def test_the_last_files_of_every_class_are_held_out(

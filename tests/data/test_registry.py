@@ -33,6 +33,7 @@ def test_every_source_that_is_allowed_can_be_loaded(load):
         ('crop_padding', 8, 'an integer from 0 to 7 pixels'),
         ('validation_share', 0.0, '0 < x < 1'),
         ('transfer', 'float16', "one of ['float32', 'bfloat16', 'uint8']"),
+        ('decoder', 'opencv', "one of ['auto', 'pillow', 'tensorflow']"),
         ('bits', 7, 'an integer from 8 to 16, or 0'),
         ('min_object_covered', 1.5, '0 <= x <= 1'),
         ('crop_fallback', 'centre', "one of ['whole', 'central']"),
@@ -165,11 +166,37 @@ def test_tensorflow_keeps_off_the_gpus(config, folder, monkeypatch):
   assert ([], 'GPU') in calls
 
 
-@pytest.mark.parametrize('source', ['tfds', 'folder'])
+@pytest.mark.parametrize(('source', 'decoder', 'field'), [
+    ('tfds', 'auto', "data.source: 'tfds'"),
+    ('folder', 'tensorflow', "data.decoder: 'tensorflow'"),
+])
 def test_without_tensorflow_the_way_to_get_it_is_named(
-    config, folder, monkeypatch, source
+    config, folder, monkeypatch, source, decoder, field
 ):
   monkeypatch.setitem(sys.modules, 'tensorflow', None)
-  allowed = f"data.source: '{source}' needs TensorFlow .* pip install tensorfl"
-  with pytest.raises(UserError, match=allowed):
-    registry.load_dataset(config(source=source, directory=str(folder())))
+  allowed = f'^{field}: TensorFlow .* is not installed; .* install tensorflow'
+  with pytest.raises(UserError, match=allowed) as caught:
+    registry.load_dataset(
+        config(source=source, directory=str(folder()), decoder=decoder)
+    )
+  assert '\n' not in str(caught.value)
+
+
+def test_pillow_does_not_read_records(config):
+  with pytest.raises(UserError, match=r"^data.decoder: 'pillow': allowed with"):
+    registry.load_dataset(config(source='tfds', decoder='pillow'))
+
+
+def test_pillow_decodes_where_tensorflow_is_not_installed(
+    config, folder, monkeypatch
+):
+  fields = {'source': 'folder', 'directory': str(folder())}
+  contents = {
+      one: registry.load_dataset(config(decoder=one, **fields)).content()
+      for one in registry.DECODERS
+  }
+  assert contents['auto'] == contents['tensorflow']
+  assert contents['pillow'] == contents['auto'] | {'decoder': 'pillow'}
+  monkeypatch.setitem(sys.modules, 'tensorflow', None)
+  found = registry.load_dataset(config(decoder='auto', **fields))
+  assert found.content() == contents['pillow']

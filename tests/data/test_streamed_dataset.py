@@ -1,6 +1,7 @@
 """What StreamedDataset adds to any source of encoded images; local files."""
 
 import io
+from collections.abc import Callable
 
 import numpy as np
 import pytest
@@ -8,10 +9,13 @@ import tensorflow as tf
 from ml_collections import ConfigDict
 from PIL import Image
 
-from layernas.data import streamed_dataset
+from layernas.data import tensor_pipeline
+from layernas.data.pillow_pipeline import PillowPipeline
 from layernas.data.streamed_dataset import StreamedDataset
-from layernas.data.streamed_dataset import read_locally
-from layernas.data.streamed_dataset import read_part
+from layernas.data.tensor_pipeline import Fetch
+from layernas.data.tensor_pipeline import TensorPipeline
+from layernas.data.tensor_pipeline import read_locally
+from layernas.data.tensor_pipeline import read_part
 from layernas.errors import UserError
 
 _IMAGES = 5
@@ -40,13 +44,17 @@ class _Greys:
     del split
     return np.arange(_IMAGES)
 
-  def fetch(self, split: str, numbered: tf.data.Dataset) -> tf.data.Dataset:
+  def fetch(self, split: str) -> Fetch:
     del split
     files = tf.constant(self.files)
     labels = tf.constant(self.labels, tf.int64)
-    return numbered.unbatch().map(
+    return lambda numbered: numbered.unbatch().map(
         lambda row, key: (files[row], labels[row], key)
     )
+
+  def read(self, split: str, row: int) -> tuple[bytes, int]:
+    del split
+    return self.files[row], self.labels[row]
 
   def describe(self, split: str, row: int) -> str:
     return f'{split} {row}'
@@ -60,9 +68,23 @@ _CONFIG = ConfigDict({
 })
 
 
+_PIPELINES = {
+    'tensorflow': lambda greys: TensorPipeline(greys.fetch, _CONFIG),
+    'pillow': lambda greys: PillowPipeline(greys.read, _CONFIG),
+}
+
+
+@pytest.fixture(name='opened', params=_PIPELINES)
+def _opened(
+    request: pytest.FixtureRequest,
+) -> Callable[[_Greys], StreamedDataset]:
+  make = _PIPELINES[request.param]
+  return lambda greys: StreamedDataset(greys, make(greys), _CONFIG)
+
+
 @pytest.fixture(name='dataset')
-def _dataset() -> StreamedDataset:
-  return StreamedDataset(_Greys(), _CONFIG)
+def _dataset(opened: Callable[[_Greys], StreamedDataset]) -> StreamedDataset:
+  return opened(_Greys())
 
 
 def test_evaluation_keeps_the_order_and_scales(
@@ -82,29 +104,33 @@ def test_large_batches_are_read_in_chunks(
     dataset: StreamedDataset, monkeypatch: pytest.MonkeyPatch
 ) -> None:
   (whole,) = dataset.evaluation_batches('test', 5)
-  monkeypatch.setattr(streamed_dataset, '_CHUNK', 2)
+  monkeypatch.setattr(tensor_pipeline, '_CHUNK', 2)
   (again,) = dataset.evaluation_batches('test', 5)
   assert np.array_equal(whole['image'], again['image'])
   assert np.array_equal(whole['label'], again['label'])
 
 
-def test_only_images_of_the_batches_asked_for_are_read() -> None:
+def test_only_images_of_the_batches_asked_for_are_read(
+    opened: Callable[[_Greys], StreamedDataset],
+) -> None:
   """Resuming late in an epoch is as quick as starting it."""
   source = _Greys()
   source.files[:] = [b'damaged'] * _IMAGES
-  straight = StreamedDataset(_Greys(), _CONFIG).train_batches('train', 1, 0)
+  straight = opened(_Greys()).train_batches('train', 1, 0)
   labels = [int(next(straight)['label'][0]) for _ in range(_IMAGES)]
   source.files[labels[-1]] = _Greys().files[labels[-1]]
-  late = StreamedDataset(source, _CONFIG).train_batches(
+  late = opened(source).train_batches(
       'train', 1, 0, start_step=_IMAGES - 1
   )
   assert next(late)['label'].tolist() == [labels[-1]]
 
 
-def test_a_label_that_is_no_class_is_named() -> None:
+def test_a_label_that_is_no_class_is_named(
+    opened: Callable[[_Greys], StreamedDataset],
+) -> None:
   source = _Greys()
   source.labels[4] = _IMAGES
-  batches = StreamedDataset(source, _CONFIG).evaluation_batches('test', 5)
+  batches = opened(source).evaluation_batches('test', 5)
   with pytest.raises(UserError, match=r'^test 4: label 5: allowed is 0 to 4$'):
     next(batches)
 

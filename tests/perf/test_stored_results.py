@@ -15,6 +15,7 @@ from tools.perf import embedded_search
 from tools.perf import executors
 from tools.perf import exports
 from tools.perf import fault_drill
+from tools.perf import image_decoders
 from tools.perf import reward_study
 from tools.perf import step_profile
 from tools.perf import train_step
@@ -47,6 +48,14 @@ def test_candidates(workload):
 def test_steps(name, table):
   shown = table(stored(f'train_step/{name}.json'))
   assert shown + '\n' in page('docs/performance.md')
+
+
+@pytest.mark.parametrize('table', [
+    image_decoders.speed_table, image_decoders.difference_table,
+])
+def test_image_decoders(table):
+  shown = table(stored('image_decoders/image_decoders.json'))
+  assert shown + '\n' in page('docs/data.md')
 
 
 def test_early_stop():

@@ -129,8 +129,8 @@ def test_a_fingerprint_of_an_older_version_counts(with_settings) -> None:
     del data['settings']
     del training['optimizer_settings'], training['schedule_settings']
   model = job.config.model.to_dict()
-  for field in ('bits', 'crop_fallback', 'deviation', 'evaluation_margin',
-                'mean', 'min_object_covered'):
+  for field in ('bits', 'crop_fallback', 'decoder', 'deviation',
+                'evaluation_margin', 'mean', 'min_object_covered'):
     del data[field]
   for field in ('classifier_deviation', 'initialization'):
     del model[field]

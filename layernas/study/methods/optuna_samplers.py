@@ -6,6 +6,7 @@ import statistics
 from typing import Any
 
 from layernas.errors import UserError
+from layernas.errors import not_installed
 from layernas.search.problem import Problem
 from layernas.search.problem import TargetInterval
 from layernas.search.space import Architecture
@@ -155,17 +156,11 @@ def _import_optuna() -> Any:
   try:
     import optuna  # noqa: PLC0415
   except ImportError as error:
-    raise UserError(
-        'method optuna: Optuna is not installed; allowed where it is: pip'
-        ' install optuna'
-    ) from error
+    raise not_installed('method optuna', 'Optuna', 'optuna') from error
   optuna.logging.set_verbosity(optuna.logging.WARNING)
   return optuna
 
 
 def _require_torch() -> None:
   if importlib.util.find_spec('torch') is None:
-    raise UserError(
-        "optuna.sampler: 'gp': PyTorch is not installed; allowed where it is:"
-        ' pip install torch'
-    )
+    raise not_installed("optuna.sampler: 'gp'", 'PyTorch', 'torch')

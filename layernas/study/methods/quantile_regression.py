@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from layernas.errors import UserError
+from layernas.errors import not_installed
 from layernas.search.layer_pass import random_start
 from layernas.search.space import Architecture
 from layernas.search.strategy import Context
@@ -145,8 +145,7 @@ def _import_syne_tune() -> tuple[Any, Any, Any]:
     )
   except ImportError as error:
     # Syne Tune 0.16 does not require huggingface_hub, but imports it here.
-    raise UserError(
-        f'method cqr: {error.name} is not installed; allowed where it is: pip'
-        ' install syne-tune huggingface_hub'
+    raise not_installed(
+        'method cqr', error.name, 'syne-tune', 'huggingface_hub'
     ) from error
   return conformal, choice, surrogate

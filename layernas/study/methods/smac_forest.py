@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from layernas.errors import UserError
+from layernas.errors import not_installed
 from layernas.search.problem import Problem
 from layernas.search.space import Architecture
 from layernas.search.strategy import Context
@@ -190,9 +190,6 @@ def _import_smac() -> Any:
     import smac  # noqa: PLC0415
     import smac.runhistory  # noqa: PLC0415
   except ImportError as error:
-    raise UserError(
-        'method smac: SMAC3 is not installed; allowed where it is: pip install'
-        ' smac'
-    ) from error
+    raise not_installed('method smac', 'SMAC3', 'smac') from error
   logging.getLogger('smac').setLevel(logging.ERROR)
   return smac

@@ -33,6 +33,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from layernas.errors import UserError
+from layernas.errors import not_installed
 
 
 @dataclasses.dataclass(frozen=True)
@@ -208,9 +209,8 @@ def _open(source: pathlib.Path, tag: str) -> Any:
   try:
     import nats_bench  # noqa: PLC0415
   except ImportError as error:
-    raise UserError(
-        'package nats_bench: not installed; allowed is version 1.8: pip'
-        ' install nats_bench==1.8'
+    raise not_installed(
+        f'{source}', 'nats_bench 1.8', 'nats_bench==1.8'
     ) from error
   try:
     return nats_bench.create(
