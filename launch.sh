@@ -48,6 +48,7 @@ Commands (without one: search):
   audit [flags]        audit of the method's assumption.
   trace [flags]        decisions of one run, as a page.
   latency [flags]      measures a space's modules.
+  plan [flags]         what a search will take: trainings, images, bytes, hours.
   status WORKDIR       how far a search is: trials, workers, best so far, ETA.
   train [flags]        trains the network that a search found:
                        --architecture=workdir/cifar10_small/result.json; or

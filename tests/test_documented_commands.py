@@ -250,6 +250,9 @@ _CHANGES = {
     './launch.sh export workdir/winner/winner/seed0/model --input=uint8'
     ' --formats=stablehlo,onnx,onnx_int8,tflite,tflite_int8,saved_model':
         _Change('converters that are large', '--formats=onnx', needs=_STORED),
+    './launch.sh plan [flags]': _Change(
+        _OVERVIEW, replace={'[flags]': '--config=cifar10_small'}
+    ),
     './launch.sh predict MODEL IMAGE...': _AFTER_TRAINING._replace(replace={
         'MODEL IMAGE...': f'{_MODEL} examples/automobile.png',
     }),
@@ -393,6 +396,9 @@ _CHANGES = {
         },
     ),
     f'{_PERF}/reward_study.py': _Change('hours', '--report'),
+    f'{_PERF}/inheritance_study.py --lines=14': _Change(
+        'half an hour', '--report'
+    ),
     f'{_PERF}/embedded_search.py': _Change('hours', '--report'),
     f'{_PERF}/latency_study.py': _Change('hours', '--report'),
     f'{_PERF}/early_stop.py --seeds=1 --fractions=0.5':

@@ -44,6 +44,7 @@ def get_config(argument: str = '') -> ConfigDict:
   """
   config = default.get_config()
   config.title = 'Search quality'
+  config.seeds = 100
   config.accountings = ('every_query',)
   config.benchmarks = ConfigDict(_benchmarks())
   return default.finish(config, set_methods(config, argument))

@@ -16,6 +16,8 @@ from tools.perf import executors
 from tools.perf import exports
 from tools.perf import fault_drill
 from tools.perf import image_decoders
+from tools.perf import inheritance_study
+from tools.perf import json_lines
 from tools.perf import reward_study
 from tools.perf import step_profile
 from tools.perf import train_step
@@ -78,7 +80,7 @@ def test_exports_of_the_winner():
 
 
 def test_exports_of_every_network():
-  lines = exports.json_lines.Lines(_RESULTS / 'exports' / 'exports.jsonl').all
+  lines = json_lines.Lines(_RESULTS / 'exports' / 'exports.jsonl').all
   assert exports.report_text(lines) + '\n' in page('docs/export.md')
   assert len(lines) == len(list(exports.networks(10)))
 
@@ -93,6 +95,28 @@ def test_embedded_search():
   table = embedded_search.table_text(found)
   for document in ('docs/embedded_search.md', 'README.md'):
     assert table in page(document)
+
+
+def test_inheritance_study():
+  lines = inheritance_study.read(
+      _RESULTS / 'inheritance_study' / 'trainings.jsonl',
+      inheritance_study.short_recipe({}).training.epochs,
+  )
+  figures = stored('inheritance_study/summary.json')
+  assert inheritance_study.report_text(figures) in page('docs/rewards.md')
+  again = inheritance_study.summary(
+      lines, json_lines.Lines(
+          _RESULTS / 'reward_study' / 'trainings.jsonl'
+      ).all, inheritance_study.stored_recipes(
+          inheritance_study.short_recipe({})
+      ),
+  )
+  assert again['length'] == pytest.approx(figures['length'])
+  for row, other in zip(figures['rows'], again['rows'], strict=True):
+    for name, value in row.items():
+      # Resampling is left out: other versions of NumPy may draw otherwise.
+      if not name.startswith('error'):
+        assert other[name] == pytest.approx(value), name
 
 
 def test_reward_study():

@@ -44,7 +44,6 @@ from layernas.networks.spec import NetworkSpec
 from layernas.runs.run_search import run_search
 from layernas.search.space import parse_architecture_id
 from layernas.training.devices import shard
-from layernas.training.devices import wait_on_cpu
 from layernas.training.optimizer import learning_rate
 from layernas.training.optimizer import make_optimizer
 from layernas.training.programs import compilations
@@ -316,7 +315,7 @@ def _plain_loop(job: Job) -> tuple[dict[str, float], list[float]]:
   def step(batch: Any) -> None:
     nonlocal state
     state = train_step(state, batch, seed)
-    wait_on_cpu(state.sums)
+    jax.block_until_ready(state.sums)
 
   with clock.spent_on('train'):
     times = times_of_steps(step, batches, job.timed_steps)

@@ -30,6 +30,7 @@ from typing import Any
 import jax
 import numpy as np
 from absl import flags
+from scipy import stats
 
 from configs import cifar10_small
 from layernas.data.registry import load_dataset
@@ -342,8 +343,9 @@ def summary(
     recipes: see `trainings`.
 
   Returns:
-    'trainings' and 'line_seconds', means over the lines; 'rows' of
-    `reward_study.figures`; 'differences', see `differences`.
+    'trainings' and 'line_seconds', means over the lines; 'length', rank
+    correlations of the number of trainings with what the last one measured;
+    'rows' of `reward_study.figures`; 'differences', see `differences`.
   """
   compared = list(trainings(lines, stored, recipes))
   return {
@@ -352,8 +354,23 @@ def summary(
           name: round(statistics.fmean(line[name] for line in lines), 2)
           for name in ('trainings', 'line_seconds')
       },
+      'length': _length_correlations(lines),
       'rows': reward_study.figures(compared),
       'differences': differences(compared),
+  }
+
+
+def _length_correlations(
+    lines: Sequence[Mapping[str, Any]]
+) -> dict[str, float]:
+  """By reward; empty where all lines are equally long."""
+  lengths = [line['trainings'] for line in lines]
+  if len(set(lengths)) < 2:
+    return {}
+  return {
+      name: float(stats.spearmanr(
+          lengths, [line[INHERITED]['rewards'][name] for line in lines]
+      ).statistic) for name in REWARDS
   }
 
 
@@ -415,7 +432,10 @@ def report_text(figures: Mapping[str, Any]) -> str:
   """
   lines = [
       f'{figures["lines"]} lines of {figures["trainings"]:.1f} trainings and'
-      f' {figures["line_seconds"]:.0f} s on average.', '',
+      f' {figures["line_seconds"]:.0f} s on average. Rank correlation of their'
+      ' number with what the last one measured: ' + ', '.join(
+          f'{name} {value:+.2f}' for name, value in figures['length'].items()
+      ) + '.', '',
       '| weights | reward | sd between | sd within | reliability | with'
       ' accuracy, one | mean | with loss, one | mean | seconds | per second |',
       '|---|---|' + '---:|' * 9,
