@@ -70,7 +70,7 @@ The first start makes .venv and installs requirements.txt with the JAX build for
 the accelerator found; a later one installs nothing. The first "test" adds
 tests/requirements.txt. Some of its packages are added when they are asked for:
 by gs:// in a flag, --config.executor.name=ray, data.source=tfds in flags or
-config, or by benchmark. Environment:
+config, the formats of export, or benchmark. Environment:
   LAYERNAS_PLATFORM    cpu, cuda12, cuda13 or tpu instead of the one found.
 
 Options:

@@ -455,7 +455,6 @@ _CHANGES = {
 """What is run instead of a command, by the command."""
 
 _NOT_RUN = {
-    '.venv/bin/pip install onnx onnxruntime': 'a network',
     'pip install onnx onnxruntime': 'a network',
     'pip install litert-converter==0.5.0 ai-edge-litert': 'a network',
     'pip install ai-edge-quantizer': 'a network',

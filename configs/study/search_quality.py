@@ -1,13 +1,12 @@
 """How far the search gets: one setting on every table and budget.
 
-`ours` is the schedule model_guided, its settings chosen on NATS-Bench topology
-CIFAR-10 and NAS-Bench-Macro alone. Beside it stand plain LayerNAS, the same
-reward model without layer tables, and the baselines, with repeats of finalists
-(`_repeats`) and without: also evolution and local search that start at the
-default network. Takes about an hour on two CPU cores. The argument `opponents`
-adds Optuna's GPSampler, SMAC3 and Syne Tune's conformal quantile regression,
-which need further packages and days. Expect what docs/search-quality.md shows;
-its stored study is older than some of these methods.
+`ours` is the schedule model_guided; docs/search-quality.md says on which tables
+its settings were chosen. Beside it stand plain LayerNAS, the same reward model
+without layer tables, and the baselines, with repeats of finalists (`_repeats`)
+and without: also evolution and local search that start at the default network.
+Takes about an hour of one CPU core. The argument `opponents` adds Optuna's
+GPSampler, SMAC3 and Syne Tune's conformal quantile regression, which need
+further packages and days. Expect what docs/search-quality.md shows.
 
   ./launch.sh benchmark --config=configs/study/search_quality.py
   .venv/bin/pip install -r configs/study/requirements.txt
