@@ -18,6 +18,7 @@ from tools.perf import fault_drill
 from tools.perf import image_decoders
 from tools.perf import inheritance_study
 from tools.perf import json_lines
+from tools.perf import latency_study
 from tools.perf import reward_study
 from tools.perf import step_profile
 from tools.perf import train_step
@@ -82,7 +83,7 @@ def test_exports_of_the_winner():
 def test_exports_of_every_network():
   lines = json_lines.Lines(_RESULTS / 'exports' / 'exports.jsonl').all
   assert exports.report_text(lines) + '\n' in page('docs/export.md')
-  assert len(lines) == len(list(exports.networks(10)))
+  assert len(lines) == len(list(exports.networks(1)))
 
 
 def test_embedded_search():
@@ -95,6 +96,14 @@ def test_embedded_search():
   table = embedded_search.table_text(found)
   for document in ('docs/embedded_search.md', 'README.md'):
     assert table in page(document)
+
+
+def test_latency_study():
+  found, finals = (
+      json_lines.Lines(_RESULTS / 'latency_study' / f'{name}.jsonl').all
+      for name in ('searches', 'finals')
+  )
+  assert latency_study.table_text(found, finals) in page('docs/latency.md')
 
 
 def test_inheritance_study():
