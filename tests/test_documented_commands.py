@@ -260,7 +260,9 @@ _CHANGES = {
     './launch.sh export MODEL [flags]': _OF_A_MODEL._replace(
         replace={'MODEL [flags]': _MODEL}
     ),
-    f'{_PERF}/exports.py --networks=1': _Change('minutes, and converters', '--report'),
+    f'{_PERF}/exports.py --networks=1': _Change(
+        'minutes, and converters', '--report'
+    ),
     './launch.sh latency [flags]': _LATENCY._replace(
         why=_OVERVIEW, replace={
             '[flags]':
