@@ -3,6 +3,7 @@
 import json
 import logging
 import pathlib
+from collections.abc import Callable
 
 import numpy as np
 import pytest
@@ -270,9 +271,9 @@ def test_inputs_of_a_final_training(tmp_path: pathlib.Path) -> None:
 def test_inputs_of_a_latency_measurement(tmp_path: pathlib.Path) -> None:
   config = _config(**_SPACE, **{'latency.networks': 2, 'latency.repeats': 1})
 
-  def timer(what: object) -> Timing:
+  def timer(what: object) -> Callable[[], Timing]:
     del what
-    return Timing(1.0, 1.0, 1.0)
+    return lambda: Timing(1.0, 1.0, 1.0)
 
   latency.run_latency(config, tmp_path, timer)
   _OWN['activation'] = 'swish'

@@ -69,7 +69,7 @@ def _check(facts: dict, devices: int) -> None:
 
 
 @pytest.mark.parametrize(('cases', 'devices'), [
-    (_FIRST, 8), long(_FIRST, 1), *(long([case], 8) for case in _ALL),
+    (_FIRST[:1], 8), long(_FIRST, 1), *(long([case], 8) for case in _ALL),
 ])
 def test_steps_are_right_for_accelerators(
     cases: list[str], devices: int

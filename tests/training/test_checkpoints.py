@@ -132,7 +132,8 @@ def test_a_fingerprint_of_an_older_version_counts(with_settings) -> None:
   for field in ('bits', 'crop_fallback', 'decoder', 'deviation',
                 'evaluation_margin', 'mean', 'min_object_covered'):
     del data[field]
-  for field in ('classifier_deviation', 'initialization'):
+  for field in ('classifier_deviation', 'deterministic', 'initialization',
+                'matmul_precision'):
     del model[field]
   sections = {'data': data, 'model': model}
   text = json.dumps(
