@@ -23,6 +23,7 @@ from layernas.data.dataset import TRANSFERS
 from layernas.networks.network import NetworkLike
 from layernas.networks.reference import REFERENCE_NETWORKS
 from layernas.networks.registry import make_space
+from layernas.networks.spec import NetworkSpec
 from layernas.training.programs import make_steps
 
 PLATFORMS = {'gpu': ('cuda', 'rocm'), 'tpu': ('tpu',)}
@@ -56,6 +57,7 @@ def _config(variant: str, dtype: str, fields: list[str]) -> ConfigDict:
   argument = () if module is cifar10_small else (variant.replace('+', ','),)
   config = module.get_config(*argument).unlock()
   config.model.dtype = dtype
+  config.data.transfer = dtype
   config.model.update(dict(field.split('=') for field in fields))
   # The recipe of a final training has all that one of a candidate has.
   config.training = config.final.copy_and_resolve_references()
@@ -102,16 +104,19 @@ def main(cases: list[str]) -> None:
   """Prints the facts."""
   for case in cases:
     name, variant, dtype, *fields = case.split(',')
-    config = _config(variant, dtype, fields)
+    config, network = _config(variant, dtype, fields), _network(name)
     for backend, platforms in PLATFORMS.items():
       with mock.patch.object(jax, 'default_backend', return_value=backend):
-        steps = make_steps(config, _network(name), _Data())
+        steps = make_steps(config, network, _Data())
         for kind in ('train', 'evaluation'):
           for platform in platforms:
             facts = _facts(*getattr(steps, kind), platform)
             print(json.dumps({
                 'case': case, 'step': kind, 'platform': platform,
-                'sync': config.model.sync_batch_norm, **facts,
+                # Modules of a user's own normalise as they please.
+                'sync': config.model.sync_batch_norm and isinstance(
+                    network, NetworkSpec
+                ), **facts,
             }), flush=True)
       jax.clear_caches()
 
