@@ -21,7 +21,7 @@ def get_config(argument: str = '') -> ConfigDict:
   """The config of the comparison.
 
   Args:
-    argument: '', or 'smoke', which takes four seeds of each method.
+    argument: '', or 'smoke', which takes a few seeds of 20 trials.
 
   Returns:
     A locked config.
@@ -36,6 +36,9 @@ def get_config(argument: str = '') -> ConfigDict:
     )
   config.methods.ours = search_quality.methods().ours
   config.methods.smac = search_quality.opponents().smac
-  config.methods.smac.seeds = 0
+  config.methods.smac.seeds = config.seeds
+  if argument == 'smoke':
+    for section in config.benchmarks.values():
+      section.budget.trials = 20
   config.compared = 'ours'
   return default.finish(config, argument)
