@@ -14,6 +14,7 @@ from etils import epath
 
 from layernas import paths
 from layernas.errors import UserError
+from layernas.errors import not_installed
 from layernas.export.model import Classifier
 from layernas.export.model import load_model
 from layernas.export.model import read_facts
@@ -38,17 +39,11 @@ class _File(Classifier):
     """
     super().__init__(facts)
     self._run = run
-    self._batch = batch
+    self.batch = batch
 
-  def run(self, inputs: np.ndarray) -> np.ndarray:
+  def _pass(self, inputs: np.ndarray) -> np.ndarray:
     """See `Classifier`."""
-    return np.concatenate([
-        np.zeros((0, self.num_classes), np.float32),
-        *(
-            np.asarray(self._run(inputs[start:start + self._batch]))
-            for start in range(0, len(inputs), self._batch)
-        ),
-    ])
+    return np.asarray(self._run(inputs))
 
 
 def open_model(path: str | os.PathLike[str]) -> Classifier:
@@ -81,10 +76,7 @@ def _imported(module: str, package: str, path: str) -> Any:
   try:
     return importlib.import_module(module)
   except ImportError as error:
-    raise UserError(
-        f'model {path}: {error}; allowed with the package that runs it: pip'
-        f' install {package}'
-    ) from error
+    raise not_installed(f'model {path}', package, package) from error
 
 
 def _open_onnx(path: str) -> tuple[Run, int]:

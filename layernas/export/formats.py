@@ -13,6 +13,7 @@ from etils import epath
 
 from layernas import lookup
 from layernas.errors import UserError
+from layernas.errors import not_installed
 from layernas.export import litert
 from layernas.export import stablehlo
 from layernas.export.files import open_model
@@ -162,7 +163,7 @@ def _stablehlo(source: Source, path: epath.Path) -> None:
 
 
 def _onnx_bytes(source: Source, name: str) -> bytes:
-  make = _needs('onnx_file:onnx_model', name, 'onnx onnxruntime')
+  make = _needs('onnx_file:onnx_model', name, 'onnx', 'onnxruntime')
   scaling = source.model.preprocessing.scaling
   return make(
       source.needed_graph(name),
@@ -177,7 +178,7 @@ def _onnx(source: Source, path: epath.Path) -> None:
 
 def _onnx_int8(source: Source, path: epath.Path) -> None:
   inputs = source.calibration('onnx_int8')
-  quantized = _needs('onnx_int8:quantized', 'onnx_int8', 'onnx onnxruntime')
+  quantized = _needs('onnx_int8:quantized', 'onnx_int8', 'onnx', 'onnxruntime')
   path.write_bytes(quantized(_onnx_bytes(source, 'onnx_int8'), inputs))
 
 
@@ -200,15 +201,12 @@ def _saved_model(source: Source, path: epath.Path) -> None:
   write(source.function(), source.example, path)
 
 
-def _needs(function: str, name: str, packages: str) -> Callable[..., Any]:
+def _needs(function: str, name: str, *packages: str) -> Callable[..., Any]:
   """What writes a format by packages that few have."""
   try:
     return lookup.find('export', f'layernas.export.{function}', {})
   except UserError as error:
-    raise UserError(
-        f'export: {name}: not all that it needs is installed; allowed with:'
-        f' pip install {packages}'
-    ) from error
+    raise not_installed(f'export: {name}', packages[0], *packages) from error
 
 
 @dataclasses.dataclass(frozen=True)

@@ -45,18 +45,16 @@ whole."""
 VERSION = 1
 """Of model.json; another one is not read."""
 
-# Images of one pass at most; smaller numbers are padded to a power of two, so
-# that a handful of programs serves all.
-_BATCH = 64
-
-
 class Classifier(abc.ABC):
   """A trained network that can be asked, in whatever runtime.
 
   Attributes:
     facts: content of model.json.
     preprocessing: of images; None where the network is for another task.
+    batch: images of one pass at most.
   """
+
+  batch = 64
 
   def __init__(self, facts: Mapping[str, Any]):
     """Runs nothing yet.
@@ -135,7 +133,6 @@ class Classifier(abc.ABC):
       return self.run(np.rint(pixels).astype(np.uint8))
     return self.run(self.preprocessing(images))
 
-  @abc.abstractmethod
   def run(self, inputs: np.ndarray) -> np.ndarray:
     """Logits of images that are what it takes.
 
@@ -146,6 +143,17 @@ class Classifier(abc.ABC):
     Returns:
       float32, shape (n, classes).
     """
+    return np.concatenate([
+        np.zeros((0, self.num_classes), np.float32),
+        *(
+            self._pass(inputs[start:start + self.batch])
+            for start in range(0, len(inputs), self.batch)
+        ),
+    ])
+
+  @abc.abstractmethod
+  def _pass(self, inputs: np.ndarray) -> np.ndarray:
+    """Logits of one batch, of `batch` images at most."""
 
 
 class Model(Classifier):
@@ -176,18 +184,11 @@ class Model(Classifier):
     """The Flax module, called as flax.apply(variables, images, train=False)."""
     return create_model(self.config, self.network, self.num_classes)
 
-  def run(self, inputs: np.ndarray) -> np.ndarray:
-    """See `Classifier`."""
-    return np.concatenate([
-        np.zeros((0, self.num_classes), np.float32),
-        *(
-            self._pass(inputs[start:start + _BATCH])
-            for start in range(0, len(inputs), _BATCH)
-        ),
-    ])
-
   def _pass(self, inputs: np.ndarray) -> np.ndarray:
-    """Logits of one batch, padded to a power of two."""
+    """Logits of one batch, padded to a power of two.
+
+    So a handful of programs serves batches of all sizes.
+    """
     missing = (1 << (len(inputs) - 1).bit_length()) - len(inputs)
     padded = np.pad(inputs, [(0, missing), (0, 0), (0, 0), (0, 0)])
     return np.asarray(self._apply(self.variables, padded))[:len(inputs)]

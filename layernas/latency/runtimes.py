@@ -18,6 +18,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from layernas.errors import UserError
+from layernas.errors import not_installed
 from layernas.export import stablehlo
 from layernas.export.graph import Graph
 from layernas.export.graph import Layers
@@ -76,9 +77,8 @@ class Runtime:
     try:
       versions = [importlib.metadata.version(one) for one in self.packages]
     except importlib.metadata.PackageNotFoundError as error:
-      raise UserError(
-          f'latency.runtime: {self.name!r}: no package {error.name}; allowed'
-          f' with it: pip install {" ".join(self.packages)}'
+      raise not_installed(
+          f'latency.runtime: {self.name!r}', error.name, *self.packages
       ) from error
     return versions[0]
 

@@ -108,7 +108,7 @@ def load(
     file = paths.expanded('flag --config', text)
     return recorded(read_json(file), file, defaults)
   file, argument = parts(text)
-  if file in installation.config_names() and not os.path.exists(file):
+  if not os.path.exists(file) and file in installation.config_names():
     file = str(installation.ROOT / 'configs' / f'{file}.py')
   file = paths.expanded('flag --config', file)
   if not os.path.isfile(file) or not file.endswith('.py'):

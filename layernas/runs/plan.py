@@ -15,7 +15,6 @@ import numpy as np
 from rich import box
 from rich.table import Table
 
-from layernas.data.dataset import SPLITS
 from layernas.data.dataset import Batch
 from layernas.data.dataset import Dataset
 from layernas.data.registry import load_dataset
@@ -119,12 +118,10 @@ def sizes_of(
         f' {test}, {classes}: allowed are numbers of at least one, less held'
         ' out than there are'
     )
-  counts = (images - held_out, held_out, images, test)
-  order = ('train', 'validation', 'all_train', 'test')
-  assert set(order) == set(SPLITS)
-  return Sizes(
-      config.data.image_size, classes, dict(zip(order, counts, strict=True))
-  )
+  return Sizes(config.data.image_size, classes, {
+      'train': images - held_out, 'validation': held_out,
+      'all_train': images, 'test': test,
+  })
 
 
 def make_plan(config: Any, dataset: Dataset, speed: Speed) -> dict[str, Any]:

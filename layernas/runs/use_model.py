@@ -143,7 +143,7 @@ def run_validate(
     UserError: the model or the data cannot be read, or do not fit.
   """
   opened = open_model(model)
-  dataset = _dataset(opened, folder)
+  dataset = _dataset(opened, opened.takes == np.uint8, folder)
   found = (
       validate(opened, dataset) if isinstance(opened, Model)
       else validate_anything(opened, dataset)
@@ -165,10 +165,12 @@ def _figure(name: str, value: float) -> str:
   return f'{value:,.0f}' if name.startswith('images') else f'{value:.5f}'
 
 
-def _dataset(model: Classifier, folder: str = '') -> Dataset:
-  """Data with images of the type that a model takes."""
+def _dataset(
+    model: Classifier, as_bytes: bool, folder: str = ''
+) -> Dataset:
+  """Data of a model's training, or of a folder of the same classes."""
   section = model.config.data.copy_and_resolve_references().unlock()
-  if model.takes == np.uint8:
+  if as_bytes:
     section.transfer = 'uint8'
   if folder:
     section.source, section.directory = 'folder', folder
@@ -234,10 +236,8 @@ def _images(model: Model, with_training: bool) -> Images | None:
   Returns:
     None where the data of the training cannot be had.
   """
-  section = model.config.data.copy_and_resolve_references().unlock()
-  section.transfer = 'uint8'
   try:
-    dataset = load_dataset(section)
+    dataset = _dataset(model, as_bytes=True)
   except UserError as error:
     new_console().print(f'compared on random images, for {error}')
     return None

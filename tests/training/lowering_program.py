@@ -14,42 +14,21 @@ import sys
 from unittest import mock
 
 import jax
-import numpy as np
 from ml_collections import ConfigDict
 
 from configs import cifar10_small
 from configs import imagenet
-from layernas.data.dataset import TRANSFERS
 from layernas.networks.network import NetworkLike
 from layernas.networks.reference import REFERENCE_NETWORKS
 from layernas.networks.registry import make_space
 from layernas.networks.spec import NetworkSpec
+from layernas.runs.plan import Sizes
 from layernas.training.programs import make_steps
 
 PLATFORMS = {'gpu': ('cuda', 'rocm'), 'tpu': ('tpu',)}
 """By JAX's backend."""
 
 _SIDE, _CLASSES, _BATCH = 32, 10, 16
-
-
-class _Data:
-  """Shapes of images alone."""
-
-  image_size = _SIDE
-  num_classes = _CLASSES
-
-  @staticmethod
-  def num_examples(split: str) -> int:
-    del split
-    return 10 * _BATCH
-
-  @staticmethod
-  def example(transfer: str) -> dict[str, object]:
-    pixels = 'float32' if transfer == 'uint8' else transfer
-    return {
-        'image': ((_SIDE, _SIDE, 3), TRANSFERS[pixels]),
-        'label': ((), np.dtype(np.int32)),
-    }
 
 
 def _config(variant: str, dtype: str, fields: list[str]) -> ConfigDict:
@@ -102,12 +81,13 @@ def _facts(step: object, arguments: tuple, platform: str) -> dict:
 
 def main(cases: list[str]) -> None:
   """Prints the facts."""
+  data = Sizes(_SIDE, _CLASSES, {'train': 10 * _BATCH})
   for case in cases:
     name, variant, dtype, *fields = case.split(',')
     config, network = _config(variant, dtype, fields), _network(name)
     for backend, platforms in PLATFORMS.items():
       with mock.patch.object(jax, 'default_backend', return_value=backend):
-        steps = make_steps(config, network, _Data())
+        steps = make_steps(config, network, data)
         for kind in ('train', 'evaluation'):
           for platform in platforms:
             facts = _facts(*getattr(steps, kind), platform)
