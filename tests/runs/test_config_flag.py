@@ -197,7 +197,7 @@ def test_a_file_that_holds_no_config(
         marks=pytest.mark.long,
     ),
     pytest.param(
-        'latency', 'configs/study/own_table.py:smoke', 'training', '',
+        'latency', 'configs/study/own_table.py:smoke', 'latency', '',
         marks=pytest.mark.long,
     ),
 ])
