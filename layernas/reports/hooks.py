@@ -31,6 +31,21 @@ class Training:
   candidate: Candidate | None = None
 
 
+def training_of(candidate: Candidate, steps: int) -> Training:
+  """The training of a candidate, as hooks see it.
+
+  Args:
+    candidate: of a search.
+    steps: of its training.
+
+  Returns:
+    The training.
+  """
+  return Training(
+      f'trials/{candidate.id:06d}', f'trial {candidate.id}', steps, candidate
+  )
+
+
 class Hook:
   """Follows a search or a final training; every method does nothing here.
 
@@ -44,7 +59,7 @@ class Hook:
   - Hooks change no result: a search asks, trains and records the same trials
     with any list of them.
   - A final training has no candidates and calls `before_training`,
-    `after_step`, `after_training` and `close` alone.
+    `after_step`, `after_test`, `after_training` and `close` alone.
   """
 
   def before_search(self, search: Search, steps: int, page: str) -> None:
@@ -74,6 +89,16 @@ class Hook:
       training: under way; never one that the search no longer waits for.
       step: from 1.
       metrics: means since the last logged step, such as 'train_loss'.
+    """
+
+  def after_test(
+      self, training: Training, metrics: Mapping[str, float]
+  ) -> None:
+    """A final training was tested.
+
+    Args:
+      training: under way no more.
+      metrics: on the test split, such as 'accuracy'.
     """
 
   def after_failure(self, training: Training | None, message: str) -> None:

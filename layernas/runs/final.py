@@ -278,6 +278,7 @@ class _Trainer:
         ],
     )
     for hook in self.hooks:
+      hook.after_test(training, result.metrics)
       hook.after_training(training)
     metric = 'accuracy' if 'accuracy' in result.metrics else 'loss'
     self.console.print(

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 from layernas.reports.hooks import Hook
 from layernas.reports.hooks import Training
+from layernas.reports.hooks import training_of
 from layernas.search import Candidate
 from layernas.search import Search
 
@@ -27,10 +28,7 @@ class HookListener:
 
   def training(self, candidate: Candidate) -> Training:
     """A candidate as hooks see it."""
-    return Training(
-        f'trials/{candidate.id:06d}', f'trial {candidate.id}', self._steps,
-        candidate,
-    )
+    return training_of(candidate, self._steps)
 
   def began(self, candidate: Candidate, worker: str) -> None:
     """An attempt at a candidate begins."""

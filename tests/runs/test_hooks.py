@@ -43,6 +43,9 @@ class Heard(Hook):
     del metrics
     self.lines.append(('after_step', training.name, step))
 
+  def after_test(self, training, metrics):
+    self.lines.append(('after_test', training.name, sorted(metrics)))
+
   def after_failure(self, training, message):
     self.lines.append(('after_failure', training.title, message))
 
@@ -128,7 +131,8 @@ def test_a_hook_of_your_own_follows_a_final_training(
       (moment, name, *rest)
       for name in ('winner/seed0', 'width-scaled_reference/seed0')
       for moment, *rest in (
-          ('before_training', ''), ('after_step', 5), ('after_training',)
+          ('before_training', ''), ('after_step', 5),
+          ('after_test', ['accuracy']), ('after_training',),
       )
   ] + [('close',)]
   assert list((tmp_path / 'final/tensorboard/winner/seed0').iterdir())
