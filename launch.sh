@@ -50,6 +50,7 @@ Commands (without one: search):
   latency [flags]      measures a space's modules.
   plan [flags]         what a search will take: trainings, images, bytes, hours.
   status WORKDIR       how far a search is: trials, workers, best so far, ETA.
+  report WORKDIR...    one page about one search or several beside each other.
   train [flags]        trains the network that a search found:
                        --architecture=workdir/cifar10_small/result.json; or
                        one candidate alone, as a search would: --trial=17 of

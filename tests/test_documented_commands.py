@@ -135,6 +135,12 @@ _CHANGES = {
     './launch.sh status workdir/cifar10_small --watch=2': _AFTER_SEARCH,
     '.venv/bin/python experiments/status.py workdir/cifar10_small':
         _AFTER_SEARCH,
+    '.venv/bin/python experiments/report.py workdir/cifar10_small':
+        _AFTER_SEARCH,
+    './launch.sh report workdir/cifar10_small': _AFTER_SEARCH,
+    './launch.sh report workdir/cifar10_small workdir/hundred_trials'
+    ' --output=workdir/compared.html':
+        _AFTER_SEARCH._replace(replace={'hundred_trials': 'cifar10_small'}),
     './launch.sh status WORKDIR': _STATUS,
     './launch.sh status WORKDIR --watch=2': _STATUS,
     './launch.sh search --config=configs/cifar10_small.py'

@@ -70,7 +70,7 @@ def save_pareto(
   trials = [trial for trial in search.trials if trial.ok]
   costs = np.array([trial.candidate.cost for trial in trials])
   rewards = np.array([trial.evaluation.reward for trial in trials])
-  scale, unit = _scale(costs, search.problem.cost.unit)
+  scale, unit = cost_scale(costs, search.problem.cost.unit)
   shown, label = [trial.candidate.layer for trial in trials], 'layer decided'
   if not any(shown):
     shown, label = [trial.candidate.id for trial in trials], 'trial'
@@ -139,7 +139,16 @@ def save_comparison(
   save_picture(figure, path)
 
 
-def _scale(costs: np.ndarray, unit: str) -> tuple[float, str]:
+def cost_scale(costs: np.ndarray, unit: str) -> tuple[float, str]:
+  """The multiple in which an axis gives costs: millions where they are large.
+
+  Args:
+    costs: on the axis.
+    unit: of the costs.
+
+  Returns:
+    What to divide costs by, and the axis' label.
+  """
   if costs.size and costs.max() >= 1e6:
     return 1e6, f'million {unit}'
   return 1.0, unit

@@ -179,11 +179,7 @@ def status_page(state: str, status: Mapping[str, Any]) -> RenderableType:
   """
   bound = status['bound']
   facts = Table(box=None, show_header=False)
-  facts.add_row('search', {
-      'running': 'running',
-      'finished': f'finished: {status["stop_reason"]}',
-      'stopped': 'stopped; the same command goes on',
-  }[state])
+  facts.add_row('search', state_words(state, status))
   trials = f'{status["trials"]:,}'
   facts.add_row('trials', f'{trials} of at most {bound:,}' if bound else trials)
   if bound:
@@ -200,6 +196,23 @@ def status_page(state: str, status: Mapping[str, Any]) -> RenderableType:
   if state == 'running' and status['running']:
     parts.append(_running(status))
   return Group(*parts)
+
+
+def state_words(state: str, status: Mapping[str, Any]) -> str:
+  """The state of a search, for people.
+
+  Args:
+    state: 'running', 'finished' or 'stopped'.
+    status: content of status.json.
+
+  Returns:
+    A few words.
+  """
+  return {
+      'running': 'running',
+      'finished': f'finished: {status["stop_reason"]}',
+      'stopped': 'stopped; the same command goes on',
+  }[state]
 
 
 def _remaining(status: Mapping[str, Any]) -> str:

@@ -115,6 +115,20 @@ class Kernel:
     """
     return self._summed(variances)[self._agreements(first, second)]
 
+  def options(self, features: np.ndarray) -> np.ndarray:
+    """Covariance between each option's own effect and architectures.
+
+    Args:
+      features: of n architectures.
+
+    Returns:
+      Shape (sum of the option counts, n), for a variance of 1 of the part of
+      single layers. An effect's own variance is then 1 / layers.
+    """
+    differ = np.repeat(-1.0 / np.maximum(self._counts - 1, 1), self._counts)
+    chosen = features.T.astype(np.float64)
+    return (chosen + (1.0 - chosen) * differ[:, None]) / len(self._counts)
+
   def children(
       self, prefixes: np.ndarray, layer: int, known: np.ndarray,
       features: np.ndarray, weights: np.ndarray, variances: Sequence[float],
@@ -269,6 +283,25 @@ class RewardModel:
     white = self._inverse_factor @ cross.T
     left = self._covariance(features, costs, features, costs) - white.T @ white
     return cross @ self._weights, self._scale * left
+
+  @one_thread()
+  def effects(self) -> tuple[np.ndarray, np.ndarray]:
+    """What each option adds by itself, whatever the other layers have.
+
+    Effects sum to zero over the options of a layer. Those of pairs and of all
+    layers together are not in them, nor is the cost's.
+
+    Returns:
+      Posterior means and standard deviations, shape (sum of the option
+      counts,), the first layer's options first.
+    """
+    variance = self.variances[0]
+    cross = variance * self._kernel.options(self._features)
+    prior = variance / self._known.shape[1]
+    left = prior - ((self._inverse_factor @ cross.T) ** 2).sum(axis=0)
+    return cross @ self._weights, np.sqrt(
+        self._scale * np.maximum(left, 1e-12)
+    )
 
   def _cross(self, architectures: np.ndarray, costs: np.ndarray) -> np.ndarray:
     return self._covariance(

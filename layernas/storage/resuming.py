@@ -185,8 +185,8 @@ def differences(
   Returns:
     Dotted name, old and new value of each, sorted by name.
   """
-  old = _flat(_plain(completed(recorded, rules.defaults(recorded))))
-  new = _flat(_plain(config))
+  old = flat(_plain(completed(recorded, rules.defaults(recorded))))
+  new = flat(_plain(config))
   pairs = (
       (name, old.get(name, _NO_FIELD), new.get(name, _NO_FIELD))
       for name in sorted(old.keys() | new.keys())
@@ -342,12 +342,20 @@ def _plain(value: Any) -> Any:
   return json.loads(json.dumps(value))
 
 
-def _flat(values: Fields, prefix: str = '') -> dict[str, Any]:
-  """Dotted field names to values; empty sections have none."""
-  flat: dict[str, Any] = {}
+def flat(values: Fields, prefix: str = '') -> dict[str, Any]:
+  """Fields without sections.
+
+  Args:
+    values: fields, sections within sections.
+    prefix: of their names.
+
+  Returns:
+    Dotted names to values; empty sections have none.
+  """
+  fields: dict[str, Any] = {}
   for name, value in values.items():
     if isinstance(value, Mapping):
-      flat |= _flat(value, f'{prefix}{name}.')
+      fields |= flat(value, f'{prefix}{name}.')
     else:
-      flat[prefix + name] = value
-  return flat
+      fields[prefix + name] = value
+  return fields

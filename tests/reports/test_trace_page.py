@@ -1,9 +1,7 @@
 """The page of a decision trace, read as a browser reads it."""
 
-import html.parser
 import json
 import re
-from typing import Any
 
 import pytest
 
@@ -13,42 +11,13 @@ from layernas.reports.trace_page import winner_options
 from layernas.reports.trace_page import write_trace
 from layernas.reports.trace_view import CostFormat
 from layernas.storage.workdir import Workdir
+from tests.page_reader import PageReader
 from tests.search import traced
-
-
-class _Reader(html.parser.HTMLParser):
-  """Checks that tags nest; keeps the texts of table rows."""
-
-  def __init__(self, page: str) -> None:
-    super().__init__()
-    self.open: list[str] = []
-    self.rows: list[str] = []
-    self.feed(page)
-    assert not self.open
-
-  def handle_starttag(self, tag: str, attrs: Any) -> None:
-    del attrs
-    if tag != 'meta':
-      self.open.append(tag)
-    if tag == 'tr':
-      self.rows.append('')
-    elif tag in ('td', 'th'):
-      self.rows[-1] += ' '
-
-  def handle_startendtag(self, tag: str, attrs: Any) -> None:
-    assert tag in ('line', 'rect', 'circle'), attrs
-
-  def handle_endtag(self, tag: str) -> None:
-    assert self.open.pop() == tag
-
-  def handle_data(self, data: str) -> None:
-    if 'tr' in self.open:
-      self.rows[-1] += data
 
 
 def test_every_candidate_with_its_verdict() -> None:
   trace = traced.hand_worked()
-  rows = [' '.join(row.split()) for row in _Reader(trace_page(trace)).rows]
+  rows = PageReader(trace_page(trace)).rows
   for text in (
       '0-1-0 1 6 madds 2 kept at first, then displaced by 1-1-0 by 2',
       '0-2-0 2 7 madds - failed: out of luck',
@@ -62,7 +31,7 @@ def test_every_candidate_with_its_verdict() -> None:
 
 def test_stopped_children_are_named_where_there_are_some() -> None:
   page = trace_page(traced.with_a_stopped_child())
-  rows = [' '.join(row.split()) for row in _Reader(page).rows]
+  rows = PageReader(page).rows
   assert '0-2-0 2 7 madds - stopped: too bad' in rows
   assert page.count('■') == 2  # In the picture and in its legend.
   assert '1 were stopped' in page
@@ -104,7 +73,7 @@ def test_no_winner() -> None:
   for layer in trace['passes'][0]['layers']:
     layer['path'] = None
   page = trace_page(trace)
-  _Reader(page)
+  PageReader(page)
   assert 'No network in the target interval was evaluated' in page
   assert 'Towards the winner' not in page
 
@@ -132,7 +101,7 @@ def test_a_large_run_folds_all_but_the_way(
 ) -> None:
   trace = traced.large(*sizes)
   page = trace_page(trace)
-  reader = _Reader(page)
+  reader = PageReader(page)
   assert len(page) < most
   assert len(reader.rows) < 9000
   layers = trace['passes'][0]['layers']

@@ -68,6 +68,33 @@ def test_the_posterior_is_that_of_a_dense_computation():
   assert covariance[0, 1] == pytest.approx(scale * between)
 
 
+def test_effects_of_options_are_those_of_a_dense_computation():
+  model, chosen, rewards = fitted(noise=0.3)
+  variances = model.variances
+  known = np.array([[kernel(a, b, variances) for b in chosen] for a in chosen])
+  known += (variances[4] + 1e-6) * np.eye(len(chosen))
+  cross = np.array([
+      [
+          variances[0] / len(COUNTS) * (
+              1.0 if one[layer] == option else -1 / (count - 1)
+          ) for one in chosen
+      ]
+      for layer, count in enumerate(COUNTS) for option in range(count)
+  ])
+  scores = standard_scores(rewards)
+  scale = scores @ np.linalg.solve(known, scores) / len(scores)
+  left = variances[0] / len(COUNTS) - np.einsum(
+      'ij,ji->i', cross, np.linalg.solve(known, cross.T)
+  )
+  means, deviations = model.effects()
+  np.testing.assert_allclose(
+      means, cross @ np.linalg.solve(known, scores), atol=1e-8
+  )
+  np.testing.assert_allclose(deviations, np.sqrt(scale * left), atol=1e-6)
+  for start, count in zip((0, 2, 5), COUNTS, strict=True):
+    assert means[start:start + count].sum() == pytest.approx(0, abs=1e-8)
+
+
 def test_single_layers_explain_an_additive_reward():
   single, *others = fitted(count=24)[0].variances
   assert single > 10 * max(others)
