@@ -1,6 +1,7 @@
 """Pictures of searches: the best so far, and reward against cost."""
 
 import math
+from collections.abc import Callable
 from collections.abc import Sequence
 
 import numpy as np
@@ -10,6 +11,7 @@ from layernas.reports.charts import Chart
 from layernas.reports.charts import Line
 from layernas.reports.charts import Mark
 from layernas.reports.plots import cost_scale
+from layernas.reports.search_view import Improvement
 from layernas.reports.search_view import SearchView
 from layernas.search import Trial
 from layernas.search.cost import cost_text
@@ -17,54 +19,73 @@ from layernas.search.cost import cost_text
 _POINTS = 1500
 """Marks of a search at most, evenly spaced through its trials."""
 
-def curves(views: Sequence[SearchView]) -> list[Chart]:
-  """Best reward so far, against trials and against seconds.
+_TIMES = (('hours', 3600, 7200), ('minutes', 60, 600), ('seconds', 1, 0))
+"""Units of an axis, their seconds, and the seconds from which they are used."""
 
-  A pair of charts for each kind of reward.
+
+def curves(views: Sequence[SearchView]) -> list[Chart]:
+  """Best reward so far, against trials and against time.
+
+  Args:
+    views: of the searches; those without a trial in the target are left out.
+
+  Returns:
+    Two charts for each kind of reward.
   """
   pictures = []
   for reward in dict.fromkeys(view.reward for view in views):
     drawn = [
-        (view, improvements) for view in views
-        if view.reward == reward and (improvements := view.improvements())
+        view for view in views if view.reward == reward and view.improvements()
     ]
     if not drawn:
       continue
-    y = charts.upwards(reward, [
-        trial.evaluation.reward for _, found in drawn for *_, trial in found
-    ])
-    whole = max(view.seconds() for view, _ in drawn)
+    pictures.append(_curve(
+        'Best so far against trials', 'finished trials', drawn,
+        lambda one: one.number, lambda view: len(view.found.trials),
+    ))
+    whole = max(view.seconds() for view in drawn)
     unit, divisor = next(
-        (unit, divisor) for unit, divisor, least in (
-            ('hours', 3600, 7200), ('minutes', 60, 600), ('seconds', 1, 0)
-        ) if whole >= least
+        (unit, divisor) for unit, divisor, least in _TIMES if whole >= least
     )
-    for title, label, place, end in (
-        ('Best so far against trials', 'finished trials',
-         lambda number, seconds: number,
-         lambda view: len(view.found.trials)),
-        ('Best so far against time', f'{unit} in trials',
-         lambda number, seconds, divisor=divisor: seconds / divisor,
-         lambda view, divisor=divisor: view.seconds() / divisor),
-    ):
-      x = charts.across(label, [end(view) for view, _ in drawn], zero=True)
-      pictures.append(Chart(title, x, y, [
-          Line(charts.steps(x, y, [
-              (place(number, seconds), trial.evaluation.reward)
-              for number, seconds, trial in found
-          ], end(view)), view.kind, view.name)
-          for view, found in drawn
-      ], [
-          Mark(x.place(place(number, seconds)),
-               y.place(trial.evaluation.reward), view.kind,
-               view.trial_text(trial))
-          for view, found in drawn for number, seconds, trial in found
-      ]))
+    pictures.append(_curve(
+        'Best so far against time', f'{unit} in trials', drawn,
+        lambda one, divisor=divisor: one.seconds / divisor,
+        lambda view, divisor=divisor: view.seconds() / divisor,
+    ))
   return pictures
 
 
+def _curve(
+    title: str, label: str, views: Sequence[SearchView],
+    place: Callable[[Improvement], float], end: Callable[[SearchView], float],
+) -> Chart:
+  """A line for each search; places across, of an improvement and of the end."""
+  found = [(view, view.improvements()) for view in views]
+  x = charts.across(label, map(end, views), zero=True)
+  y = charts.upwards(views[0].reward, [
+      one.trial.evaluation.reward for _, better in found for one in better
+  ])
+  lines, marks = [], []
+  for view, better in found:
+    points = [(place(one), one.trial.evaluation.reward) for one in better]
+    path = charts.steps(x, y, points, end(view))
+    lines.append(Line(path, view.kind, view.name))
+    marks += [
+        Mark(x.place(at), y.place(up), view.kind, view.trial_text(one.trial))
+        for (at, up), one in zip(points, better, strict=True)
+    ]
+  return Chart(title, x, y, lines, marks)
+
+
 def scatters(views: Sequence[SearchView]) -> list[Chart]:
-  """A picture of each search; those that can be compared have equal axes."""
+  """Every trial, reward against cost.
+
+  Args:
+    views: of the searches; those without a reward are left out.
+
+  Returns:
+    A chart of each; searches with the same cost and reward have equal axes.
+  """
   groups: dict[tuple[str, str], list[Trial]] = {}
   for view in views:
     groups.setdefault((view.unit, view.reward), []).extend(
@@ -90,22 +111,15 @@ def _scatter(
       view.reward, [trial.evaluation.reward for trial in compared]
   )
   trials = [trial for trial in view.found.trials if trial.ok]
-  answer = view.answer()
   shown = trials[::math.ceil(len(trials) / _POINTS)]
-  marks = []
-  for trial in shown:
-    named = isinstance(trial.candidate.architecture, str)
-    low, high = view.limits
-    look = (
-        'reference' if named
-        else 'inside' if low <= trial.candidate.cost <= high else 'outside'
-    )
-    marks.append(Mark(
-        x.place(trial.candidate.cost / scale),
-        y.place(trial.evaluation.reward), f'{look} {view.kind}',
-        view.trial_text(trial),
-    ))
-  if answer:
+  marks = [
+      Mark(
+          x.place(trial.candidate.cost / scale),
+          y.place(trial.evaluation.reward),
+          f'{_look(view, trial)} {view.kind}', view.trial_text(trial),
+      ) for trial in shown
+  ]
+  if answer := view.answer():
     marks.append(Mark(
         x.place(answer.cost / scale), y.place(answer.reward), 'answer',
         f'{view.name}: the answer, {answer.architecture},'
@@ -116,6 +130,12 @@ def _scatter(
       charts.band(x, *(limit / scale for limit in view.limits)),
       _scatter_note(view, len(trials) - len(shown)),
   )
+
+
+def _look(view: SearchView, trial: Trial) -> str:
+  if isinstance(trial.candidate.architecture, str):
+    return 'reference'
+  return 'inside' if view.is_inside(trial) else 'outside'
 
 
 def _scatter_note(view: SearchView, left_out: int) -> str:

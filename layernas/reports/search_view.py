@@ -6,6 +6,7 @@ import statistics
 from collections.abc import Mapping
 from collections.abc import Sequence
 from typing import Any
+from typing import NamedTuple
 
 from layernas.errors import UserError
 from layernas.networks.interface import METRICS
@@ -83,9 +84,31 @@ class Answer:
   options: Sequence[tuple[str, str]] = ()
 
 
+class Improvement(NamedTuple):
+  """A trial that was better than all before.
+
+  Attributes:
+    number: trials that had finished with it.
+    seconds: in these trials.
+    trial: the trial.
+  """
+
+  number: int
+  seconds: float
+  trial: Trial
+
+
 @dataclasses.dataclass(frozen=True)
 class Effects:
-  """What a search tells of its layers: `found`, or `lacking` in words."""
+  """What the trials of a search tell of its layers.
+
+  Attributes:
+    search: its name.
+    found: the effects, or None.
+    lacking: why there are none, or ''.
+    answer: labels of the answer's options, by layer of `found`; '' where the
+      answer is not known.
+  """
 
   search: str
   found: Importance | None
@@ -144,18 +167,17 @@ class SearchView:
       return f'at least {_limit(low)} {self.unit}'
     return f'{_limit(low)} to {_limit(high)} {self.unit}'
 
-  def inside(self) -> list[Trial]:
-    """Trials with a reward whose cost lies in the target."""
+  def is_inside(self, trial: Trial) -> bool:
+    """Whether a trial has a reward and a cost in the target."""
     low, high = self.limits
-    return [
-        trial for trial in self.found.trials
-        if trial.ok and low <= trial.candidate.cost <= high
-    ]
+    return trial.ok and low <= trial.candidate.cost <= high
 
   def best_trials(self) -> list[Trial]:
     """Those of the best rewards in the target, the best one first."""
-    ranked = sorted(self.inside(), key=lambda one: -one.evaluation.reward)
-    return ranked[:_BEST]
+    return sorted(
+        filter(self.is_inside, self.found.trials),
+        key=lambda trial: -trial.evaluation.reward,
+    )[:_BEST]
 
   def answer(self) -> Answer | None:
     """By the result; before there is one, by the status or the rewards."""
@@ -188,21 +210,14 @@ class SearchView:
         for layer, option in zip(space.layers, chosen, strict=True)
     ]
 
-  def improvements(self) -> list[tuple[int, float, Trial]]:
-    """Trials in the target that were better than all before.
-
-    Returns:
-      How many trials had finished, seconds in them, and the trial.
-    """
-    low, high = self.limits
+  def improvements(self) -> list[Improvement]:
+    """Trials in the target that were better than all before."""
     found, best, seconds = [], -math.inf, 0.0
     for number, trial in enumerate(self.found.trials, 1):
       seconds += trial.evaluation.seconds
-      if trial.ok and low <= trial.candidate.cost <= high and (
-          trial.evaluation.reward > best
-      ):
+      if self.is_inside(trial) and trial.evaluation.reward > best:
         best = trial.evaluation.reward
-        found.append((number, seconds, trial))
+        found.append(Improvement(number, seconds, trial))
     return found
 
   def seconds(self) -> float:
@@ -222,7 +237,6 @@ class SearchView:
   def effects(self) -> Effects:
     """Importance of layers and options, or why there is none."""
     answer = self.answer()
-    labels = [label for _, label in answer.options] if answer else []
     if self.found.space is None:
       return Effects(self.name, None, (
           f'The space is not at hand: {self.found.lacking}'
@@ -231,7 +245,7 @@ class SearchView:
       found = importance(self.found.space, self.found.trials)
     except UserError as error:
       return Effects(self.name, None, f'No effects are estimated: {error}.')
-    chosen = dict(answer.options) if labels else {}
+    chosen = dict(answer.options) if answer else {}
     return Effects(
         self.name, found, '', [chosen.get(one.name, '') for one in found.layers]
     )

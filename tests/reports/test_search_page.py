@@ -127,8 +127,8 @@ def test_the_curve_rises_where_a_trial_was_better_than_all_before() -> None:
   view = SearchView(0, _findings(trials=trials))
   # That of 0.9 is dearer than the target allows.
   assert [
-      (number, seconds, trial.candidate.id)
-      for number, seconds, trial in view.improvements()
+      (one.number, one.seconds, one.trial.candidate.id)
+      for one in view.improvements()
   ] == [(1, 2.0, 0), (4, 8.0, 3), (5, 10.0, 4)]
 
 
