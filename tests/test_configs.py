@@ -40,7 +40,7 @@ _VARIANTS = {
     'imagenet': tuple(imagenet.VARIANTS),
     'study.ablation': _ABLATIONS,
     'study.accel_nasbench': (),
-    'study.accel_smac': (),
+    'study.accel_opponents': ('smac', 'gp'),
     'study.audit': (),
     'study.macro': (),
     'study.nats': _NATS,
