@@ -40,7 +40,7 @@ _VARIANTS = {
     'imagenet': tuple(imagenet.VARIANTS),
     'study.ablation': _ABLATIONS,
     'study.accel_nasbench': (),
-    'study.accel_smac': (),
+    'study.accel_opponents': ('smac', 'gp'),
     'study.audit': (),
     'study.macro': (),
     'study.nats': _NATS,
@@ -56,7 +56,9 @@ _ALL = [
 ]
 _STUDIES = [
     name for name in _ALL
-    if name.startswith('study.') and name != 'study.audit'
+    if name.startswith('study.')
+    # The one is no study, the other needs packages that may be missing.
+    and name not in ('study.audit', 'study.accel_opponents:gp')
 ]
 
 # Of methods whose packages only search_quality's requirements name.
@@ -181,6 +183,14 @@ def test_opponents_take_part_where_they_are_asked_for(name: str) -> None:
       method for method in config.methods
       if method not in plain.methods and '_repeats' not in method
   }
+  _check_opponents(config)
+
+
+def test_gp_is_checked_before_anything_runs() -> None:
+  _check_opponents(_load('study.accel_opponents:gp'))
+
+
+def _check_opponents(config: ConfigDict) -> None:
   if all(importlib.util.find_spec(package) for package in _OPPONENTS):
     check_study(config)
   else:

@@ -316,8 +316,10 @@ _CHANGES = {
         _Change('its packages are not installed', code=2, says='pip install'),
     './launch.sh benchmark --config=configs/study/accel_nasbench.py':
         _study('accel_nasbench.py:smoke'),
-    './launch.sh benchmark --config=configs/study/accel_smac.py':
-        _study('accel_smac.py:smoke'),
+    './launch.sh benchmark --config=configs/study/accel_opponents.py:smac':
+        _study('accel_opponents.py:smac,smoke'),
+    './launch.sh benchmark --config=configs/study/accel_opponents.py:gp':
+        _Change('PyTorch is not installed', code=2, says='pip install'),
     './launch.sh benchmark --config=configs/study/own_function.py':
         _study('own_function.py:smoke'),
     '.venv/bin/python tools/make_accel_nasbench.py'
