@@ -59,7 +59,9 @@ class ArrayDataset(Dataset):
         config.augmentation, config.image_size, config.crop_padding,
         config.min_object_covered,
     )
-    self._on_device = config.augment_on == 'device'
+    self._on_device = (
+        config.augment_on == 'device' and config.augmentation != 'none'
+    )
     self._transfer = config.transfer
     self.scaling = configured_scaling(config)
     read, labels = splits['all_train']

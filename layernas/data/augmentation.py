@@ -96,18 +96,18 @@ class Augmentation:
 
 def _moved(images: np.ndarray, drawn: np.ndarray) -> np.ndarray:
   """Crops zero-padded images, mirrors some of them."""
-  count, side = images.shape[:2]
+  count, side, _, channels = images.shape
   border = int(np.abs(drawn[:, :2]).max(initial=0))
   rows, columns = border + drawn[:, :2].T[:, :, None] + np.arange(side)
   flips = drawn[:, 2] == 1
   columns[flips] = columns[flips, ::-1]
   width = side + 2 * border
-  padded = np.zeros((count, width, width, 3), np.uint8)
+  padded = np.zeros((count, width, width, channels), images.dtype)
   padded[:, border:border + side, border:border + side] = images
   rows += np.arange(count)[:, None] * width
   # By one index for each pixel: several would take NumPy five times as long.
   places = rows[:, :, None] * width + columns[:, None, :]
-  return padded.reshape(-1, 3).take(places, axis=0)
+  return padded.reshape(-1, channels).take(places, axis=0)
 
 
 def _resized(images: np.ndarray, drawn: np.ndarray) -> np.ndarray:
