@@ -169,6 +169,9 @@ def get_config() -> ConfigDict:
   data.bits = 0
   # none, flip, crop_flip or resized_crop.
   data.augmentation = 'crop_flip'
+  # Who augments images in memory (none, flip and crop_flip): host, or device,
+  # to which pixels then travel as they are. The same to the bit.
+  data.augment_on = 'host'
   # Pixels added at each border before crop_flip crops.
   data.crop_padding = 4
   # Share of the image that resized_crop takes at least; smaller areas are drawn

@@ -419,7 +419,7 @@ _CHANGES = {
         'minutes', '--rounds=1 --seconds=0.2 --output=workdir/decoders',
     ),
     f'{_PERF}/input_throughput.py': _Change(
-        'minutes', '--rounds=1 --batches=1 --output=workdir/throughput',
+        'minutes', '--rounds=1 --seconds=0.1 --output=workdir/throughput',
     ),
     f'{_PERF}/search_overhead.py': _Change('minutes', '--case=topology/sweep'),
     f'{_PERF}/candidates.py --mode=all': _Change(

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from layernas.data import augmentation
+from layernas.data.augmentation import Augmentation
 from layernas.data.dataset import AUGMENTATION
 from layernas.data.dataset import WHOLE
 from layernas.data.dataset import Batch
@@ -47,18 +47,22 @@ class ArrayDataset(Dataset):
       splits: 'all_train' and 'test': what reads the images, and labels (n,).
       num_classes: labels are 0..num_classes-1.
       config: data section: `image_size`, that of the images;
-        `validation_share`, `augmentation`, `crop_padding`, `transfer`,
-        `min_object_covered`, `mean`, `deviation`.
+        `validation_share`, `augmentation`, `augment_on`, `crop_padding`,
+        `transfer`, `min_object_covered`, `mean`, `deviation`.
       class_names: by label.
     """
     self.name = name
     self.num_classes = num_classes
     self.class_names = class_names
     self.image_size = config.image_size
-    self._augmentation = config.augmentation
-    self._padding = config.crop_padding
+    self._augmentation = Augmentation(
+        config.augmentation, config.image_size, config.crop_padding,
+        config.min_object_covered,
+    )
+    self._on_device = (
+        config.augment_on == 'device' and config.augmentation != 'none'
+    )
     self._transfer = config.transfer
-    self._covered = config.min_object_covered
     self.scaling = configured_scaling(config)
     read, labels = splits['all_train']
     read_test, test_labels = splits['test']
@@ -90,27 +94,25 @@ class ArrayDataset(Dataset):
       self, split: str, batch_size: int, seed: int, start_step: int = 0,
       share: HostShare = WHOLE,
   ) -> Iterator[Batch]:
-    """See the base class; a host augments whole batches, they are small."""
+    """See the base class."""
     check_batch(self, split, batch_size)
-    rows = share.rows(batch_size)
-    batches = self._batches(split, batch_size, seed, start_step)
-    return (
-        {name: array[rows] for name, array in batch.items()}
-        for batch in batches
-    )
+    part = share.rows(batch_size)
+    return self._batches(split, batch_size, seed, start_step, part)
 
   def _batches(
-      self, split: str, batch_size: int, seed: int, step: int
+      self, split: str, batch_size: int, seed: int, step: int, part: slice
   ) -> Iterator[Batch]:
     examples = self.num_examples(split)
     while True:
-      rows = training_rows(examples, batch_size, seed, step)
+      rows = training_rows(examples, batch_size, seed, step)[part]
       rng = random_stream(AUGMENTATION, seed, step)
+      drawn = self._augmentation.draw(batch_size, rng)[part]
       images, labels = self._examples(split, rows)
-      images = augmentation.augment(
-          images, self._augmentation, self._padding, rng, self._covered
-      )
-      yield self._batch(images, labels, batch_size)
+      if self._on_device:
+        yield self._batch(images, labels, len(rows)) | {'augmentation': drawn}
+      else:
+        images = self._augmentation.apply(images, drawn)
+        yield self._batch(images, labels, len(rows))
       step += 1
 
   def evaluation_batches(

@@ -1,10 +1,15 @@
 """Augmentation of batches in memory, NumPy only."""
 
+import dataclasses
+
 import numpy as np
 
 AUGMENTATIONS = ('none', 'flip', 'crop_flip', 'resized_crop')
 """'crop_flip' pads, crops at random and flips (He et al., 2015, CIFAR);
 'resized_crop' takes a random area and aspect (Inception) and flips."""
+
+ON_DEVICE = ('none', 'flip', 'crop_flip')
+"""Those that only move pixels: devices give the same bits as the host."""
 
 AREA = (0.08, 1.0)
 """Smallest and largest share of the image that resized_crop takes."""
@@ -24,57 +29,94 @@ FALLBACKS = ('whole', 'central')
 that evaluation sees. Of a square image in memory both are the whole."""
 
 
-def augment(
-    images: np.ndarray, kind: str, padding: int, rng: np.random.Generator,
-    min_covered: float = 0.0,
-) -> np.ndarray:
-  """Augments a batch.
+@dataclasses.dataclass(frozen=True)
+class Augmentation:
+  """What is done at random to images in memory.
 
-  Args:
-    images: uint8, shape (batch, side, side, 3).
+  Random numbers are drawn for a whole batch, and what an image becomes depends
+  on its own ones alone: whoever has them can augment any part of the batch.
+
+  Attributes:
     kind: one of `AUGMENTATIONS`.
+    side: of the images, pixels.
     padding: pixels at each border that 'crop_flip' adds.
-    rng: of this batch.
     min_covered: share of the image that 'resized_crop' takes at least.
-
-  Returns:
-    0..255, same shape: float32 for 'resized_crop', which interpolates, else
-    uint8.
   """
-  if kind == 'none':
-    return images
-  if kind == 'resized_crop':
-    return _resized_crop(images, rng, min_covered)
-  return _shift(images, padding if kind == 'crop_flip' else 0, rng)
+
+  kind: str
+  side: int
+  padding: int = 0
+  min_covered: float = 0.0
+
+  def draw(self, batch: int, rng: np.random.Generator) -> np.ndarray:
+    """Draws the random numbers of a batch.
+
+    Args:
+      batch: images.
+      rng: of this batch.
+
+    Returns:
+      A row for each image. Of `ON_DEVICE` int32 (batch, 3): by how many rows
+      the crop lies below the image, by how many columns on its right, and 1
+      where it is mirrored. Of 'resized_crop' float64 (batch, 5): top, left,
+      height and width of the area, pixels, and the same 1.
+    """
+    if self.kind == 'none':
+      return np.zeros((batch, 3), np.int32)
+    if self.kind == 'resized_crop':
+      size = _random_sizes(batch, self.side, rng, self.min_covered)
+      # Every whole pixel at which the area fits is equally likely.
+      corner = np.floor(rng.random((2, batch)) * (self.side - size + 1))
+      return np.stack([*corner, *size, rng.random(batch) < 0.5], axis=1)
+    padding = self.padding if self.kind == 'crop_flip' else 0
+    down, right = (
+        rng.integers(0, 2 * padding + 1, (batch, 1))[:, 0] - padding
+        for _ in range(2)
+    )
+    flips = rng.random(batch) < 0.5
+    return np.stack([down, right, flips], axis=1).astype(np.int32)
+
+  def apply(self, images: np.ndarray, drawn: np.ndarray) -> np.ndarray:
+    """Augments images.
+
+    Args:
+      images: uint8, shape (n, side, side, 3).
+      drawn: their rows of what `draw` gave.
+
+    Returns:
+      0..255, same shape: float32 for 'resized_crop', which interpolates, else
+      uint8.
+    """
+    if self.kind == 'none':
+      return images
+    if self.kind == 'resized_crop':
+      return _resized(images, drawn)
+    return _moved(images, drawn)
 
 
-def _shift(
-    images: np.ndarray, padding: int, rng: np.random.Generator
-) -> np.ndarray:
-  """Crops at a random offset of the zero-padded images, flips half of them."""
-  batch, side = images.shape[:2]
-  rows = np.arange(side) + rng.integers(0, 2 * padding + 1, (batch, 1))
-  columns = np.arange(side) + rng.integers(0, 2 * padding + 1, (batch, 1))
-  flips = rng.random(batch) < 0.5
+def _moved(images: np.ndarray, drawn: np.ndarray) -> np.ndarray:
+  """Crops zero-padded images, mirrors some of them."""
+  count, side, _, channels = images.shape
+  border = int(np.abs(drawn[:, :2]).max(initial=0))
+  rows, columns = border + drawn[:, :2].T[:, :, None] + np.arange(side)
+  flips = drawn[:, 2] == 1
   columns[flips] = columns[flips, ::-1]
-  border = [(0, 0), (padding, padding), (padding, padding), (0, 0)]
-  padded = np.pad(images, border)
-  index = np.arange(batch)[:, None, None]
-  return padded[index, rows[:, :, None], columns[:, None, :]]
+  width = side + 2 * border
+  padded = np.zeros((count, width, width, channels), images.dtype)
+  padded[:, border:border + side, border:border + side] = images
+  rows += np.arange(count)[:, None] * width
+  # By one index for each pixel: several would take NumPy five times as long.
+  places = rows[:, :, None] * width + columns[:, None, :]
+  return padded.reshape(-1, channels).take(places, axis=0)
 
 
-def _resized_crop(
-    images: np.ndarray, rng: np.random.Generator, min_covered: float
-) -> np.ndarray:
-  """Resizes random areas of the images to full size, flips half of them."""
-  batch, side = images.shape[:2]
-  size = _random_sizes(batch, side, rng, min_covered)
-  # Every whole pixel at which the area fits is equally likely.
-  top, left = np.floor(rng.random((2, batch)) * (side - size + 1))
-  flips = rng.random(batch) < 0.5
-  rows = _positions(top, size[0], side)
-  columns = _positions(left, size[1], side)
-  columns[flips] = columns[flips, ::-1]
+def _resized(images: np.ndarray, drawn: np.ndarray) -> np.ndarray:
+  """Resizes areas of images to full size, mirrors some of them."""
+  top, left, height, width, flips = drawn.T
+  side = images.shape[1]
+  rows = _positions(top, height, side)
+  columns = _positions(left, width, side)
+  columns[flips == 1] = columns[flips == 1, ::-1]
   return _bilinear(images.astype(np.float32), rows, columns)
 
 

@@ -23,7 +23,8 @@ from layernas.errors import UserError
 
 Batch = dict[str, np.ndarray]
 """'image' (batch, side, side, 3), of the type in `TRANSFERS` that the config
-names; 'label' int32 (batch,); 'mask' float32 (batch,), 0 for padding."""
+names; 'label' int32 (batch,); 'mask' float32 (batch,), 0 for padding. Where
+devices augment, 'augmentation' int32 (batch, 3): see `augmentation`."""
 
 SPLITS = ('train', 'validation', 'all_train', 'test')
 """'train' and 'validation' part the training images; 'all_train' is both."""
@@ -179,7 +180,7 @@ class Dataset(abc.ABC):
       self, split: str, batch_size: int, seed: int, start_step: int = 0,
       share: HostShare = WHOLE,
   ) -> Iterator[Batch]:
-    """Augmented batches without end.
+    """Batches without end, of augmented images or with what moves them.
 
     Every epoch is a permutation of the split, cut to whole batches. What batch
     number s holds depends on the seed and s alone.

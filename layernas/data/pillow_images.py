@@ -52,7 +52,7 @@ class DamagedError(Exception):
 def augment(
     encoded: bytes, preparation: Preparation, key: np.ndarray
 ) -> np.ndarray:
-  """Augments one image; as `augmentation.augment`, but from its full size.
+  """Augments one image; as `augmentation.Augmentation`, from its full size.
 
   Args:
     encoded: bytes of a JPEG or PNG file.

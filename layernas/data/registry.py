@@ -21,8 +21,10 @@ from typing import Any
 from layernas import lookup
 from layernas.data import image_folder
 from layernas.data import terminal
+from layernas.data.array_dataset import ArrayDataset
 from layernas.data.augmentation import AUGMENTATIONS
 from layernas.data.augmentation import FALLBACKS
+from layernas.data.augmentation import ON_DEVICE
 from layernas.data.dataset import TRANSFERS
 from layernas.data.dataset import Dataset
 from layernas.errors import UserError
@@ -39,6 +41,10 @@ _TENSORFLOW = (
 
 DECODERS = ('auto', 'pillow', 'tensorflow')
 """Of image files; 'auto' is TensorFlow where it is installed, else Pillow."""
+
+
+AUGMENT_ON = ('host', 'device')
+"""Who augments images in memory; of others the host does."""
 
 
 def chosen_decoder(section: Any) -> str:
@@ -107,6 +113,7 @@ def load_dataset(section: Any) -> Dataset:
         f'data.num_classes: {section.num_classes}: allowed is'
         f' {dataset.num_classes}, the number of classes of {dataset.name}, or 0'
     )
+  _check_device(section, dataset)
   return dataset
 
 
@@ -115,7 +122,7 @@ def check_data(section: Any) -> None:
 
   Args:
     section: the config's data section: image_size, crop_padding, num_classes,
-      validation_share, augmentation, transfer, decoder, bits,
+      validation_share, augmentation, augment_on, transfer, decoder, bits,
       min_object_covered, crop_fallback, evaluation_margin, mean, deviation.
 
   Raises:
@@ -126,6 +133,8 @@ def check_data(section: Any) -> None:
   for field, passes, allowed in (
       ('augmentation', section.augmentation in AUGMENTATIONS,
        f'one of {list(AUGMENTATIONS)}'),
+      ('augment_on', section.augment_on in AUGMENT_ON,
+       f'one of {list(AUGMENT_ON)}'),
       ('transfer', section.transfer in TRANSFERS, f'one of {list(TRANSFERS)}'),
       ('decoder', section.decoder in DECODERS, f'one of {list(DECODERS)}'),
       ('image_size', _is_integer(size) and size >= MIN_IMAGE_SIZE,
@@ -152,6 +161,21 @@ def check_data(section: Any) -> None:
     if not passes:
       value = getattr(section, field)
       raise UserError(f'data.{field}: {value!r}: allowed is {allowed}')
+
+
+def _check_device(section: Any, dataset: Dataset) -> None:
+  """Raises UserError where devices are to augment what they cannot."""
+  if section.augment_on != 'device':
+    return
+  for field, passes in (
+      ('source', isinstance(dataset, ArrayDataset)),
+      ('augmentation', section.augmentation in ON_DEVICE),
+  ):
+    if not passes:
+      raise UserError(
+          f"data.augment_on: 'device': allowed with data.{field}"
+          f" {getattr(section, field)!r} is 'host'"
+      )
 
 
 def _is_integer(value: Any) -> bool:

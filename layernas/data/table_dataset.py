@@ -128,10 +128,11 @@ class TableDataset(Dataset):
           f'data set {self.name}: arrays {shapes[0]} to train and {shapes[1]}'
           ' to test: allowed are equal names, shapes and types'
       )
-    if 'mask' in shapes[0]:
-      raise UserError(
-          f"data set {self.name}: array 'mask': allowed are other names"
-      )
+    for name in ('mask', 'augmentation'):
+      if name in shapes[0]:
+        raise UserError(
+            f'data set {self.name}: array {name!r}: allowed are other names'
+        )
 
 
 def _length(arrays: Mapping[str, np.ndarray]) -> int:

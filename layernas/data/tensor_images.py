@@ -90,7 +90,7 @@ def central(encoded: tf.Tensor, preparation: Preparation) -> tf.Tensor:
 def augment(
     encoded: tf.Tensor, preparation: Preparation, key: tf.Tensor
 ) -> tf.Tensor:
-  """Augments one image; as `augmentation.augment`, but from its full size.
+  """Augments one image; as `augmentation.Augmentation`, from its full size.
 
   Args:
     encoded: string, shape (): bytes of a JPEG or PNG file.

@@ -170,6 +170,8 @@ def _dataset(
 ) -> Dataset:
   """Data of a model's training, or of a folder of the same classes."""
   section = model.config.data.copy_and_resolve_references().unlock()
+  # Batches are taken as they are, and a folder's images are not in memory.
+  section.augment_on = 'host'
   if as_bytes:
     section.transfer = 'uint8'
   if folder:

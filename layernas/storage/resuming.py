@@ -101,9 +101,10 @@ class Rules:
 
 
 # They say when to stop, what to print and to save, when to compile, where to
-# train, and how to find what decodes images, which is compared as an input.
+# train and to augment, and how to find what decodes images, which is compared
+# as an input.
 _ALWAYS_FREE = (
-    r'data\.decoder',
+    r'data\.(decoder|augment_on)',
     r'budget\..*', 'compile_ahead', 'raise_failures', r'profile\..*',
     r'executor\.(?!(threads|devices)$).*', r'latency\..*',
     r'(training|final)\.(checkpoint|log)_every_steps',
@@ -122,7 +123,7 @@ _OF_SEARCH = (
 
 FINAL = Rules((
     *_OF_SEARCH, r'latency\..*', r'reference\.(seeds|trainings)',
-    r'final\.(checkpoint|log)_every_steps',
+    r'final\.(checkpoint|log)_every_steps', r'data\.augment_on',
 ))
 """Of a final training, whose network is recorded beside its config."""
 

@@ -31,6 +31,7 @@ from layernas.data.dataset import MINUS_ONE_TO_ONE
 from layernas.data.dataset import Batch
 from layernas.data.dataset import Scaling
 from layernas.models.network import AXIS
+from layernas.training import images
 
 
 def replicate(tree: Any) -> Any:
@@ -163,8 +164,8 @@ def prefetch(
 ) -> Iterator[dict[str, jax.Array]]:
   """Gives batches split over the local devices, and already there.
 
-  Transfers run while earlier steps are computed. Pixels that come as uint8 are
-  scaled on the devices.
+  Transfers run while earlier steps are computed. What devices do to images
+  (`images.ready`) they do when a batch is given, so that it waits as bytes.
 
   Args:
     batches: of this host; their size is divisible by the local devices.
@@ -174,13 +175,15 @@ def prefetch(
   Yields:
     Arrays (devices, batch / devices, ...); images floating-point, scaled.
   """
+  # Laid out as pmapped steps over the axis want it: they copy nothing.
+  layout = split_over_devices()
   waiting: collections.deque[dict[str, jax.Array]] = collections.deque()
   for batch in batches:
-    waiting.append(_to_devices(batch, scaling))
+    waiting.append(jax.device_put(shard(batch), layout))
     if len(waiting) > ahead:
-      yield waiting.popleft()
+      yield images.ready(waiting.popleft(), scaling)
   while waiting:
-    yield waiting.popleft()
+    yield images.ready(waiting.popleft(), scaling)
 
 
 def stand_in_batch(
@@ -200,19 +203,6 @@ def stand_in_batch(
       name: stand_in((size, *shape), dtype)
       for name, (shape, dtype) in example.items()
   } | {'mask': stand_in((size,), np.float32)}
-
-
-def _to_devices(batch: Batch, scaling: Scaling) -> dict[str, jax.Array]:
-  # Laid out as pmapped steps over the axis want it: they copy nothing.
-  placed = jax.device_put(shard(batch), split_over_devices())
-  if 'image' in batch and batch['image'].dtype == np.uint8:
-    placed['image'] = _scaled(placed['image'], scaling)
-  return placed
-
-
-@functools.partial(jax.jit, static_argnames='scaling')
-def _scaled(images: jax.Array, scaling: Scaling) -> jax.Array:
-  return scaling(images.astype(jnp.float32))
 
 
 def enable_compilation_cache(directory: epath.PathLike) -> None:

@@ -10,10 +10,11 @@ from typing import Any
 from layernas.networks.network import NetworkLike
 from layernas.storage import resuming
 
-# What decodes is one of the inputs that a workdir compares.
-_RULES = resuming.Rules(
-    (r'training\.(checkpoint|log)_every_steps', r'data\.decoder')
-)
+# What decodes is one of the inputs that a workdir compares; who augments
+# changes no pixel.
+_RULES = resuming.Rules((
+    r'training\.(checkpoint|log)_every_steps', r'data\.(decoder|augment_on)',
+))
 
 _SETTINGS = {'settings', 'optimizer_settings', 'schedule_settings'}
 """Sections that the oldest fingerprints were made without."""

@@ -26,6 +26,7 @@ def make_config(**changes):
       'image_size': 8,
       'validation_share': 0.25,
       'augmentation': 'none',
+      'augment_on': 'host',
       'crop_padding': 2,
       'transfer': 'float32',
       'decoder': 'tensorflow',

@@ -28,6 +28,11 @@ class _Fixed:
 NO_FLIP, FLIP = 0.75, 0.25
 
 
+def augmented(images, kind, padding, rng, min_covered=0.0):
+  done = augmentation.Augmentation(kind, images.shape[1], padding, min_covered)
+  return done.apply(images, done.draw(len(images), rng))
+
+
 def noise(batch=3, side=8):
   rng = np.random.default_rng(0)
   return rng.integers(1, 256, (batch, side, side, 3), dtype=np.uint8)
@@ -35,7 +40,7 @@ def noise(batch=3, side=8):
 
 def test_none_changes_nothing():
   images = noise()
-  found = augmentation.augment(images, 'none', 2, None)
+  found = augmented(images, 'none', 2, None)
   np.testing.assert_array_equal(found, images)
   assert found.dtype == np.uint8
 
@@ -45,7 +50,7 @@ def test_none_changes_nothing():
 )
 def test_flip_mirrors_left_and_right(draw, mirrored):
   images = noise()
-  found = augmentation.augment(images, 'flip', 2, _Fixed(random=draw))
+  found = augmented(images, 'flip', 2, _Fixed(random=draw))
   expected = images[:, :, ::-1] if mirrored else images
   np.testing.assert_array_equal(found, expected)
   assert found.dtype == np.uint8
@@ -59,7 +64,7 @@ def test_crop_flip_cuts_the_padded_image(offset, draw):
   expected = padded[:, offset:offset + 8, offset:offset + 8]
   if draw == FLIP:
     expected = expected[:, :, ::-1]
-  found = augmentation.augment(
+  found = augmented(
       images, 'crop_flip', 2, _Fixed(integers=offset, random=draw)
   )
   np.testing.assert_array_equal(found, expected)
@@ -70,7 +75,7 @@ def test_crop_flip_draws_every_offset_and_both_directions():
   image = np.zeros((1, 8, 8, 3), np.uint8)
   image[0, 3, 4] = 255  # Where the crop puts it says how it was drawn.
   rng = np.random.default_rng(0)
-  found = augmentation.augment(
+  found = augmented(
       np.repeat(image, 2000, axis=0), 'crop_flip', 2, rng
   )
   places, counts = np.unique(
@@ -87,7 +92,7 @@ def test_resized_crop_of_everything_is_the_image():
   images = noise()
   rng = _Fixed(random=NO_FLIP, uniform=(1.0, 0.0))  # Area 1, log(aspect) 0.
   np.testing.assert_array_equal(
-      augmentation.augment(images, 'resized_crop', 0, rng), images
+      augmented(images, 'resized_crop', 0, rng), images
   )
 
 
@@ -97,7 +102,7 @@ def test_resized_crop_samples_between_pixels(draw):
   images = noise(side=6)
   area, ratio = 0.3, 1.2
   rng = _Fixed(random=draw, uniform=(area, np.log(ratio)))
-  found = augmentation.augment(images, 'resized_crop', 0, rng)
+  found = augmented(images, 'resized_crop', 0, rng)
   # 3 and 3.6 pixels, of which there are whole ones.
   height, width = 3, 4
   expected = np.empty(images.shape)
@@ -132,9 +137,7 @@ def test_resized_crop_stays_inside_the_image():
   ramp = np.broadcast_to(
       np.arange(32, dtype=np.uint8)[None, None, :, None] * 8, (500, 32, 32, 3)
   )
-  found = augmentation.augment(
-      ramp, 'resized_crop', 0, np.random.default_rng(0)
-  )
+  found = augmented(ramp, 'resized_crop', 0, np.random.default_rng(0))
   columns = found[:, 0, :, 0] / 8
   low, high = columns.min(1), columns.max(1)
   assert low.min() >= 0
@@ -183,5 +186,17 @@ def test_where_no_area_fits_the_whole_image_is_taken():
   # Of a square, an area of all that is wider than high does not fit.
   rng = _Fixed(random=NO_FLIP, uniform=(1.0, np.log(4 / 3)))
   np.testing.assert_array_equal(
-      augmentation.augment(images, 'resized_crop', 0, rng), images
+      augmented(images, 'resized_crop', 0, rng), images
   )
+
+
+@pytest.mark.parametrize('kind', augmentation.AUGMENTATIONS)
+def test_an_image_depends_on_its_own_numbers_alone(kind):
+  images = noise(batch=9)
+  done = augmentation.Augmentation(kind, 8, 2)
+  drawn = done.draw(9, np.random.default_rng(0))
+  whole = done.apply(images, drawn)
+  for part in (slice(0, 3), slice(5, 9), slice(4, 4)):
+    found = done.apply(images[part], drawn[part])
+    np.testing.assert_array_equal(found, whole[part])
+    assert found.dtype == whole.dtype

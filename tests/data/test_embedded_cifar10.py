@@ -114,9 +114,9 @@ from layernas.data.registry import load_dataset
 dataset = load_dataset(types.SimpleNamespace(
     source='embedded', name='cifar10_subset', directory='', image_size=16,
     validation_share=0.2, augmentation='crop_flip', crop_padding=2,
-    num_classes=10, transfer='float32', settings={}, bits=0, decoder='auto',
-    min_object_covered=0.0, crop_fallback='whole', evaluation_margin=0,
-    mean=(0.5, 0.5, 0.5), deviation=(0.5, 0.5, 0.5)))
+    augment_on='host', num_classes=10, transfer='float32', settings={}, bits=0,
+    decoder='auto', min_object_covered=0.0, crop_fallback='whole',
+    evaluation_margin=0, mean=(0.5, 0.5, 0.5), deviation=(0.5, 0.5, 0.5)))
 next(dataset.train_batches('train', 64, seed=0))
 heavy = {'tensorflow', 'tensorflow_datasets', 'jax', 'flax'}
 print(sorted(heavy & set(sys.modules)))

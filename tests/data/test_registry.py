@@ -27,6 +27,7 @@ def test_every_source_that_is_allowed_can_be_loaded(load):
         ('source', 'web', "['embedded', 'tfds', 'folder'], or module:function"),
         ('name', 'cifar100', "one of ['cifar10_subset']"),
         ('augmentation', 'cut', "one of ['none', 'flip', 'crop_flip',"),
+        ('augment_on', 'tpu', "one of ['host', 'device']"),
         ('image_size', 7, 'an integer of at least 8 pixels'),
         ('image_size', -32, 'an integer of at least 8 pixels'),
         ('crop_padding', -1, 'an integer from 0 to 7 pixels'),
@@ -78,6 +79,21 @@ def test_fields_of_another_type_are_refused(config):
     section = types.SimpleNamespace(**config().to_dict() | {field: value})
     with pytest.raises(UserError, match=f'data.{field}: {value}: allowed'):
       check_data(section)
+
+
+@pytest.mark.parametrize(('fields', 'why'), [
+    ({'augmentation': 'resized_crop'}, "data.augmentation 'resized_crop'"),
+    ({'source': 'folder'}, "data.source 'folder'"),
+])
+def test_devices_augment_what_is_in_memory_and_only_moved(
+    config, folder, fields, why
+):
+  fields = {'directory': str(folder()), 'augment_on': 'device'} | fields
+  with pytest.raises(UserError) as caught:
+    registry.load_dataset(config(**fields))
+  assert str(caught.value) == (
+      f"data.augment_on: 'device': allowed with {why} is 'host'"
+  )
 
 
 def test_the_wanted_number_of_classes_is_met(config, folder):

@@ -86,3 +86,10 @@ def test_every_number_counts():
 def test_arrays_that_do_not_fit_are_named(changes, parts):
   with problems.refuses('data set mine', *parts):
     made(**changes)
+
+
+@pytest.mark.parametrize('name', ['mask', 'augmentation'])
+def test_names_that_batches_use_are_refused(name):
+  arrays = {name: np.zeros(4, np.float32)}
+  with problems.refuses(f"array '{name}'", 'allowed are other names'):
+    TableDataset('mine', arrays, arrays, 0.25)

@@ -17,6 +17,7 @@ from tools.perf import exports
 from tools.perf import fault_drill
 from tools.perf import image_decoders
 from tools.perf import inheritance_study
+from tools.perf import input_throughput
 from tools.perf import json_lines
 from tools.perf import latency_study
 from tools.perf import reward_study
@@ -59,6 +60,15 @@ def test_steps(name, table):
 def test_image_decoders(table):
   shown = table(stored('image_decoders/image_decoders.json'))
   assert shown + '\n' in page('docs/data.md')
+
+
+def test_input_throughput():
+  folder = _RESULTS / 'input_throughput'
+  shown = input_throughput.table(
+      stored('input_throughput/input_throughput.json')
+  )
+  assert shown + '\n' in page('docs/data.md')
+  assert shown + '\n' == (folder / 'input_throughput.md').read_text()
 
 
 def test_early_stop():

@@ -7,10 +7,14 @@ import json
 import sys
 from collections.abc import Callable
 
+import jax
 import numpy as np
 
+from layernas.data.dataset import HostShare
 from layernas.errors import UserError
 from layernas.training import hosts
+from layernas.training.devices import prefetch
+from tests.training import small
 
 
 def answer(function: Callable[[], object]) -> object:
@@ -19,6 +23,14 @@ def answer(function: Callable[[], object]) -> object:
     return function()
   except UserError as error:
     return str(error)
+
+
+def first_batch(augment_on: str) -> list[str]:
+  """What this process's devices are given of a batch, as text."""
+  data = small.dataset(augment_on=augment_on)
+  share = HostShare(jax.process_index(), jax.process_count())
+  batch = next(prefetch(data.train_batches('train', 8, 0, share=share)))
+  return [np.asarray(array).tobytes().hex() for array in batch.values()]
 
 
 def main(address: str, count: int, index: int) -> None:
@@ -35,6 +47,7 @@ def main(address: str, count: int, index: int) -> None:
       'told': hosts.told({'index': index, 'text': 'é' * (1 + index)}),
       'bytes': [told['step'].tobytes().hex(), told['x'].tobytes().hex()],
       'shapes': [told['step'].shape, told['x'].shape],
+      'batches': [first_batch(where) for where in ('host', 'device')],
       'on_first': answer(lambda: hosts.on_first(lambda: [index])),
       'on_first_fails': answer(lambda: hosts.on_first(fail)),
       'on_all': answer(lambda: hosts.on_all(lambda: [index])),

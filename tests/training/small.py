@@ -53,10 +53,14 @@ def images(
   return lambda: pixels.astype(np.uint8), labels
 
 
-def dataset(kind: type[ArrayDataset] = ArrayDataset) -> ArrayDataset:
-  """72 training, 24 validation and 13 test images."""
+def dataset(
+    kind: type[ArrayDataset] = ArrayDataset, **data
+) -> ArrayDataset:
+  """72 training, 24 validation and 13 test images; the data fields given."""
   splits = {'all_train': images(TRAIN + VALIDATION, 0), 'test': images(TEST, 1)}
-  return kind('small', splits, CLASSES, get_config().data)
+  section = get_config().data.unlock()
+  section.update(data)
+  return kind('small', splits, CLASSES, section.lock())
 
 
 def job(network: NetworkSpec = NETWORK, seed: int = 0, **training) -> Job:

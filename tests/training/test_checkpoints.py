@@ -85,6 +85,7 @@ def _changed(section, field, value):
     (_changed('data', 'crop_padding', 2), False),
     (_changed('model', 'dropout', 0.5), False),
     (_changed('final', 'epochs', 7.0), True),
+    (_changed('data', 'augment_on', 'device'), True),
     # How often is saved may change.
     (small.job(checkpoint_every_steps=1), True),
 ])
@@ -129,7 +130,7 @@ def test_a_fingerprint_of_an_older_version_counts(with_settings) -> None:
     del data['settings']
     del training['optimizer_settings'], training['schedule_settings']
   model = job.config.model.to_dict()
-  for field in ('bits', 'crop_fallback', 'decoder', 'deviation',
+  for field in ('augment_on', 'bits', 'crop_fallback', 'decoder', 'deviation',
                 'evaluation_margin', 'mean', 'min_object_covered'):
     del data[field]
   for field in ('classifier_deviation', 'deterministic', 'initialization',

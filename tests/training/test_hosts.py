@@ -46,6 +46,12 @@ def test_process_0_is_told_to_all(answers: list[dict]) -> None:
     assert one['shapes'] == [[], [3]]
 
 
+def test_devices_augment_the_share_of_their_process(answers) -> None:
+  host, device = zip(*(one['batches'] for one in answers), strict=True)
+  assert host == device
+  assert host[0] != host[1]
+
+
 def test_errors_of_one_reach_all(answers: list[dict]) -> None:
   for one in answers:
     assert one['on_first_fails'] == '0 is broken'

@@ -1,5 +1,6 @@
 """Training and evaluating one network."""
 
+import dataclasses
 import functools
 import shutil
 import signal
@@ -39,8 +40,8 @@ _METRICS = {'loss', 'accuracy', 'top5', 'train_loss', 'train_accuracy'}
 class _PoisonedDataset(ArrayDataset):
   """Its fourth training batch has a NaN pixel."""
 
-  def _batches(self, split, batch_size, seed, step):
-    for batch in super()._batches(split, batch_size, seed, step):
+  def _batches(self, split, batch_size, seed, step, part):
+    for batch in super()._batches(split, batch_size, seed, step, part):
       if step == 3:
         batch['image'][0, 0, 0, 0] = np.nan
       yield batch
@@ -146,6 +147,24 @@ def test_a_resumed_training_is_the_uninterrupted_one(
       for one in (whole, parts | restarted)
   ]
   assert losses[0] == losses[1]
+  _assert_same_bits(evaluated[0], evaluated[1])
+
+
+def test_a_training_goes_on_where_devices_augment(tmp_path, evaluated) -> None:
+  """What the host began with bits of its own making is gone on with."""
+  host = small.job(learning_rate=0.1, log_every_steps=1)
+  config = host.config.copy_and_resolve_references().unlock()
+  config.data.augment_on = 'device'
+  device = dataclasses.replace(
+      host, config=config.lock(), dataset=small.dataset(augment_on='device')
+  )
+  expected = _train(tmp_path / 'a', host)
+  with pytest.raises(_InterruptionError):
+    _train(tmp_path / 'b', host, hooks=[functools.partial(_interrupt, 5)])
+  restarted = {}
+  result = _train(tmp_path / 'b', device, hooks=[restarted.__setitem__])
+  assert list(restarted) == [5, 6, 7, 8, 9]
+  assert result.metrics == expected.metrics
   _assert_same_bits(evaluated[0], evaluated[1])
 
 
