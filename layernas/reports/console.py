@@ -348,7 +348,7 @@ def front_table(result: Mapping[str, Any]) -> Table | None:
   headings = 'limit', 'cost', reward_name(result['config']), *further, 'trial'
   for heading in headings:
     table.add_column(heading, justify='right')
-  table.add_column('network')
+  table.add_column('network', overflow='fold')
   for row in result['front']:
     if row['trial'] is None:
       table.add_row(cost_text(row['limit']), 'none found')

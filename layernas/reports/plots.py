@@ -93,8 +93,11 @@ def save_pareto(
       color='tab:green', alpha=0.08, label='target interval',
   )
   axes.set_xlim(left, right)
-  for limit in search.problem.smaller_highs:
-    axes.axvline(limit / scale, color='tab:green', lw=1, ls='--', zorder=1)
+  for number, limit in enumerate(search.problem.smaller_highs):
+    axes.axvline(
+        limit / scale, color='tab:green', lw=1, ls='--', zorder=1,
+        label='' if number else 'smaller limits',
+    )
   answers = [trial for _, trial in search.front() if trial]
   if answers:
     axes.scatter(

@@ -145,13 +145,15 @@ def make_problem(
   Raises:
     UserError: no network reaches the target, or a field is wrong.
   """
+  # First: what a space found out of its networks is then said of the cost.
+  limits = configured_limits(
+      config.limits, config.cost, space, image_size, num_classes
+  )
   cost = configured_cost(config.cost, space, image_size, num_classes)
   *smaller, high = upper_limits(config.target.high)
   problem = Problem(
       cost, TargetInterval(config.target.low or -math.inf, high),
-      limits=configured_limits(
-          config.limits, config.cost, space, image_size, num_classes
-      ),
+      limits=limits,
       smaller_highs=tuple(smaller),
   )
   default = space.search_space.default

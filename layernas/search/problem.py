@@ -164,11 +164,11 @@ class Problem:
           ' the target'
       )
     low, high = self.cost.interval(self.space.default, ())
-    for limit in highs:
-      if not TargetInterval(self.target.low, limit).meets(low, high):
+    for most in highs:
+      if not TargetInterval(self.target.low, most).meets(low, high):
         raise UserError(
             f'target interval [{cost_text(self.target.low)},'
-            f' {cost_text(limit)}] of {self.cost.name!r}: no network'
+            f' {cost_text(most)}] of {self.cost.name!r}: no network'
             ' reaches it; allowed are intervals that some network reaches;'
             f' reachable are {cost_text(low)} to'
             f' {cost_text(high)}{_unit(self.cost)}'

@@ -226,3 +226,28 @@ def test_the_final_training_takes_the_answer_under_a_limit(
   for limit, name in ((45_000.0, file), (40_000.0, 'mobilenet_v2')):
     with pytest.raises(UserError, match=r'flag --(limit|architecture)'):
       read_architecture(name, limit)
+
+
+def test_a_space_of_flax_modules(
+    tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture,
+) -> None:
+  """Larger perceptrons are better; their counts come from traces."""
+  monkeypatch.setattr(
+      evaluator, 'train_and_evaluate', lambda job, *args, **named: TrainResult(
+          {'loss': 1 / job.network.counts(0, 1).params}, 10, 1.0
+      ),
+  )
+  config = tiny.changed(**{
+      'space': 'examples.own_task:space', 'reward': 'loss',
+      'data.source': 'examples.own_task:load', 'cost.metric': 'params',
+      'training.batch_size': 32, 'training.evaluation_batch_size': 64,
+      'search.schedule': 'model_guided', 'budget.trials': 30,
+      'target.high': (100, 200, 500), 'compile_ahead': 0,
+  })
+  config_flag.override(config, [('limits.madds', '160')])
+  result = run_search(config, tmp_path)
+  # Of the next network, the multiply-adds are 176 and the parameters 193.
+  assert [one['cost'] for one in result['front']] == [97, 169, 169]
+  assert result['winner']['further_costs'] == {'madds': 152}
+  assert 'cost params: ' in capsys.readouterr().out
