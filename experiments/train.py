@@ -10,7 +10,7 @@ was interrupted. Fields of the recorded config are changed by flags, such as
 --config.final.epochs=500.
 
   .venv/bin/python experiments/train.py \
-    --architecture=workdir/my_search/result.json --limit=1.2e6
+    --architecture=workdir/front/result.json --limit=1.2e6
 
 trains, of a search under several limits, the answer under another one than the
 largest; its files go to final_1200000/ beside result.json.
