@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ml_collections import ConfigDict
+from ml_collections import FieldReference
 
 
 def get_config() -> ConfigDict:
@@ -72,8 +73,13 @@ def get_config() -> ConfigDict:
   config.target = target = ConfigDict()
   # Smallest cost that the answer may have; 0 = no limit.
   target.low = 0.0
-  # Largest cost that the answer may have; 0 = no limit.
-  target.high = 0.0
+  # Largest cost that the answer may have; 0 = no limit. Several, such as
+  # 1.2e6,1.8e6: the best network below each of them, in one search.
+  target.high = FieldReference(0.0, field_type=object)
+
+  # Largest values of further metrics that the answer may have, such as
+  # --config.limits.params=2e5; names as of cost.metric, 0 = no limit.
+  config.limits = ConfigDict()
 
   config.search = search = ConfigDict()
   # model_guided, the paper's interleaved and sweep, recentred, or
@@ -391,7 +397,11 @@ def finish(
   if 'smoke' in words:
     config.data.image_size = smoke_size
     config.target.low = 0.0
-    config.target.high *= smoke_target
+    high = config.target.high
+    config.target.high = (
+        tuple(smoke_target * one for one in high)
+        if isinstance(high, tuple | list) else smoke_target * high
+    )
     # So that already the first networks lie in the target interval.
     config.search.start = 'smallest'
     config.search.buckets = 1

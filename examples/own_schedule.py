@@ -46,7 +46,8 @@ class CoordinateDescent(Strategy):
         # These may be trained all at once; known ones are not trained again.
         yield [
             Proposal(one, problem.cost.cost(one), layer=layer + 1)
-            for one in changed if problem.cost.cost(one) in problem.target
+            for one in changed
+            if problem.admits(one, problem.cost.cost(one))
         ]
         if (best := context.incumbent()) is not None:
           network = best.candidate.architecture

@@ -9,6 +9,12 @@ the one recorded in result.json is used; a published network
 was interrupted. Fields of the recorded config are changed by flags, such as
 --config.final.epochs=500.
 
+  .venv/bin/python experiments/train.py \
+    --architecture=workdir/front/result.json --limit=1.2e6
+
+trains, of a search under several limits, the answer under another one than the
+largest; its files go to final_1200000/ beside result.json.
+
   .venv/bin/python experiments/train.py --trial=17 --workdir=workdir/my_search
   .venv/bin/python experiments/train.py \
     --architecture=0-1-0 --seed=3 --workdir=...
@@ -31,6 +37,10 @@ from layernas.runs import config_flag
 _ARCHITECTURE = flags.DEFINE_string(
     'architecture', None, 'A result.json, the name of a published network, or'
     ' the option numbers of a candidate, such as 0-1-0-1.',
+)
+_LIMIT = flags.DEFINE_float(
+    'limit', None, 'Of a result.json with a front: the limit of the cost whose'
+    ' answer is trained; default: the largest.',
 )
 _TRIAL = flags.DEFINE_integer(
     'trial', None, 'Instead of --architecture: id, as in trials.jsonl, of a'
@@ -74,6 +84,11 @@ def main() -> None:
         ' candidate; a trial has its seed, and config.reference.seeds says'
         ' with how many a network is trained to the end'
     )
+  if _LIMIT.value is not None and recipe != 'final':
+    raise UserError(
+        f'flag --limit: {_LIMIT.value:.12g}: allowed with the result.json of a'
+        ' search under several limits'
+    )
   _JOIN_HOSTS()
   if recipe == 'final':
     _train_network()
@@ -88,7 +103,7 @@ def _train_network() -> None:
   from layernas.training import hosts  # noqa: PLC0415
 
   architecture = hosts.on_all(
-      lambda: final.read_architecture(_ARCHITECTURE.value)
+      lambda: final.read_architecture(_ARCHITECTURE.value, _LIMIT.value)
   )
   if _CONFIG.value is None and architecture.config:
     file = paths.expanded('flag --architecture', _ARCHITECTURE.value)
@@ -99,7 +114,8 @@ def _train_network() -> None:
   if workdir is None and not architecture.config:
     raise UserError('flag --workdir: missing; allowed is a directory')
   file = paths.expanded('flag --architecture', _ARCHITECTURE.value)
-  beside = epath.Path(file).parent / 'final'
+  name = 'final' if _LIMIT.value is None else f'final_{_LIMIT.value:.12g}'
+  beside = epath.Path(file).parent / name
   final.run_final(config, architecture, workdir or beside)
 
 

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from ml_collections import ConfigDict
 
+from configs import default
 from configs import imagenet
 from configs.default import split_argument
 from layernas.data.dataset import held_out_count
@@ -430,3 +431,9 @@ def test_dropout_by_the_length_of_the_run(
   assert create_model(config, network, 1000).dropout_rate == candidate
   config.training = config.final
   assert create_model(config, network, 1000).dropout_rate == final
+
+
+def test_smoke_shrinks_each_of_several_limits() -> None:
+  config = default.get_config()
+  config.target.high = (4e6, 8e6)
+  assert default.finish(config, 'smoke').target.high == (1e6, 2e6)

@@ -84,6 +84,13 @@ _FINAL = _Change(
     '--config.final.epochs=0.25 --config.final.warmup_epochs=0'
     ' --config.reference.seeds=1', needs=_SEARCH,
 )
+_FRONT = (
+    './launch.sh search --config=configs/cifar10_small.py'
+    ' --config.target.high=1.2e6,1.8e6,2.4e6 --workdir=workdir/front'
+)
+_TRAIN_FRONT = './launch.sh train --architecture=workdir/front/result.json'
+_SMOKE_FINAL = _Change('looks at a search', needs=_FRONT)
+_SMALLEST_FINAL = _SMOKE_FINAL._replace(replace={'1.2e6': '3e5'})
 _AFTER_TRAINING = _Change('uses a model', needs=_TRAIN)
 _OF_A_MODEL = _Change(
     'a placeholder', replace={'MODEL': _MODEL}, needs=_TRAIN,
@@ -120,6 +127,18 @@ def _study(config: str) -> _Change:
 
 
 _CHANGES = {
+    # Fronts.
+    _FRONT: _Change(
+        'an hour', f'{_SMOKE} --config.budget.trials=12'
+        ' --config.target.high=3e5,4.5e5,6e5',
+    ),
+    _TRAIN_FRONT: _SMOKE_FINAL,
+    f'{_TRAIN_FRONT} --limit=1.2e6': _SMALLEST_FINAL,
+    '.venv/bin/python experiments/train.py'
+    ' --architecture=workdir/front/result.json --limit=1.2e6': _SMALLEST_FINAL,
+    './launch.sh search --config=configs/cifar10_small.py'
+    ' --config.limits.params=4e4 --workdir=workdir/limited':
+        _Change('half an hour', _SMOKE),
     # The embedded images.
     _SEARCH: _Change('minutes', f'search {_BRIEF}'),
     _TRAIN: _FINAL,
@@ -413,6 +432,7 @@ _CHANGES = {
     ),
     f'{_PERF}/embedded_search.py': _Change('hours', '--report'),
     f'{_PERF}/latency_study.py': _Change('hours', '--report'),
+    f'{_PERF}/fronts.py': _Change('minutes', '--report'),
     f'{_PERF}/early_stop.py --seeds=1 --fractions=0.5':
         _Change('minutes', '--report'),
     f'{_PERF}/image_decoders.py': _Change(

@@ -6,6 +6,7 @@ number of classes, which returns the exact cost of all its networks as a
 metric of your own is given `cost.settings` as keyword arguments.
 """
 
+from collections.abc import Mapping
 from typing import Any
 
 from layernas import lookup
@@ -16,6 +17,7 @@ from layernas.networks.latency import latency_cost
 from layernas.networks.latency import read_latency_table
 from layernas.search.cost import Cost
 from layernas.search.cost import FactoredCost
+from layernas.search.problem import Limit
 
 
 def madds(
@@ -82,6 +84,45 @@ def configured_cost(
   """
   field, name = 'cost.metric', section.metric
   settings = lookup.settings_of(field, name, COSTS, section.settings, section)
+  return _named_cost(field, name, settings, space, image_size, num_classes)
+
+
+def configured_limits(
+    limits: Mapping[str, Any], section: Any, space: Space, image_size: int,
+    num_classes: int,
+) -> tuple[Limit, ...]:
+  """The limits on further costs that a config section describes.
+
+  Args:
+    limits: the section `limits` of configs/default.py: largest values by
+      metric, 0 for no limit.
+    section: `cost`, for a metric that has fields there.
+    space: of the networks.
+    image_size: side of the images in pixels.
+    num_classes: width of the classifier.
+
+  Returns:
+    The limits, in the order of their names.
+
+  Raises:
+    UserError: names the metric, its limit and what is allowed.
+  """
+  found = []
+  for name, high in sorted(limits.items()):
+    if high:
+      field = f'limits.{name}'
+      settings = lookup.settings_of(field, name, COSTS, {}, section)
+      found.append(Limit(_named_cost(
+          field, name, settings, space, image_size, num_classes
+      ), high))
+  return tuple(found)
+
+
+def _named_cost(
+    field: str, name: str, settings: Mapping[str, Any], space: Space,
+    image_size: int, num_classes: int,
+) -> Cost:
+  """The cost by a metric that a field names."""
   cost = lookup.call(
       lookup.find(field, name, COSTS), 'cost.settings', settings, space,
       image_size, num_classes,

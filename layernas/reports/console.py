@@ -26,6 +26,7 @@ from layernas.reports.result import final_metric
 from layernas.search import Problem
 from layernas.search import Search
 from layernas.search import Trial
+from layernas.search.cost import Cost
 from layernas.search.cost import cost_text
 from layernas.search.layer_pass import STARTS
 from layernas.search.outlook import outlook
@@ -209,8 +210,9 @@ def trial_line(trial: Trial, search: Search) -> str:
   )
   if evaluation.early_reward is not None:
     outcome += f', early reward {evaluation.early_reward:.4f}'
-  mark = ' *' if search.best is trial else ''
-  inside = '' if candidate.cost in search.problem.target else ' (off target)'
+  mark = ' *' if any(one is trial for _, one in search.front()) else ''
+  admitted = search.problem.admits(candidate.architecture, candidate.cost)
+  inside = '' if admitted else ' (off target)'
   layer = ''
   if candidate.layer:
     name = search.problem.space.layers[candidate.layer - 1].name
@@ -227,17 +229,18 @@ def opening_lines(search: Search) -> list[str]:
   """What is searched and what it can cost at most."""
   problem = search.problem
   space = problem.space
-  low, high = problem.cost.interval(space.default, ())
-  reach = (
-      f'{cost_text(low)} to {cost_text(high)}' if math.isfinite(low)
-      else 'known of whole networks alone'
-  )
   bound = search.strategy.bound(problem)
+  highs = *problem.smaller_highs, problem.target.high
   lines = [
       f'space: {len(space)} layers, options {space.option_counts},'
       f' {space.size:,} networks',
-      f'{problem.cost.unit}: {reach}, target'
-      f' {_limit(problem.target.low)} to {_limit(problem.target.high)}',
+      f'{problem.cost.unit}: {_reach(problem.cost)}, target'
+      f' {_limit(problem.target.low)} to'
+      f' {", ".join(map(_limit, highs))}',
+  ]
+  lines += [
+      f'{limit.cost.name}: {_reach(limit.cost)}, limit {cost_text(limit.high)}'
+      for limit in problem.limits
   ]
   # A schedule of the user's own may have none.
   start = getattr(search.strategy.proposer, 'start', None)
@@ -255,6 +258,14 @@ def opening_lines(search: Search) -> list[str]:
     repeats = ' and repeats' if wrapped else ''
     lines.append(f'bound: H * keep * sum|S_l|{repeats} = {bound:,} trials')
   return lines
+
+
+def _reach(cost: Cost) -> str:
+  """Smallest and largest cost of all networks."""
+  low, high = cost.interval(cost.space.default, ())
+  if math.isinf(low):
+    return 'known of whole networks alone'
+  return f'{cost_text(low)} to {cost_text(high)}'
 
 
 def _start_line(problem: Problem, name: str) -> str:
@@ -304,6 +315,8 @@ def summary_table(result: Mapping[str, Any]) -> Table:
           winner['options'].items()),
         (reward_name(result['config']), f'{winner["reward"]:.4f}'),
         *((name, f'{value:,}') for name, value in winner['counts'].items()),
+        *((name, f'{cost_text(cost)} of {cost_text(result["limits"][name])}')
+          for name, cost in winner.get('further_costs', {}).items()),
         *(('comparison', standing_text(one)) for one in result['comparison']),
     ]
   rows += [
@@ -316,6 +329,37 @@ def summary_table(result: Mapping[str, Any]) -> Table:
   ]
   for row in rows:
     table.add_row(*row)
+  return table
+
+
+def front_table(result: Mapping[str, Any]) -> Table | None:
+  """The answers of a search under several limits.
+
+  Args:
+    result: content of result.json.
+
+  Returns:
+    A rich table with a row for each limit; None where there is one limit.
+  """
+  if not result['front']:
+    return None
+  table = Table(title='best network under each limit', box=box.SIMPLE)
+  further = result['limits']
+  headings = 'limit', 'cost', reward_name(result['config']), *further, 'trial'
+  for heading in headings:
+    table.add_column(heading, justify='right')
+  table.add_column('network', overflow='fold')
+  for row in result['front']:
+    if row['trial'] is None:
+      table.add_row(cost_text(row['limit']), 'none found')
+      continue
+    table.add_row(
+        cost_text(row['limit']), cost_text(row['cost']),
+        f'{row["reward"]:.4f}',
+        *(cost_text(row['further_costs'].get(name, math.nan))
+          for name in further),
+        f'{row["trial"]}', row['architecture'],
+    )
   return table
 
 

@@ -56,7 +56,10 @@ def save_picture(figure: Figure, path: epath.PathLike, dpi: int = 130) -> None:
 def save_pareto(
     search: Search, path: epath.PathLike, reward: str = 'validation accuracy'
 ) -> None:
-  """Draws every trial, reward against cost, the target and the winner.
+  """Draws every trial, reward against cost, the target and the answers.
+
+  Under several limits each has a dashed line and an answer; the winner is that
+  under the largest.
 
   Trials have the colour of the layer that they decide, or of their number where
   a schedule decides all layers at once.
@@ -90,11 +93,21 @@ def save_pareto(
       color='tab:green', alpha=0.08, label='target interval',
   )
   axes.set_xlim(left, right)
-  if search.best:
+  for number, limit in enumerate(search.problem.smaller_highs):
+    axes.axvline(
+        limit / scale, color='tab:green', lw=1, ls='--', zorder=1,
+        label='' if number else 'smaller limits',
+    )
+  answers = [trial for _, trial in search.front() if trial]
+  if answers:
     axes.scatter(
-        search.best.candidate.cost / scale, search.best.evaluation.reward,
+        [trial.candidate.cost / scale for trial in answers],
+        [trial.evaluation.reward for trial in answers],
         marker='*', s=260, facecolor='none', edgecolor='tab:red', lw=1.5,
-        zorder=3, label='winner',
+        zorder=3, label=(
+            'answer under each limit' if search.problem.smaller_highs
+            else 'winner'
+        ),
     )
   axes.set_xlabel(unit)
   axes.set_ylabel(reward)

@@ -19,9 +19,11 @@ from layernas.errors import NothingFoundError
 from layernas.networks.flax_space import option_json
 from layernas.networks.interface import Space
 from layernas.search import Search
+from layernas.search import Trial
 from layernas.search.comparison import Compared
 from layernas.search.cost import cost_text
 from layernas.search.layer_pass import LayerPass
+from layernas.search.problem import upper_limits
 from layernas.search.space import Architecture
 from layernas.search.space import architecture_id
 
@@ -43,13 +45,29 @@ def search_result(
 
   Returns:
     JSON types; `winner` is None where no network in the target interval was
-    evaluated; `comparison` has the standing of the network that the search
-    found beside each reference, which answers where it is better.
+    evaluated; `front`, of a search under several limits, has its answer under
+    each of them, of which the last one is the winner; `limits` are those on
+    further costs, by their names; `comparison` has the
+    standing of the network that the search found beside each reference, which
+    answers where it is better.
   """
   statuses = Counter(str(t.evaluation.status) for t in search.trials)
   compared = search.strategy if isinstance(search.strategy, Compared) else None
+  front = [
+      {'limit': target.high, **(
+          {'trial': None, 'network': None} if trial is None else _answer(
+              trial, search, space, (image_size, num_classes)
+          )
+      )} for target, trial in search.front()
+  ]
   return {
-      'winner': _winner(search, space, image_size, num_classes),
+      'winner': None if search.best is None else _answer(
+          search.best, search, space, (image_size, num_classes)
+      ),
+      'front': front if len(front) > 1 else [],
+      'limits': {
+          limit.cost.name: limit.high for limit in search.problem.limits
+      },
       'comparison': [
           dataclasses.asdict(one) for one in compared.standings()
       ] if compared else [],
@@ -96,8 +114,12 @@ def _no_answer(result: Mapping[str, Any]) -> str:
       f'{words} {cost_text(limit)}'
       for words, limit in (
           ('from', result['config']['target']['low']),
-          ('to', result['config']['target']['high']),
+          ('to', upper_limits(result['config']['target']['high'])[-1]),
       ) if 0 < limit < math.inf
+  ]
+  limits += [
+      f'{name} to {cost_text(limit)}'
+      for name, limit in result['config'].get('limits', {}).items() if limit
   ]
   return (
       f'no network was found with a cost in the target, {" ".join(limits)}:'
@@ -106,14 +128,13 @@ def _no_answer(result: Mapping[str, Any]) -> str:
   )
 
 
-def _winner(
-    search: Search, space: Space, image_size: int, num_classes: int
-) -> dict[str, Any] | None:
-  if search.best is None:
-    return None
-  candidate = search.best.candidate
+def _answer(
+    trial: Trial, search: Search, space: Space, shape: tuple[int, int]
+) -> dict[str, Any]:
+  """A network that a search answers with; `shape`: image size and classes."""
+  candidate = trial.candidate
   network = space.network(candidate.architecture)
-  counts = network.counts(image_size, num_classes)
+  counts = network.counts(*shape)
   return {
       'trial': candidate.id,
       'architecture': architecture_id(candidate.architecture),
@@ -121,8 +142,13 @@ def _winner(
           {} if isinstance(candidate.architecture, str)
           else _options(space, candidate.architecture)
       ),
-      'reward': search.best.evaluation.reward,
+      'reward': trial.evaluation.reward,
       'cost': candidate.cost,
+      # Of a network outside the space only what is counted is known.
+      'further_costs': (
+          {} if isinstance(candidate.architecture, str)
+          else search.problem.further_costs(candidate.architecture)
+      ),
       'counts': {'MAdds': counts.madds, 'parameters': counts.params},
       'network': network.to_dict(),
   }

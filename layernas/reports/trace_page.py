@@ -16,6 +16,7 @@ from layernas.reports.trace_view import layer_sentence
 from layernas.reports.trace_view import meetings_of
 from layernas.reports.trace_view import reward_text
 from layernas.reports.trace_view import verdict_words
+from layernas.search.cost import cost_text
 from layernas.storage.workdir import Workdir
 
 Json = Mapping[str, Any]
@@ -112,7 +113,7 @@ def trace_page(trace: Json) -> str:
       trace=trace,
       facts={k: v for k, v in trace['run'].items() if k != 'title'},
       title=trace['run']['title'],
-      target=target_words(trace['problem']['target'], costs),
+      target=problem_words(trace['problem'], costs),
       winner=winner_options(trace),
       totals=_totals(trace),
       passes=_pass_views(trace, costs),
@@ -130,6 +131,17 @@ def write_trace(trace: Json, directory: Workdir) -> None:
   """
   directory.write_json('trace.json', trace)
   directory.write_text('trace.html', trace_page(trace))
+
+
+def problem_words(problem: Json, costs: CostFormat) -> str:
+  """The target interval in words, its smaller limits, and further limits."""
+  smaller = problem.get('smaller_highs', ())
+  return ''.join((
+      target_words(problem['target'], costs),
+      f', and below {", ".join(map(costs.text, smaller))}' if smaller else '',
+      *(f', {name} at most {cost_text(limit)}'
+        for name, limit in problem.get('limits', {}).items()),
+  ))
 
 
 def target_words(target: Json, costs: CostFormat) -> str:
@@ -264,10 +276,12 @@ class _LayerPage:
     )
 
   def _dropped_row(self, dropped: Json) -> Row:
-    reach = (
+    reach = ''.join((
         f'reaches {self.costs.number(dropped["low"])} to'
-        f' {self.costs.text(dropped["high"])}'
-    )
+        f' {self.costs.text(dropped["high"])}',
+        *(f', {name} at least {cost_text(least)}'
+          for name, least in dropped.get('exceeded', {}).items()),
+    ))
     return Row(
         self._options(dropped['architecture']),
         self._option(dropped['architecture']),

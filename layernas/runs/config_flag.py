@@ -38,11 +38,15 @@ OWN_MODULES_FILE = 'own_modules.json'
 """Of a search's workdir: directories of the modules that its config names,
 where they are the user's own."""
 
-_OPEN = re.compile(r'.*settings')
+_OPEN = re.compile(r'.*settings|limits')
 """Sections that take any field: what they may hold is decided by the function
-of the user's own that they are passed to (`layernas.lookup.call`)."""
+of the user's own that they are passed to (`layernas.lookup.call`), or by the
+metrics that there are."""
 
 _NUMBER = re.compile(r'-[\d.]')
+
+_ONE_OR_SEVERAL = ('target.high',)
+"""Fields that hold a number or several, whatever they hold now."""
 
 Defaults = Callable[[resuming.Fields], resuming.Fields]
 """All fields with their defaults, for a recorded config."""
@@ -224,6 +228,10 @@ def override(
   several: dict[str, tuple[Any, ...]] = {}
   for name, text in overrides:
     section, field = _place(config, name)
+    if name in _ONE_OR_SEVERAL:
+      with section.unlocked(), section.ignore_type():
+        section[field] = _one_or_several(name, text)
+      continue
     current = section.get(field)
     value = _value(name, text, current)
     if isinstance(current, config_dict.ConfigDict):
@@ -334,6 +342,22 @@ def _value(name: str, text: str | None, current: Any) -> Any:
     raise UserError(
         f'flag --config.{name}: {text!r}: allowed is {allowed}'
     ) from error
+
+
+def _one_or_several(name: str, text: str | None) -> float | tuple[float, ...]:
+  """A number, or several that a text joins by commas."""
+  if text is None:
+    raise UserError(f'flag --config.{name}: no value; allowed is one')
+  try:
+    numbers = tuple(map(float, _several(text)))
+  except (ValueError, TypeError):
+    numbers = ()
+  if not numbers:
+    raise UserError(
+        f'flag --config.{name}: {text!r}: allowed is a number, or several'
+        ' joined by commas'
+    )
+  return numbers if len(numbers) > 1 else numbers[0]
 
 
 def _truth(text: str | None) -> bool:

@@ -67,20 +67,22 @@ class NamedNetwork:
   config: dict[str, Any] | None
 
 
-def read_architecture(text: str) -> NamedNetwork:
+def read_architecture(text: str, limit: float | None = None) -> NamedNetwork:
   """Reads a result.json, or takes a published network by name.
 
   Args:
     text: path or name.
+    limit: of a search under several limits, the one whose answer is taken;
+      None takes that under the largest.
 
   Returns:
     The network.
 
   Raises:
     UserError: there is no such file or name, it cannot be reached, or the
-      search found nothing.
+      search found nothing (under the limit).
   """
-  if text in REFERENCE_NETWORKS:
+  if text in REFERENCE_NETWORKS and limit is None:
     return NamedNetwork(text, REFERENCE_NETWORKS[text], None)
   text = paths.expanded('flag --architecture', text)
   file_store(text).check(epath.Path(text))
@@ -95,7 +97,19 @@ def read_architecture(text: str) -> NamedNetwork:
         f'file {text}: no winner in it; allowed is the result.json of a search'
         ' that found a network in its target interval'
     )
-  network = network_from_dict(result['winner'].get('network', {}))
+  answer = result['winner']
+  if limit is not None:
+    found = {
+        one['limit']: one for one in result.get('front', ()) if one['network']
+    }
+    if limit not in found:
+      raise UserError(
+          f'flag --limit: {limit:.12g}: allowed with a result.json that has a'
+          ' front is a limit under which its search found a network:'
+          f' {list(found)}'
+      )
+    answer = found[limit]
+  network = network_from_dict(answer.get('network', {}))
   return NamedNetwork('winner', network, result.get('config'))
 
 

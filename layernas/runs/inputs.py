@@ -14,8 +14,9 @@ from layernas.networks.costs import COSTS
 from layernas.networks.interface import Space
 from layernas.networks.latency import METRIC
 from layernas.networks.latency import read_latency_table
-from layernas.search.cost import FactoredCost
+from layernas.search.cost import Cost
 from layernas.search.cost import cost_text
+from layernas.search.problem import Problem
 from layernas.search.space import architecture_id
 from layernas.storage.resuming import Input
 from layernas.storage.resuming import code_inputs
@@ -27,7 +28,7 @@ default in one layer."""
 
 
 def search_inputs(
-    config: Any, space: Space, dataset: Dataset, cost: FactoredCost
+    config: Any, space: Space, dataset: Dataset, problem: Problem
 ) -> list[Input]:
   """Inputs of a search.
 
@@ -35,7 +36,7 @@ def search_inputs(
     config: of the search.
     space: that its config names.
     dataset: likewise.
-    cost: of the space's networks.
+    problem: with the costs of the space's networks.
 
   Returns:
     The inputs.
@@ -45,18 +46,27 @@ def search_inputs(
       *code_inputs({'search.schedule': config.search.schedule}),
       *training_inputs(config),
   ]
-  if config.cost.metric == METRIC:
+  limited = [name for name, high in sorted(config.limits.items()) if high]
+  metrics = {
+      'cost.metric': (config.cost.metric, problem.cost),
+      **{
+          f'limits.{name}': (name, limit.cost)
+          for name, limit in zip(limited, problem.limits, strict=True)
+      },
+  }
+  if METRIC in (name for name, _ in metrics.values()):
     path = config.cost.latency_table
     table = read_latency_table(path).rows
     inputs.append(
         Input('cost.latency_table', digest(table), f'{path}, {len(table)} rows')
     )
-  elif config.cost.metric not in COSTS:
-    default = cost_text(cost.cost(space.search_space.default))
-    inputs.append(Input(
-        'cost.metric', digest(_some_costs(cost)),
-        f'{config.cost.metric}, of the default network {default}',
-    ))
+  for field, (name, cost) in metrics.items():
+    if name not in COSTS:
+      default = cost_text(cost.cost(space.search_space.default))
+      inputs.append(Input(
+          field, digest(_some_costs(cost)),
+          f'{name}, of the default network {default}',
+      ))
   return inputs
 
 
@@ -121,7 +131,7 @@ def data_input(dataset: Dataset) -> Input:
   return Input('data', digest(content), f'{dataset.name}, {", ".join(facts)}')
 
 
-def _some_costs(cost: FactoredCost) -> dict[str, str]:
+def _some_costs(cost: Cost) -> dict[str, str]:
   """Costs by architecture, rounded: their sums may be added otherwise."""
   space, rng = cost.space, random.Random(0)
   architectures = {

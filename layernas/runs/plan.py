@@ -158,9 +158,16 @@ def make_plan(config: Any, dataset: Dataset, speed: Speed) -> dict[str, Any]:
       'space': {
           'name': config.space, 'layers': len(problem.space),
           'networks': float(problem.space.size),
-          'target': [cost_text(one) for one in (
-              problem.target.low, problem.target.high
-          )],
+          'target': [
+              cost_text(problem.target.low),
+              ', '.join(map(cost_text, (
+                  *problem.smaller_highs, problem.target.high
+              ))),
+          ],
+          'limits': {
+              limit.cost.name: cost_text(limit.high)
+              for limit in problem.limits
+          },
       },
       'candidate': candidate | {'hours': hours},
       'search': {
@@ -230,6 +237,7 @@ def plan_tables(plan: Mapping[str, Any]) -> Iterator[Table]:
       ('space', f'{space["name"]}, {space["layers"]} layers,'
                 f' {space["networks"]:.3g} networks'),
       ('target', ' to '.join(space['target'])),
+      *((f'{name} at most', high) for name, high in space['limits'].items()),
       ('schedule', search['schedule']),
       ('trainings', _count(search['trials'])),
       ('bound of the schedule', _count(search['bound'])),

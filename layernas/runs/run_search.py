@@ -110,7 +110,7 @@ def run_search(
     stack.enter_context(hosts.listening())
     recorded = hosts.on_first(lambda: record.open(
         config, settings,
-        search_inputs(config, space, dataset, search.problem.cost),
+        search_inputs(config, space, dataset, search.problem),
     ))
     if space.facts:
       hosts.on_first(lambda: directory.write_json(FACTS_FILE, space.facts))

@@ -13,6 +13,7 @@ from layernas import lookup
 from layernas.errors import UserError
 from layernas.executors.executor import SETTINGS_FILE
 from layernas.executors.executor import ExecutorSettings
+from layernas.reports.console import front_table
 from layernas.reports.console import reward_name
 from layernas.reports.console import summary_table
 from layernas.reports.console import wall_time_line
@@ -150,6 +151,8 @@ class SearchRecord(Hook):
     if trace is not None:
       write_trace(trace, directory)
     self._console.print(summary_table(result))
+    if (front := front_table(result)) is not None:
+      self._console.print(front)
     if total := self._timings.total():
       self._console.print(wall_time_line(total))
     self._console.print(

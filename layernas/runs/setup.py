@@ -4,6 +4,7 @@ Where several processes run a search together, it also checks that all of them
 have the same in hand.
 """
 
+import dataclasses
 import math
 from collections.abc import Callable
 from collections.abc import Mapping
@@ -15,6 +16,7 @@ from layernas.data.dataset import SPLITS
 from layernas.data.dataset import Dataset
 from layernas.errors import UserError
 from layernas.networks.costs import configured_cost
+from layernas.networks.costs import configured_limits
 from layernas.networks.interface import METRICS
 from layernas.networks.interface import Space
 from layernas.networks.network import NetworkLike
@@ -28,6 +30,7 @@ from layernas.search import TargetInterval
 from layernas.search.comparison import Compared
 from layernas.search.early_stop import configured_early_stop
 from layernas.search.problem import Reference
+from layernas.search.problem import upper_limits
 from layernas.search.schedules import configured_schedule
 from layernas.training import hosts
 
@@ -62,27 +65,37 @@ def with_width_scaled(
 
   Args:
     space: of the config.
-    config: with sections `cost`, `target` and `reference`.
+    config: with sections `cost`, `target`, `limits` and `reference`.
     dataset: of the images.
 
   Returns:
     The space; its `named` has `WIDTH_SCALED`, the widest multiple of the
-    default network within the limit, where the search compares, the cost is
-    counted and has a limit, and some multiple keeps it.
+    default network within the limits, where the search compares, there is a
+    limit, all limits are on counted costs, and some multiple keeps them.
 
   Raises:
     UserError: a field is wrong.
   """
   check_reference(config.reference)
-  limit = config.target.high
-  counted = config.cost.metric in METRICS
-  if not (config.reference.trainings and limit and counted):
+  # Of several limits the largest: there the answer is compared.
+  limits = {config.cost.metric: upper_limits(config.target.high)[-1]}
+  for metric, high in config.limits.items():
+    limits[metric] = min(high or math.inf, limits.get(metric, math.inf))
+  if not (
+      config.reference.trainings and math.isfinite(min(limits.values()))
+      and limits.keys() <= METRICS.keys()
+  ):
     return space
   price = _price(config, dataset.image_size, dataset.num_classes)
   space.network(space.search_space.default).check_images(dataset.image_size)
-  scaled, _ = neighbours_in_width(
-      space, lambda network: price(network) > limit, config.reference
-  )
+
+  def too_wide(network: NetworkLike) -> bool:
+    counts = network.counts(dataset.image_size, dataset.num_classes)
+    return any(
+        getattr(counts, metric) > high for metric, high in limits.items()
+    )
+
+  scaled, _ = neighbours_in_width(space, too_wide, config.reference)
   if scaled is None or price(scaled) < config.target.low:
     return space
   return space.with_named({WIDTH_SCALED: scaled})
@@ -118,10 +131,10 @@ def _price(
 def make_problem(
     config: Any, space: Space, image_size: int, num_classes: int
 ) -> Problem:
-  """Cost model and target interval.
+  """Cost model, target interval and further limits.
 
   Args:
-    config: with sections `cost` and `target` (low, high; 0 = none).
+    config: with sections `cost`, `target` (low, high; 0 = none) and `limits`.
     space: of the networks.
     image_size: side in pixels.
     num_classes: of the data set.
@@ -132,9 +145,16 @@ def make_problem(
   Raises:
     UserError: no network reaches the target, or a field is wrong.
   """
+  # First: what a space found out of its networks is then said of the cost.
+  limits = configured_limits(
+      config.limits, config.cost, space, image_size, num_classes
+  )
   cost = configured_cost(config.cost, space, image_size, num_classes)
-  target = TargetInterval(
-      config.target.low or -math.inf, config.target.high or math.inf
+  *smaller, high = upper_limits(config.target.high)
+  problem = Problem(
+      cost, TargetInterval(config.target.low or -math.inf, high),
+      limits=limits,
+      smaller_highs=tuple(smaller),
   )
   default = space.search_space.default
   references = [Reference('default', default, cost.cost(default))]
@@ -143,8 +163,8 @@ def make_problem(
       Reference(f'{name} default', name, price(network))
       for name, network in space.named.items()
   ]
-  return Problem(cost, target, tuple(
-      one for one in references if one.cost in target
+  return dataclasses.replace(problem, references=tuple(
+      one for one in references if problem.admits(one.network, one.cost)
   ))
 
 

@@ -24,6 +24,7 @@ from layernas.search.engine import Search
 from layernas.search.finalists import Finalists
 from layernas.search.interleaved import Interleaved
 from layernas.search.model_guided import ModelGuided
+from layernas.search.problem import Limit
 from layernas.search.problem import Problem
 from layernas.search.problem import TargetInterval
 from layernas.search.schedules import make_schedule
@@ -56,6 +57,7 @@ __all__ = [
     'Interleaved',
     'JointlyBoundedCost',
     'Layer',
+    'Limit',
     'ModelGuided',
     'Problem',
     'Proposal',

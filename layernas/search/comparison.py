@@ -11,6 +11,7 @@ the best reference answers instead.
 import dataclasses
 import math
 import statistics
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -210,6 +211,14 @@ class Compared(Strategy):
     return next(
         trial for trial in self._trials[best.network].values() if trial.ok
     )
+
+  def answers(
+      self, incumbents: Sequence[Trial | None]
+  ) -> list[Trial | None]:
+    """The inner answers; that under the largest limit alone is compared."""
+    return [
+        *self.inner.answers(incumbents)[:-1], self.answer(incumbents[-1])
+    ]
 
   def standings(self) -> list[Standing]:
     """How the answer stands against each reference.

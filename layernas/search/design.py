@@ -5,6 +5,7 @@ less they are alike. Only where the default network is better than they are does
 it pay to stay near it, and to change one layer at a time.
 """
 
+import itertools
 import random
 from collections.abc import Collection
 
@@ -32,7 +33,7 @@ def spread(
 
   One after another, the network of a pool is taken of which those taken
   before say least: it has the largest variance left (a greedy D-optimal
-  design).
+  design). Of several upper limits, each has its share of the pool.
 
   Args:
     problem: space, cost and target.
@@ -44,11 +45,8 @@ def spread(
     Distinct networks, fewer than `count` where no more are found.
   """
   known = list(known)
-  pool = [
-      one for one in dict.fromkeys(
-          random_start(problem, rng) for _ in range(max(_POOL, 5 * count))
-      ) if one not in known
-  ]
+  drawn = random_networks(problem, rng, max(_POOL, 5 * count))
+  pool = [one for one in dict.fromkeys(drawn) if one not in known]
   if len(pool) <= count:
     return pool
   kernel = Kernel(problem.space.option_counts)
@@ -69,6 +67,25 @@ def spread(
     explained = np.column_stack([explained, column])
     left -= column**2
   return [pool[index - len(known)] for index in chosen[len(known):]]
+
+
+def random_networks(
+    problem: Problem, rng: random.Random, count: int
+) -> list[Architecture]:
+  """Random networks in the target, under each of its upper limits in turn.
+
+  Args:
+    problem: space, cost and target.
+    rng: random source.
+    count: how many.
+
+  Returns:
+    The networks; some may be equal.
+  """
+  limits = itertools.cycle(problem.each_limit)
+  return [
+      random_start(one, rng) for one in itertools.islice(limits, count)
+  ]
 
 
 def single_changes(
@@ -94,7 +111,7 @@ def single_changes(
   ]
   changes = [
       one for one in changes
-      if one not in known and problem.cost.cost(one) in problem.target
+      if one not in known and problem.admits(one, problem.cost.cost(one))
   ]
   rng.shuffle(changes)
   return changes[:count]

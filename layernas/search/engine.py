@@ -21,9 +21,11 @@ from layernas import lookup
 from layernas.errors import UserError
 from layernas.search.budget import Budget
 from layernas.search.budget import Spent
+from layernas.search.cost import Number
 from layernas.search.early_stop import EarlyStop
 from layernas.search.early_stop import stopped
 from layernas.search.problem import Problem
+from layernas.search.problem import TargetInterval
 from layernas.search.schedules import make_schedule
 from layernas.search.space import Network
 from layernas.search.strategy import Context
@@ -70,8 +72,8 @@ class Search:
       earlier trial.
     early_stop: when a candidate is hopeless; None where none ever is.
     trials: the finished ones in order of their ids.
-    incumbent: the best reward of the space's networks in the target interval;
-      the older one of equals.
+    incumbents: for each upper limit of the problem the best reward of the
+      space's networks under it; the older one of equals.
     reused: proposals that an earlier trial had answered already.
     stop_reason: '' while the search goes on.
   """
@@ -118,7 +120,7 @@ class Search:
     self.reuse = reuse
     self.early_stop = early_stop
     self.trials: list[Trial] = []
-    self.incumbent: Trial | None = None
+    self.incumbents: list[Trial | None] = [None] * len(problem.each_limit)
     self.reused = 0
     self.stop_reason = ''
     self._spent = Spent()
@@ -131,7 +133,8 @@ class Search:
     self._told: dict[int, Trial] = {}
     self._generations = strategy.generations(
         Context(
-            problem, random.Random(seed), lambda: self.incumbent,
+            problem, random.Random(seed),
+            lambda number=-1: self.incumbents[number],
             lambda: self._in_force().remaining(self._issued, self.seconds),
         )
     )
@@ -143,6 +146,11 @@ class Search:
   def seconds(self) -> float:
     """Sum over `trials`."""
     return self._spent.seconds
+
+  @property
+  def incumbent(self) -> Trial | None:
+    """The best reward in the whole target interval, see `incumbents`."""
+    return self.incumbents[-1]
 
   @property
   @_alone
@@ -161,6 +169,19 @@ class Search:
   def best(self) -> Trial | None:
     """The answer: the incumbent, unless the strategy has a rule of its own."""
     return self.strategy.answer(self.incumbent)
+
+  @_alone
+  def front(self) -> list[tuple[TargetInterval, Trial | None]]:
+    """The answer under each upper limit of the problem.
+
+    Returns:
+      Target intervals and answers, None where there is none yet; the smallest
+      limit first. The last answer is `best`.
+    """
+    return list(zip(
+        (one.target for one in self.problem.each_limit),
+        self.strategy.answers(self.incumbents), strict=True,
+    ))
 
   @property
   def bound(self) -> int | None:
@@ -437,9 +458,9 @@ class Search:
     if rivals is None:
       return False
     rewards = [self.trials[rival].evaluation.early_reward for rival in rivals]
-    if proposal.cost in self.problem.target:
-      incumbent = self.incumbent
-      rewards.append(incumbent and incumbent.evaluation.early_reward)
+    for number in self._limits_of(proposal.architecture, proposal.cost):
+      best = self.incumbents[number]
+      rewards.append(best and best.evaluation.early_reward)
     return self.early_stop.hopeless(early_reward, rewards)
 
   def _record(self, trial: Trial) -> None:
@@ -448,14 +469,19 @@ class Search:
     self.trials.append(trial)
     self._spent.add(trial)
     candidate = trial.candidate
-    if not trial.ok or candidate.cost not in self.problem.target:
+    if not trial.ok or isinstance(candidate.architecture, str):
       return
-    if isinstance(candidate.architecture, str):
-      return
-    if self.incumbent is None or (
-        trial.evaluation.reward > self.incumbent.evaluation.reward
-    ):
-      self.incumbent = trial
+    for number in self._limits_of(candidate.architecture, candidate.cost):
+      best = self.incumbents[number]
+      if best is None or trial.evaluation.reward > best.evaluation.reward:
+        self.incumbents[number] = trial
+
+  def _limits_of(self, network: Network, cost: Number) -> list[int]:
+    """Numbers of the upper limits under which a network may answer."""
+    return [
+        number for number, one in enumerate(self.problem.each_limit)
+        if one.admits(network, cost)
+    ]
 
 
 _EXAMPLES = {

@@ -7,9 +7,11 @@ the best rewards are evaluated again, the better half of them more often
 better half of the search's networks are worth.
 """
 
+import dataclasses
 import math
 import statistics
 from collections.abc import Generator
+from collections.abc import Sequence
 
 from layernas.errors import UserError
 from layernas.search.problem import Problem
@@ -55,10 +57,7 @@ class Finalists(Strategy):
     # Of networks in the target: first trial, and the reward of each trial.
     self._firsts: dict[Architecture, Trial] = {}
     self._rewards: dict[Architecture, dict[int, float]] = {}
-    self._finalists: list[Architecture] = []
-    # The answer of so many evaluations.
-    self._answer: tuple[int, Trial] | None = None
-    self._means = ShrunkenMeans()
+    self._groups: list[_Group] = []
 
   def generations(self, context: Context) -> Generations:
     """Yields what the inner strategy proposes, then the repeats."""
@@ -74,7 +73,10 @@ class Finalists(Strategy):
     """Keeps the reward; the inner strategy hears of no repeat."""
     number, evaluation = trial.candidate.id, trial.evaluation
     self._evaluations[number] = evaluation.seconds
-    if trial.ok and trial.candidate.cost in self._problem.target:
+    candidate = trial.candidate
+    if trial.ok and self._problem.admits(
+        candidate.architecture, candidate.cost
+    ):
       self._firsts.setdefault(proposal.architecture, trial)
       rewards = self._rewards.setdefault(proposal.architecture, {})
       rewards[number] = evaluation.reward
@@ -102,18 +104,39 @@ class Finalists(Strategy):
 
   def answer(self, incumbent: Trial | None) -> Trial | None:
     """The finalist with the best shrunken mean; before, the inner answer."""
-    repeated = any(len(self._rewards[one]) > 1 for one in self._finalists)
-    if not repeated:
-      return self.inner.answer(incumbent)
-    count = len(self._evaluations)
-    if self._answer is None or self._answer[0] != count:
-      means = self._means(
-          [list(self._rewards[one].values()) for one in self._finalists],
-          [trial.evaluation.reward for trial in self._firsts.values()],
+    return self._best_of(-1) or self.inner.answer(incumbent)
+
+  def answers(
+      self, incumbents: Sequence[Trial | None]
+  ) -> list[Trial | None]:
+    """Under each upper limit the answer among its own finalists."""
+    return [
+        self._best_of(number) or answer
+        for number, answer in enumerate(self.inner.answers(incumbents))
+    ]
+
+  def _best_of(self, number: int) -> Trial | None:
+    """First trial of a group's best finalist, where any has been repeated."""
+    if not self._groups:
+      return None
+    group, count = self._groups[number], len(self._evaluations)
+    if not any(len(self._rewards[one]) > 1 for one in group.finalists):
+      return None
+    if group.answer is None or group.answer[0] != count:
+      means = group.means(
+          [list(self._rewards[one].values()) for one in group.finalists],
+          [self._firsts[one].evaluation.reward for one in self._under(group)],
       )
-      best = self._finalists[means.index(max(means))]
-      self._answer = count, self._firsts[best]
-    return self._answer[1]
+      best = group.finalists[means.index(max(means))]
+      group.answer = count, self._firsts[best]
+    return group.answer[1]
+
+  def _under(self, group: '_Group') -> list[Architecture]:
+    """Networks with a reward that a group's limit admits, the oldest first."""
+    return [
+        one for one, trial in self._firsts.items()
+        if trial.candidate.cost in group.problem.target
+    ]
 
   def _search(
       self, context: Context, inner: Portions, share: float
@@ -141,28 +164,45 @@ class Finalists(Strategy):
     return (yield from inner.while_room(room))
 
   def _rounds(self, context: Context) -> Rounds:
-    """Sequential halving over the networks with the best rewards."""
-    left = self._affordable(context)
-    ranked = sorted(
-        self._firsts, key=lambda one: -self._firsts[one].evaluation.reward
-    )
-    ranked = ranked[:finalists_of(left)]
-    if not ranked:
-      return False
-    self._finalists = ranked
-    yield self._repeats(ranked[:1])
-    if len(set(self._rewards[ranked[0]].values())) == 1:
-      self._finalists = []
-      return False
-    # The first one has had a repeat of the first round.
-    left, pending = left - 1, ranked[1:]
+    """Sequential halving under each upper limit, with its share of repeats."""
+    left, limits = self._affordable(context), context.problem.each_limit
+    self._groups = [_Group(problem) for problem in limits]
+    noisy = False
+    for number, group in enumerate(self._groups):
+      share = left // (len(limits) - number)
+      left -= share
+      ranked = sorted(
+          self._under(group),
+          key=lambda one: -self._firsts[one].evaluation.reward,
+      )
+      group.finalists = pending = ranked[:finalists_of(share)]
+      if pending and not noisy:
+        yield self._repeats(pending[:1])
+        if len(set(self._rewards[pending[0]].values())) == 1:
+          break
+        # The first one has had a repeat of the first round.
+        noisy, share, pending = True, share - 1, pending[1:]
+      yield from self._halved(group.finalists, pending, share)
+    if not noisy:
+      self._groups = []
+    return noisy
+
+  def _halved(
+      self, ranked: list[Architecture], pending: list[Architecture], left: int
+  ) -> Generator[list[Proposal], None, None]:
+    """Repeats finalists, the better half of them more often.
+
+    Args:
+      ranked: the finalists, the best first.
+      pending: those whose repeat of the first round is still to come.
+      left: repeats that they share.
+    """
     while left and len(ranked) > 1:
       rounds = math.ceil(math.log2(len(ranked)))
       repeats = (pending + ranked * left)[:left // rounds]
       left -= len(repeats)
       yield self._repeats(repeats)
       ranked = pending = self._better_half(ranked)
-    return True
 
   def _better_half(self, finalists: list[Architecture]) -> list[Architecture]:
     means = {
@@ -258,3 +298,20 @@ class ShrunkenMeans:
       variance = statistics.variance(rewards) if count > 1 else 0.0
       self._statistics[network] = count, statistics.fmean(rewards), variance
     return self._statistics[network]
+
+
+@dataclasses.dataclass
+class _Group:
+  """Finalists under one upper limit.
+
+  Attributes:
+    problem: with that limit.
+    finalists: the best reward first.
+    means: of them.
+    answer: the best of them, and of how many evaluations.
+  """
+
+  problem: Problem
+  finalists: list[Architecture] = dataclasses.field(default_factory=list)
+  means: ShrunkenMeans = dataclasses.field(default_factory=ShrunkenMeans)
+  answer: tuple[int, Trial] | None = None

@@ -219,6 +219,6 @@ def _sample_costs(
   parents = np.tile(layer_pass.start, (rows, 1))
   for index, column in zip(decided, columns, strict=False):
     parents[:, index] = column
-  priced = problem.cost.child_costs(parents, decided, layer)
-  costs = priced.cost[problem.target.meets(priced.low, priced.high)]
+  priced, feasible = problem.children(parents, decided, layer)
+  costs = priced.cost[feasible]
   return costs if costs.size else priced.cost.ravel()

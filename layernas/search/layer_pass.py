@@ -18,6 +18,7 @@ import numpy as np
 from layernas.errors import UserError
 from layernas.search.cost import ChildCosts
 from layernas.search.cost import Number
+from layernas.search.cost import cost_text
 from layernas.search.problem import Problem
 from layernas.search.space import Architecture
 from layernas.search.table import SPACINGS
@@ -41,13 +42,13 @@ def default_start(problem: Problem, rng: random.Random) -> Architecture:
 def smallest_start(problem: Problem, rng: random.Random) -> Architecture:
   """The cheapest network (where options do not trade off between layers)."""
   del rng
-  return _greedy(problem, lambda low, high: int(np.argmin(low)))
+  return _greedy(problem, lambda priced, _: int(np.argmin(priced.low)))
 
 
 def largest_start(problem: Problem, rng: random.Random) -> Architecture:
   """The dearest network (where options do not trade off between layers)."""
   del rng
-  return _greedy(problem, lambda low, high: int(np.argmax(high)))
+  return _greedy(problem, lambda priced, _: int(np.argmax(priced.high)))
 
 
 def random_start(problem: Problem, rng: random.Random) -> Architecture:
@@ -69,32 +70,45 @@ def random_start(problem: Problem, rng: random.Random) -> Architecture:
   counts = problem.space.option_counts
   for _ in range(_DRAWS):
     drawn = tuple(rng.randrange(count) for count in counts)
-    if problem.cost.cost(drawn) in problem.target:
+    if problem.admits(drawn, problem.cost.cost(drawn)):
       return drawn
 
-  def choose(low: np.ndarray, high: np.ndarray) -> int:
-    feasible = np.flatnonzero(problem.target.meets(low, high))
-    return int(rng.choice(feasible)) if feasible.size else 0
+  def choose(priced: ChildCosts, feasible: np.ndarray) -> int:
+    del priced
+    options = np.flatnonzero(feasible)
+    return int(rng.choice(options)) if options.size else 0
 
   for _ in range(_DRAWS):
     built = _greedy(problem, choose)
-    if problem.cost.cost(built) in problem.target:
+    if problem.admits(built, problem.cost.cost(built)):
       return built
+  further = ''.join(
+      f', limits.{limit.cost.name} {cost_text(limit.high)}'
+      for limit in problem.limits
+  )
   raise UserError(
-      f'target interval [{problem.target.low:,}, {problem.target.high:,}]: no'
-      f' network found in it in {2 * _DRAWS:,} draws; allowed is an interval'
-      ' that more networks reach'
+      f'target interval [{problem.target.low:,},'
+      f' {problem.target.high:,}]{further}: no network found in it in'
+      f' {2 * _DRAWS:,} draws; allowed is an interval that more networks reach'
   )
 
 
 def _greedy(
-    problem: Problem, choose: Callable[[np.ndarray, np.ndarray], int]
+    problem: Problem, choose: Callable[[ChildCosts, np.ndarray], int]
 ) -> Architecture:
-  """Decides layer by layer by the options' reachable intervals."""
+  """Decides layer by layer by the options' reachable intervals.
+
+  Args:
+    problem: space, cost and target.
+    choose: given the costs of a layer's options, arrays of shape (options,),
+      and which of them can reach the target, the index of one.
+  """
   architecture = np.array([problem.space.default])
   for layer in range(len(problem.space)):
-    priced = problem.cost.child_costs(architecture, range(layer), layer)
-    architecture[0, layer] = choose(priced.low[0], priced.high[0])
+    priced, feasible = problem.children(architecture, range(layer), layer)
+    architecture[0, layer] = choose(
+        ChildCosts(priced.cost[0], priced.low[0], priced.high[0]), feasible[0]
+    )
   return tuple(architecture[0].tolist())
 
 
@@ -244,10 +258,9 @@ class LayerPass:
       For each prefix its feasible children in the order of the options.
     """
     layer = self.order[length - 1]
-    priced = self.problem.cost.child_costs(
+    priced, feasible = self.problem.children(
         np.array(prefixes), self.order[:length - 1], layer
     )
-    feasible = self.problem.target.meets(priced.low, priced.high)
     self.infeasible[length] += int(feasible.size - feasible.sum())
     if self.observer is not None:
       self.observer.priced(self, prefixes, length, priced, feasible)

@@ -5,7 +5,8 @@ look best are trained, and so on. Where candidates come from is the strategy's
 own. Trained networks stand beside the candidates: one of which the model is
 not sure is trained again. The answer is the trained network that the model
 expects most of: the best of many noisy rewards is mostly luck, and the model
-pools what it knows.
+pools what it knows. Several upper limits of the cost share the trials and the
+model, and take turns when networks are picked.
 """
 
 import abc
@@ -14,10 +15,12 @@ import math
 import random
 import statistics
 from collections import Counter
+from collections.abc import Sequence
 
 import numpy as np
 
 from layernas.errors import UserError
+from layernas.search.design import random_networks
 from layernas.search.design import single_changes
 from layernas.search.design import spread
 from layernas.search.layer_pass import random_start
@@ -59,6 +62,52 @@ _FLOOR = 1e-3
 _TELLING = 2
 
 
+@dataclasses.dataclass(frozen=True)
+class _Pool:
+  """Networks that may be trained next, under one upper limit.
+
+  Attributes:
+    networks: distinct.
+    means: by the model, shape (networks,).
+    deviations: likewise.
+  """
+
+  networks: list[Architecture]
+  means: np.ndarray
+  deviations: np.ndarray
+
+  def best(
+      self, optimism: float, besides: Sequence[Architecture]
+  ) -> Architecture | None:
+    """The network that looks best.
+
+    Args:
+      optimism: deviations that are added to the mean.
+      besides: networks that are left out.
+
+    Returns:
+      The network, the first of equals; None where none is left.
+    """
+    worth = (self.means + optimism * self.deviations).tolist()
+    left = [i for i, one in enumerate(self.networks) if one not in besides]
+    return self.networks[max(left, key=worth.__getitem__)] if left else None
+
+
+@dataclasses.dataclass(frozen=True)
+class _Ranking:
+  """Trained networks that may answer under one upper limit.
+
+  Attributes:
+    networks: the one that the model expects most of first.
+    best: first trial of that one.
+    answer: `best`, or a trial of the default network.
+  """
+
+  networks: Sequence[Architecture] = ()
+  best: Trial | None = None
+  answer: Trial | None = None
+
+
 @dataclasses.dataclass(eq=False)
 class ModelBased(Strategy):
   """Trains a design, then batches of the candidates that look best.
@@ -79,6 +128,7 @@ class ModelBased(Strategy):
       design trains up to three times; 1 repeats none.
     certainty: probability, by the model, with which a network must be better
       than the default network to answer in its place.
+    batches: picked by the model so far.
   """
 
   repeats = True
@@ -115,10 +165,9 @@ class ModelBased(Strategy):
     # Whether each repeat gave another reward than its network had.
     self._differed: list[bool] = []
     self._fitted = 0
-    self._best: Trial | None = None
-    self._answer: Trial | None = None
-    # Trained networks in the target, the one expected most of first.
-    self._ranked: list[Architecture] = []
+    self.batches = 0
+    # One for each upper limit, as soon as there is a fit.
+    self._rankings: list[_Ranking] = []
 
   @abc.abstractmethod
   def candidates(
@@ -127,9 +176,9 @@ class ModelBased(Strategy):
     """Networks in the target with the model's means; known ones may be there.
 
     Args:
-      context: of the search.
+      context: of the search, with the problem under one upper limit alone.
       model: fitted.
-      best: the trained network that it expects most of.
+      best: the trained network under it that the model expects most of.
     """
 
   def generations(self, context: Context) -> Generations:
@@ -141,12 +190,9 @@ class ModelBased(Strategy):
     if second := self._second_design(context):
       yield second
     while True:
-      batch = []
       self._fit()
-      if self._best is not None:
-        batch = self._pick(self.candidates(
-            context, self._model, self._best.candidate.architecture
-        ))
+      batch = self._pick(self._pools(context))
+      self.batches += bool(batch)
       batch += self._random(context, self.batch - len(batch))
       if not batch:
         return 'no network was found that has not been trained'
@@ -182,7 +228,19 @@ class ModelBased(Strategy):
 
   def answer(self, incumbent: Trial | None) -> Trial | None:
     """The trained network in the target that the model expects most of."""
-    return self._answer or incumbent
+    return self.answers([incumbent])[-1]
+
+  def answers(
+      self, incumbents: Sequence[Trial | None]
+  ) -> list[Trial | None]:
+    """Under each upper limit, the network that the model expects most of."""
+    if not self._rankings:
+      return list(incumbents)
+    rankings = self._rankings[-len(incumbents):]
+    return [
+        one.answer or incumbent
+        for one, incumbent in zip(rankings, incumbents, strict=True)
+    ]
 
   def random_candidates(
       self, context: Context, model: RewardModel, number: int
@@ -201,7 +259,7 @@ class ModelBased(Strategy):
         0, problem.space.option_counts, (number, len(problem.space))
     )
     costs = problem.cost.costs(drawn)
-    inside = problem.target.meets(costs, costs)
+    inside = problem.admitted(drawn, costs)
     drawn, costs = drawn[inside], costs[inside]
     if not len(drawn):
       return {}
@@ -224,9 +282,9 @@ class ModelBased(Strategy):
 
   def _scale_costs(self, context: Context) -> None:
     rng = random.Random(0)
-    drawn = context.problem.cost.costs(np.array([
-        random_start(context.problem, rng) for _ in range(_SCALED_OVER)
-    ]))
+    drawn = context.problem.cost.costs(np.array(
+        random_networks(context.problem, rng, _SCALED_OVER)
+    ))
     self._least_cost = drawn.min()
     values = self._flattened(drawn)
     self._cost_middle = values.mean()
@@ -249,20 +307,22 @@ class ModelBased(Strategy):
         architectures, self.scaled(costs),
         np.array([t.evaluation.reward for t in self._trials]),
     )
-    inside = self._context.problem.target.meets(costs, costs)
-    ranked = [
-        self._trials[i] for i in np.argsort(-means, kind='stable') if inside[i]
-    ]
-    self._ranked = list(dict.fromkeys(
-        trial.candidate.architecture for trial in ranked
-    ))
-    self._best = ranked[0] if ranked else None
-    self._answer = self._best and self._sure_of(self._best)
+    order = np.argsort(-means, kind='stable')
+    self._rankings = []
+    for problem in self._context.problem.each_limit:
+      inside = problem.admitted(architectures, costs)
+      ranked = [self._trials[i] for i in order if inside[i]]
+      networks = list(dict.fromkeys(
+          trial.candidate.architecture for trial in ranked
+      ))
+      best = ranked[0] if ranked else None
+      answer = best and self._sure_of(best, networks)
+      self._rankings.append(_Ranking(networks, best, answer))
 
-  def _sure_of(self, best: Trial) -> Trial:
+  def _sure_of(self, best: Trial, ranked: Sequence[Architecture]) -> Trial:
     """The best trial, or the default's where the model is not sure enough."""
     default = self._context.problem.space.default
-    if default not in self._ranked or best.candidate.architecture == default:
+    if default not in ranked or best.candidate.architecture == default:
       return best
     pair = np.array([best.candidate.architecture, default])
     means, covariance = self._model.mean_and_covariance(
@@ -277,31 +337,52 @@ class ModelBased(Strategy):
         if trial.candidate.architecture == default
     )
 
-  def _pick(self, met: dict[Architecture, float]) -> list[Proposal]:
-    """A batch of candidates and trained networks that look best."""
+  def _pools(self, context: Context) -> list[_Pool]:
+    """What may be trained next under each upper limit."""
+    pools = []
+    limits = zip(context.problem.each_limit, self._rankings, strict=False)
+    for problem, ranking in limits:
+      met: dict[Architecture, float] = {}
+      if ranking.best is not None:
+        met = self.candidates(
+            dataclasses.replace(context, problem=problem), self._model,
+            ranking.best.candidate.architecture,
+        )
+      pools.append(self._pool(met, ranking))
+    return pools
+
+  def _pool(
+      self, met: dict[Architecture, float], ranking: _Ranking
+  ) -> _Pool:
+    """The best of candidates and of trained networks, looked at closely."""
     pool = [a for a in met if a not in self._trainings]
     pool = sorted(pool, key=met.__getitem__, reverse=True)[:_LOOKED_AT]
-    pool += self._repeatable()[:_REPEATABLE]
+    pool += self._repeatable(ranking)[:_REPEATABLE]
     if not pool:
-      return []
+      return _Pool([], np.empty(0), np.empty(0))
     chosen = np.array(pool)
-    means, deviations = self._model.mean_and_deviation(
+    return _Pool(pool, *self._model.mean_and_deviation(
         chosen, self.scaled(self._context.problem.cost.costs(chosen))
-    )
-    picked: list[int] = []
-    for place in range(min(self.batch, len(pool))):
-      optimism = self.optimism[place % len(self.optimism)]
-      worth = means + optimism * deviations
-      worth[picked] = -np.inf
-      picked.append(int(np.argmax(worth)))
-    return self._propose([pool[i] for i in picked])
+    ))
 
-  def _repeatable(self) -> list[Architecture]:
+  def _pick(self, pools: Sequence[_Pool]) -> list[Proposal]:
+    """A batch of what looks best; the limits take its places in turn."""
+    picked: list[Architecture] = []
+    for place in range(self.batch if pools else 0):
+      # Moved on with every batch, so that each limit meets each optimism.
+      pool = pools[(place + self.batches) % len(pools)]
+      optimism = self.optimism[place % len(self.optimism)]
+      best = pool.best(optimism, picked)
+      if best is not None:
+        picked.append(best)
+    return self._propose(picked)
+
+  def _repeatable(self, ranking: _Ranking) -> list[Architecture]:
     """Trained networks that may be trained again, best mean first."""
     if len(self._differed) >= _TELLING and not any(self._differed):
       return []
     return [
-        one for one in self._ranked
+        one for one in ranking.networks
         if self._trainings[one] < self.trainings
     ]
 
@@ -311,7 +392,7 @@ class ModelBased(Strategy):
     count = max(min(_COMPARED, size // 2), 1)
     first = [
         one for one in (problem.space.default,)
-        if problem.cost.cost(one) in problem.target
+        if problem.admits(one, problem.cost.cost(one))
     ]
     far = spread(problem, context.rng, count - len(first), first)
     proposals = self._propose(first + far)
@@ -358,8 +439,9 @@ class ModelBased(Strategy):
   def _random(self, context: Context, count: int) -> list[Proposal]:
     """Random networks in the target that have not been proposed."""
     drawn: list[Architecture] = []
-    for _ in range(20 * count):
-      one = random_start(context.problem, context.rng)
+    limits = context.problem.each_limit
+    for attempt in range(20 * count):
+      one = random_start(limits[attempt % len(limits)], context.rng)
       if one not in self._trainings and one not in drawn:
         drawn.append(one)
       if len(drawn) == count:

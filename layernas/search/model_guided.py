@@ -57,7 +57,6 @@ class ModelGuided(ModelBased):
       )
     self.evaluations = 0
     self._infeasible = 0
-    self._passes = 0
 
   @property
   def infeasible(self) -> int:
@@ -77,8 +76,7 @@ class ModelGuided(ModelBased):
     the other begins at a random network and takes them in random order.
     """
     problem, rng = context.problem, context.rng
-    layers, number = len(problem.space), self._passes
-    self._passes += 1
+    layers, number = len(problem.space), self.batches
     near = layer_order('alternating', layers, number, rng)
     met = self.model_pass(model, problem, best, near)
     start = random_start(problem, rng)
@@ -107,8 +105,8 @@ class ModelGuided(ModelBased):
     met: dict[Architecture, float] = {}
     prefixes = np.array([start])
     for length, layer in enumerate(order):
-      priced = problem.cost.child_costs(prefixes, order[:length], layer)
-      rows, options = np.nonzero(problem.target.meets(priced.low, priced.high))
+      priced, feasible = problem.children(prefixes, order[:length], layer)
+      rows, options = np.nonzero(feasible)
       self._infeasible += priced.cost.size - rows.size
       if not rows.size:
         break
@@ -119,7 +117,7 @@ class ModelGuided(ModelBased):
           prefixes, layer, self.scaled(priced.cost)
       )[rows, options]
       self.evaluations += means.size
-      inside = problem.target.meets(costs, costs)
+      inside = problem.admitted(children, costs)
       met.update(zip(
           map(tuple, children[inside].tolist()), means[inside].tolist(),
           strict=True,

@@ -1,14 +1,24 @@
-"""What is searched: a space, a cost and a target interval."""
+"""What is searched: a space, a cost and a target interval, further limits.
+
+Whether a network may answer, and whether a prefix can still become one that
+may, is decided here alone.
+"""
 
 import dataclasses
+import functools
 import math
+from collections.abc import Sequence
 from typing import Any
+
+import numpy as np
 
 from layernas.errors import UserError
 from layernas.plain import plain
+from layernas.search.cost import ChildCosts
 from layernas.search.cost import Cost
 from layernas.search.cost import Number
 from layernas.search.cost import cost_text
+from layernas.search.space import Architecture
 from layernas.search.space import Network
 from layernas.search.space import SearchSpace
 
@@ -50,6 +60,31 @@ class TargetInterval:
     return (low <= self.high) & (high >= self.low)
 
 
+def upper_limits(high: Any) -> tuple[Number, ...]:
+  """Upper limits of the cost, as the field `target.high` of a config has them.
+
+  Args:
+    high: a number, 0 for no limit, or several numbers.
+
+  Returns:
+    The limits, ascending and distinct; inf alone where there is none.
+
+  Raises:
+    UserError: names the field and what is allowed.
+  """
+  several = isinstance(high, tuple | list)
+  found = [plain(one) for one in (high if several else (high or math.inf,))]
+  if not found or not all(
+      isinstance(one, int | float) and not isinstance(one, bool)
+      and not math.isnan(one) and one for one in found
+  ):
+    raise UserError(
+        f'target.high: {high!r}: allowed is a number, 0 for no limit, or'
+        ' several other than 0, such as (1.2e6, 1.8e6)'
+    )
+  return tuple(sorted(set(found)))
+
+
 @dataclasses.dataclass(frozen=True)
 class Reference:
   """A network that the answer of a search has to beat.
@@ -66,6 +101,29 @@ class Reference:
 
 
 @dataclasses.dataclass(frozen=True)
+class Limit:
+  """A limit on another cost than the one that a search groups by.
+
+  Attributes:
+    cost: cost model of the same space.
+    high: largest allowed cost, included.
+  """
+
+  cost: Cost
+  high: Number
+
+  def __post_init__(self) -> None:
+    high = plain(self.high)
+    object.__setattr__(self, 'high', high)
+    if isinstance(high, bool) or not isinstance(high, int | float) or (
+        math.isnan(high)
+    ):
+      raise UserError(
+          f'limits.{self.cost.name}: {high!r}: allowed is a number'
+      )
+
+
+@dataclasses.dataclass(frozen=True)
 class Problem:
   """Find the best architecture of a space whose cost lies in the target.
 
@@ -74,24 +132,132 @@ class Problem:
     target: costs that the answer may have.
     references: networks in the target that the answer is compared with, where
       a search compares (`comparison.Compared`).
+    limits: on further costs, which the answer keeps too.
+    smaller_highs: upper limits of the cost below that of the target, for each
+      of which the search has an answer as well, ascending.
   """
 
   cost: Cost
   target: TargetInterval = TargetInterval()
   references: tuple[Reference, ...] = ()
+  limits: tuple[Limit, ...] = ()
+  smaller_highs: tuple[Number, ...] = ()
 
   def __post_init__(self) -> None:
-    low, high = self.cost.interval(self.space.default, ())
-    if not self.target.meets(low, high):
-      unit = f' {self.cost.unit}' if self.cost.unit else ''
+    for limit in self.limits:
+      if limit.cost.space != self.space:
+        raise UserError(
+            f'limits.{limit.cost.name}: a cost of another space: allowed are'
+            ' costs of the space that is searched'
+        )
+      low, high = limit.cost.interval(self.space.default, ())
+      if limit.high < low:
+        raise UserError(
+            f'limits.{limit.cost.name}: {cost_text(limit.high)}: no network'
+            ' keeps it; allowed are limits of at least'
+            f' {cost_text(low)}{_unit(limit.cost)}'
+        )
+    highs = (*self.smaller_highs, self.target.high)
+    if list(highs) != sorted(set(highs)):
       raise UserError(
-          f'target interval [{cost_text(self.target.low)},'
-          f' {cost_text(self.target.high)}] of {self.cost.name!r}: no network'
-          ' reaches it; allowed are intervals that some network reaches;'
-          f' reachable are {cost_text(low)} to {cost_text(high)}{unit}'
+          f'upper limits {highs}: allowed are ascending ones, the last that of'
+          ' the target'
       )
+    low, high = self.cost.interval(self.space.default, ())
+    for most in highs:
+      if not TargetInterval(self.target.low, most).meets(low, high):
+        raise UserError(
+            f'target interval [{cost_text(self.target.low)},'
+            f' {cost_text(most)}] of {self.cost.name!r}: no network'
+            ' reaches it; allowed are intervals that some network reaches;'
+            f' reachable are {cost_text(low)} to'
+            f' {cost_text(high)}{_unit(self.cost)}'
+        )
 
   @property
   def space(self) -> SearchSpace:
     """Space of the architectures."""
     return self.cost.space
+
+  @functools.cached_property
+  def each_limit(self) -> 'tuple[Problem, ...]':
+    """This problem under one of its upper limits alone, for each of them.
+
+    The smallest limit comes first; the last problem has the whole target, and
+    the references.
+    """
+    return (*(
+        Problem(
+            self.cost, TargetInterval(self.target.low, high),
+            limits=self.limits,
+        ) for high in self.smaller_highs
+    ), dataclasses.replace(self, smaller_highs=()))
+
+  def admits(self, network: Network, cost: Number) -> bool:
+    """Whether a network may be the answer.
+
+    Args:
+      network: an architecture, or the name of a reference, which keeps the
+        further limits.
+      cost: of it.
+
+    Returns:
+      Whether the target holds its cost, and it keeps the further limits.
+    """
+    return cost in self.target and (
+        isinstance(network, str) or all(
+            limit.cost.cost(network) <= limit.high for limit in self.limits
+        )
+    )
+
+  def admitted(
+      self, architectures: np.ndarray, costs: np.ndarray
+  ) -> np.ndarray:
+    """As `admits`, of many architectures.
+
+    Args:
+      architectures: shape (n, layers).
+      costs: of them, shape (n,).
+
+    Returns:
+      Bool, shape (n,).
+    """
+    inside = self.target.meets(costs, costs)
+    for limit in self.limits:
+      inside = inside & (limit.cost.costs(architectures) <= limit.high)
+    return inside
+
+  def children(
+      self, prefixes: np.ndarray, decided: Sequence[int], layer: int
+  ) -> tuple[ChildCosts, np.ndarray]:
+    """Prices the children of prefixes and finds those that may lead on.
+
+    Each cost is looked at alone. A child that is dropped has no completion that
+    may be the answer; of one that stays, perhaps no completion keeps all limits
+    at the same time. Of whole networks the verdict is exact.
+
+    Args:
+      prefixes: as of `Cost.child_costs`.
+      decided: likewise.
+      layer: likewise.
+
+    Returns:
+      The costs, and whether target and limits can still be reached: bool, of
+      the same shape.
+    """
+    priced = self.cost.child_costs(prefixes, decided, layer)
+    feasible = self.target.meets(priced.low, priced.high)
+    for limit in self.limits:
+      further = limit.cost.child_costs(prefixes, decided, layer)
+      feasible = feasible & (further.low <= limit.high)
+    return priced, feasible
+
+  def further_costs(self, architecture: Architecture) -> dict[str, Number]:
+    """Costs of an architecture that `limits` are on, by their names."""
+    return {
+        limit.cost.name: limit.cost.cost(architecture) for limit in self.limits
+    }
+
+
+def _unit(cost: Cost) -> str:
+  return f' {cost.unit}' if cost.unit else ''

@@ -25,14 +25,15 @@ class Context:
   Attributes:
     problem: space, cost and target.
     rng: the only source of randomness.
-    incumbent: returns the best trial in the target interval so far, or None.
+    incumbent: returns the best trial in the target interval so far, or None;
+      with a number that under this upper limit of `Problem.each_limit`.
     remaining: returns what is left of the budget. Where several evaluations run
       at the same time, ask it between generations only.
   """
 
   problem: Problem
   rng: random.Random
-  incumbent: Callable[[], Trial | None]
+  incumbent: Callable[..., Trial | None]
   remaining: Callable[[], Remaining] = Remaining
 
 
@@ -99,6 +100,19 @@ class Strategy(abc.ABC):
       exactly where there is no incumbent.
     """
     return incumbent
+
+  def answers(
+      self, incumbents: Sequence[Trial | None]
+  ) -> list[Trial | None]:
+    """The trials that a search answers with, one for each upper limit.
+
+    Args:
+      incumbents: the best reward so far under each of `Problem.each_limit`.
+
+    Returns:
+      In the same order; the last one is that of `answer`.
+    """
+    return [*incumbents[:-1], self.answer(incumbents[-1])]
 
   def plan(self, problem: Problem, trials: float) -> list[str]:
     """What it spends a budget on.

@@ -6,6 +6,7 @@ starts from the options of the best network so far.
 """
 
 import dataclasses
+import itertools
 
 import numpy as np
 
@@ -127,20 +128,25 @@ class Recentred(Layerwise):
   Cost axes and reachable intervals are computed anew for every pass. It ends
   when two passes in a row (one in each direction, where the order alternates)
   leave the incumbent as it was; how many there will be is not known beforehand.
+  Several upper limits take turns of two passes, each with its own incumbent and
+  target.
   """
 
   def generations(self, context: Context) -> Generations:
     """Yields the children of each layer, pass after pass."""
     yield from sweep_pass(self.first_pass(context))
-    start = self.passes[0].start
+    if context.incumbent() is None:
+      return 'no network in the target interval was evaluated'
+    limits = context.problem.each_limit
+    starts = [self.passes[0].start] * len(limits)
     unchanged = 0
-    while True:
-      incumbent = context.incumbent()
-      if incumbent is None:
-        return 'no network in the target interval was evaluated'
-      best = incumbent.candidate.architecture
-      unchanged = unchanged + 1 if best == start else 0
-      if unchanged == 2:
+    for number in itertools.cycle(np.repeat(range(len(limits)), 2).tolist()):
+      incumbent = context.incumbent(number)
+      # Its passes may find the first network of a limit that has none.
+      best = incumbent.candidate.architecture if incumbent else starts[number]
+      unchanged = unchanged + 1 if best == starts[number] else 0
+      if unchanged == 2 * len(limits):
         return 'two passes in a row found nothing better'
-      start = best
-      yield from sweep_pass(self.next_pass(context, start))
+      starts[number] = best
+      under = dataclasses.replace(context, problem=limits[number])
+      yield from sweep_pass(self.next_pass(under, best))

@@ -88,19 +88,22 @@ class Meeting:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Dropped:
-  """A child of which no completion reaches the target.
+  """A child of which no completion reaches the target and keeps the limits.
 
   Attributes:
     architecture: the child.
     cost: of that complete network.
     low: smallest cost over all completions.
     high: largest cost over all completions.
+    exceeded: further costs of which every completion is above the limit, by
+      name, with the smallest over all completions.
   """
 
   architecture: Architecture
   cost: Number
   low: Number
   high: Number
+  exceeded: Mapping[str, Number] = dataclasses.field(default_factory=dict)
 
   def to_dict(self) -> dict[str, Any]:
     """JSON types."""
@@ -109,6 +112,7 @@ class Dropped:
         'cost': self.cost,
         'low': self.low,
         'high': self.high,
+        **({'exceeded': dict(self.exceeded)} if self.exceeded else {}),
     }
 
 
@@ -240,14 +244,25 @@ class Trace:
     layer = layer_pass.order[length - 1]
     for row, option in np.argwhere(~feasible).tolist():
       prefix = tuple(prefixes[row])
+      child = prefix[:layer] + (option,) + prefix[layer + 1:]
       record.dropped.append(
           Dropped(
-              prefix[:layer] + (option,) + prefix[layer + 1:],
+              child,
               costs.cost[row, option].item(),
               costs.low[row, option].item(),
               costs.high[row, option].item(),
+              self._exceeded(child, layer_pass.order[:length]),
           )
       )
+
+  def _exceeded(
+      self, child: Architecture, decided: Sequence[int]
+  ) -> dict[str, Number]:
+    """Further costs whose limit a child cannot keep, with the smallest."""
+    return {
+        limit.cost.name: least for limit in self.problem.limits
+        if (least := limit.cost.interval(child, decided)[0]) > limit.high
+    }
 
   def placed(
       self, layer_pass: LayerPass, proposal: Proposal, trial: Trial,
@@ -288,6 +303,13 @@ class Trace:
                 'low': _finite(target.low),
                 'high': _finite(target.high),
             },
+            # Older traces, and most, have neither.
+            **({'limits': {
+                limit.cost.name: limit.high for limit in self.problem.limits
+            }} if self.problem.limits else {}),
+            **({
+                'smaller_highs': list(self.problem.smaller_highs)
+            } if self.problem.smaller_highs else {}),
             'layers': [
                 {
                     'name': layer.name,
@@ -310,7 +332,9 @@ class Trace:
 
   def _compare(self, meeting: Meeting, layer: int) -> None:
     """Notes a new incumbent, by the rule of `Search`."""
-    if meeting.reward is None or meeting.cost not in self.problem.target:
+    if meeting.reward is None or not self.problem.admits(
+        meeting.architecture, meeting.cost
+    ):
       return
     if self.incumbents and meeting.reward <= self.incumbents[-1].reward:
       return

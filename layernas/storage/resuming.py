@@ -118,7 +118,7 @@ SEARCH = Rules((
 _OF_SEARCH = (
     r'budget\..*', 'compile_ahead', 'raise_failures', r'profile\..*',
     r'executor\..*', r'search\..*', r'early_stop\..*', 'reward', r'cost\..*',
-    r'target\..*', r'training\..*',
+    r'target\..*', r'limits\..*', r'training\..*',
 )
 
 FINAL = Rules((

@@ -15,6 +15,7 @@ from tools.perf import embedded_search
 from tools.perf import executors
 from tools.perf import exports
 from tools.perf import fault_drill
+from tools.perf import fronts
 from tools.perf import image_decoders
 from tools.perf import inheritance_study
 from tools.perf import input_throughput
@@ -114,6 +115,13 @@ def test_latency_study():
       for name in ('searches', 'finals')
   )
   assert latency_study.table_text(found, finals) in page('docs/latency.md')
+
+
+def test_fronts():
+  lines = json_lines.Lines(_RESULTS / 'fronts' / 'searches.jsonl').all
+  seeds = {(line['table'], line['plan'], line['seed']) for line in lines}
+  assert len(seeds) == len(lines) == 3 * 3 * 30
+  assert f'\n\n{fronts.table_text(lines)}\n\n' in page('docs/fronts.md')
 
 
 def test_inheritance_study():

@@ -8,7 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from layernas.search import Budget
+from layernas.search import Problem
 from layernas.search import Search
+from layernas.search import additive_cost
+from layernas.search.problem import Limit
 from layernas.study.methods.baseline import Baseline
 from layernas.study.methods.baseline import mutate
 from layernas.study.methods.random_search import RandomSearch
@@ -68,6 +71,23 @@ def test_learns_or_at_least_does_not_forget_the_limit(name, settings):
   assert all(trial.candidate.cost <= 9 for trial in search.trials)
   assert search.strategy.infeasible > 0
   assert search.bound == 120
+
+
+@pytest.mark.parametrize(('name', 'settings'), [
+    *ALL, *SEEDED, ('model_random', {}), (OWN, {}),
+])
+def test_keeps_further_limits(name, settings):
+  """The best networks are the smallest, of which none keeps the limit."""
+  plain = problems.make_problem([[0, 1, 2, 3]] * 6, high=9)
+  further = additive_cost('params', plain.space, [[3, 2, 1, 0]] * 6)
+  problem = Problem(plain.cost, plain.target, limits=(Limit(further, 12),))
+  search = search_of(name, settings, problem, 3, trials=60)
+  problems.run(search, lambda candidate: problems.Evaluation(
+      float(-sum(candidate.architecture))
+  ))
+  assert search.best
+  for trial in search.trials:
+    assert 6 <= problem.cost.cost(trial.candidate.architecture) <= 9
 
 
 @pytest.mark.parametrize(('name', 'settings'), ALL)

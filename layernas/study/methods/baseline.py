@@ -58,7 +58,7 @@ class Baseline(Strategy):
 
   def feasible(self, problem: Problem, architecture: Architecture) -> bool:
     """Whether an architecture may be proposed; counts it where not."""
-    if problem.cost.cost(architecture) in problem.target:
+    if problem.admits(architecture, problem.cost.cost(architecture)):
       return True
     self._rejected += 1
     return False
@@ -109,15 +109,15 @@ def default_in_target(problem: Problem, rng: random.Random) -> Architecture:
     An architecture in the target.
   """
   current = problem.space.default
-  while (cost := problem.cost.cost(current)) not in problem.target:
+  while not problem.admits(current, cost := problem.cost.cost(current)):
     changed = _one_layer_changes(problem, current)
     costs = problem.cost.costs(changed)
-    inside = problem.target.meets(costs, costs)
-    misses = _misses(problem, costs)
+    inside = problem.admitted(changed, costs)
+    misses = _misses(problem, changed)
     if inside.any():
       moves = np.where(inside, np.abs(costs - cost), np.inf)
       current = tuple(changed[np.argmin(moves)].tolist())
-    elif misses.min() < _misses(problem, np.array([cost])).min():
+    elif misses.min() < _misses(problem, np.array([current])).min():
       current = tuple(changed[np.argmin(misses)].tolist())
     else:
       return random_start(problem, rng)
@@ -136,10 +136,19 @@ def _one_layer_changes(
   return np.array(changed or [architecture])
 
 
-def _misses(problem: Problem, costs: np.ndarray) -> np.ndarray:
-  """How far costs are outside the target; 0 inside."""
+def _misses(problem: Problem, architectures: np.ndarray) -> np.ndarray:
+  """How far the costs of networks are outside of what is allowed; 0 inside.
+
+  Where there are further limits, the costs above them are added, whatever
+  their units: less of each is nearer.
+  """
   low, high = problem.target.low, problem.target.high
-  return np.maximum(np.maximum(low - costs, costs - high), 0)
+  costs = problem.cost.costs(architectures)
+  misses = np.maximum(np.maximum(low - costs, costs - high), 0)
+  for limit in problem.limits:
+    further = limit.cost.costs(architectures)
+    misses = misses + np.maximum(further - limit.high, 0)
+  return misses
 
 
 def mutate(

@@ -109,11 +109,18 @@ class OptunaSampler(Baseline):
     """Tells Optuna how a network stands to the target."""
     cost, target = problem.cost.cost(architecture), problem.target
     # Without a limit everything is exactly as in Optuna's own loop.
-    if target == TargetInterval():
+    if target == TargetInterval() and not problem.limits:
       return
+    further = problem.further_costs(architecture)
+    excesses = {
+        f'limit {limit.cost.name}': further[limit.cost.name] - limit.high
+        for limit in problem.limits
+    }
     if self.sampler != 'gp':
       violation = max(0, cost - target.high, target.low - cost)
       suggested.set_constraint('cost', float(violation))
+      for name, excess in excesses.items():
+        suggested.set_constraint(name, float(max(0, excess)))
       return
     for name, limit, excess in (
         ('high', target.high, cost - target.high),
@@ -121,6 +128,8 @@ class OptunaSampler(Baseline):
     ):
       if not math.isinf(limit):
         suggested.set_constraint(name, float(excess))
+    for name, excess in excesses.items():
+      suggested.set_constraint(name, float(excess))
 
   def _tell_rejected(self, study: Any, suggested: Any) -> None:
     """Ends a suggestion that is not evaluated."""

@@ -119,7 +119,7 @@ def _candidates_in_target(
             0, problem.space.option_counts, (n_candidates, len(names))
         )
         costs = problem.cost.costs(drawn)
-        inside = drawn[problem.target.meets(costs, costs)]
+        inside = drawn[problem.admitted(drawn, costs)]
         rows += map(tuple, inside.tolist())
         if len(rows) >= n_candidates:
           break

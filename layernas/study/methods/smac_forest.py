@@ -177,9 +177,10 @@ def _improvement_in_target(problem: Problem) -> Any:
     def _compute(self, X: np.ndarray) -> np.ndarray:  # noqa: N803
       """Values [networks, 1] of encoded networks [networks, layers]."""
       improvement = super()._compute(X)
-      costs = problem.cost.costs(X.astype(int))
+      architectures = X.astype(int)
+      costs = problem.cost.costs(architectures)
       # What can be hoped for in the target is never below zero.
-      improvement[~problem.target.meets(costs, costs)] = -1.0
+      improvement[~problem.admitted(architectures, costs)] = -1.0
       return improvement
 
   return ImprovementInTarget(log=True)
