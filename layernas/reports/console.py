@@ -88,7 +88,8 @@ class Progress(Hook):
   """A line per trial; below the lines a bar for each training under way.
 
   A search has one more bar, with trials / bound, the best reward and the ETA.
-  Without a terminal there are no bars, only the lines.
+  Without a terminal there are no bars, only the lines: of the first training
+  also that it compiles, and how fast it goes then.
   """
 
   def __init__(self, console: Console, reward: str = ''):
@@ -115,6 +116,9 @@ class Progress(Hook):
     self._search: Search | None = None
     self._trials: TaskID | None = None
     self._tasks: dict[str, TaskID] = {}
+    self._begun = False
+    # Whose pace is said next; '' once it is.
+    self._timed: str | None = None
 
   def before_search(self, search: Search, steps: int, page: str) -> None:
     """Prints what is searched and begins the bar of the trials."""
@@ -141,6 +145,9 @@ class Progress(Hook):
 
   def before_training(self, training: Training, worker: str) -> None:
     """Begins the bar of a training, perhaps once more."""
+    if not self._begun:
+      self._begun = True
+      self._console.print('compiling the first network')
     self.after_training(training)
     on = f' on {worker}' if worker else ''
     self._tasks[training.name] = self._bars.add_task(
@@ -152,6 +159,15 @@ class Progress(Hook):
       self, training: Training, step: int, metrics: Mapping[str, float]
   ) -> None:
     """Moves the bar of a training."""
+    if self._timed is None:
+      # Its first steps read the images, too.
+      self._timed = training.name
+    elif self._timed == training.name and 'steps_per_second' in metrics:
+      self._timed = ''
+      self._console.print(
+          f'{training.title} is at step {step:,} of {training.steps:,}:'
+          f' {metrics["steps_per_second"]:.3g} steps/s'
+      )
     note = f'loss {metrics["train_loss"]:.3f}'
     if 'steps_per_second' in metrics:
       note += (
@@ -209,7 +225,7 @@ def trial_line(trial: Trial, search: Search) -> str:
   )
   if evaluation.early_reward is not None:
     outcome += f', early reward {evaluation.early_reward:.4f}'
-  mark = ' *' if search.best is trial else ''
+  mark = '  best so far' if _is_best_so_far(trial, search) else ''
   inside = '' if candidate.cost in search.problem.target else ' (off target)'
   layer = ''
   if candidate.layer:
@@ -220,6 +236,16 @@ def trial_line(trial: Trial, search: Search) -> str:
       f'  {architecture_id(candidate.architecture)}'
       f'  {cost_text(candidate.cost)} {search.problem.cost.unit}{inside}'
       f'  {outcome}  {evaluation.seconds:.1f} s{mark}'
+  )
+
+
+def _is_best_so_far(trial: Trial, search: Search) -> bool:
+  """Whether no earlier trial had as large a reward in the target."""
+  # Several trials may be told at once, of which the last has its line last.
+  earlier = search.trials[:trial.candidate.id]
+  return search.competes(trial) and all(
+      one.evaluation.reward < trial.evaluation.reward
+      for one in filter(search.competes, earlier)
   )
 
 

@@ -15,6 +15,7 @@ from typing import Any
 from etils import epath
 from ml_collections import config_dict
 
+from layernas import activity
 from layernas.data.registry import load_dataset
 from layernas.errors import Preempted
 from layernas.errors import UserError
@@ -84,6 +85,8 @@ def run_search(
   prepare_process(settings)
   devices.prepare(config.model.deterministic)
   with contextlib.ExitStack() as stack:
+    console = new_console(quiet=not hosts.is_first())
+    stack.enter_context(activity.shown(console.print))
     place = make_place(config, settings, workdir)
     if place:
       stack.enter_context(place)
@@ -94,7 +97,7 @@ def run_search(
     if place:
       # Where there is no room it raises, before the workdir is taken.
       place.wanted()
-    directory, console = Workdir(workdir), new_console()
+    directory = Workdir(workdir)
     record = SearchRecord(directory, console)
     # They write and print: process 0 alone has them.
     hooks = [

@@ -162,6 +162,20 @@ class Search:
     """The answer: the incumbent, unless the strategy has a rule of its own."""
     return self.strategy.answer(self.incumbent)
 
+  def competes(self, trial: Trial) -> bool:
+    """Whether a trial may be the incumbent.
+
+    Args:
+      trial: finished.
+
+    Returns:
+      True where it has a reward, and its network is one of the space and has a
+      cost in the target interval.
+    """
+    candidate = trial.candidate
+    inside = candidate.cost in self.problem.target
+    return trial.ok and inside and not isinstance(candidate.architecture, str)
+
   @property
   def bound(self) -> int | None:
     """Largest number of trials that schedule and budget allow, if known."""
@@ -447,13 +461,9 @@ class Search:
       trial = Trial(trial.candidate, stopped(trial.evaluation))
     self.trials.append(trial)
     self._spent.add(trial)
-    candidate = trial.candidate
-    if not trial.ok or candidate.cost not in self.problem.target:
-      return
-    if isinstance(candidate.architecture, str):
-      return
-    if self.incumbent is None or (
-        trial.evaluation.reward > self.incumbent.evaluation.reward
+    if self.competes(trial) and (
+        self.incumbent is None
+        or trial.evaluation.reward > self.incumbent.evaluation.reward
     ):
       self.incumbent = trial
 
