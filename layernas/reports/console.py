@@ -28,8 +28,10 @@ from layernas.search import Search
 from layernas.search import Trial
 from layernas.search.cost import cost_text
 from layernas.search.layer_pass import STARTS
+from layernas.search.layer_pass import start_network
 from layernas.search.outlook import outlook
 from layernas.search.space import architecture_id
+from layernas.search.sweep import Layerwise
 
 # Seconds before something that takes long is shown.
 _QUIET = 2.0
@@ -242,7 +244,7 @@ def trial_line(trial: Trial, search: Search) -> str:
 def _is_best_so_far(trial: Trial, search: Search) -> bool:
   """Whether no earlier trial had as large a reward in the target."""
   # Several trials may be told at once, of which the last has its line last.
-  earlier = search.trials[:trial.candidate.id]
+  earlier = (*search.known, *search.trials[:trial.candidate.id])
   return search.competes(trial) and all(
       one.evaluation.reward < trial.evaluation.reward
       for one in filter(search.competes, earlier)
@@ -265,21 +267,21 @@ def opening_lines(search: Search) -> list[str]:
       f'{problem.cost.unit}: {reach}, target'
       f' {_limit(problem.target.low)} to {_limit(problem.target.high)}',
   ]
-  # A schedule of the user's own may have none.
-  start = getattr(search.strategy.proposer, 'start', None)
-  if start in STARTS:
-    lines.append(_start_line(problem, start))
+  if isinstance(search.strategy.proposer, Layerwise):
+    lines.append(_start_line(problem, search.strategy.proposer.start))
   trials = search.budget.trials
-  if plan := search.strategy.plan(problem, trials):
+  # A plan counts without what is known.
+  plan = [] if search.known else search.strategy.plan(problem, trials)
+  if plan:
     budget = f'{trials:,.0f} trainings' if math.isfinite(trials) else 'no limit'
     lines.append(f'plan: {budget}: {", ".join(plan)}')
   ahead = outlook(search)
   if ahead is not None and ahead.layers < ahead.of:
     lines.append(f'warning: {ahead}')
   if bound is not None:
-    wrapped = search.strategy.proposer is not search.strategy
-    repeats = ' and repeats' if wrapped else ''
-    lines.append(f'bound: H * keep * sum|S_l|{repeats} = {bound:,} trials')
+    proposed = search.strategy.proposer.bound(problem)
+    more = f' + {bound - proposed:,}' if bound > proposed else ''
+    lines.append(f'bound: H * keep * sum|S_l|{more} = {bound:,} trials')
   return lines
 
 
@@ -287,10 +289,11 @@ def _start_line(problem: Problem, name: str) -> str:
   """The network at which undecided layers of a layerwise schedule stand."""
   if name == 'random':
     return 'start network: random'
-  # These draw nothing.
-  start = STARTS[name](problem, random.Random(0))
+  # The others draw nothing.
+  start = start_network(name, problem, random.Random(0))
+  given = f' ({name})' if name in STARTS else ''
   return (
-      f'start network: {architecture_id(start)} ({name}),'
+      f'start network: {architecture_id(start)}{given},'
       f' {cost_text(problem.cost.cost(start))} {problem.cost.unit}'
   )
 
@@ -336,6 +339,8 @@ def summary_table(result: Mapping[str, Any]) -> Table:
       ('trials', ', '.join(
           f'{count} {status}' for status, count in result['trials'].items()
       )),
+      *([('known from other searches', f'{result["known"]:,}')]
+        if result.get('known') else []),
       ('reused results', f'{result["reused"]:,}'),
       ('infeasible, not trained', f'{result["infeasible"]:,}'),
       ('seconds in trials', f'{result["seconds"]:.0f}'),

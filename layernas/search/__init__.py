@@ -39,6 +39,7 @@ from layernas.search.trial import Evaluation
 from layernas.search.trial import Proposal
 from layernas.search.trial import Status
 from layernas.search.trial import Trial
+from layernas.search.warm_start import Enqueued
 
 __all__ = [
     'Architecture',
@@ -49,6 +50,7 @@ __all__ = [
     'CountedCost',
     'Decomposition',
     'EarlyStop',
+    'Enqueued',
     'Evaluation',
     'Factor',
     'FactoredCost',

@@ -27,6 +27,7 @@ from layernas.search.problem import Problem
 from layernas.search.schedules import make_schedule
 from layernas.search.space import Network
 from layernas.search.strategy import Context
+from layernas.search.strategy import Generations
 from layernas.search.strategy import Strategy
 from layernas.search.trial import Candidate
 from layernas.search.trial import Evaluation
@@ -70,6 +71,8 @@ class Search:
       earlier trial.
     early_stop: when a candidate is hopeless; None where none ever is.
     trials: the finished ones in order of their ids.
+    known: of other searches, with ids below zero; they answer proposals as
+      `trials` do, may be the answer, and cost nothing of the budget.
     incumbent: the best reward of the space's networks in the target interval;
       the older one of equals.
     reused: proposals that an earlier trial had answered already.
@@ -118,6 +121,7 @@ class Search:
     self.reuse = reuse
     self.early_stop = early_stop
     self.trials: list[Trial] = []
+    self.known: Sequence[Trial] = ()
     self.incumbent: Trial | None = None
     self.reused = 0
     self.stop_reason = ''
@@ -129,15 +133,38 @@ class Search:
     self._ids: dict[Network, int] = {}
     self._waiting: dict[int, Candidate] = {}
     self._told: dict[int, Trial] = {}
-    self._generations = strategy.generations(
-        Context(
-            problem, random.Random(seed), lambda: self.incumbent,
-            lambda: self._in_force().remaining(self._issued, self.seconds),
-        )
-    )
     self._proposals: list[Proposal] = []
     self._proposal_ids: list[int] = []
     self._observed = 0
+
+  @functools.cached_property
+  def _generations(self) -> Generations:
+    """Of the strategy, which begins with what is known by then."""
+    return self.strategy.generations(Context(
+        self.problem, random.Random(self.seed), lambda: self.incumbent,
+        lambda: self._in_force().remaining(self._issued, self.seconds),
+        self.known,
+    ))
+
+  @_alone
+  def know(self, trials: Sequence[Trial]) -> None:
+    """Takes trials of other searches, which answer as its own do.
+
+    Args:
+      trials: of the same space, data, recipe and reward, as
+        `warm_start.as_known` gives them.
+
+    Raises:
+      UserError: the search has begun.
+    """
+    if self._issued or self.reused or self.known:
+      raise UserError(
+          'know: the search has begun: allowed once, before the first ask'
+      )
+    self.known = tuple(trials)
+    for trial in self.known:
+      self._ids.setdefault(trial.candidate.architecture, trial.candidate.id)
+      self._compare(trial)
 
   @property
   def seconds(self) -> float:
@@ -417,7 +444,7 @@ class Search:
       try:
         with lookup.blamed('schedule', type(self.strategy.proposer)):
           self.strategy.observe(
-              self._proposals[self._observed], self.trials[trial_id]
+              self._proposals[self._observed], self._trial(trial_id)
           )
       except Exception as error:
         self.stop_reason = f'the schedule failed: {error}'
@@ -450,7 +477,7 @@ class Search:
     rivals = self.strategy.holders(proposal)
     if rivals is None:
       return False
-    rewards = [self.trials[rival].evaluation.early_reward for rival in rivals]
+    rewards = [self._trial(rival).evaluation.early_reward for rival in rivals]
     if proposal.cost in self.problem.target:
       incumbent = self.incumbent
       rewards.append(incumbent and incumbent.evaluation.early_reward)
@@ -461,6 +488,14 @@ class Search:
       trial = Trial(trial.candidate, stopped(trial.evaluation))
     self.trials.append(trial)
     self._spent.add(trial)
+    self._compare(trial)
+
+  def _trial(self, trial_id: int) -> Trial:
+    """A finished trial, or a known one."""
+    return self.trials[trial_id] if trial_id >= 0 else self.known[-1 - trial_id]
+
+  def _compare(self, trial: Trial) -> None:
+    """Makes a trial the incumbent where it is the best so far."""
     if self.competes(trial) and (
         self.incumbent is None
         or trial.evaluation.reward > self.incumbent.evaluation.reward

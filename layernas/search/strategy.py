@@ -28,12 +28,16 @@ class Context:
     incumbent: returns the best trial in the target interval so far, or None.
     remaining: returns what is left of the budget. Where several evaluations run
       at the same time, ask it between generations only.
+    known: trials that the strategy did not propose, and that answer where it
+      proposes their architectures: of other searches, and of architectures
+      that were tried first.
   """
 
   problem: Problem
   rng: random.Random
   incumbent: Callable[[], Trial | None]
   remaining: Callable[[], Remaining] = Remaining
+  known: Sequence[Trial] = ()
 
 
 class Strategy(abc.ABC):
