@@ -96,8 +96,16 @@ def get_config() -> ConfigDict:
   search.keep = 0
   # How the cost axis is cut: linear, log or equal_count.
   search.spacing = 'linear'
-  # Where undecided layers stand: default, smallest, largest or random.
+  # Where undecided layers stand: default, smallest, largest or random; or
+  # option numbers (0-1-0), a result.json, a published network, which schedules
+  # without undecided layers train first.
   search.start = 'default'
+  # File of architectures to try first, one a line, or a result.json or
+  # trials.jsonl; '' = none.
+  search.enqueue = ''
+  # Workdirs, joined by commas, of searches of the same space, data, recipe and
+  # reward, whose trials count as known results; '' = none.
+  search.known = ''
   # Order of the layers: forward, backward, alternating or random.
   search.order = 'forward'
   # The visits of the interleaved schedule.

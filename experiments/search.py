@@ -20,9 +20,10 @@ _JOIN_HOSTS = cli.define_hosts()
 def main() -> None:
   """Runs the search."""
   # JAX is slow to import; a wrong flag is answered before.
-  from layernas.reports.result import next_command  # noqa: PLC0415
-  from layernas.runs.run_search import run_search  # noqa: PLC0415
-  from layernas.training import hosts  # noqa: PLC0415
+  with cli.loading():
+    from layernas.reports.result import next_command  # noqa: PLC0415
+    from layernas.runs.run_search import run_search  # noqa: PLC0415
+    from layernas.training import hosts  # noqa: PLC0415
 
   _JOIN_HOSTS()
   workdir = _WORKDIR.value

@@ -99,8 +99,9 @@ def main() -> None:
 def _train_network() -> None:
   """Trains to the end."""
   # JAX is slow to import; a wrong flag is answered before.
-  from layernas.runs import final  # noqa: PLC0415
-  from layernas.training import hosts  # noqa: PLC0415
+  with cli.loading():
+    from layernas.runs import final  # noqa: PLC0415
+    from layernas.training import hosts  # noqa: PLC0415
 
   architecture = hosts.on_all(
       lambda: final.read_architecture(_ARCHITECTURE.value, _LIMIT.value)

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from layernas import activity
 from layernas.data.array_dataset import ArrayDataset
 from layernas.data.dataset import Dataset
 from layernas.errors import UserError
@@ -88,7 +89,8 @@ def _read_archive() -> bytes:
 
 
 def _decode_all(files: Sequence[bytes], size: int) -> np.ndarray:
-  return np.stack([_decode(data, size) for data in files])
+  with activity.doing(f'decoding {len(files):,} images'):
+    return np.stack([_decode(data, size) for data in files])
 
 
 def _decode(data: bytes, size: int) -> np.ndarray:

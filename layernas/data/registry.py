@@ -18,6 +18,7 @@ import platform
 from types import ModuleType
 from typing import Any
 
+from layernas import activity
 from layernas import lookup
 from layernas.data import image_folder
 from layernas.data import terminal
@@ -102,7 +103,8 @@ def load_dataset(section: Any) -> Dataset:
   """
   check_data(section)
   load = lookup.find('data.source', section.source, SOURCES)
-  dataset = lookup.call(load, 'data.settings', section.settings, section)
+  with activity.doing(f'opening the data set ({section.source})'):
+    dataset = lookup.call(load, 'data.settings', section.settings, section)
   if not isinstance(dataset, Dataset):
     raise lookup.unfit(
         'data.source', section.source, dataset,

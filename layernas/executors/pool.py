@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable
 from collections.abc import Sequence
 
+from layernas import activity
 from layernas.errors import Preempted
 from layernas.errors import UserError
 from layernas.executors import connection as messages
@@ -129,7 +130,10 @@ class WorkerPool(Executor):
 
   def _assign(self) -> None:
     """Starts missing workers and gives the free ones something to do."""
-    for index in range(self._place.wanted()):
+    wanted = self._place.wanted()
+    if wanted and not self._workers:
+      activity.say(f'starting {wanted} worker{"s" if wanted > 1 else ""}')
+    for index in range(wanted):
       if index not in self._workers:
         self._workers[index] = _Worker(self._place.start(index))
     for worker in self._workers.values():

@@ -25,6 +25,8 @@ import jax
 import jaxlib
 import numpy as np
 
+from layernas import activity
+
 _HERE = pathlib.Path(__file__).parent
 _OPTIONS = (
     '-std=c++17', '-O3', '-march=native', '-fno-math-errno', '-shared', '-fPIC',
@@ -136,6 +138,7 @@ def _one_at_a_time(path: pathlib.Path) -> Iterator[None]:
 
 def _build(compiler: str, path: pathlib.Path) -> None:
   """Compiles and links; the library is there whole or not at all."""
+  activity.say('building kernels (once on this machine)')
   with tempfile.TemporaryDirectory(dir=path.parent) as directory:
     built = pathlib.Path(directory) / path.name
     parts = _compile(compiler, pathlib.Path(directory))

@@ -91,6 +91,18 @@ class Space(abc.ABC):
       The network; None where the space cannot scale.
     """
 
+  def architecture_of(self, network: NetworkLike) -> Architecture | None:
+    """Inverse of `network_of`.
+
+    Args:
+      network: any.
+
+    Returns:
+      Its architecture; None where the space does not have it, or cannot tell.
+    """
+    del network
+    return None
+
   def network(self, architecture: Network) -> NetworkLike:
     """The network of an architecture, or the one of a name.
 

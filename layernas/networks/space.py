@@ -31,6 +31,7 @@ from layernas.errors import UserError
 from layernas.networks.counting import output_size
 from layernas.networks.interface import METRICS
 from layernas.networks.interface import Space
+from layernas.networks.network import NetworkLike
 from layernas.networks.pricing import Choices
 from layernas.networks.pricing import Price
 from layernas.networks.pricing import Prices
@@ -225,6 +226,51 @@ class NetworkSpace(Space):
     present = [self._present(name, architecture) for name in self._modules]
     stem, *blocks, head = filter(None, present)
     return NetworkSpec(stem, tuple(blocks), head)
+
+  def architecture_of(self, network: NetworkLike) -> Architecture | None:
+    """See `Space`."""
+    if not isinstance(network, NetworkSpec):
+      return None
+    deep = [
+        place for place, layer in enumerate(self.layers)
+        if self._has_depth(layer)
+    ]
+    for depths in itertools.product(
+        *(range(len(self.layers[place].options)) for place in deep)
+    ):
+      start = list(self.search_space.default)
+      for place, depth in zip(deep, depths, strict=True):
+        start[place] = depth
+      found = self._matching(network, start, deep)
+      if found is not None:
+        return found
+    return None
+
+  def _matching(
+      self, network: NetworkSpec, start: list[int], fixed: list[int]
+  ) -> Architecture | None:
+    """The architecture of a network, where some layers have their options."""
+    present = [name for name in self._modules if self._present(name, start)]
+    modules = list(network.modules.values())
+    if len(present) != len(modules):
+      return None
+    of = dict(zip(present, modules, strict=True))
+    found = list(start)
+    for place, layer in enumerate(self.layers):
+      fits = [
+          number for number, option in enumerate(layer.options)
+          if (place not in fixed or number == start[place]) and all(
+              getattr(of[target], name, None) == value
+              for target in layer.targets if target in of
+              for name, value in option.items()
+              if place not in fixed or name != DEPTH
+          )
+      ]
+      if not fits:
+        return None
+      if start[place] not in fits:
+        found[place] = fits[0]
+    return tuple(found) if self.network_of(found) == network else None
 
   def content(self, image_size: int, num_classes: int) -> dict[str, Any]:
     """See `Space`; does not depend on images and classes."""

@@ -29,8 +29,10 @@ from layernas.search import Trial
 from layernas.search.cost import Cost
 from layernas.search.cost import cost_text
 from layernas.search.layer_pass import STARTS
+from layernas.search.layer_pass import start_network
 from layernas.search.outlook import outlook
 from layernas.search.space import architecture_id
+from layernas.search.sweep import Layerwise
 
 # Seconds before something that takes long is shown.
 _QUIET = 2.0
@@ -89,7 +91,8 @@ class Progress(Hook):
   """A line per trial; below the lines a bar for each training under way.
 
   A search has one more bar, with trials / bound, the best reward and the ETA.
-  Without a terminal there are no bars, only the lines.
+  Without a terminal there are no bars, only the lines: of the first training
+  also that it compiles, and how fast it goes then.
   """
 
   def __init__(self, console: Console, reward: str = ''):
@@ -116,6 +119,9 @@ class Progress(Hook):
     self._search: Search | None = None
     self._trials: TaskID | None = None
     self._tasks: dict[str, TaskID] = {}
+    self._begun = False
+    # Whose pace is said next; '' once it is.
+    self._timed: str | None = None
 
   def before_search(self, search: Search, steps: int, page: str) -> None:
     """Prints what is searched and begins the bar of the trials."""
@@ -142,6 +148,9 @@ class Progress(Hook):
 
   def before_training(self, training: Training, worker: str) -> None:
     """Begins the bar of a training, perhaps once more."""
+    if not self._begun:
+      self._begun = True
+      self._console.print('compiling the first network')
     self.after_training(training)
     on = f' on {worker}' if worker else ''
     self._tasks[training.name] = self._bars.add_task(
@@ -153,6 +162,15 @@ class Progress(Hook):
       self, training: Training, step: int, metrics: Mapping[str, float]
   ) -> None:
     """Moves the bar of a training."""
+    if self._timed is None:
+      # Its first steps read the images, too.
+      self._timed = training.name
+    elif self._timed == training.name and 'steps_per_second' in metrics:
+      self._timed = ''
+      self._console.print(
+          f'{training.title} is at step {step:,} of {training.steps:,}:'
+          f' {metrics["steps_per_second"]:.3g} steps/s'
+      )
     note = f'loss {metrics["train_loss"]:.3f}'
     if 'steps_per_second' in metrics:
       note += (
@@ -210,7 +228,7 @@ def trial_line(trial: Trial, search: Search) -> str:
   )
   if evaluation.early_reward is not None:
     outcome += f', early reward {evaluation.early_reward:.4f}'
-  mark = ' *' if any(one is trial for _, one in search.front()) else ''
+  mark = '  best so far' if _is_best_so_far(trial, search) else ''
   admitted = search.problem.admits(candidate.architecture, candidate.cost)
   inside = '' if admitted else ' (off target)'
   layer = ''
@@ -222,6 +240,19 @@ def trial_line(trial: Trial, search: Search) -> str:
       f'  {architecture_id(candidate.architecture)}'
       f'  {cost_text(candidate.cost)} {search.problem.cost.unit}{inside}'
       f'  {outcome}  {evaluation.seconds:.1f} s{mark}'
+  )
+
+
+def _is_best_so_far(trial: Trial, search: Search) -> bool:
+  """Whether under some limit no earlier trial had as large a reward."""
+  # Several trials may be told at once, of which the last has its line last.
+  earlier = (*search.known, *search.trials[:trial.candidate.id])
+  reward = trial.evaluation.reward
+  return any(
+      search.competes(trial, number) and not any(
+          one.ok and one.evaluation.reward >= reward
+          and search.competes(one, number) for one in earlier
+      ) for number in range(len(search.problem.each_limit))
   )
 
 
@@ -242,21 +273,21 @@ def opening_lines(search: Search) -> list[str]:
       f'{limit.cost.name}: {_reach(limit.cost)}, limit {cost_text(limit.high)}'
       for limit in problem.limits
   ]
-  # A schedule of the user's own may have none.
-  start = getattr(search.strategy.proposer, 'start', None)
-  if start in STARTS:
-    lines.append(_start_line(problem, start))
+  if isinstance(search.strategy.proposer, Layerwise):
+    lines.append(_start_line(problem, search.strategy.proposer.start))
   trials = search.budget.trials
-  if plan := search.strategy.plan(problem, trials):
+  # A plan counts without what is known.
+  plan = [] if search.known else search.strategy.plan(problem, trials)
+  if plan:
     budget = f'{trials:,.0f} trainings' if math.isfinite(trials) else 'no limit'
     lines.append(f'plan: {budget}: {", ".join(plan)}')
   ahead = outlook(search)
   if ahead is not None and ahead.layers < ahead.of:
     lines.append(f'warning: {ahead}')
   if bound is not None:
-    wrapped = search.strategy.proposer is not search.strategy
-    repeats = ' and repeats' if wrapped else ''
-    lines.append(f'bound: H * keep * sum|S_l|{repeats} = {bound:,} trials')
+    proposed = search.strategy.proposer.bound(problem)
+    more = f' + {bound - proposed:,}' if bound > proposed else ''
+    lines.append(f'bound: H * keep * sum|S_l|{more} = {bound:,} trials')
   return lines
 
 
@@ -272,10 +303,11 @@ def _start_line(problem: Problem, name: str) -> str:
   """The network at which undecided layers of a layerwise schedule stand."""
   if name == 'random':
     return 'start network: random'
-  # These draw nothing.
-  start = STARTS[name](problem, random.Random(0))
+  # The others draw nothing.
+  start = start_network(name, problem, random.Random(0))
+  given = f' ({name})' if name in STARTS else ''
   return (
-      f'start network: {architecture_id(start)} ({name}),'
+      f'start network: {architecture_id(start)}{given},'
       f' {cost_text(problem.cost.cost(start))} {problem.cost.unit}'
   )
 
@@ -323,6 +355,8 @@ def summary_table(result: Mapping[str, Any]) -> Table:
       ('trials', ', '.join(
           f'{count} {status}' for status, count in result['trials'].items()
       )),
+      *([('known from other searches', f'{result["known"]:,}')]
+        if result.get('known') else []),
       ('reused results', f'{result["reused"]:,}'),
       ('infeasible, not trained', f'{result["infeasible"]:,}'),
       ('seconds in trials', f'{result["seconds"]:.0f}'),

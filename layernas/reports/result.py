@@ -73,6 +73,7 @@ def search_result(
       ] if compared else [],
       'stop_reason': search.stop_reason,
       'trials': dict(sorted(statuses.items())),
+      'known': len(search.known),
       'reused': search.reused,
       'infeasible': search.strategy.infeasible,
       'seconds': search.seconds,

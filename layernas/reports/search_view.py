@@ -17,6 +17,7 @@ from layernas.reports.option_labels import option_labels
 from layernas.reports.result import final_metric
 from layernas.search import Trial
 from layernas.search.cost import cost_text
+from layernas.search.problem import upper_limits
 from layernas.search.space import SearchSpace
 from layernas.search.space import architecture_id
 
@@ -154,7 +155,8 @@ class SearchView:
   def limits(self) -> tuple[float, float]:
     """Ends of the target interval, infinite where there are none."""
     target = self.found.config['target']
-    return target['low'] or -math.inf, target['high'] or math.inf
+    high = upper_limits(target['high'])[-1]
+    return target['low'] or -math.inf, high
 
   def target(self) -> str:
     """The target interval in words."""

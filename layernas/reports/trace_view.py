@@ -10,6 +10,8 @@ from collections.abc import Iterator
 from collections.abc import Mapping
 from typing import Any
 
+from layernas.search.trial import trial_name
+
 Json = Mapping[str, Any]
 
 _LARGE = 1e4
@@ -181,7 +183,7 @@ def verdict_words(meeting: Json) -> str:
   """
   words = _WORDS[meeting['verdict']](meeting)
   if meeting['seen_before']:
-    words += f'; seen before as trial {meeting["trial"]}'
+    words += f'; seen before as {trial_name(meeting["trial"])}'
   return words
 
 

@@ -4,12 +4,14 @@ A failed trial that ends its run is more than a line, its traceback, and exit
 code 1; a search that found no network is one line and exit code 1.
 """
 
+import contextlib
 import os
 import re
 import signal
 import sys
 import traceback
 from collections.abc import Callable
+from collections.abc import Iterator
 from collections.abc import Sequence
 from typing import NoReturn
 
@@ -18,6 +20,7 @@ from absl import flags
 from absl import logging
 from ml_collections import config_dict
 
+from layernas import activity
 from layernas import installation
 from layernas import lookup
 from layernas import paths
@@ -289,6 +292,16 @@ def run(
   # Below warnings, libraries print pages about every checkpoint.
   logging.set_verbosity(logging.WARNING)
   app.run(lambda argv: _guarded(main, argv, argument), flags_parser=_parse)
+
+
+@contextlib.contextmanager
+def loading() -> Iterator[None]:
+  """Says so where the imports of a program take more than a second."""
+  with (
+      activity.shown(lambda line: print(line, flush=True)),
+      activity.doing('loading JAX'),
+  ):
+    yield
 
 
 def _parse(argv: Sequence[str]) -> list[str]:

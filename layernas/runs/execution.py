@@ -49,6 +49,7 @@ def chosen_settings(config: Any, workdir: epath.PathLike) -> ExecutorSettings:
   if kept.get('asked') == settings.name:
     name = kept['name']
   else:
+    print('measuring which executor trains more', flush=True)
     with tempfile.TemporaryDirectory() as directory:
       choice = choose(settings, lambda one: LocalPlace(
           one, pathlib.Path(directory), WORKER_EVALUATOR,

@@ -2,6 +2,8 @@
 
 import contextlib
 import dataclasses
+import os
+import shlex
 import statistics
 from collections.abc import Mapping
 from collections.abc import Sequence
@@ -11,6 +13,8 @@ from etils import epath
 from ml_collections import config_dict
 from rich.console import Console
 
+from layernas import activity
+from layernas import installation
 from layernas import paths
 from layernas.data.dataset import Dataset
 from layernas.data.registry import load_dataset
@@ -139,6 +143,16 @@ def run_final(
     StorageError: its disk is full or gone.
   """
   devices.prepare(config.model.deterministic)
+  console = new_console(quiet=not hosts.is_first())
+  with activity.shown(console.print):
+    return _run(config, architecture, workdir, hooks, console)
+
+
+def _run(
+    config: config_dict.ConfigDict, architecture: NamedNetwork,
+    workdir: epath.PathLike, hooks: Sequence[Hook], console: Console,
+) -> list[dict[str, Any]]:
+  """As `run_final`, with a console that shows what goes on."""
   dataset, networks = hosts.on_all(lambda: _prepared(config, architecture))
   check_same_run(config, dataset)
   recorded = {name: spec.to_dict() for name, spec in networks.items()}
@@ -156,7 +170,6 @@ def run_final(
     hosts.on_first(lambda: _keep_networks(directory, recorded))
     stack.enter_context(hosts.listening())
     enable_compilation_cache(directory.path / 'compilation_cache')
-    console = new_console(quiet=not hosts.is_first())
     hooks = [
         TensorBoard(directory.path / 'tensorboard'), Progress(console), *hooks
     ] if hosts.is_first() else []
@@ -266,7 +279,7 @@ class _Trainer:
       self, name: str, network: NetworkLike, seed: int
   ) -> dict[str, float]:
     """Metrics of one training, read back where it is finished."""
-    run = f'{name.replace(" ", "_")}/seed{seed}'
+    run = _run_of(name, seed)
     file = f'{run}/metrics.json'
     done = hosts.on_first(lambda: self.directory.read_json(file))
     if done is not None:
@@ -334,6 +347,11 @@ class _Trainer:
     }
 
 
+def _run_of(name: str, seed: int) -> str:
+  """Directory of a training in the workdir."""
+  return f'{name.replace(" ", "_")}/seed{seed}'
+
+
 def _report(
     rows: list[dict[str, Any]], config: Any, directory: Workdir,
     console: Console,
@@ -344,4 +362,9 @@ def _report(
   )
   save_comparison(rows, directory.path / 'final.png')
   console.print(comparison_table(rows))
-  console.print(f'results: {directory.path}/final.json, final.png')
+  model = directory.path / _run_of(rows[0]['name'], 0) / 'model'
+  console.print(f'results: {directory.path}/final.json')
+  console.print(f'picture: {directory.path}/final.png')
+  console.print(
+      f'next: {installation.COMMAND} export {shlex.quote(os.fspath(model))}'
+  )

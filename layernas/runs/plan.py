@@ -24,11 +24,13 @@ from layernas.reports.console import new_console
 from layernas.runs.setup import make_problem
 from layernas.runs.setup import make_search
 from layernas.runs.setup import with_width_scaled
+from layernas.runs.warm_start import read_warm_start
 from layernas.search import Search
 from layernas.search import Sweep
 from layernas.search.cost import cost_text
 from layernas.search.outlook import outlook
 from layernas.search.outlook import sweep_trials
+from layernas.search.warm_start import warm_start_from_dict
 from layernas.training.checks import check_training
 from layernas.training.programs import make_steps
 from layernas.training.train import training_steps
@@ -144,7 +146,8 @@ def make_plan(config: Any, dataset: Dataset, speed: Speed) -> dict[str, Any]:
   space = with_width_scaled(make_space(config.space), config, dataset)
   shape = dataset.image_size, dataset.num_classes
   problem = make_problem(config, space, *shape)
-  search = make_search(config, problem)
+  warm = read_warm_start(config, space, problem)
+  search = make_search(config, problem, warm_start_from_dict(warm))
   network = space.network(space.search_space.default)
   seeds = config.reference.seeds
   candidate = _training(config, network, dataset, 'train', 'validation')

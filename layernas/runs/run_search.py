@@ -15,6 +15,7 @@ from typing import Any
 from etils import epath
 from ml_collections import config_dict
 
+from layernas import activity
 from layernas.data.registry import load_dataset
 from layernas.errors import Preempted
 from layernas.errors import UserError
@@ -46,11 +47,17 @@ from layernas.runs.setup import make_problem
 from layernas.runs.setup import make_search
 from layernas.runs.setup import with_width_scaled
 from layernas.runs.status import LiveStatus
+from layernas.runs.warm_start import WARM_START_FILE
+from layernas.runs.warm_start import kept_warm_start
+from layernas.runs.warm_start import read_warm_start
+from layernas.search import Problem
 from layernas.search import Search
 from layernas.search import Trial
 from layernas.search.foresight import Foresight
 from layernas.search.trace import Trace
 from layernas.search.trial import trial_from_dict
+from layernas.search.warm_start import WarmStart
+from layernas.search.warm_start import warm_start_from_dict
 from layernas.storage.storage_errors import in_one_line
 from layernas.storage.workdir import Workdir
 from layernas.training import devices
@@ -84,17 +91,22 @@ def run_search(
   prepare_process(settings)
   devices.prepare(config.model.deterministic)
   with contextlib.ExitStack() as stack:
+    console = new_console(quiet=not hosts.is_first())
+    stack.enter_context(activity.shown(console.print))
     place = make_place(config, settings, workdir)
     if place:
       stack.enter_context(place)
-    space, dataset, search, trace = hosts.on_all(
-        lambda: _prepared(config, workdir)
-    )
+    space, dataset, problem = hosts.on_all(lambda: _prepared(config, workdir))
+    found = hosts.on_first(lambda: kept_warm_start(workdir) or read_warm_start(
+        config, space, problem, dataset
+    ))
+    warm = warm_start_from_dict(found)
+    search, trace = hosts.on_all(lambda: _search(config, problem, warm))
     check_same_run(config, dataset)
     if place:
       # Where there is no room it raises, before the workdir is taken.
       place.wanted()
-    directory, console = Workdir(workdir), new_console()
+    directory = Workdir(workdir)
     record = SearchRecord(directory, console)
     # They write and print: process 0 alone has them.
     hooks = [
@@ -114,8 +126,12 @@ def run_search(
     ))
     if space.facts:
       hosts.on_first(lambda: directory.write_json(FACTS_FILE, space.facts))
+    if warm:
+      hosts.on_first(lambda: directory.write_json(WARM_START_FILE, found))
     for line in space.found:
       console.print(f'cost {config.cost.metric}: {line}')
+    for line in found['lines']:
+      console.print(line)
     search.replay(map(trial_from_dict, recorded['trials']), [
         (one['from'], make_budget(one)) for one in recorded['budgets']
     ])
@@ -135,7 +151,13 @@ def run_search(
         ),
         lambda: _check_preemption(search),
     ))
-    _loop(config, search, executor, listener, _Recorder(hooks, files))
+    foresight = Foresight(
+        search, lambda: make_search(config, problem, warm),
+        config.compile_ahead,
+    )
+    _loop(
+        config, search, foresight, executor, listener, _Recorder(hooks, files)
+    )
     result = search_result(
         search, space, config, dataset.image_size, dataset.num_classes
     )
@@ -148,7 +170,7 @@ def run_search(
 def _prepared(
     config: config_dict.ConfigDict, workdir: epath.PathLike
 ) -> tuple[Any, ...]:
-  """Space, data set, search and its trace, if any; writes nothing."""
+  """Space, data set and problem; writes nothing."""
   check_training(config)
   configured_reward(config)
   if config.compile_ahead < 0:
@@ -165,10 +187,17 @@ def _prepared(
   problem = make_problem(
       config, space, dataset.image_size, dataset.num_classes
   )
-  search = make_search(config, problem)
+  return space, dataset, problem
+
+
+def _search(
+    config: config_dict.ConfigDict, problem: Problem, warm: WarmStart
+) -> tuple[Search, Trace | None]:
+  """The search, not yet begun, and its trace, if any."""
+  search = make_search(config, problem, warm)
   traced = search.strategy.proposer.passes is not None
   trace = Trace(problem, search.strategy) if traced else None
-  return space, dataset, search, trace
+  return search, trace
 
 
 @dataclasses.dataclass(frozen=True)
@@ -196,15 +225,11 @@ class _Recorder:
 
 
 def _loop(
-    config: config_dict.ConfigDict, search: Search, executor: Executor,
-    listener: SearchListener, record: Callable[..., None],
+    config: config_dict.ConfigDict, search: Search, foresight: Foresight,
+    executor: Executor, listener: SearchListener, record: Callable[..., None],
 ) -> None:
   """Keeps the executor busy until the search stops; records in trial order."""
   recorded, times = len(search.trials), {}
-  foresight = Foresight(
-      search, lambda: make_search(config, search.problem),
-      config.compile_ahead,
-  )
   while True:
     _check_preemption(search)
     room = executor.capacity - len(search.waiting)

@@ -143,7 +143,8 @@ class SearchRecord(Hook):
     directory = self._directory
     directory.write_json('tables.json', layer_tables(self._search))
     directory.write_json('result.json', result)
-    if any(trial.ok for trial in self._search.trials):
+    pictured = any(trial.ok for trial in self._search.trials)
+    if pictured:
       save_pareto(
           self._search, directory.path / 'pareto.png',
           reward_name(result['config']),
@@ -156,9 +157,13 @@ class SearchRecord(Hook):
     if total := self._timings.total():
       self._console.print(wall_time_line(total))
     self._console.print(
-        f'results: {directory.path}/result.json, pareto.png, tables.json,'
-        f'{" trace.html," if trace else ""} trials.jsonl, timings.jsonl'
+        f'results: {directory.path}/result.json, tables.json, trials.jsonl,'
+        ' timings.jsonl'
     )
+    if pictured:
+      self._console.print(f'picture: {directory.path}/pareto.png')
+    if trace is not None:
+      self._console.print(f'decisions: {directory.path}/trace.html')
 
   def close(self) -> None:
     """Lets go of the workdir, also where the disk is gone."""

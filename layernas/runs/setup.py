@@ -32,6 +32,8 @@ from layernas.search.early_stop import configured_early_stop
 from layernas.search.problem import Reference
 from layernas.search.problem import upper_limits
 from layernas.search.schedules import configured_schedule
+from layernas.search.warm_start import COLD
+from layernas.search.warm_start import WarmStart
 from layernas.training import hosts
 
 WIDTH_SCALED = 'width-scaled'
@@ -174,12 +176,15 @@ def make_budget(section: Mapping[str, Any]) -> Budget:
   return Budget(*(section.get(name) or math.inf for name in names))
 
 
-def make_search(config: Any, problem: Problem) -> Search:
+def make_search(
+    config: Any, problem: Problem, warm: WarmStart = COLD
+) -> Search:
   """The search that the config describes, not yet begun.
 
   Args:
     config: with `seed` and sections `search`, `early_stop` and `budget`.
     problem: to search.
+    warm: what it begins with.
 
   Returns:
     The search.
@@ -191,11 +196,13 @@ def make_search(config: Any, problem: Problem) -> Search:
   if config.seed < 0:
     raise UserError(f'seed: {config.seed}: allowed are integers >= 0')
   limits = make_budget(config.budget)
-  schedule = configured_schedule(search)
+  schedule = configured_schedule(search, warm)
   early_stop = configured_early_stop(config.early_stop, schedule)
   if config.reference.trainings and problem.references:
     schedule = Compared(schedule, config.reference.trainings)
-  return Search(
+  made = Search(
       problem, schedule, limits, config.seed, early_stop=early_stop
   )
+  made.know(warm.known)
+  return made
 

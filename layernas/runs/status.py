@@ -24,6 +24,7 @@ from layernas.reports.hooks import Hook
 from layernas.reports.hooks import Training
 from layernas.search import Search
 from layernas.search.space import architecture_id
+from layernas.search.trial import trial_name
 from layernas.storage.files import file_store
 from layernas.storage.workdir import Workdir
 from layernas.storage.workdir import read_json
@@ -186,7 +187,8 @@ def status_page(state: str, status: Mapping[str, Any]) -> RenderableType:
     facts.add_row('', ProgressBar(bound, status['trials'], width=40))
   best = status['best']
   facts.add_row('best so far', 'none in the target' if best is None else (
-      f'{best["reward"]:.4f}  {best["architecture"]}, trial {best["id"]}'
+      f'{best["reward"]:.4f}  {best["architecture"]},'
+      f' {trial_name(best["id"])}'
   ))
   if state == 'running':
     facts.add_row('ETA', _remaining(status))

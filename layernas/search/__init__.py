@@ -40,6 +40,7 @@ from layernas.search.trial import Evaluation
 from layernas.search.trial import Proposal
 from layernas.search.trial import Status
 from layernas.search.trial import Trial
+from layernas.search.warm_start import Enqueued
 
 __all__ = [
     'Architecture',
@@ -50,6 +51,7 @@ __all__ = [
     'CountedCost',
     'Decomposition',
     'EarlyStop',
+    'Enqueued',
     'Evaluation',
     'Factor',
     'FactoredCost',

@@ -29,6 +29,7 @@ from layernas.search.problem import TargetInterval
 from layernas.search.schedules import make_schedule
 from layernas.search.space import Network
 from layernas.search.strategy import Context
+from layernas.search.strategy import Generations
 from layernas.search.strategy import Strategy
 from layernas.search.trial import Candidate
 from layernas.search.trial import Evaluation
@@ -74,6 +75,8 @@ class Search:
     trials: the finished ones in order of their ids.
     incumbents: for each upper limit of the problem the best reward of the
       space's networks under it; the older one of equals.
+    known: of other searches, with ids below zero; they answer proposals as
+      `trials` do, may be the answer, and cost nothing of the budget.
     reused: proposals that an earlier trial had answered already.
     stop_reason: '' while the search goes on.
   """
@@ -120,6 +123,7 @@ class Search:
     self.reuse = reuse
     self.early_stop = early_stop
     self.trials: list[Trial] = []
+    self.known: Sequence[Trial] = ()
     self.incumbents: list[Trial | None] = [None] * len(problem.each_limit)
     self.reused = 0
     self.stop_reason = ''
@@ -131,16 +135,39 @@ class Search:
     self._ids: dict[Network, int] = {}
     self._waiting: dict[int, Candidate] = {}
     self._told: dict[int, Trial] = {}
-    self._generations = strategy.generations(
-        Context(
-            problem, random.Random(seed),
-            lambda number=-1: self.incumbents[number],
-            lambda: self._in_force().remaining(self._issued, self.seconds),
-        )
-    )
     self._proposals: list[Proposal] = []
     self._proposal_ids: list[int] = []
     self._observed = 0
+
+  @functools.cached_property
+  def _generations(self) -> Generations:
+    """Of the strategy, which begins with what is known by then."""
+    return self.strategy.generations(Context(
+        self.problem, random.Random(self.seed),
+        lambda number=-1: self.incumbents[number],
+        lambda: self._in_force().remaining(self._issued, self.seconds),
+        self.known,
+    ))
+
+  @_alone
+  def know(self, trials: Sequence[Trial]) -> None:
+    """Takes trials of other searches, which answer as its own do.
+
+    Args:
+      trials: of the same space, data, recipe and reward, as
+        `warm_start.as_known` gives them.
+
+    Raises:
+      UserError: the search has begun.
+    """
+    if self._issued or self.reused or self.known:
+      raise UserError(
+          'know: the search has begun: allowed once, before the first ask'
+      )
+    self.known = tuple(trials)
+    for trial in self.known:
+      self._ids.setdefault(trial.candidate.architecture, trial.candidate.id)
+      self._compare(trial)
 
   @property
   def seconds(self) -> float:
@@ -182,6 +209,22 @@ class Search:
         (one.target for one in self.problem.each_limit),
         self.strategy.answers(self.incumbents), strict=True,
     ))
+
+  def competes(self, trial: Trial, number: int = -1) -> bool:
+    """Whether a trial may be the incumbent.
+
+    Args:
+      trial: finished.
+      number: of the upper limit; the largest by default.
+
+    Returns:
+      True where it has a reward, and its network is one of the space and may be
+      the answer under the limit.
+    """
+    one = trial.candidate
+    return trial.ok and not isinstance(one.architecture, str) and (
+        self.problem.each_limit[number].admits(one.architecture, one.cost)
+    )
 
   @property
   def bound(self) -> int | None:
@@ -424,7 +467,7 @@ class Search:
       try:
         with lookup.blamed('schedule', type(self.strategy.proposer)):
           self.strategy.observe(
-              self._proposals[self._observed], self.trials[trial_id]
+              self._proposals[self._observed], self._trial(trial_id)
           )
       except Exception as error:
         self.stop_reason = f'the schedule failed: {error}'
@@ -457,7 +500,7 @@ class Search:
     rivals = self.strategy.holders(proposal)
     if rivals is None:
       return False
-    rewards = [self.trials[rival].evaluation.early_reward for rival in rivals]
+    rewards = [self._trial(rival).evaluation.early_reward for rival in rivals]
     for number in self._limits_of(proposal.architecture, proposal.cost):
       best = self.incumbents[number]
       rewards.append(best and best.evaluation.early_reward)
@@ -468,12 +511,18 @@ class Search:
       trial = Trial(trial.candidate, stopped(trial.evaluation))
     self.trials.append(trial)
     self._spent.add(trial)
-    candidate = trial.candidate
-    if not trial.ok or isinstance(candidate.architecture, str):
-      return
-    for number in self._limits_of(candidate.architecture, candidate.cost):
-      best = self.incumbents[number]
-      if best is None or trial.evaluation.reward > best.evaluation.reward:
+    self._compare(trial)
+
+  def _trial(self, trial_id: int) -> Trial:
+    """A finished trial, or a known one."""
+    return self.trials[trial_id] if trial_id >= 0 else self.known[-1 - trial_id]
+
+  def _compare(self, trial: Trial) -> None:
+    """Makes a trial the incumbent under each limit where it is the best."""
+    for number, best in enumerate(self.incumbents):
+      if self.competes(trial, number) and (
+          best is None or trial.evaluation.reward > best.evaluation.reward
+      ):
         self.incumbents[number] = trial
 
   def _limits_of(self, network: Network, cost: Number) -> list[int]:

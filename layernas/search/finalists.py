@@ -62,6 +62,8 @@ class Finalists(Strategy):
   def generations(self, context: Context) -> Generations:
     """Yields what the inner strategy proposes, then the repeats."""
     self._problem = context.problem
+    for trial in context.known:
+      self._keep(trial)
     inner = Portions(self.inner.generations(context))
     ended = yield from self._search(context, inner, self.share)
     noisy = yield from self._rounds(context)
@@ -71,17 +73,22 @@ class Finalists(Strategy):
 
   def observe(self, proposal: Proposal, trial: Trial) -> None:
     """Keeps the reward; the inner strategy hears of no repeat."""
-    number, evaluation = trial.candidate.id, trial.evaluation
-    self._evaluations[number] = evaluation.seconds
+    # What other searches know has cost this one's budget nothing.
+    if trial.candidate.id >= 0:
+      self._evaluations[trial.candidate.id] = trial.evaluation.seconds
+    self._keep(trial)
+    if not proposal.repeat:
+      self.inner.observe(proposal, trial)
+
+  def _keep(self, trial: Trial) -> None:
+    """Keeps the reward of a network in the target."""
     candidate = trial.candidate
     if trial.ok and self._problem.admits(
         candidate.architecture, candidate.cost
     ):
-      self._firsts.setdefault(proposal.architecture, trial)
-      rewards = self._rewards.setdefault(proposal.architecture, {})
-      rewards[number] = evaluation.reward
-    if not proposal.repeat:
-      self.inner.observe(proposal, trial)
+      self._firsts.setdefault(candidate.architecture, trial)
+      rewards = self._rewards.setdefault(candidate.architecture, {})
+      rewards[candidate.id] = trial.evaluation.reward
 
   def holders(self, proposal: Proposal) -> list[int] | None:
     """Of the inner strategy; a repeat is meant for no table."""

@@ -9,6 +9,7 @@ prefixes of the next length.
 
 import dataclasses
 import random
+import re
 from collections.abc import Callable
 from collections.abc import Sequence
 from typing import Protocol
@@ -21,6 +22,7 @@ from layernas.search.cost import Number
 from layernas.search.cost import cost_text
 from layernas.search.problem import Problem
 from layernas.search.space import Architecture
+from layernas.search.space import parse_architecture_id
 from layernas.search.table import SPACINGS
 from layernas.search.table import BucketAxis
 from layernas.search.table import Entry
@@ -119,6 +121,38 @@ STARTS: dict[str, Callable[[Problem, random.Random], Architecture]] = {
     'random': random_start,
 }
 """Named networks to start a pass from. 'default' is the paper's."""
+
+def check_start(start: str) -> None:
+  """Raises UserError unless a start has a name or is option numbers."""
+  if start not in STARTS and not re.fullmatch(r'\d+(-\d+)*', start):
+    raise UserError(
+        f'search.start: {start!r}: allowed are {list(STARTS)}, and option'
+        ' numbers joined by dashes'
+    )
+
+
+def start_network(
+    start: str, problem: Problem, rng: random.Random
+) -> Architecture:
+  """The network at which undecided layers stand.
+
+  Args:
+    start: key of `STARTS`, or option numbers joined by dashes.
+    problem: space, cost and target.
+    rng: random source.
+
+  Returns:
+    An architecture of the space.
+
+  Raises:
+    UserError: the space has none of these numbers.
+  """
+  if start in STARTS:
+    return STARTS[start](problem, rng)
+  architecture = parse_architecture_id(start)
+  problem.space.check(architecture)
+  return architecture
+
 
 ORDERS = ('forward', 'backward', 'alternating', 'random')
 """Named orders of the layers. 'forward' is the paper's; the others are ours."""

@@ -161,6 +161,8 @@ class ModelBased(Strategy):
     self._trials: list[Trial] = []
     self._seconds = 0.0
     self._trainings: Counter[Architecture] = Counter()
+    # Trainings that it did not ask for: a share of the design.
+    self._given = 0
     self._rewards: dict[Architecture, list[float]] = {}
     # Whether each repeat gave another reward than its network had.
     self._differed: list[bool] = []
@@ -186,6 +188,10 @@ class ModelBased(Strategy):
     self._context = context
     self._model = RewardModel(context.problem.space.option_counts)
     self._scale_costs(context)
+    for trial in context.known:
+      self._keep(trial)
+      self._trainings[trial.candidate.architecture] += 1
+    self._given = len(context.known)
     yield self._first_design(context)
     if second := self._second_design(context):
       yield second
@@ -201,19 +207,23 @@ class ModelBased(Strategy):
   def observe(self, proposal: Proposal, trial: Trial) -> None:
     """Keeps the trial; fits the model after a batch, and to the last trial."""
     self._seconds += trial.evaluation.seconds
-    if trial.ok:
-      self._trials.append(trial)
-      reward = trial.evaluation.reward
-      rewards = self._rewards.setdefault(proposal.architecture, [])
-      rewards.append(reward)
-      if proposal.repeat:
-        self._differed.append(reward != rewards[0])
+    self._keep(trial)
+    if trial.ok and proposal.repeat:
+      rewards = self._rewards[proposal.architecture]
+      self._differed.append(rewards[-1] != rewards[0])
     left = self._context.remaining()
     ends = left.trials < 1 or left.seconds <= 0
     # Of less than the design the variances would not be learned well.
     full = self._fitted and len(self._trials) >= self._fitted + self.batch
     if ends or full:
       self._fit()
+
+  def _keep(self, trial: Trial) -> None:
+    """Keeps a trial that has a reward."""
+    if trial.ok:
+      self._trials.append(trial)
+      one = trial.candidate.architecture
+      self._rewards.setdefault(one, []).append(trial.evaluation.reward)
 
   def plan(self, problem: Problem, trials: float) -> list[str]:
     """The design and the networks that the model picks."""
@@ -387,33 +397,49 @@ class ModelBased(Strategy):
     ]
 
   def _first_design(self, context: Context) -> list[Proposal]:
-    """The default network, if it lies in the target, and random ones."""
+    """The default network, if it lies in the target, and random ones.
+
+    Known trials take the place of as many random networks, and of trainings of
+    the default network.
+    """
     problem, size = context.problem, self._design_size(context)
     count = max(min(_COMPARED, size // 2), 1)
-    first = [
-        one for one in (problem.space.default,)
-        if problem.admits(one, problem.cost.cost(one))
-    ]
-    far = spread(problem, context.rng, count - len(first), first)
-    proposals = self._propose(first + far)
-    if self.trainings > 1:
-      for _ in range(min(_OF_DEFAULT - 1, size // _OF_DEFAULT - 1)):
-        proposals += self._propose(first)
+    default = problem.space.default
+    wanted = int(problem.admits(default, problem.cost.cost(default)))
+    far = self._far(context, count - wanted - self._given, [default] * wanted)
+    if wanted and self.trainings > 1:
+      wanted = max(min(_OF_DEFAULT, size // _OF_DEFAULT), 1)
+    wanted = max(wanted - self._trainings[default], 0)
+    proposals = self._propose([default] * min(wanted, 1) + far)
+    for _ in range(wanted - 1):
+      proposals += self._propose([default])
     return proposals
 
   def _second_design(self, context: Context) -> list[Proposal]:
     """Changes of the default network where it is better; random networks."""
     count = self._design_size(context) - self._trainings.total()
+    if count < 1 and self._given:
+      return []
     problem, rng, known = context.problem, context.rng, self._trainings
     near: list[Architecture] = []
     if self._default_is_better():
       near = single_changes(problem, rng, count, known)
-    far = spread(problem, rng, count - len(near), [*known, *near])
+    far = self._far(context, count - len(near), near)
     return self._propose(near + far)
+
+  def _far(
+      self, context: Context, count: int, near: list[Architecture]
+  ) -> list[Architecture]:
+    """Networks unlike these and unlike those that were trained."""
+    if count < 1 and self._given:
+      return []
+    known = list(dict.fromkeys([*self._trainings, *near]))
+    return spread(context.problem, context.rng, count, known)
 
   def _design_size(self, context: Context) -> int:
     """Networks of the design; what fits into seconds is told by the first."""
-    left, begun = context.remaining(), self._trainings.total()
+    left = context.remaining()
+    begun = self._trainings.total() - self._given
     trials = left.trials
     if self._seconds:
       trials = min(trials, left.seconds * begun / self._seconds)

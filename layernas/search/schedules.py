@@ -12,7 +12,11 @@ from typing import Any
 from layernas import lookup
 from layernas.errors import UserError
 from layernas.search.finalists import Finalists
+from layernas.search.space import parse_architecture_id
 from layernas.search.strategy import Strategy
+from layernas.search.warm_start import COLD
+from layernas.search.warm_start import Enqueued
+from layernas.search.warm_start import WarmStart
 
 SCHEDULES: lookup.Registry = {
     'sweep': 'layernas.search.sweep:Sweep',
@@ -91,12 +95,16 @@ def with_finalists(strategy: Strategy, share: float) -> Strategy:
   return Finalists(strategy, share) if share else strategy
 
 
-def configured_schedule(search: Any) -> Strategy:
+def configured_schedule(
+    search: Any, warm: WarmStart = COLD
+) -> Strategy:
   """Makes the schedule that a config section describes.
 
   Args:
     search: a ConfigDict with the fields of the section `search` in
       configs/default.py.
+    warm: what the search begins with. A schedule without a field `start`
+      proposes that network first.
 
   Returns:
     A schedule that has not begun.
@@ -104,12 +112,36 @@ def configured_schedule(search: Any) -> Strategy:
   Raises:
     UserError: names the field, its value and what is allowed.
   """
+  settings, first = _settings(search), warm.first
+  if warm.start and takes_start(search):
+    settings['start'] = warm.start
+  elif warm.start:
+    first = tuple(dict.fromkeys([parse_architecture_id(warm.start), *first]))
+  schedule = make_schedule(search.schedule, **settings)
+  if first:
+    schedule = Enqueued(schedule, first)
+  return with_finalists(schedule, search.finalists)
+
+
+def takes_start(search: Any) -> bool:
+  """Whether a schedule has undecided layers, which stand at `search.start`.
+
+  Args:
+    search: as for `configured_schedule`.
+
+  Returns:
+    False of one of the user's own, whose settings are up to it.
+  """
+  own = search.schedule not in SCHEDULES
+  return not own and 'start' in _settings(search)
+
+
+def _settings(search: Any) -> dict[str, Any]:
+  """Keyword arguments that a config section has for its schedule."""
   own = {**search, **search.visit, **search.guided}
   for name in ('buckets', 'keep'):
     if not own[name]:
       del own[name]
-  settings = lookup.settings_of(
+  return lookup.settings_of(
       'search.schedule', search.schedule, SCHEDULES, search.settings, own
   )
-  schedule = make_schedule(search.schedule, **settings)
-  return with_finalists(schedule, search.finalists)

@@ -29,12 +29,16 @@ class Context:
       with a number that under this upper limit of `Problem.each_limit`.
     remaining: returns what is left of the budget. Where several evaluations run
       at the same time, ask it between generations only.
+    known: trials that the strategy did not propose, and that answer where it
+      proposes their architectures: of other searches, and of architectures
+      that were tried first.
   """
 
   problem: Problem
   rng: random.Random
   incumbent: Callable[..., Trial | None]
   remaining: Callable[[], Remaining] = Remaining
+  known: Sequence[Trial] = ()
 
 
 class Strategy(abc.ABC):

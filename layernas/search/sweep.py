@@ -12,10 +12,11 @@ import numpy as np
 
 from layernas.errors import UserError
 from layernas.search.layer_pass import ORDERS
-from layernas.search.layer_pass import STARTS
 from layernas.search.layer_pass import LayerPass
 from layernas.search.layer_pass import TableSettings
+from layernas.search.layer_pass import check_start
 from layernas.search.layer_pass import layer_order
+from layernas.search.layer_pass import start_network
 from layernas.search.problem import Problem
 from layernas.search.space import Architecture
 from layernas.search.strategy import Context
@@ -33,7 +34,8 @@ class Layerwise(Strategy):
     buckets: H, buckets per layer; 100 in the paper.
     keep: entries per bucket.
     spacing: how the cost axis is cut, a key of `table.SPACINGS`.
-    start: key of `layer_pass.STARTS`, the network of the undecided layers.
+    start: where undecided layers stand: a key of `layer_pass.STARTS`, or option
+      numbers joined by dashes.
     order: one of `layer_pass.ORDERS`.
     tables: buckets, keep and spacing.
     passes: the pass under way is the last one.
@@ -47,12 +49,11 @@ class Layerwise(Strategy):
 
   def __post_init__(self) -> None:
     self.tables = TableSettings(self.buckets, self.keep, self.spacing)
-    for name, allowed in (('start', STARTS), ('order', ORDERS)):
-      if getattr(self, name) not in allowed:
-        raise UserError(
-            f'search.{name}: {getattr(self, name)!r}: allowed are'
-            f' {list(allowed)}'
-        )
+    if self.order not in ORDERS:
+      raise UserError(
+          f'search.order: {self.order!r}: allowed are {list(ORDERS)}'
+      )
+    check_start(self.start)
     self.passes: list[LayerPass] = []
 
   def observe(self, proposal: Proposal, trial: Trial) -> None:
@@ -72,8 +73,9 @@ class Layerwise(Strategy):
 
   def first_pass(self, context: Context) -> LayerPass:
     """Opens a pass as the settings say."""
-    start = STARTS[self.start](context.problem, context.rng)
-    return self.next_pass(context, start)
+    return self.next_pass(
+        context, start_network(self.start, context.problem, context.rng)
+    )
 
   def next_pass(self, context: Context, start: Architecture) -> LayerPass:
     """Opens a pass from a given network."""

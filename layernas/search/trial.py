@@ -215,6 +215,18 @@ def trial_from_dict(values: Mapping[str, Any]) -> Trial:
   return Trial(candidate, evaluation)
 
 
+def trial_name(trial_id: int) -> str:
+  """What people call a trial.
+
+  Args:
+    trial_id: of a search, or of those that it knows from other searches.
+
+  Returns:
+    'trial 3', or 'known trial 3' for the id -3.
+  """
+  return f'trial {trial_id}' if trial_id >= 0 else f'known trial {-trial_id}'
+
+
 def trial_seed(seed: int, trial_id: int) -> int:
   """A seed below 2**31 for each trial (SplitMix64 finaliser, Steele 2014)."""
   mask = (1 << 64) - 1

@@ -35,7 +35,8 @@ _BEFORE_FIELDS = {'reward': 'accuracy', 'reference': {'trainings': 0}}
 _SCHEDULE_OF = {'guided': 'model_guided', 'visit': 'interleaved'}
 
 _PATH = re.compile(
-    r'data\.directory|cost\.latency_table|benchmarks\..*\.table\.file'
+    r'data\.directory|cost\.latency_table|search\.(start|enqueue)'
+    r'|benchmarks\..*\.table\.file'
 )
 """Fields that hold a path, which may be spelled in several ways."""
 

@@ -7,6 +7,7 @@ import sys
 
 import pytest
 
+from layernas import activity
 from layernas.native import library
 
 _PROGRAM = pathlib.Path(__file__).parent / 'kernel_program.py'
@@ -51,10 +52,14 @@ def test_is_built_once_and_kept(cache, monkeypatch, tmp_path):
       tmp_path / 'cc', 'for last; do :; done\n'
       '[ "$last" = --version ] || echo built > "$last"\n',
   ))
-  built = library.build()
-  assert [built] == list(cache.iterdir())
-  before = built.stat().st_mtime_ns
-  assert library.build() == built
+  said: list[str] = []
+  with activity.shown(said.append):
+    built = library.build()
+    assert said == ['building kernels (once on this machine)']
+    assert [built] == list(cache.iterdir())
+    before = built.stat().st_mtime_ns
+    assert library.build() == built
+  assert len(said) == 1
   assert built.stat().st_mtime_ns == before
 
 

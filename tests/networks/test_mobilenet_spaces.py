@@ -255,3 +255,25 @@ def test_blocks_of_a_stage_are_alike() -> None:
           )
       del blocks[:depth]
     assert not blocks
+
+
+@pytest.mark.parametrize('name', SPACES)
+def test_a_network_of_the_space_has_its_architecture(name) -> None:
+  space, rng = SPACES[name](), random.Random(0)
+  for _ in range(5):
+    one = tuple(map(rng.randrange, space.search_space.option_counts))
+    found = space.architecture_of(space.network(one))
+    assert space.network(found) == space.network(one)
+  default = space.search_space.default
+  assert space.architecture_of(space.network(default)) == default
+
+
+def test_published_networks_are_found_where_they_are() -> None:
+  for name in STAGES:
+    held = {
+        other for other, network in REFERENCE_NETWORKS.items()
+        if SPACES[name]().architecture_of(network) is not None
+    }
+    assert name in held
+  small = SPACES['cifar10_small']()
+  assert not any(map(small.architecture_of, REFERENCE_NETWORKS.values()))

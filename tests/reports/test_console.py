@@ -88,13 +88,51 @@ def test_a_budget_below_what_is_finished_is_said() -> None:
   assert '4 trials are finished already\n' in budgets[12]
 
 
-def test_trial_line_marks_the_best() -> None:
+def test_trial_lines_say_which_was_the_best_so_far() -> None:
   search = tiny.searched()
   line = trial_line(search.best, search)
   assert '1-1-1' in line
   assert 'reward 3.0000' in line
-  assert line.endswith('*')
-  assert not trial_line(search.trials[0], search).endswith('*')
+  best, marked = -1.0, []
+  for trial in search.trials:
+    marked.append('best so far' in trial_line(trial, search))
+    assert marked[-1] == (trial.evaluation.reward > best)
+    best = max(best, trial.evaluation.reward)
+  assert 1 < sum(marked) < len(marked)
+
+
+def test_a_trial_outside_the_target_is_never_the_best_so_far() -> None:
+  searched = tiny.new_search().problem
+  problem = Problem(searched.cost, TargetInterval(high=50_000))
+  search = Search(problem, Sweep(buckets=2, start='largest'))
+  while candidates := search.ask():
+    for candidate in candidates:
+      search.tell(candidate.id, Evaluation(candidate.cost / 1e6))
+  lines = [trial_line(trial, search) for trial in search.trials]
+  outside = [line for line in lines if 'off target' in line]
+  assert outside
+  assert not [line for line in outside if 'best so far' in line]
+  assert [line for line in lines if 'best so far' in line]
+
+
+def test_lines_alone_say_that_the_first_network_compiles_and_its_pace() -> None:
+  console = _console(width=150)
+  progress = Progress(console)
+  progress.before_search(tiny.new_search(), 40, '')
+  for number in range(2):
+    training = Training(f'trials/{number}', f'trial {number}', 40)
+    progress.before_training(training, '')
+    for step in range(5, 41, 5):
+      progress.after_step(training, step, {
+          'train_loss': 1.0, 'learning_rate': 0.1, 'steps_per_second': step,
+      })
+    progress.after_training(training)
+  progress.close()
+  lines = console.file.getvalue().splitlines()
+  assert lines.count('compiling the first network') == 1
+  assert [line for line in lines if 'steps/s' in line] == [
+      'trial 0 is at step 10 of 40: 10 steps/s'
+  ]
 
 
 def test_the_number_of_a_trial_is_its_recorded_id() -> None:

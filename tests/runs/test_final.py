@@ -48,11 +48,18 @@ class _Preempts(Hook):
 
 
 def test_winner_and_reference_are_trained_once(
-    tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
   architecture = read_architecture(str(tiny.result_file(tmp_path)))
   config = tiny.changed(**{'reference.seeds': 1})
   rows = run_final(config, architecture, tmp_path / 'final')
+  *_, picture, command = capsys.readouterr().out.splitlines()
+  assert picture == f'picture: {tmp_path}/final/final.png'
+  # What the next command takes is there.
+  _, program, model = command.removeprefix('next: ').split()
+  assert program == 'export'
+  assert (pathlib.Path(model) / 'model.json').exists()
   assert [row['name'] for row in rows] == ['winner', 'width-scaled reference']
   assert rows[0]['madds'] <= rows[1]['madds']
   assert (tmp_path / 'final' / 'final.png').exists()

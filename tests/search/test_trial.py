@@ -17,6 +17,7 @@ from layernas.search.trial import Evaluation
 from layernas.search.trial import Status
 from layernas.search.trial import Trial
 from layernas.search.trial import trial_from_dict
+from layernas.search.trial import trial_name
 from layernas.search.trial import trial_seed
 
 _finite = st.floats(allow_nan=False, allow_infinity=False)
@@ -168,3 +169,9 @@ def test_limits_are_above_zero(field, value):
   with pytest.raises(UserError, match='allowed are numbers above zero') as info:
     Budget(**{field: value})
   assert f'budget.{field}: {value!r}' in str(info.value)
+
+
+def test_known_trials_have_a_name_of_their_own():
+  assert [trial_name(one) for one in (3, 0, -1)] == [
+      'trial 3', 'trial 0', 'known trial 1'
+  ]

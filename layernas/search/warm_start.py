@@ -1,0 +1,183 @@
+"""What a search begins with beside its settings (ours).
+
+Architectures to try before the schedule's own proposals, and trials of other
+searches, which answer a proposal of their architecture in place of a training.
+"""
+
+import dataclasses
+from collections.abc import Iterable
+from collections.abc import Mapping
+from collections.abc import Sequence
+from typing import Any
+
+from layernas.search.problem import Problem
+from layernas.search.space import Architecture
+from layernas.search.space import architecture_id
+from layernas.search.space import parse_architecture_id
+from layernas.search.strategy import Context
+from layernas.search.strategy import Generations
+from layernas.search.strategy import Strategy
+from layernas.search.trial import Proposal
+from layernas.search.trial import Trial
+from layernas.search.trial import trial_from_dict
+
+
+@dataclasses.dataclass(frozen=True)
+class WarmStart:
+  """What a search begins with.
+
+  Attributes:
+    start: where undecided layers stand, as option numbers; '' leaves that to
+      the schedule's settings.
+    first: architectures that are proposed first, in their order.
+    known: trials of other searches, each with a reward; their ids are -1, -2
+      and so on.
+  """
+
+  start: str = ''
+  first: tuple[Architecture, ...] = ()
+  known: tuple[Trial, ...] = ()
+
+  def __bool__(self) -> bool:
+    """Whether there is anything."""
+    return bool(self.start or self.first or self.known)
+
+  def to_dict(self) -> dict[str, Any]:
+    """JSON types; `warm_start_from_dict` reads them back."""
+    return {
+        'start': self.start,
+        'first': list(map(architecture_id, self.first)),
+        'known': [trial.to_dict() for trial in self.known],
+    }
+
+
+COLD = WarmStart()
+"""Nothing: the settings alone."""
+
+
+def warm_start_from_dict(values: Mapping[str, Any]) -> WarmStart:
+  """Inverse of `WarmStart.to_dict`.
+
+  Args:
+    values: as written by `to_dict`.
+
+  Returns:
+    The warm start.
+
+  Raises:
+    UserError: a trial or an architecture has another form.
+  """
+  return WarmStart(
+      values['start'],
+      tuple(map(parse_architecture_id, values['first'])),
+      tuple(map(trial_from_dict, values['known'])),
+  )
+
+
+def as_known(trials: Iterable[Trial], problem: Problem) -> tuple[Trial, ...]:
+  """Trials of other searches as those that a search knows.
+
+  Args:
+    trials: of the same space, data, recipe and reward.
+    problem: of the search; its cost model counts.
+
+  Returns:
+    Those that have a reward, of architectures of the space; the same training
+    (of an architecture with a seed) once.
+
+  Raises:
+    UserError: an architecture is not one of the space.
+  """
+  found: dict[tuple[Architecture, int], Trial] = {}
+  for trial in trials:
+    one, seed = trial.candidate.architecture, trial.candidate.seed
+    if trial.ok and not isinstance(one, str):
+      problem.space.check(one)
+      found.setdefault((one, seed), trial)
+  return tuple(
+      Trial(
+          dataclasses.replace(
+              trial.candidate, id=-number, layer=0,
+              cost=problem.cost.cost(trial.candidate.architecture),
+          ),
+          trial.evaluation,
+      )
+      for number, trial in enumerate(found.values(), start=1)
+  )
+
+
+class Enqueued(Strategy):
+  """Proposes given architectures first, then what a strategy proposes.
+
+  The strategy knows their trials as it knows those of other searches: where it
+  proposes one of the architectures, its trial answers.
+  """
+
+  def __init__(self, inner: Strategy, first: tuple[Architecture, ...]):
+    """Wraps a strategy that has not begun.
+
+    Args:
+      inner: the strategy that searches behind them.
+      first: different architectures, in the order of their proposals.
+    """
+    self.inner = inner
+    self.first = first
+    self.repeats = inner.repeats
+    self._trials: list[Trial] = []
+
+  @property
+  def proposer(self) -> Strategy:
+    """The strategy that finds new architectures."""
+    return self.inner.proposer
+
+  @property
+  def infeasible(self) -> int:
+    """Of the inner strategy."""
+    return self.inner.infeasible
+
+  def generations(self, context: Context) -> Generations:
+    """Yields the given architectures, then the inner strategy's proposals."""
+    price = context.problem.cost.cost
+    yield [Proposal(one, price(one)) for one in self.first]
+    # Those that are known already were answered by what the context has.
+    own = [trial for trial in self._trials if trial.candidate.id >= 0]
+    return (yield from self.inner.generations(
+        dataclasses.replace(context, known=(*context.known, *own))
+    ))
+
+  def observe(self, proposal: Proposal, trial: Trial) -> None:
+    """Keeps the trials of the given ones; the inner strategy has the others."""
+    if self._is_first:
+      self._trials.append(trial)
+    else:
+      self.inner.observe(proposal, trial)
+
+  def holders(self, proposal: Proposal) -> list[int] | None:
+    """Of the inner strategy; the given ones are meant for no table."""
+    return None if self._is_first else self.inner.holders(proposal)
+
+  @property
+  def _is_first(self) -> bool:
+    """Whether the next proposal to be observed is one of the given."""
+    return len(self._trials) < len(self.first)
+
+  def answer(self, incumbent: Trial | None) -> Trial | None:
+    """The inner strategy's."""
+    return self.inner.answer(incumbent)
+
+  def answers(
+      self, incumbents: Sequence[Trial | None]
+  ) -> list[Trial | None]:
+    """The inner strategy's."""
+    return self.inner.answers(incumbents)
+
+  def plan(self, problem: Problem, trials: float) -> list[str]:
+    """The given ones, then the inner plan for what they leave."""
+    count = len(self.first)
+    inner = self.inner.plan(problem, trials - count)
+    return inner and [f'{count} enqueued', *inner]
+
+  def bound(self, problem: Problem) -> int | None:
+    """The inner strategy's bound and the given ones."""
+    bound = self.inner.bound(problem)
+    return None if bound is None else bound + len(self.first)
