@@ -71,7 +71,7 @@ The first start makes .venv and installs requirements.txt with the JAX build for
 the accelerator found; a later one installs nothing. The first "test" adds
 tests/requirements.txt. Some of its packages are added when they are asked for:
 by gs:// in a flag, --config.executor.name=ray, data.source=tfds in flags or
-config, the formats of export, or benchmark. Environment:
+config, the formats of export, benchmark or export_to_optuna. Environment:
   LAYERNAS_PLATFORM    cpu, cuda12, cuda13 or tpu instead of the one found.
 
 Options:
@@ -355,9 +355,9 @@ sys.exit(importlib.util.find_spec(sys.argv[1]) is None)' "$1" 2>/dev/null
 # Prints lines: a module, and the packages that make it.
 asked_for() {  # command, config or nothing, flags
   local text='' formats
-  if [[ $1 == benchmark ]]; then
-    echo 'optuna optuna'
-  fi
+  case $1 in
+    benchmark | export_to_optuna) echo 'optuna optuna' ;;
+  esac
   if [[ -f $2 ]]; then
     text=$(<"$2")
   fi

@@ -91,7 +91,8 @@ class Checkout:
     (self.root / 'tests/requirements.txt').write_text(TEST_REQUIREMENTS)
     for name in _PROGRAMS:
       (self.root / f'experiments/{name}.py').write_text(_PROGRAM)
-    (self.root / 'tools/tool.py').write_text(_PROGRAM)
+    for name in ('tool', 'export_to_optuna'):
+      (self.root / f'tools/{name}.py').write_text(_PROGRAM)
 
   def link_tools(self, *names):
     for name in names:

@@ -478,6 +478,9 @@ _CHANGES = {
     f'{_PERF}/model_guided_ask.py'
     ' > docs/results/model_guided_ask/output.txt':
         _Change('minutes', '--trials=30'),
+    '.venv/bin/python examples/syne_tune_scheduler.py': _Change(
+        'Syne Tune is not installed', code=1, says='pip install syne-tune',
+    ),
     # The tests.
     './launch.sh test': _COLLECT,
     './launch.sh test --all': _COLLECT,
@@ -496,6 +499,11 @@ _NOT_RUN = {
     '.venv/bin/pip install tensorboard': 'a network',
     ".venv/bin/pip install -e '.[onnx,litert]'": 'a network',
     '.venv/bin/pip install ray': 'a network',
+    '.venv/bin/pip install optuna': 'a network',
+    '.venv/bin/pip install optuna-dashboard': 'a network',
+    '.venv/bin/pip install pyglove': 'a network',
+    '.venv/bin/optuna-dashboard sqlite:///search.db':
+        'a server of a package that is not installed',
     '.venv/bin/pip install tensorflow-cpu': 'a network',
     '.venv/bin/pip install nats_bench==1.8': 'a network',
     '.venv/bin/pip install -e .[surrogate]': 'a network',

@@ -346,10 +346,11 @@ def test_what_flags_and_config_ask_for_is_added(checkout, flags, packages):
   assert checkout.take_log() == []
 
 
-def test_a_benchmark_adds_its_methods(checkout):
+@pytest.mark.parametrize('command', ['benchmark', 'export_to_optuna'])
+def test_what_needs_optuna_adds_it(checkout, command):
   checkout.started('other')
   checkout.take_log()
-  checkout.started('benchmark', FAKE_MISSING='optuna')
+  checkout.started(command, FAKE_MISSING='optuna')
   assert checkout.take_log() == ['pip optuna==5.5']
 
 

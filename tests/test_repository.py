@@ -62,6 +62,7 @@ _ROOMS = {
         *_BASE, 'layernas', 'data', 'executors', 'export', 'models',
         'networks', 'reports', 'search', 'storage', 'training',
     },
+    'integrations': {*_BASE, 'networks', 'runs', 'search', 'storage'},
     'latency': {
         *_BASE, 'layernas', 'data', 'export', 'models', 'networks', 'reports',
         'runs', 'search', 'storage', 'training',

@@ -1,0 +1,1 @@
+"""Searches inside the frameworks that others run their trials with."""
