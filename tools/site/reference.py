@@ -16,6 +16,7 @@ from typing import Any
 from ml_collections import config_dict
 
 import layernas
+import layernas.search
 from layernas import installation
 from layernas.runs import config_flag
 from layernas.runs import config_help
@@ -128,10 +129,19 @@ def _escaped(text: str) -> str:
 
 def _package() -> str:
   """The names that `import layernas` gives."""
-  names = '\n'.join(
+  exported = layernas.search.__all__
+  blocks = [
       f'::: layernas.{name}\n' for name in layernas.__all__
+      if name not in exported
+  ]
+  names = [
+      f'- [`layernas.{name}`](search.md#layernas.search.{name})'
+      f'{{ #layernas.{name} }}'
+      for name in layernas.__all__ if name in exported
+  ]
+  return '\n'.join(
+      ['# layernas\n', *blocks, '## Of the search half\n', *names, '']
   )
-  return f'# layernas\n\n{names}'
 
 
 def _commands() -> str:

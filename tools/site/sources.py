@@ -53,7 +53,7 @@ def listing(path: str) -> str:
     name = file.relative_to(ROOT / path).as_posix()
     if file.is_file() and '__pycache__' not in name and name[0] != '.':
       rows.append(f'| [{name}]({name}) | {_described(file)} |\n')
-  return _HEAD.format(path, path) + '| file | |\n|---|---|\n' + ''.join(rows)
+  return _HEAD.format(path, path) + '| file | what it is |\n|---|---|\n' + ''.join(rows)
 
 
 def with_lists(text: str) -> str:
