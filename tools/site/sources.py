@@ -48,12 +48,12 @@ def listing(path: str) -> str:
   Returns:
     Markdown; its links are relative to the folder.
   """
-  rows = []
+  rows = ['| file | what it is |\n', '|---|---|\n']
   for file in sorted((ROOT / path).rglob('*')):
     name = file.relative_to(ROOT / path).as_posix()
     if file.is_file() and '__pycache__' not in name and name[0] != '.':
       rows.append(f'| [{name}]({name}) | {_described(file)} |\n')
-  return _HEAD.format(path, path) + '| file | what it is |\n|---|---|\n' + ''.join(rows)
+  return _HEAD.format(path, path) + ''.join(rows)
 
 
 def with_lists(text: str) -> str:
