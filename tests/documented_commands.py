@@ -1,8 +1,9 @@
 """The commands of README, docs and docstrings, as their readers type them.
 
-Of a Markdown file those are the code blocks that are not Python, and every code
-span that begins with a program; of a Python file, the indented lines of the
-module's docstring that begin with one.
+Of a Markdown file those are the code blocks that are neither Python nor `text`,
+which is what a program prints, and every code span that begins with a program;
+of a Python file, the indented lines of the module's docstring that begin with
+one.
 """
 
 import ast
@@ -16,6 +17,8 @@ _PROGRAM = re.compile(
     r'(\w+=\S* )*(\./launch\.sh|\.venv/bin/|gcloud |pip |python )'
 )
 """What a command in the midst of a text begins with."""
+
+_NOT_SHELL = ('python', 'text')
 
 
 def documents() -> list[str]:
@@ -71,7 +74,7 @@ def in_markdown(text: str) -> list[str]:
     span = ' '.join((match['span'] or '').split())
     if match['indented']:
       blocks.append(textwrap.dedent(match['indented']))
-    elif match['fenced'] and match['language'] != 'python':
+    elif match['fenced'] and match['language'] not in _NOT_SHELL:
       blocks.append(match['fenced'])
     elif _PROGRAM.match(span):
       blocks.append(span)

@@ -9,6 +9,7 @@ import sys
 import pytest
 
 from tests import tiny
+from tools.site import sources
 
 _DOCUMENTS = ['README.md', *(
     f'docs/{path.name}' for path in sorted((tiny.ROOT / 'docs').glob('*.md'))
@@ -93,3 +94,15 @@ def test_the_search_of_the_readme_runs_without_jax() -> None:
   assert done.stdout.splitlines() == [
       "{'width': 32, 'kernel': 3}", 'False',
   ], done.stderr
+
+
+@pytest.mark.parametrize(('text', 'expected'), [
+    # What GitHub reads as a list, Python's Markdown must, too.
+    ('Text:\n- a\n  b\n- c\n', 'Text:\n\n- a\n    b\n- c\n'),
+    ('- a\n\n  b\n- c\n\nText\n', '- a\n\n    b\n\n- c\n\nText\n'),
+    ('1. a\n2. b\n\n    code\n', '1. a\n2. b\n\n      code\n'),
+    ('- a\n\nText\n\n    code\n', '- a\n\nText\n\n    code\n'),
+    ('```\nyaml:\n- a\n  b\n```\n', '```\nyaml:\n- a\n  b\n```\n'),
+])
+def test_lists_of_the_site(text: str, expected: str) -> None:
+  assert sources.with_lists(text) == expected

@@ -245,6 +245,13 @@ _CHANGES = {
     ' --config.training.learning_rate=0.1 --config.training.schedule=constant'
     ' --config.training.evaluation_batch_size=64 --config.budget.trials=30'
     ' --workdir=workdir/diabetes': _Change('a minute', _BRIEF),
+    # The tutorial.
+    './launch.sh search --config=cifar10_small:smoke --config.budget.trials=16'
+    ' --config.training.epochs=1 --config.search.guided.certainty=0.5'
+    ' --workdir=workdir/tutorial': _Change('minutes', _BRIEF),
+    './launch.sh train --architecture=workdir/tutorial/result.json'
+    ' --config.final.epochs=4':
+        _Change('a minute', '--config.final.epochs=0.25'),
     # Overviews.
     './launch.sh search [flags]':
         _Change(_OVERVIEW, replace={'[flags]': _BRIEF}, needs=_SEARCH),
@@ -481,7 +488,8 @@ _CHANGES = {
     '.venv/bin/python examples/syne_tune_scheduler.py': _Change(
         'Syne Tune is not installed', code=1, says='pip install syne-tune',
     ),
-    # The tests.
+    # The tests and the site.
+    '.venv/bin/mkdocs serve': _Change('serves until it is ended', '--help'),
     './launch.sh test': _COLLECT,
     './launch.sh test --all': _COLLECT,
     './launch.sh test --all -m long': _COLLECT,
@@ -673,6 +681,7 @@ def test_every_change_fits_its_command() -> None:
     ('    for a in b; do\n      echo $a\n    done\n    echo c\n',
      ['for a in b; do\n  echo $a\ndone', 'echo c']),
     ('```\n./launch.sh a\n```\n```python\nb = 1\n```\n', ['./launch.sh a']),
+    ('```text\nprinted\n```\n    ./launch.sh a\n', ['./launch.sh a']),
     ('See `./launch.sh\nb`, `a.b` and `X=. .venv/bin/c`.',
      ['./launch.sh b', 'X=. .venv/bin/c']),
     ('    --a=1  # comment\n    --b=2\n', ['--a=1 --b=2']),

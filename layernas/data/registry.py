@@ -4,10 +4,10 @@ A config names what loads its data: one of `SOURCES`, or module:function. Such a
 function is given the config's data section and, as keyword arguments, its
 section `settings`; it returns a `Dataset`:
 
-  def load(section, classes):
-    images, labels = ...
-    splits = {'all_train': (lambda: images, labels), 'test': ...}
-    return ArrayDataset('mine', splits, classes, section)
+    def load(section, classes):
+      images, labels = ...
+      splits = {'all_train': (lambda: images, labels), 'test': ...}
+      return ArrayDataset('mine', splits, classes, section)
 """
 
 import importlib

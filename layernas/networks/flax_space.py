@@ -1,10 +1,10 @@
 """Search spaces over any Flax module: one's own network, and a list of choices.
 
-  def space():
-    return FlaxSpace(
-        [Choice('width', (32, 48, 64), default=1), Choice('depth', (1, 2))],
-        build=lambda choices, num_classes: MyNet(num_classes, **choices),
-    )
+    def space():
+      return FlaxSpace(
+          [Choice('width', (32, 48, 64), default=1), Choice('depth', (1, 2))],
+          build=lambda choices, num_classes: MyNet(num_classes, **choices),
+      )
 
 `build` makes a `flax.linen.Module` that is called as module(images, train) and
 returns logits, float32 or narrower, one for each class. No formula of its costs

@@ -37,6 +37,9 @@ from layernas.search.sweep import Layerwise
 # Seconds before something that takes long is shown.
 _QUIET = 2.0
 
+# A notebook's kernel claims to be a terminal with colours (FORCE_COLOR).
+_IN_NOTEBOOK = {'force_jupyter': False, 'force_terminal': False}
+
 
 class Counting:
   """A bar for something that takes long before a search begins.
@@ -206,7 +209,8 @@ def new_console(quiet: bool = False, **settings: Any) -> Console:
   """Where everything is printed; lines are not cut to the terminal.
 
   Names, paths and messages are printed as they are: `[...]` and `:...:` in
-  them are not rich's markup.
+  them are not rich's markup. In a notebook they are plain lines, too, where
+  rich would make a block of HTML of each.
 
   Args:
     quiet: prints nothing.
@@ -214,7 +218,7 @@ def new_console(quiet: bool = False, **settings: Any) -> Console:
   """
   return Console(
       soft_wrap=True, highlight=False, markup=False, emoji=False, quiet=quiet,
-      **settings,
+      **(_IN_NOTEBOOK if Console().is_jupyter else {}), **settings,
   )
 
 

@@ -33,7 +33,46 @@ def describe(
   Returns:
     Lines of at most 80 characters, unless a value is longer.
   """
-  return '\n'.join(_lines(config, comments, ''))
+  lines: list[str] = []
+  for section, fields in sections(config, comments):
+    if section:
+      comment = comments.get(section, '')
+      heading = f'{section}: {comment}' if comment else section
+      lines += ['', *textwrap.wrap(heading, WIDTH)]
+    for name, value in fields:
+      lines += _row(name, value, comments.get(name, ''))
+  return '\n'.join(lines)
+
+
+def sections(
+    config: config_dict.ConfigDict, comments: Mapping[str, str],
+    prefix: str = '',
+) -> Iterator[tuple[str, list[tuple[str, Any]]]]:
+  """The sections of a config, each in front of those below it.
+
+  Args:
+    config: or a section of one.
+    comments: by dotted name; their order is that of the fields.
+    prefix: dotted name of the section and a dot; '' for a whole config.
+
+  Yields:
+    Name of a section, '' for the config itself, and its own fields: dotted
+    names and values. An empty section that may be filled is a field.
+  """
+  order = {name: place for place, name in enumerate(comments)}
+  fields = sorted(
+      ((prefix + field, value) for field, value in config.items()),
+      key=lambda item: order.get(item[0], len(order)),
+  )
+  below = [
+      (name, value) for name, value in fields
+      if isinstance(value, config_dict.ConfigDict) and value
+  ]
+  yield prefix.removesuffix('.'), [
+      item for item in fields if item not in below
+  ]
+  for name, value in below:
+    yield from sections(value, comments, f'{name}.')
 
 
 def read_comments(source: pathlib.Path) -> dict[str, str]:
@@ -113,28 +152,6 @@ def _above(line: int, lines: Sequence[str]) -> str:
       break
     texts.insert(0, text.removeprefix('#').strip())
   return ' '.join(texts)
-
-
-def _lines(
-    section: config_dict.ConfigDict, comments: Mapping[str, str], prefix: str
-) -> Iterator[str]:
-  """Rows of a section: its own fields, then the sections below it."""
-  below = []
-  order = {name: place for place, name in enumerate(comments)}
-  for field, value in sorted(
-      section.items(),
-      key=lambda item: order.get(prefix + item[0], len(order)),
-  ):
-    name = prefix + field
-    if isinstance(value, config_dict.ConfigDict) and value:
-      below.append((name, value))
-    else:
-      yield from _row(name, value, comments.get(name, ''))
-  for name, value in below:
-    yield ''
-    comment = comments.get(name, '')
-    yield from textwrap.wrap(f'{name}: {comment}' if comment else name, WIDTH)
-    yield from _lines(value, comments, f'{name}.')
 
 
 def _row(name: str, value: Any, comment: str) -> Iterator[str]:

@@ -86,13 +86,22 @@ def _fields(defaults: str, argv: Sequence[str]) -> Iterator[str]:
   )
   yield 'Each is changed by a flag, as in --config.seed=1:'
   yield ''
-  yield config_help.describe(config, _comments(defaults, config))
+  yield config_help.describe(config, comments_of(config, defaults))
 
 
-def _comments(
-    defaults: str, config: config_dict.ConfigDict
+def comments_of(
+    config: config_dict.ConfigDict, defaults: str
 ) -> dict[str, str]:
-  """What the fields are; of a study, benchmarks and methods become one each."""
+  """What the fields of a config are.
+
+  Args:
+    config: unlocked; the benchmarks and the methods of a study become one each,
+      named NAME.
+    defaults: config file from the checkout's root that has the comments.
+
+  Returns:
+    Comments by dotted name, in the order of the file.
+  """
   comments = config_help.read_comments(installation.ROOT / defaults)
   if not defaults.startswith(_STUDIES):
     return comments

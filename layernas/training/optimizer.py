@@ -6,16 +6,16 @@ in one argument, a `Recipe` or a `Span`, and the config's section
 `optimizer_settings` or `schedule_settings` as keyword arguments. An optimiser
 of its own, which takes --config.training.optimizer_settings.b2=0.98:
 
-  def lion(recipe, b2=0.99):
-    return optax.lion(
-        recipe.learning_rate, b2=b2, weight_decay=recipe.decay.rate,
-        mask=recipe.decay.mask,
-    )
+    def lion(recipe, b2=0.99):
+      return optax.lion(
+          recipe.learning_rate, b2=b2, weight_decay=recipe.decay.rate,
+          mask=recipe.decay.mask,
+      )
 
 and a schedule, a function from the step after the warm-up to the rate:
 
-  def linear(span):
-    return optax.linear_schedule(span.peak, 0.0, span.steps)
+    def linear(span):
+      return optax.linear_schedule(span.peak, 0.0, span.steps)
 """
 
 import dataclasses

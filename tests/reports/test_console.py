@@ -37,6 +37,19 @@ def _printed(table: object) -> str:
   return console.file.getvalue()
 
 
+def test_a_notebook_gets_plain_lines(
+    monkeypatch: pytest.MonkeyPatch
+) -> None:
+  # What a kernel of Jupyter sets, and how rich finds it.
+  monkeypatch.setenv('FORCE_COLOR', '1')
+  monkeypatch.setattr('rich.console._is_jupyter', lambda: True)
+  console = _console()
+  assert not console.is_jupyter
+  assert not console.is_terminal
+  console.print('trial 0', style='bold')
+  assert console.file.getvalue() == 'trial 0\n'
+
+
 def test_opening_states_the_bound() -> None:
   # H = 2 buckets, keep = 1, three layers of two options.
   lines = opening_lines(tiny.new_search())
