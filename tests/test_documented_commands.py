@@ -135,6 +135,7 @@ _CHANGES = {
     './launch.sh status workdir/cifar10_small --watch=2': _AFTER_SEARCH,
     '.venv/bin/python experiments/status.py workdir/cifar10_small':
         _AFTER_SEARCH,
+    './launch.sh report workdir/cifar10_small': _AFTER_SEARCH,
     './launch.sh status WORKDIR': _STATUS,
     './launch.sh status WORKDIR --watch=2': _STATUS,
     './launch.sh search --config=configs/cifar10_small.py'
@@ -459,6 +460,7 @@ _CHANGES = {
 """What is run instead of a command, by the command."""
 
 _NOT_RUN = {
+    '.venv/bin/mkdocs serve': 'serves until it is stopped',
     'pip install onnx onnxruntime': 'a network',
     'pip install litert-converter==0.5.0 ai-edge-litert': 'a network',
     'pip install ai-edge-quantizer': 'a network',
