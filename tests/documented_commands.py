@@ -28,7 +28,9 @@ def documents() -> list[str]:
       path for folder in ('configs', 'examples', 'experiments')
       for path in sorted((ROOT / folder).rglob('*.py'))
   ]
-  paths = [ROOT / 'README.md', *pages, *programs]
+  paths = [
+      ROOT / 'README.md', ROOT / 'CONTRIBUTING.md', *pages, *programs
+  ]
   names = [str(path.relative_to(ROOT)) for path in paths]
   return [name for name in names if blocks_of(name)]
 
