@@ -43,6 +43,7 @@ _VARIANTS = {
     'study.accel_smac': (),
     'study.audit': (),
     'study.macro': (),
+    'study.nasbench101': (),
     'study.nats': _NATS,
     'study.own_function': (),
     'study.own_table': (),
