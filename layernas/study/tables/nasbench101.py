@@ -20,6 +20,7 @@ from collections.abc import Callable
 from collections.abc import Iterable
 from collections.abc import Mapping
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 
@@ -296,19 +297,21 @@ def convert(
     UserError: a record is damaged, or a cell lacks trainings, has others that
       disagree with them, or is there under two hashes.
   """
-  cells: dict[str, Training] = {}
-  rows: dict[str, int] = {}
+  cells: dict[str, _Cell] = {}
   figures: dict[int, _Figures] = {}
   for training in read_trainings(path, progress):
-    first = cells.setdefault(training.cell, training)
-    rows.setdefault(training.cell, len(rows))
-    if not _same_cell(first, training):
+    found = _Cell(
+        len(cells), training.edges.tobytes(), training.operations,
+        training.parameters,
+    )
+    cell = cells.setdefault(training.cell, found)
+    if cell[1:] != found[1:]:
       raise UserError(
           f'{path}: cell {training.cell}: two of its trainings have other'
           ' edges, operations or parameters; allowed are the official files'
       )
     each = figures.setdefault(training.epochs, _Figures())
-    each.add(rows[training.cell], training)
+    each.add(cell.row, training)
   if not cells:
     raise UserError(f'{path}: no records; allowed are the official files')
   arrays = _described(list(cells.values()))
@@ -325,12 +328,13 @@ def convert(
   return arrays
 
 
-def _same_cell(one: Training, other: Training) -> bool:
-  return (
-      np.array_equal(one.edges, other.edges)
-      and one.operations == other.operations
-      and one.parameters == other.parameters
-  )
+class _Cell(NamedTuple):
+  """What the trainings of a cell share, as little as it can be."""
+
+  row: int
+  edges: bytes
+  operations: tuple[int, ...]
+  parameters: int
 
 
 class _Figures:
@@ -368,15 +372,16 @@ class _Figures:
     return self._values[:len(cells)]
 
 
-def _described(cells: Sequence[Training]) -> dict[str, np.ndarray]:
+def _described(cells: Sequence[_Cell]) -> dict[str, np.ndarray]:
   """What cells are; smaller ones lack the vertices before the last."""
-  vertices = max(len(cell.edges) for cell in cells)
+  vertices = max(len(cell.operations) for cell in cells) + 2
   edges = np.zeros((len(cells), vertices, vertices), bool)
   operations = np.full((len(cells), vertices - 2), ABSENT, np.uint8)
   for row, cell in enumerate(cells):
     inner = len(cell.operations) + 1
-    edges[row, :inner, :inner] = cell.edges[:-1, :-1]
-    edges[row, :inner, -1] = cell.edges[:-1, -1]
+    own = np.frombuffer(cell.edges, bool).reshape(inner + 1, inner + 1)
+    edges[row, :inner, :inner] = own[:-1, :-1]
+    edges[row, :inner, -1] = own[:-1, -1]
     operations[row, :inner - 1] = cell.operations
   parameters = np.array([cell.parameters for cell in cells], np.int32)
   return {'edges': edges, 'operations': operations, 'parameters': parameters}

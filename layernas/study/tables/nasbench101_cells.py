@@ -28,6 +28,10 @@ ABSENT = len(OPERATIONS)
 """Number of the operation of a vertex that is not there."""
 
 
+# Cells whose keys are worked out together, so that arrays stay small.
+_AT_A_TIME = 1 << 14
+
+
 @dataclasses.dataclass(frozen=True, eq=False)
 class Cells:
   """Some cells of at most V vertices each.
@@ -61,6 +65,16 @@ class Cells:
     Returns:
       uint64, shape (cells,).
     """
+    parts = [
+        Cells(
+            self.edges[first:first + _AT_A_TIME],
+            self.operations[first:first + _AT_A_TIME],
+        )._keys()
+        for first in range(0, max(len(self), 1), _AT_A_TIME)
+    ]
+    return np.concatenate(parts)
+
+  def _keys(self) -> np.ndarray:
     count, vertices = self.edges.shape[:2]
     colours = np.full((count, vertices), ABSENT + 1, np.uint64)
     colours[:, 1:-1] = self.operations
