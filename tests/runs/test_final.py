@@ -48,20 +48,21 @@ class _Preempts(Hook):
 
 
 def test_winner_and_reference_are_trained_once(
-    tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+    trained: tuple[pathlib.Path, list], tmp_path: pathlib.Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-  architecture = read_architecture(str(tiny.result_file(tmp_path)))
-  config = tiny.changed(**{'reference.seeds': 1})
-  rows = run_final(config, architecture, tmp_path / 'final')
+  workdir, rows = trained
   assert [row['name'] for row in rows] == ['winner', 'width-scaled reference']
   assert rows[0]['madds'] <= rows[1]['madds']
-  assert (tmp_path / 'final' / 'final.png').exists()
+  assert (workdir / 'final.png').exists()
 
   def forbidden(*args: object, **kwargs: object) -> None:
     raise AssertionError('trained again')
 
   monkeypatch.setattr(final, 'train_and_evaluate', forbidden)
-  assert run_final(config, architecture, tmp_path / 'final') == rows
+  architecture = read_architecture(str(tiny.result_file(tmp_path)))
+  config = tiny.changed(**{'reference.seeds': 1})
+  assert run_final(config, architecture, workdir) == rows
 
 
 @pytest.mark.long

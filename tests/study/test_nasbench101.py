@@ -310,7 +310,8 @@ def test_keys_tell_cells_apart_as_permutations_do(
 
 
 @pytest.mark.parametrize(('vertices', 'cells'), [
-    (5, 2_441), (6, 62_010),
+    (5, 2_441),
+    pytest.param(6, 62_010, marks=pytest.mark.long),
     pytest.param(7, 359_082, marks=pytest.mark.long),
 ])
 def test_keys_find_as_many_cells_as_the_benchmark_has(
