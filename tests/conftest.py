@@ -16,13 +16,11 @@ _ROOT = str(pathlib.Path(__file__).parent.parent)
 # The same results on every machine, and no accelerator taken from a program
 # that a test starts.
 os.environ.setdefault('JAX_PLATFORMS', 'cpu')
-# Networks that several tests train are compiled once, whoever runs the tests,
-# and so are the kernels, which leave nothing in the user's own cache.
-_CACHES = ('JAX_COMPILATION_CACHE_DIR', 'LAYERNAS_KERNEL_CACHE')
+# Networks that several tests train are compiled once, whoever runs the tests.
+_COMPILED = 'JAX_COMPILATION_CACHE_DIR'
 _IS_WORKER = 'PYTEST_XDIST_WORKER' in os.environ
 if not _IS_WORKER:
-  for _cache in _CACHES:
-    os.environ[_cache] = tempfile.mkdtemp(prefix='layernas-tests-')
+  os.environ[_COMPILED] = tempfile.mkdtemp(prefix='layernas-tests-')
 # Programs that a test starts find the package as the test itself does.
 os.environ['PYTHONPATH'] = os.pathsep.join(
     filter(None, (_ROOT, os.environ.get('PYTHONPATH')))
@@ -31,6 +29,10 @@ os.environ['PYTHONPATH'] = os.pathsep.join(
 
 def pytest_configure(config: pytest.Config) -> None:
   """Fewer random examples where the long tests are left out."""
+  # The kernels, which take 25 s of a core, stay for the next run; the user's
+  # own cache is left alone.
+  if not _IS_WORKER and config.pluginmanager.has_plugin('cacheprovider'):
+    os.environ['LAYERNAS_KERNEL_CACHE'] = str(config.cache.mkdir('kernels'))
   few = 'not long' in config.option.markexpr
   # No test is timed, and a failure comes again in the next run.
   hypothesis.settings.register_profile(
@@ -68,5 +70,4 @@ def _bucket(gcs: fake_gcs.FakeGcs) -> fake_gcs.Bucket:
 def pytest_sessionfinish() -> None:
   """Removes what was compiled."""
   if not _IS_WORKER:
-    for cache in _CACHES:
-      shutil.rmtree(os.environ[cache], ignore_errors=True)
+    shutil.rmtree(os.environ[_COMPILED], ignore_errors=True)

@@ -90,7 +90,10 @@ def test_runs_have_workdirs_of_their_config(config, prefix, workdir):
 
 @pytest.mark.parametrize(('program', 'flags', 'workdir'), [
     ('audit', ['--config=study/audit:smoke'], 'workdir/audit_smoke'),
-    ('audit', ['--flagfile=own.flags'], 'workdir/audit_smoke'),
+    pytest.param(
+        'audit', ['--flagfile=own.flags'], 'workdir/audit_smoke',
+        marks=pytest.mark.long,
+    ),
     ('audit', ['--flagfile=own.flags', '--workdir=there'], 'there'),
 ])
 def test_flags_decide_the_workdir(tmp_path, program, flags, workdir):

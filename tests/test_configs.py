@@ -44,6 +44,7 @@ _VARIANTS = {
     'study.accel_opponents': ('smac', 'gp'),
     'study.audit': (),
     'study.macro': (),
+    'study.nasbench101': (),
     'study.nats': _NATS,
     'study.own_function': (),
     'study.own_table': (),

@@ -120,6 +120,7 @@ _COLLECT = _Change('would run this test again', '--collect-only --quiet')
 _ACCEPTED = _Change('of a program that only reads its flags', says='accepted')
 _OVERVIEW = 'an overview'
 _NO_PICKLES = 'the files of NATS-Bench are 2 and 6 GB of pickles'
+_NO_CELLS = 'the official file of NAS-Bench-101 has 499 MB'
 
 
 def _study(config: str) -> _Change:
@@ -329,6 +330,9 @@ _CHANGES = {
     './launch.sh benchmark --config=configs/study/nats.py:official': _Change(
         _NO_PICKLES, code=2, says='nats_sss.csv.gz',
     ),
+    './launch.sh benchmark --config=configs/study/nasbench101.py': _Change(
+        _NO_CELLS, code=2, says='nasbench101.npz',
+    ),
     './launch.sh benchmark --config=configs/study/macro.py':
         _study('macro.py:smoke'),
     './launch.sh benchmark --config=configs/study/synthetic.py':
@@ -362,6 +366,14 @@ _CHANGES = {
     '.venv/bin/python tools/convert_nats_bench.py --space=topology'
     ' --source=NATS-tss-v1_0-3ffb9-simple --output=topology.csv.gz': _Change(
         _NO_PICKLES, code=2, says='NATS-tss-v1_0-3ffb9-simple',
+    ),
+    '.venv/bin/python tools/convert_nasbench101.py'
+    ' --source=nasbench_only108.tfrecord --output=nasbench101.npz': _Change(
+        _NO_CELLS, code=2, says='nasbench_only108.tfrecord',
+    ),
+    './launch.sh convert_nasbench101 --source=nasbench_only108.tfrecord'
+    ' --output=nasbench101.npz': _Change(
+        _NO_CELLS, code=2, says='nasbench_only108.tfrecord',
     ),
     './launch.sh convert_nats_bench --space=size'
     ' --source=NATS-sss-v1_0-50262-simple --output=nats_sss.csv.gz': _Change(

@@ -131,7 +131,10 @@ def test_where_no_area_fits_evaluations_is_taken(images):
 
 
 @pytest.mark.parametrize('covered', [0.0, 0.3])
-@pytest.mark.parametrize('shape', [(64, 64), (48, 96), (100, 40), (375, 500)])
+@pytest.mark.parametrize('shape', [
+    (64, 64), (48, 96), pytest.param((100, 40), marks=pytest.mark.long),
+    pytest.param((375, 500), marks=pytest.mark.long),
+])
 def test_both_decoders_draw_areas_of_one_distribution(shape, covered):
   preparation = Preparation(8, 'resized_crop', min_covered=covered)
   keys = keys_of(1500)

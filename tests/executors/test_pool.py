@@ -14,6 +14,8 @@ from layernas.executors.executor import ExecutorSettings
 from layernas.executors.pool import WorkerPool
 from layernas.executors.processes import LocalPlace
 from layernas.search import Candidate
+from layernas.search import CountedCost
+from layernas.search import Problem
 from layernas.search import Search
 from layernas.search import Status
 from layernas.search.sweep import Sweep
@@ -196,9 +198,17 @@ def _alive(pid):
   return state.split()[0] != 'Z'
 
 
-@pytest.mark.parametrize('workers', [1, 3])
-def test_a_search_does_not_depend_on_workers_or_faults(tmp_path, workers):
-  problem = problems.make_problem([(1, 2, 3)] * 3)
+# By formula, as in built-in spaces, and counted, as of Flax modules.
+_FORMULA = problems.make_problem([(1, 2, 3)] * 3)
+_COUNTED = Problem(CountedCost('madds', _FORMULA.space, _FORMULA.cost.cost))
+
+
+@pytest.mark.parametrize(('workers', 'problem'), [
+    (1, _FORMULA), (3, _COUNTED),
+], ids=['1-formula', '3-counted'])
+def test_a_search_does_not_depend_on_workers_or_faults(
+    tmp_path, workers, problem
+):
   rng = random.Random(workers)
 
   def run(executor):

@@ -13,10 +13,10 @@ from layernas.export.formats import Images
 from layernas.export.formats import export_model
 from layernas.export.model import Model
 from layernas.export.preprocessing import Preprocessing
-from layernas.latency.stopwatch import random_variables
 from layernas.networks.registry import make_space
 from tests import tiny
 from tests.search import problems
+from tools.perf.random_weights import random_weights
 
 _NEEDS = {
     'stablehlo': 'jax', 'onnx': 'onnxruntime', 'onnx_int8': 'onnxruntime',
@@ -39,12 +39,7 @@ def _model(space='cifar10_small', **preprocessing):
           name: config[name].to_dict() for name in ('data', 'model', 'training')
       },
   }, {})
-  variables = random_variables(model.flax, np.zeros((1, 32, 32, 3), np.float32))
-  rng = np.random.default_rng(0)
-  model.variables = jax.tree.map(
-      lambda leaf: leaf * rng.uniform(0.8, 1.2, leaf.shape).astype(np.float32),
-      variables,
-  )
+  model.variables = random_weights(model.flax, 32)
   return model
 
 

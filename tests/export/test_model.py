@@ -1,5 +1,6 @@
 """Model directories: written by a final training, read back, used."""
 
+import functools
 import json
 import pathlib
 
@@ -52,7 +53,8 @@ def test_predictions_are_those_of_the_module(run):
   model = load_model(str(run / 'model'))
   dataset = load_dataset(model.config.data)
   batch = next(dataset.evaluation_batches('test', 20))
-  logits = model.flax.apply(model.variables, batch['image'], train=False)
+  apply = jax.jit(functools.partial(model.flax.apply, train=False))
+  logits = apply(model.variables, batch['image'])
   pixels = np.rint((batch['image'] + 1) * 127.5).astype(np.uint8)
   np.testing.assert_allclose(model.logits(pixels), logits, atol=1e-5)
   shares = model.predict(pixels)

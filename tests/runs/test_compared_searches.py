@@ -141,7 +141,9 @@ class _Killed(Hook):
       raise KeyboardInterrupt
 
 
-@pytest.mark.parametrize('trials', [1, 4, 8])
+@pytest.mark.parametrize('trials', [
+    4, *(pytest.param(trials, marks=pytest.mark.long) for trials in (1, 8)),
+])
 def test_a_killed_search_goes_on(
     rewards: dict[str, float], tmp_path: pathlib.Path, trials: int
 ) -> None:

@@ -48,27 +48,27 @@ class _Preempts(Hook):
 
 
 def test_winner_and_reference_are_trained_once(
-    tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
+    trained: tuple[pathlib.Path, list], tmp_path: pathlib.Path,
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str],
 ) -> None:
-  architecture = read_architecture(str(tiny.result_file(tmp_path)))
-  config = tiny.changed(**{'reference.seeds': 1})
-  rows = run_final(config, architecture, tmp_path / 'final')
-  *_, picture, command = capsys.readouterr().out.splitlines()
-  assert picture == f'picture: {tmp_path}/final/final.png'
-  # What the next command takes is there.
-  _, program, model = command.removeprefix('next: ').split()
-  assert program == 'export'
-  assert (pathlib.Path(model) / 'model.json').exists()
+  workdir, rows = trained
   assert [row['name'] for row in rows] == ['winner', 'width-scaled reference']
   assert rows[0]['madds'] <= rows[1]['madds']
-  assert (tmp_path / 'final' / 'final.png').exists()
+  assert (workdir / 'final.png').exists()
 
   def forbidden(*args: object, **kwargs: object) -> None:
     raise AssertionError('trained again')
 
   monkeypatch.setattr(final, 'train_and_evaluate', forbidden)
-  assert run_final(config, architecture, tmp_path / 'final') == rows
+  architecture = read_architecture(str(tiny.result_file(tmp_path)))
+  config = tiny.changed(**{'reference.seeds': 1})
+  assert run_final(config, architecture, workdir) == rows
+  *_, picture, command = capsys.readouterr().out.splitlines()
+  assert picture == f'picture: {workdir}/final.png'
+  # What the next command takes is there.
+  _, program, model = command.removeprefix('next: ').split()
+  assert program == 'export'
+  assert (pathlib.Path(model) / 'model.json').exists()
 
 
 @pytest.mark.long

@@ -135,7 +135,7 @@ def rate(span):
 
 @pytest.mark.parametrize(('field', 'function'), [
     ('reward', 'score'), ('search.schedule', 'schedule'),
-    ('training.schedule', 'rate'),
+    pytest.param('training.schedule', 'rate', marks=pytest.mark.long),
 ])
 def test_edited_code_of_ones_own(
     tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch, field: str,

@@ -64,26 +64,27 @@ def test_sizes_stand_in_for_data_that_are_not_here(embedded):
   assert list(plan.plan_tables(again))
 
 
-def test_the_hours_of_the_docs_are_those_of_a_plan():
+@pytest.mark.parametrize(('name', 'rate'), [
+    ('v3-8, one host', 3000),
+    pytest.param('v3-32, four hosts', 12_000, marks=pytest.mark.long),
+    pytest.param('8 GPUs, one box', 8000, marks=pytest.mark.long),
+])
+def test_the_hours_of_the_docs_are_those_of_a_plan(name, rate):
   config = imagenet.get_config('v3_small_60m,paper').unlock()
   config.budget.trials = 1000
   config.lock()
   text = (tiny.ROOT / 'docs' / 'reproduce.md').read_text()
-  for name, rate in (
-      ('v3-8, one host', 3000), ('v3-32, four hosts', 12_000),
-      ('8 GPUs, one box', 8000),
-  ):
-    found = plan.make_plan(
-        config, plan.sizes_of(config, *_IMAGENET), plan.Speed(rate)
-    )
-    candidate, final = found['candidate'], found['final']
-    minutes = 60 * candidate['hours']
-    days = found['search']['hours'] / 24
-    hours = final['hours'] / final['trainings']
-    assert (
-        f'| {name} | {rate:,} | {minutes:.0f} min | {days:.0f} days |'
-        f' {hours:.0f} h |\n'
-    ) in text
+  found = plan.make_plan(
+      config, plan.sizes_of(config, *_IMAGENET), plan.Speed(rate)
+  )
+  candidate, final = found['candidate'], found['final']
+  minutes = 60 * candidate['hours']
+  days = found['search']['hours'] / 24
+  hours = final['hours'] / final['trainings']
+  assert (
+      f'| {name} | {rate:,} | {minutes:.0f} min | {days:.0f} days |'
+      f' {hours:.0f} h |\n'
+  ) in text
   assert f'takes {found["sweeps"][-1]["trials"]} trainings' in text
   assert found['search']['trials'] == 1000
 

@@ -11,21 +11,13 @@ from PIL import Image
 
 from layernas.export.model import load_model
 from layernas.runs import use_model
-from layernas.runs.final import read_architecture
-from layernas.runs.final import run_final
 from tests import tiny
 from tests.search import problems
 
 
 @pytest.fixture(scope='module', name='model')
-def _model(tmp_path_factory: pytest.TempPathFactory) -> str:
-  directory = tmp_path_factory.mktemp('run')
-  run_final(
-      tiny.changed(**{'reference.seeds': 1}),
-      read_architecture(str(tiny.result_file(directory))),
-      directory / 'final',
-  )
-  return str(directory / 'final' / 'winner' / 'seed0' / 'model')
+def _model(trained) -> str:
+  return str(trained[0] / 'winner' / 'seed0' / 'model')
 
 
 @pytest.fixture(name='image')
@@ -80,7 +72,10 @@ def test_a_validation_as_a_table_and_as_csv(model, capsys):
   assert row['images'] == '2000'
 
 
-@pytest.mark.parametrize('takes', ['float32', 'uint8'])
+# The tests of formats take both.
+@pytest.mark.parametrize('takes', [
+    'float32', pytest.param('uint8', marks=pytest.mark.long),
+])
 def test_an_export_is_as_good_as_the_model(model, takes, tmp_path, capsys):
   pytest.importorskip('onnxruntime')
   found = use_model.run_export(

@@ -12,9 +12,11 @@ from hypothesis import strategies as st
 
 from layernas.errors import UserError
 from layernas.search import Candidate
+from layernas.search import CountedCost
 from layernas.search import Evaluation
 from layernas.search import Factor
 from layernas.search import FactoredCost
+from layernas.search import JointlyBoundedCost
 from layernas.search import Layer
 from layernas.search import Problem
 from layernas.search import Search
@@ -119,6 +121,39 @@ def additive_costs(draw, space, numbers=PRICES):
 
 
 @st.composite
+def jointly_bounded_costs(draw, space, numbers=INTEGERS):
+  """Sums of integer tables, as counting finds them."""
+  factors = []
+  for _ in range(draw(st.integers(1, 5))):
+    layers = st.sets(st.integers(0, len(space) - 1), max_size=3)
+    scope = tuple(sorted(draw(layers)))
+    shape = [space.option_counts[layer] for layer in scope]
+    factors.append(Factor(scope, draw(tables(shape, numbers))))
+  return JointlyBoundedCost('cost', space, factors)
+
+
+@st.composite
+def counted_costs(draw, space, numbers=INTEGERS):
+  """Functions of whole networks."""
+  known = draw(jointly_bounded_costs(space, numbers))
+  return CountedCost('cost', space, known.cost)
+
+
+@st.composite
+def known_costs(draw, space):
+  """Of built-in spaces and of Flax modules; what prefixes reach is known."""
+  costs = draw(st.sampled_from([additive_costs, jointly_bounded_costs]))
+  return draw(costs(space, PRICES))
+
+
+@st.composite
+def all_costs(draw, space):
+  """Also of Flax modules whose layers interact too much for factors."""
+  one = st.sampled_from([additive_costs, jointly_bounded_costs, counted_costs])
+  return draw(draw(one)(space, PRICES))
+
+
+@st.composite
 def targets(draw, cost):
   """Target intervals with at least one architecture inside."""
   values = st.sampled_from([cost.cost(a) for a in architectures(cost.space)])
@@ -128,7 +163,7 @@ def targets(draw, cost):
 
 
 @st.composite
-def problems(draw, costs=additive_costs, **sizes):
+def problems(draw, costs=all_costs, **sizes):
   """A space, a cost and a target."""
   cost = draw(costs(draw(spaces(**sizes))))
   return Problem(cost, draw(targets(cost)))

@@ -169,37 +169,17 @@ def test_a_cost_has_factors():
     FactoredCost('params', problems.make_space(2), [])
 
 
-@st.composite
-def jointly_bounded_costs(draw, space):
-  """Sums of integer tables."""
-  factors = []
-  for _ in range(draw(st.integers(1, 5))):
-    layers = st.sets(st.integers(0, len(space) - 1), max_size=3)
-    scope = tuple(sorted(draw(layers)))
-    shape = [space.option_counts[layer] for layer in scope]
-    factors.append(Factor(scope, draw(
-        problems.tables(shape, problems.INTEGERS)
-    )))
-  return JointlyBoundedCost('cost', space, factors)
-
-
-@st.composite
-def counted_costs(draw, space):
-  """Functions."""
-  return CountedCost('cost', space, draw(jointly_bounded_costs(space)).cost)
-
-
 @given(st.data())
 def test_joint_intervals_are_exact(data):
   """Whether or not one completion minimises every factor."""
-  cost = data.draw(jointly_bounded_costs(data.draw(problems.spaces())))
+  cost = data.draw(problems.jointly_bounded_costs(data.draw(problems.spaces())))
   prefix = prefixes_of(data, cost)
   assert cost.interval(*prefix) == enumerated(cost, *prefix)
 
 
 @given(st.data())
 def test_joint_intervals_are_sound_where_tables_would_be_large(data):
-  cost = data.draw(jointly_bounded_costs(data.draw(problems.spaces())))
+  cost = data.draw(problems.jointly_bounded_costs(data.draw(problems.spaces())))
   prefix = prefixes_of(data, cost)
   with pytest.MonkeyPatch.context() as patch:
     patch.setattr(cost_module, '_JOINT', data.draw(st.integers(1, 12)))
@@ -251,7 +231,7 @@ def test_joint_intervals_need_integers():
 
 @given(st.data())
 def test_counted_costs_know_whole_networks_alone(data):
-  cost = data.draw(counted_costs(data.draw(problems.spaces())))
+  cost = data.draw(problems.counted_costs(data.draw(problems.spaces())))
   architecture, decided = prefixes_of(data, cost)
   low, high = cost.interval(architecture, decided)
   if len(problems.completions(cost.space, architecture, decided)) == 1:
@@ -276,7 +256,8 @@ def test_a_network_is_counted_once():
 
 
 @pytest.mark.parametrize('costs', [
-    problems.factored_costs, jointly_bounded_costs, counted_costs,
+    problems.factored_costs, problems.jointly_bounded_costs,
+    problems.counted_costs,
 ])
 @given(st.data(), problems.spaces())
 def test_children_are_priced_exactly_as_single_architectures(

@@ -62,7 +62,7 @@ def sweep_by_hand(problem, evaluate, order, start, buckets, keep):
 
 @given(st.data())
 def test_a_sweep_is_what_the_method_says(data):
-  problem = data.draw(problems.problems())
+  problem = data.draw(problems.problems(problems.known_costs))
   buckets, keep = data.draw(st.integers(1, 5)), data.draw(st.integers(1, 3))
   order = data.draw(st.sampled_from(['forward', 'backward']))
   results = problems.RandomResults(data.draw(problems.SEEDS), failing=0.1)
@@ -92,7 +92,7 @@ def test_with_a_bucket_per_cost_an_additive_problem_is_solved(data):
   Holds for every order and start. Costs are integers, so that buckets are
   narrower than one where there are more of them than the range of costs.
   """
-  problem = data.draw(problems.problems())
+  problem = data.draw(problems.problems(problems.additive_costs))
   rewards = [
       data.draw(problems.tables((count,), st.integers(0, 30)))
       for count in problem.space.option_counts

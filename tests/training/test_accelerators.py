@@ -80,16 +80,17 @@ def test_steps_are_right_for_accelerators(
     _check(facts, devices)
 
 
-def test_a_kernel_for_cpu_would_be_seen() -> None:
-  case = 'cifar10_small,cifar10_small,float32,depthwise=compiled'
-  for facts in _facts([case], 1):
-    assert any('layernas' in name for name in facts['custom_calls'])
-
-
-def test_the_precision_of_a_config_reaches_both_steps() -> None:
-  case = 'cifar10_small,cifar10_small,float32,matmul_precision=highest'
-  for facts in _facts([case], 1):
-    assert facts['precise'], facts
+def test_what_is_wrong_or_asked_for_would_be_seen() -> None:
+  """A kernel for CPU, and the precision of a config, in every step."""
+  case = 'cifar10_small,cifar10_small,float32,'
+  kernel = f'{case}depthwise=compiled'
+  precise = f'{case}matmul_precision=highest'
+  found = _facts([kernel, precise], 1)
+  assert {facts['case'] for facts in found} == {kernel, precise}
+  for facts in found:
+    ours = any('layernas' in name for name in facts['custom_calls'])
+    assert ours == (facts['case'] == kernel), facts
+    assert facts['precise'] == (facts['case'] == precise), facts
 
 
 def test_deterministic_operations_are_a_flag_of_xla(monkeypatch) -> None:

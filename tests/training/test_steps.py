@@ -1,5 +1,6 @@
 """The state of a training, and its steps on one and on eight devices."""
 
+import functools
 import os
 import subprocess
 import sys
@@ -238,7 +239,8 @@ def test_evaluation_normalises_by_the_averages_and_skips_padding() -> None:
       )
   )
   rows = batch['mask'] == 1
-  logits = model.apply(state.variables, batch['image'][rows], train=False)
+  apply = jax.jit(functools.partial(model.apply, train=False))
+  logits = apply(state.variables, batch['image'][rows])
   labels = batch['label'][rows]
   expected = losses.metric_sums(
       losses.cross_entropy(logits, labels), losses.hits(logits, labels),

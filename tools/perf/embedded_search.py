@@ -296,22 +296,30 @@ def table_text(found: Mapping[str, Any]) -> str:
   return '\n'.join(lines)
 
 
+def define_study_flags(name: str, seeds: int) -> None:
+  """Defines the flags of a study of searches and final trainings.
+
+  Not when it is imported: a test and another study do that.
+
+  Args:
+    name: of the directories of its results and of its searches.
+    seeds: that it has unless the flag says otherwise.
+  """
+  cli.define_path(
+      'output', 'Where the results are written.', default=f'docs/results/{name}'
+  )
+  cli.define_path('workdir', 'Of the searches.', default=f'workdir/{name}')
+  flags.DEFINE_integer('seeds', seeds, 'Searches of each kind.', 2)
+  flags.DEFINE_integer('final_seeds', 3, 'Final trainings of a network.', 1)
+  flags.DEFINE_bool('report', False, 'Print the table and end.')
+
+
 def _define_flags() -> None:
-  """Defines them for this program alone: a test imports this module."""
-  cli.define_path(
-      'output', 'Where the results are written.',
-      default='docs/results/embedded_search',
-  )
-  cli.define_path(
-      'workdir', 'Of the searches.', default='workdir/embedded_search'
-  )
+  define_study_flags('embedded_search', seeds=10)
   flags.DEFINE_multi_enum(
       'methods', list(METHODS), list(METHODS), 'Whose searches are run.'
   )
-  flags.DEFINE_integer('seeds', 10, 'Searches of each method.', 2)
-  flags.DEFINE_integer('final_seeds', 3, 'Final trainings of a network.', 1)
   flags.DEFINE_integer('processes', os.cpu_count() or 1, 'At a time.', 1)
-  flags.DEFINE_bool('report', False, 'Print the table and end.')
 
 
 def main() -> None:

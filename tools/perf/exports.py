@@ -34,7 +34,6 @@ from layernas.export.formats import export_model
 from layernas.export.model import VERSION
 from layernas.export.model import Model
 from layernas.export.preprocessing import Preprocessing
-from layernas.latency.stopwatch import random_variables
 from layernas.networks.mobilenet_spaces import SPACES
 from layernas.networks.reference import REFERENCE_NETWORKS
 from layernas.networks.spec import NetworkSpec
@@ -42,6 +41,7 @@ from layernas.runs import cli
 from layernas.search.space import architecture_id
 from tools.perf import json_lines
 from tools.perf.machine import machine
+from tools.perf.random_weights import random_weights
 
 COMPARED = ('stablehlo', 'onnx', 'tflite')
 """Formats, all of floating-point numbers."""
@@ -91,16 +91,7 @@ def model_of(network: NetworkSpec, size: int) -> Model:
           name: config[name].to_dict() for name in ('model', 'training')
       },
   }, {})
-  rng = np.random.default_rng(0)
-
-  def spread(leaf: np.ndarray) -> np.ndarray:
-    factor = rng.uniform(0.7, 1.3, leaf.shape)
-    shift = rng.normal(0, 0.1, leaf.shape) if leaf.ndim < 2 else 0
-    return (leaf * factor + shift).astype(np.float32)
-
-  model.variables = jax.tree.map(spread, random_variables(
-      model.flax, np.zeros((1, size, size, 3), np.float32)
-  ))
+  model.variables = random_weights(model.flax, size)
   return model
 
 

@@ -175,20 +175,11 @@ def run(
 
 def _define_flags() -> None:
   """Defines them for this program alone: a test imports this module."""
-  cli.define_path(
-      'output', 'Where the results are written.',
-      default='docs/results/latency_study',
-  )
-  cli.define_path(
-      'workdir', 'Of the searches.', default='workdir/latency_study'
-  )
+  embedded_search.define_study_flags('latency_study', seeds=5)
   cli.define_path(
       'table', 'Latency table of the space.',
       default='docs/results/latency_large/latency.csv',
   )
-  flags.DEFINE_integer('seeds', 5, 'Searches by each cost.', 2)
-  flags.DEFINE_integer('final_seeds', 3, 'Final trainings of a network.', 1)
-  flags.DEFINE_bool('report', False, 'Print the table and end.')
 
 
 def main() -> None:

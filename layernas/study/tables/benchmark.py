@@ -215,7 +215,10 @@ class TableEvaluator:
     self._queries: dict[Architecture, int] = {}
 
   def __call__(self, candidate: Candidate) -> Evaluation:
-    """Looks a candidate up; the larger its reward, the better."""
+    """Looks a candidate up; the larger its reward, the better.
+
+    One that the table lacks fails.
+    """
     architecture = candidate.architecture
     query = self._queries.get(architecture, 0)
     self._queries[architecture] = query + 1
@@ -224,6 +227,10 @@ class TableEvaluator:
     seconds = self._seconds.item(architecture) if (
         self._seconds is not None
     ) else 0.0
+    if math.isnan(reward):
+      return Evaluation(
+          None, seconds, Status.FAILED, 'the table has no such network'
+      )
     if self._noise or self._failing:
       rng = np.random.default_rng(candidate.seed)
       if rng.random() < self._failing:

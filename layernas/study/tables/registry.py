@@ -48,5 +48,6 @@ def _loader(name: str) -> Callable[[], BenchmarkTable]:
 TABLES: lookup.Registry = {
     **{name: _loader(name) for name in descriptions()},
     'accel_nasbench': 'layernas.study.tables.accel_nasbench:load',
+    'nasbench101': 'layernas.study.tables.nasbench101:load',
 }
 """Registered tables."""

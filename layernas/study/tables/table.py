@@ -15,6 +15,7 @@ import numpy as np
 from layernas.errors import UserError
 from layernas.lookup import blamed
 from layernas.search import Architecture
+from layernas.search import Cost
 from layernas.search import FactoredCost
 from layernas.search import SearchSpace
 from layernas.search import table_cost
@@ -28,7 +29,7 @@ class Column(Protocol):
   """A figure of every architecture; an array is one."""
 
   def item(self, architecture: Architecture) -> float:
-    """Figure of an architecture."""
+    """Figure of an architecture; nan where the benchmark lacks it."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -70,7 +71,7 @@ class Table(abc.ABC):
     """
 
   @abc.abstractmethod
-  def cost(self, name: str) -> FactoredCost:
+  def cost(self, name: str) -> Cost:
     """A column as a cost model.
 
     Args:
@@ -214,7 +215,7 @@ class Oracle(Table):
   name: str
   space: SearchSpace
   figures: Mapping[str, Callable[[Architecture], float]]
-  costs: Sequence[FactoredCost]
+  costs: Sequence[Cost]
 
   def column(self, name: str) -> Column:
     """A figure or a cost, worked out when it is asked for."""
@@ -222,7 +223,7 @@ class Oracle(Table):
     function = named_column(self, functions | dict(self.figures), name)
     return _Figures(f'table {self.name!r}: column {name!r}', function)
 
-  def cost(self, name: str) -> FactoredCost:
+  def cost(self, name: str) -> Cost:
     """A cost model by name; UserError where there is none of that name."""
     return named_column(self, {each.name: each for each in self.costs}, name)
 
