@@ -46,6 +46,9 @@ def get_config() -> ConfigDict:
   executor.workers = 0
   # Accelerators of a worker.
   executor.devices = 1
+  # Workers that share a GPU, which a small candidate leaves idle; each has its
+  # part of the memory. TPU chips and CPUs are not shared so: 1.
+  executor.per_device = 1
   # CPU threads of a candidate; 0 = all inline, 1 in a worker. Another number
   # rounds sums otherwise.
   executor.threads = 0

@@ -440,6 +440,10 @@ _CHANGES = {
         _Change('stays when the test has ended', '--help'),
     '.venv/bin/ray start --address=BOX1:6379': _Change('a cluster', '--help'),
     # Measurements of minutes to hours, which would write into docs/results.
+    f'{_PERF}/accelerator.py': _Change(
+        'minutes, and is for an accelerator',
+        '--section=ten_steps --output=workdir/accelerator',
+    ),
     f'{_PERF}/counting.py > docs/results/counting/output.txt': _Change(
         'writes into docs/results', replace={
             'docs/results/counting/output.txt': 'workdir/counting.txt',

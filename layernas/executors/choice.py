@@ -52,12 +52,10 @@ def choose(
   Raises:
     UserError: a worker cannot start or measure.
   """
-  side_by_side = make_place(dataclasses.replace(settings, name='processes'))
+  side_by_side = make_place(settings.called('processes'))
   workers = side_by_side.wanted()
   processes = rate(side_by_side)
-  inline = rate(make_place(
-      dataclasses.replace(settings, name='inline', timeout=0.0)
-  ))
+  inline = rate(make_place(settings.called('inline')))
   name = 'processes' if processes > inline else 'inline'
   return Choice(name, workers, inline, processes)
 

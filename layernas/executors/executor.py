@@ -37,6 +37,7 @@ class ExecutorSettings:
     name: one of `NAMES`.
     workers: processes that evaluate; 0 = as many as there is room for.
     devices: accelerators of a worker; on CPU, virtual devices.
+    per_device: workers that share a GPU and its memory.
     threads: of a candidate on CPU; 0 = all inline, one in a worker. Sums are
       rounded otherwise with another number.
     retries: attempts at a candidate beyond the first where one may help.
@@ -49,6 +50,7 @@ class ExecutorSettings:
   name: str = 'inline'
   workers: int = 0
   devices: int = 1
+  per_device: int = 1
   threads: int = 0
   retries: int = 2
   timeout: float = 0.0
@@ -60,8 +62,9 @@ class ExecutorSettings:
       raise UserError(
           f'executor.name: {self.name!r}: allowed are {list(NAMES)}'
       )
-    for field in ('workers', 'devices', 'threads', 'retries'):
-      value, least = getattr(self, field), int(field == 'devices')
+    for field in ('workers', 'devices', 'per_device', 'threads', 'retries'):
+      value = getattr(self, field)
+      least = int(field in ('devices', 'per_device'))
       if value < least or value != int(value):
         raise UserError(
             f'executor.{field}: {value!r}: allowed are integers >= {least}'
@@ -78,6 +81,23 @@ class ExecutorSettings:
           f'executor.timeout: {self.timeout!r}: with executor.name inline'
           ' allowed is 0: a process cannot end what it is waiting for'
       )
+    if self.per_device > 1 and self.name == 'inline':
+      raise UserError(
+          f'executor.per_device: {self.per_device!r}: with executor.name inline'
+          ' allowed is 1: there are no workers to share a device'
+      )
+    if self.per_device > 1 and self.devices > 1:
+      raise UserError(
+          f'executor.per_device: {self.per_device!r}: with executor.devices'
+          f' {self.devices} allowed is 1: a worker has several devices, or'
+          ' several workers have one'
+      )
+
+  def called(self, name: str) -> 'ExecutorSettings':
+    """The same of another name, without what only workers can have."""
+    if name != 'inline':
+      return dataclasses.replace(self, name=name)
+    return dataclasses.replace(self, name=name, timeout=0.0, per_device=1)
 
 
 def check_address(field: str, address: str) -> None:

@@ -37,6 +37,14 @@ _COUNT = (
     ' accelerators(jax.local_devices())]))'
 )
 
+_SHARED_MEMORY = 0.9
+"""Share of a GPU's memory that the workers on it divide, unless XLA is told
+another one."""
+
+_MEMORY_SHARES = ('XLA_CLIENT_MEM_FRACTION', 'XLA_PYTHON_CLIENT_MEM_FRACTION')
+"""Variables that tell XLA, which refuses both at once; all versions know the
+last one."""
+
 _TPU_BOUNDS = {1: '1,1,1', 2: '1,2,1', 4: '2,2,1'}
 """Chips of a process -> how they lie, as libtpu wants to hear it."""
 
@@ -231,7 +239,7 @@ def environments(
   """Variables of every worker.
 
   Args:
-    settings: workers, devices of each, threads.
+    settings: workers, devices of each or workers on each, threads.
     backend: as JAX names it.
     count: devices of this machine.
 
@@ -239,24 +247,76 @@ def environments(
     One mapping for each worker.
 
   Raises:
-    UserError: there are too few devices.
+    UserError: there are too few devices, or they cannot be shared.
   """
+  check_shared(settings.per_device, backend)
   if backend == 'cpu':
     workers = settings.workers or min(_cores(), _MOST_ON_CPU)
     return [_cpu(settings)] * workers
-  each = settings.devices
-  workers = settings.workers or count // each
-  if not 1 <= workers * each <= count:
+  each, sharing = settings.devices, settings.per_device
+  workers = settings.workers or count // each * sharing
+  if not 1 <= workers * each <= count * sharing:
+    shared = f', {sharing} workers on each' if sharing > 1 else ''
     raise UserError(
         f'executor.devices: {each} for each of {max(workers, 1)} workers:'
-        f' allowed are {count} {backend} devices in all'
+        f' allowed are {count} {backend} devices in all{shared}'
     )
   place = {'gpu': _gpu, 'tpu': _tpu}.get(backend)
   if place is None:
     raise UserError(
         f'executor.name: {settings.name!r} on {backend}: allowed is inline'
     )
-  return [place(index, each) for index in range(workers)]
+  # Those of one device are not neighbours: few workers lie on many devices.
+  return [
+      place(index % (count // each), each) | memory_share(sharing)
+      for index in range(workers)
+  ]
+
+
+def check_shared(workers: int, backend: str) -> None:
+  """Refuses to share what only one process can have.
+
+  Args:
+    workers: on one device.
+    backend: as JAX names it.
+
+  Raises:
+    UserError: there are several, and the devices are no GPUs.
+  """
+  if workers == 1 or backend == 'gpu':
+    return
+  why = {
+      'tpu': 'a chip belongs to one process',
+      'cpu': 'workers share the cores, and executor.workers is their number',
+  }.get(backend, 'only GPUs are shared')
+  raise UserError(
+      f'executor.per_device: {workers!r}: on {backend} allowed is 1: {why}'
+  )
+
+
+def memory_share(workers: int) -> dict[str, str]:
+  """Variables by which XLA takes a part of a GPU's memory.
+
+  Args:
+    workers: on one GPU. A single one takes what XLA takes by itself.
+
+  Returns:
+    Variable and value, or nothing.
+
+  Raises:
+    UserError: the variable is set already, to no number.
+  """
+  if workers == 1:
+    return {}
+  name = next(filter(os.environ.get, _MEMORY_SHARES), _MEMORY_SHARES[-1])
+  given = os.environ.get(name) or str(_SHARED_MEMORY)
+  try:
+    return {name: f'{float(given) / workers:.4f}'}
+  except ValueError as error:
+    raise UserError(
+        f'environment variable {name}: {given!r}: allowed is a share of the'
+        f' memory, such as {_SHARED_MEMORY}'
+    ) from error
 
 
 def _reason(code: int, log: pathlib.Path) -> str:

@@ -5,6 +5,7 @@ on its own machine, and passes on what the two say to each other.
 """
 
 import contextlib
+import math
 import os
 import pathlib
 import selectors
@@ -27,6 +28,8 @@ from layernas.executors.connection import Place
 from layernas.executors.executor import ExecutorSettings
 from layernas.executors.executor import check_address
 from layernas.executors.processes import LocalProcess
+from layernas.executors.processes import check_shared
+from layernas.executors.processes import memory_share
 from layernas.termination import beside
 
 _KINDS = ('TPU', 'GPU', 'CPU')
@@ -105,12 +108,13 @@ class RayPlace(Place):
     """Joins the cluster, or starts one on this machine.
 
     Args:
-      settings: address, workers, devices, threads and memory.
+      settings: address, workers, devices, per_device, threads and memory.
       evaluator: module:function that makes what evaluates.
       evaluator_settings: JSON types, for that function.
 
     Raises:
-      UserError: there is no such cluster, or it has no room for a worker.
+      UserError: there is no such cluster, or it has no room for a worker, or
+        what it has cannot be shared.
     """
     self._settings = settings
     self._evaluator = evaluator, evaluator_settings
@@ -124,6 +128,7 @@ class RayPlace(Place):
         kind for kind in _KINDS
         if kind == 'CPU' or any(node.get(kind, 0) for node in nodes)
     )
+    check_shared(settings.per_device, self._kind.lower())
     if not any(node.get(self._kind, 0) >= self._each() for node in nodes):
       raise UserError(
           f"executor.name: 'ray': no node has room for a worker with"
@@ -144,7 +149,7 @@ class RayPlace(Place):
       return self._settings.workers
     if time.monotonic() - self._looked >= _LOOK_SECONDS:
       self._looked = time.monotonic()
-      self._room = sum(
+      self._room = self._settings.per_device * sum(
           int(resources.get(self._kind, 0) // self._each())
           for resources in _nodes()
       )
@@ -161,7 +166,7 @@ class RayPlace(Place):
         }},
     }
     if self._kind == 'GPU':
-      options['num_gpus'] = each
+      options['num_gpus'] = _part(each, settings.per_device)
     elif self._kind == 'TPU':
       options['resources'] = {'TPU': each}
     if settings.memory:
@@ -184,14 +189,14 @@ class RayPlace(Place):
       ray.shutdown()
 
   def _each(self) -> int:
-    """Of the kind, for a worker."""
+    """Of the kind, for a worker, or for all that share a device."""
     cpu = self._kind == 'CPU'
     return (self._settings.threads or 1) if cpu else self._settings.devices
 
   def _environment(self) -> dict[str, str]:
     """Variables of a worker beside those that Ray sets."""
     if self._kind != 'CPU':
-      return {}
+      return memory_share(self._settings.per_device)
     return {
         'JAX_PLATFORMS': 'cpu',
         'JAX_NUM_CPU_DEVICES': str(self._settings.devices),
@@ -315,6 +320,11 @@ def _quiet() -> Iterator[None]:
     os.dup2(kept, 2)
     os.close(kept)
     os.close(nowhere)
+
+
+def _part(whole: int, workers: int) -> float:
+  """Of GPUs; Ray counts in ten-thousandths, and as many parts have to fit."""
+  return whole if workers == 1 else math.floor(1e4 * whole / workers) / 1e4
 
 
 def _nodes() -> list[Mapping[str, float]]:

@@ -290,6 +290,9 @@ class TrainingEvaluator:
     except Exception as error:  # One bad candidate must not end the search.
       if storage_error(error, self._workdir):
         raise
+      # Where it failed here alone, the others wait for this process.
+      if not hosts.all_come(f'candidate {candidate.id} failed'):
+        raise
       self._files.write_failure(candidate)
       message = f'{type(error).__name__}: {error}'.splitlines()[0]
       return failed(
@@ -321,12 +324,9 @@ class TrainingEvaluator:
       )
 
   def _forget(self) -> None:
-    """Has JAX forget the networks that it traced: it would keep them all.
-
-    Not with several processes, whose programs lie in JAX's caches.
-    """
+    """Has JAX forget the networks that it traced: it would keep them all."""
     self._trained += 1
-    if self._trained % _FORGET_EVERY == 0 and jax.process_count() == 1:
+    if self._trained % _FORGET_EVERY == 0:
       with self._compiling:
         jax.clear_caches()
 

@@ -1,6 +1,5 @@
 """Makes the executor that a config names."""
 
-import dataclasses
 import os
 import pathlib
 import tempfile
@@ -57,8 +56,7 @@ def chosen_settings(config: Any, workdir: epath.PathLike) -> ExecutorSettings:
       ))
     print(choice, flush=True)
     name = choice.name
-  timeout = 0.0 if name == 'inline' else settings.timeout
-  return dataclasses.replace(settings, name=name, timeout=timeout)
+  return settings.called(name)
 
 
 def prepare_process(settings: ExecutorSettings) -> None:

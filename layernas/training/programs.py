@@ -26,6 +26,7 @@ from layernas.models.initialization import Initialization
 from layernas.models.network import example_of
 from layernas.networks.network import NetworkLike
 from layernas.networks.network import Task
+from layernas.training.devices import split_over_devices
 from layernas.training.devices import stand_in
 from layernas.training.devices import stand_in_batch
 from layernas.training.losses import classification
@@ -181,11 +182,35 @@ def _metric_names(
 def _compiled(step: Any, arguments: tuple[Any, ...]) -> Callable[..., Any]:
   """A pmapped step as an executable, which JAX's caches know nothing of.
 
-  With several processes pmap itself joins their parts of an argument: then it
-  is the step, which finds in JAX's caches what was compiled for it.
+  With several processes it takes and gives what all of them hold together, of
+  which each has the part on its own devices: pmap joins the parts, and so does
+  this. To call pmap would leave every network in its caches for good.
   """
   executable = step.lower(*arguments).compile()
-  return executable if jax.process_count() == 1 else step
+  if jax.process_count() == 1:
+    return executable
+  everywhere, here = (
+      jax.tree.leaves(executable.input_shardings)[0], split_over_devices()
+  )
+  share = jax.device_count() // jax.local_device_count()
+
+  def joined(array: jax.Array) -> jax.Array:
+    return _rearranged(array, array.shape[0] * share, everywhere)
+
+  def parted(array: jax.Array) -> jax.Array:
+    return _rearranged(array, array.shape[0] // share, here)
+
+  return lambda *given: jax.tree.map(
+      parted, executable(*jax.tree.map(joined, given))
+  )
+
+
+def _rearranged(array: jax.Array, rows: int, sharding: Any) -> jax.Array:
+  """The same data on these devices as a part of another whole."""
+  return jax.make_array_from_single_device_arrays(
+      (rows, *array.shape[1:]), sharding,
+      [part.data for part in array.addressable_shards],
+  )
 
 
 def _compiled_schedule(

@@ -64,7 +64,7 @@ def test_the_config_has_these_defaults():
 
 @pytest.mark.parametrize(('field', 'value'), [
     ('name', 'threads'), ('workers', -1), ('workers', 1.5), ('devices', 0),
-    ('threads', -2), ('retries', -1), ('timeout', -1.0),
+    ('per_device', 0), ('threads', -2), ('retries', -1), ('timeout', -1.0),
     ('timeout', float('nan')), ('memory', float('inf')),
 ])
 def test_a_wrong_value_is_named(field, value):
@@ -75,6 +75,23 @@ def test_a_wrong_value_is_named(field, value):
 def test_inline_cannot_time_out():
   with pytest.raises(UserError, match=r'executor\.timeout: 5\.0: .*inline'):
     ExecutorSettings(timeout=5.0)
+
+
+@pytest.mark.parametrize(('settings', 'why'), [
+    ({'name': 'inline'}, 'with executor.name inline allowed is 1'),
+    ({'name': 'processes', 'devices': 2}, 'with executor.devices 2 allowed is'),
+])
+def test_who_cannot_share_a_device_is_told(settings, why):
+  with pytest.raises(UserError, match=f'executor.per_device: 3: {why}'):
+    ExecutorSettings(per_device=3, **settings)
+
+
+def test_a_measured_choice_leaves_out_what_only_workers_have():
+  auto = ExecutorSettings('auto', timeout=5.0, per_device=2, retries=7)
+  assert auto.called('inline') == ExecutorSettings('inline', retries=7)
+  assert auto.called('processes') == ExecutorSettings(
+      'processes', timeout=5.0, per_device=2, retries=7
+  )
 
 
 @pytest.mark.parametrize(('address', 'words'), [

@@ -40,6 +40,41 @@ def test_gpus_are_divided(monkeypatch):
   assert [one['CUDA_VISIBLE_DEVICES'] for one in pairs] == ['4,5', '6,7']
 
 
+def test_workers_share_gpus_and_their_memory(monkeypatch):
+  for name in ('XLA_CLIENT_MEM_FRACTION', 'XLA_PYTHON_CLIENT_MEM_FRACTION'):
+    monkeypatch.delenv(name, raising=False)
+  monkeypatch.setenv('CUDA_VISIBLE_DEVICES', '4,5')
+  given = environments('gpu', 2, per_device=3)
+  assert [one['CUDA_VISIBLE_DEVICES'] for one in given] == list('454545')
+  assert {one['XLA_PYTHON_CLIENT_MEM_FRACTION'] for one in given} == {'0.3000'}
+  # Few workers lie on many devices.
+  few = environments('gpu', 2, per_device=3, workers=2)
+  assert [one['CUDA_VISIBLE_DEVICES'] for one in few] == ['4', '5']
+  assert 'XLA_PYTHON_CLIENT_MEM_FRACTION' not in environments('gpu', 2)[0]
+
+
+@pytest.mark.parametrize('name', [
+    'XLA_CLIENT_MEM_FRACTION', 'XLA_PYTHON_CLIENT_MEM_FRACTION',
+])
+def test_the_user_s_own_share_of_memory_is_divided(monkeypatch, name):
+  monkeypatch.setenv(name, '.5')
+  [one, _] = environments('gpu', 1, per_device=2)
+  assert {key: one[key] for key in one if 'MEM' in key} == {name: '0.2500'}
+  monkeypatch.setenv(name, 'half')
+  with pytest.raises(UserError, match=f"variable {name}: 'half': allowed"):
+    environments('gpu', 1, per_device=2)
+
+
+@pytest.mark.parametrize(('backend', 'why'), [
+    ('tpu', 'a chip belongs to one process'), ('cpu', 'executor.workers'),
+    ('metal', 'only GPUs'),
+])
+def test_what_is_no_gpu_is_not_shared(backend, why):
+  said = rf'executor\.per_device: 2: on {backend} allowed is 1: .*{why}'
+  with pytest.raises(UserError, match=said):
+    environments(backend, 4, per_device=2)
+
+
 def test_chips_are_divided():
   pairs = environments('tpu', 4, devices=2)
   assert [one['TPU_VISIBLE_DEVICES'] for one in pairs] == ['0,1', '2,3']
@@ -73,6 +108,7 @@ def test_cores_of_a_chip_are_counted_once():
 @pytest.mark.parametrize(('backend', 'count', 'fields'), [
     ('gpu', 4, {'workers': 5}), ('gpu', 4, {'devices': 8}),
     ('gpu', 4, {'workers': 3, 'devices': 2}), ('tpu', 8, {'devices': 3}),
+    ('gpu', 2, {'workers': 5, 'per_device': 2}),
     ('metal', 1, {}),
 ])
 def test_what_there_is_no_room_for_is_refused(backend, count, fields):

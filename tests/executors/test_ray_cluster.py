@@ -85,6 +85,42 @@ def test_workers_that_want_more_accelerators_get_no_cores_instead(
     place(None, tmp_path, two)
 
 
+def test_workers_share_gpus_and_nothing_else(tmp_path, monkeypatch):
+  monkeypatch.setattr(ray, 'is_initialized', lambda: True)
+  nodes = [{'CPU': 8.0, 'GPU': 2.0}, {'CPU': 64.0}]
+  monkeypatch.setattr(ray_place, '_nodes', lambda: nodes)
+  settings = ExecutorSettings('ray', per_device=6)
+  assert place(None, tmp_path, settings)[0].wanted() == 12
+  nodes[0] = {'CPU': 8.0, 'TPU': 4.0}
+  with pytest.raises(UserError, match=r'per_device: 6: on tpu allowed is 1'):
+    place(None, tmp_path, settings)
+
+
+@pytest.mark.long
+def test_as_many_workers_as_share_a_gpu_run_at_once(cluster, tmp_path):
+  """Ray believes in a GPU that is not there; the workers need none."""
+  cluster, _ = cluster
+  node = cluster.add_node(num_cpus=6, num_gpus=1)
+  try:
+    cluster.wait_for_nodes()
+    settings = ExecutorSettings('ray', address=cluster.address, per_device=6)
+    room, _ = place(cluster, tmp_path, settings)
+    with room:
+      started = [room.start(index) for index in range(room.wanted())]
+      waiting, until = set(started), time.monotonic() + 60
+      while waiting and time.monotonic() < until:
+        room.wait(list(waiting), 1.0)
+        waiting -= {
+            one for one in waiting
+            if any(said['kind'] == 'ready' for said in one.receive())
+        }
+      for one in started:
+        one.kill()
+      assert (len(started), waiting) == (6, set())
+  finally:
+    cluster.remove_node(node)
+
+
 @pytest.mark.long
 def test_a_node_leaves_and_another_one_joins(cluster, tmp_path):
   cluster, nodes = cluster

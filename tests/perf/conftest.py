@@ -3,5 +3,6 @@
 import importlib.util
 
 collect_ignore = (
-    [] if importlib.util.find_spec('torch') else ['test_torch_loop.py']
+    [] if importlib.util.find_spec('torch')
+    else ['test_torch_loop.py', 'test_torch_step.py']
 )

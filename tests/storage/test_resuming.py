@@ -31,7 +31,8 @@ def _names(
 _FREE = {
     'budget.trials': 200, 'budget.seconds': 9.0, 'compile_ahead': 0,
     'raise_failures': True, 'profile.steps': 3, 'executor.name': 'processes',
-    'executor.retries': 7, 'training.checkpoint_every_steps': 9,
+    'executor.retries': 7, 'executor.per_device': 2,
+    'training.checkpoint_every_steps': 9,
     'training.log_every_steps': 9, 'final.epochs': 9.0, 'latency.repeats': 9,
     'reference.seeds': 9, 'data.augment_on': 'device',
 }

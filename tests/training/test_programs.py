@@ -1,6 +1,8 @@
 """What is compiled for a network, and how often."""
 
 import dataclasses
+import json
+import sys
 import threading
 
 import jax
@@ -14,6 +16,7 @@ from layernas.training.programs import compile_programs
 from layernas.training.programs import create_model
 from layernas.training.train import Job
 from layernas.training.train import train_and_evaluate
+from tests import processes
 from tests.training import small
 
 
@@ -132,3 +135,24 @@ def test_short_trainings_drop_nothing(epochs: float, dropout: float) -> None:
   config.model.update(dropout=0.3, dropout_from_epochs=150.0)
   model = create_model(config, small.NETWORK, 7)
   assert model.dropout_rate == dropout
+
+
+def _run_together(count):
+  address = processes.free_address()
+  devices = 2 // count
+  ended = processes.ended(processes.start([
+      [sys.executable, '-m', 'tests.training.programs_program', address,
+       str(count), str(index)] for index in range(count)
+  ], devices))
+  assert [one.returncode for one in ended] == [0] * count, ended[0].stderr
+  return [json.loads(one.stdout.splitlines()[-1]) for one in ended]
+
+
+@pytest.mark.long
+def test_processes_together_keep_their_programs_out_of_jax_s_caches() -> None:
+  """Else every network of a search would stay in memory."""
+  one, other = _run_together(2)
+  assert one['compiled'] == other['compiled'] == 0
+  assert one['sums'] == other['sums']
+  [alone] = _run_together(1)
+  assert alone == one

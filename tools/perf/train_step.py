@@ -58,6 +58,7 @@ from layernas.study.report_tables import Table
 from layernas.training.devices import keep_freed_memory
 from layernas.training.devices import replicate
 from layernas.training.devices import shard
+from layernas.training.devices import split_over_devices
 from layernas.training.optimizer import make_optimizer
 from layernas.training.programs import create_model
 from layernas.training.steps import initial_state
@@ -96,9 +97,9 @@ class Case:
     """Images per step."""
     return self.config.training.batch_size
 
-  def data(self) -> dict[str, np.ndarray]:
-    """A batch of random numbers."""
-    rng = np.random.default_rng(0)
+  def data(self, number: int = 0) -> dict[str, np.ndarray]:
+    """A batch of random numbers, each number another one."""
+    rng = np.random.default_rng(number)
     side = self.image_size
     return {
         'image': rng.standard_normal((self.batch, side, side, 3), np.float32),
@@ -139,6 +140,8 @@ class OurStep:
   Attributes:
     seconds: of tracing and lowering, and of compiling.
     program: the compiled program.
+    state: replicated; that of the last step.
+    batch: on the devices; of the steps to come.
   """
 
   def __init__(self, case: Case, depthwise: str):
@@ -158,13 +161,14 @@ class OurStep:
     init = optimizer.compile_init(variables['params'])
     state = initial_state(variables, init(variables['params']), ema=False)
     update = optimizer.update(compiled=depthwise == 'auto')
-    step = make_train_step(model, update, training)
-    self._arguments = (
-        jax.device_put(shard(case.data())), replicate(np.int32(0))
+    step = make_train_step(
+        model, update, training, precision=config.model.matmul_precision
     )
-    self._state = replicate(state)
+    self.batch = placed(case.data())
+    self.state = replicate(state)
+    self._seed = replicate(np.int32(0))
     begun = time.perf_counter()
-    lowered = step.lower(self._state, *self._arguments)
+    lowered = step.lower(self.state, self.batch, self._seed)
     compiled_from = time.perf_counter()
     self.program = lowered.compile()
     self.seconds = {
@@ -172,10 +176,19 @@ class OurStep:
         'compile': time.perf_counter() - compiled_from,
     }
 
+  def begin(self) -> None:
+    """Runs a step, on accelerators without waiting for it."""
+    self.state = self.program(self.state, self.batch, self._seed)
+
   def __call__(self) -> None:
     """Runs a step."""
-    self._state = self.program(self._state, *self._arguments)
-    jax.block_until_ready(self._state)
+    self.begin()
+    jax.block_until_ready(self.state)
+
+
+def placed(batch: Mapping[str, np.ndarray]) -> dict[str, jax.Array]:
+  """A batch split over the devices of this process, as steps take it."""
+  return jax.device_put(shard(batch), split_over_devices())
 
 
 def _rate(step: Any) -> float:
