@@ -3,8 +3,6 @@
 import importlib
 import pathlib
 import re
-import subprocess
-import sys
 
 import pytest
 
@@ -80,19 +78,6 @@ def test_the_launcher_names_every_program() -> None:
   text = (tiny.ROOT / 'launch.sh').read_text()
   for path in (tiny.ROOT / 'experiments').glob('*.py'):
     assert f'\n  {path.stem} ' in text
-
-
-def test_the_documented_search_runs_without_jax() -> None:
-  text = (tiny.ROOT / 'docs' / 'integrations.md').read_text()
-  [snippet] = re.findall(r'(?ms)^```python\n(.*?)^```', text)
-  snippet += "import sys\nprint('jax' in sys.modules)\n"
-  done = subprocess.run(
-      [sys.executable, '-c', snippet],
-      capture_output=True, text=True, cwd=tiny.ROOT,
-  )
-  assert done.stdout.splitlines() == [
-      "{'width': 32, 'kernel': 3}", 'False',
-  ], done.stderr
 
 
 @pytest.mark.parametrize(('text', 'expected'), [

@@ -22,6 +22,7 @@ from layernas.search import SearchSpace
 from layernas.search import Status
 from layernas.search import TargetInterval
 from layernas.search import Trial
+from layernas.search.problem import upper_limits
 from layernas.search.space import architecture_id
 from layernas.storage.history import recorded_trials
 from layernas.storage.workdir import read_json
@@ -68,7 +69,7 @@ def export_workdir(
   config = config_flag.recorded(read_json(file), file)
   space = make_space(config.space).search_space
   target = TargetInterval(
-      config.target.low or -math.inf, config.target.high or math.inf
+      config.target.low or -math.inf, upper_limits(config.target.high)[-1]
   )
   name = name or os.path.basename(os.path.abspath(workdir))
   ends = _ends(trials, (workdir / 'trials.jsonl').stat().mtime)

@@ -72,6 +72,12 @@ _MODULES = {
         'layernas.export.model', 'layernas.export.formats',
         'layernas.export.preprocessing', 'layernas.export.validation',
     )),
+    'integrations': ('In other frameworks', (
+        'layernas.integrations.numbered',
+        'layernas.integrations.optuna_sampler',
+        'layernas.integrations.optuna_storage',
+        'layernas.integrations.pyglove_generator',
+    )),
     'study': ('Studies', (
         'layernas.study.tables.table', 'layernas.study.protocol',
         'layernas.study.methods.registry', 'layernas.study.statistics',
