@@ -149,7 +149,7 @@ def get_config() -> ConfigDict:
   # Share of a candidate's steps at which it is evaluated early; 0 = off. Not
   # for model_guided.
   early_stop.fraction = 0.0
-  # Reward by which it must be worse there than all holders of its bucket.
+  # Reward by which it must be worse there than all entries of its bucket.
   early_stop.margin = 0.02
 
   config.budget = budget = ConfigDict()

@@ -16,8 +16,8 @@ from layernas.networks.space import NetworkLayer
 from layernas.networks.space import NetworkSpace
 from layernas.networks.spec import Block
 from layernas.networks.spec import Head
+from layernas.networks.spec import ModuleInput
 from layernas.networks.spec import NetworkSpec
-from layernas.networks.spec import Place
 from layernas.networks.spec import Stem
 
 
@@ -29,10 +29,10 @@ class BasicBlock(Block):
   filters: int
   stride: int = 1
 
-  def counts(self, place: Place) -> counting.Counts:
+  def counts(self, inputs: ModuleInput) -> counting.Counts:
     """Those of the module below, for one image."""
-    size = counting.output_size(place.size, self.stride)
-    first = counting.normed_conv(size, 9 * place.input_filters, self.filters)
+    size = counting.output_size(inputs.size, self.stride)
+    first = counting.normed_conv(size, 9 * inputs.input_filters, self.filters)
     return first + counting.normed_conv(size, 9 * self.filters, self.filters)
 
 

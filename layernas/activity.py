@@ -1,7 +1,7 @@
 """What a run is doing while nothing else is printed.
 
-Whatever takes seconds says so here, in any room and any thread. A run that has
-a console shows it; elsewhere, as in a worker, it goes nowhere.
+Whatever takes seconds says so here, in any part of the package and any thread.
+A run that has a console shows it; elsewhere, as in a worker, it goes nowhere.
 """
 
 import contextlib

@@ -28,9 +28,9 @@ _BASE = {
     'installation',
 }
 
-# Room -> the rooms that it may import, at the top of a module or within a
-# function. docs/architecture.md says what is in them.
-_ROOMS = {
+# Part of the package -> the parts that it may import, at the top of a module or
+# within a function. docs/architecture.md says what is in them.
+_PARTS = {
     'layernas': set(),
     'activity': set(),
     'errors': set(),
@@ -72,7 +72,7 @@ _ROOMS = {
 _TRAINING = {'jax', 'jaxlib', 'flax', 'optax', 'orbax', 'tensorflow',
              'tensorflow_datasets'}
 
-# Room -> packages that it never imports.
+# Part -> packages that it never imports.
 _NEVER = {
     'networks': _TRAINING,
     'study.methods': _TRAINING,
@@ -98,10 +98,10 @@ _SOURCES = {
 }
 
 
-def _room(module: str) -> str:
+def _part(module: str) -> str:
   _, *parts = module.split('.')
   inner = '.'.join(parts[:2])
-  return inner if inner in _ROOMS else ''.join(parts[:1]) or 'layernas'
+  return inner if inner in _PARTS else ''.join(parts[:1]) or 'layernas'
 
 
 def _walk(node: ast.AST, lazy: bool = False) -> Iterator[_Import]:
@@ -141,17 +141,17 @@ def _packages(modules: Mapping[str, Iterable[_Import]]) -> set[str]:
   return names - set(sys.stdlib_module_names) - {'layernas'}
 
 
-@pytest.mark.parametrize('room', sorted({_room(name) for name in _SOURCES}))
-def test_rooms_import_what_lies_below_them(room: str) -> None:
+@pytest.mark.parametrize('part', sorted({_part(name) for name in _SOURCES}))
+def test_parts_import_what_lies_below_them(part: str) -> None:
   found = {module: names for module, names in _imports().items()
-           if _room(module) == room}
-  rooms = {_room(each.name): module for module, names in found.items()
+           if _part(module) == part}
+  parts = {_part(each.name): module for module, names in found.items()
            for each in names if each.name in _SOURCES}
-  rooms.pop(room, None)
-  wrong = {other: module for other, module in rooms.items()
-           if other not in _ROOMS[room]}
+  parts.pop(part, None)
+  wrong = {other: module for other, module in parts.items()
+           if other not in _PARTS[part]}
   assert not wrong
-  assert not _packages(found) & _NEVER.get(room, set())
+  assert not _packages(found) & _NEVER.get(part, set())
 
 
 def test_no_circle_between_rooms_or_modules() -> None:
@@ -159,17 +159,17 @@ def test_no_circle_between_rooms_or_modules() -> None:
       module: {each.name for each in names if each.name in _SOURCES}
       for module, names in _imports().items()
   }
-  rooms = collections.defaultdict(set)
+  parts = collections.defaultdict(set)
   for module, names in modules.items():
-    rooms[_room(module)] |= {_room(name) for name in names} - {_room(module)}
-  for graph in (modules, rooms):
+    parts[_part(module)] |= {_part(name) for name in names} - {_part(module)}
+  for graph in (modules, parts):
     # Raises a CycleError that names the circle.
     assert list(graphlib.TopologicalSorter(graph).static_order())
 
 
 def test_the_search_half_needs_nothing_but_numpy() -> None:
   found = {module: names for module, names in _imports().items()
-           if _room(module) in ('search', *_BASE)}
+           if _part(module) in ('search', *_BASE)}
   needed = {module: [each for each in names if not each.lazy]
             for module, names in found.items()}
   assert _packages(needed) == {'numpy'}
@@ -180,13 +180,13 @@ def test_the_search_half_needs_nothing_but_numpy() -> None:
 def test_training_reaches_nothing_of_the_search() -> None:
   """A network is trained without knowing which search asks for it."""
   reached = set()
-  waiting = [name for name in _SOURCES if _room(name) == 'training']
+  waiting = [name for name in _SOURCES if _part(name) == 'training']
   while waiting:
     module = waiting.pop()
     if module in _SOURCES and module not in reached:
       reached.add(module)
       waiting += [each.name for each in _imports()[module] if not each.lazy]
-  assert not {name for name in reached if _room(name) == 'search'}
+  assert not {name for name in reached if _part(name) == 'search'}
 
 
 def test_the_wheel_holds_every_file_of_the_package() -> None:

@@ -4,8 +4,8 @@ import dataclasses
 from collections.abc import Callable
 
 from layernas.errors import UserError
+from layernas.executors.connection import Backend
 from layernas.executors.connection import Connection
-from layernas.executors.connection import Place
 from layernas.executors.executor import ExecutorSettings
 
 _ROUNDS = 2
@@ -38,13 +38,14 @@ class Choice:
 
 
 def choose(
-    settings: ExecutorSettings, make_place: Callable[[ExecutorSettings], Place]
+    settings: ExecutorSettings,
+    make_backend: Callable[[ExecutorSettings], Backend],
 ) -> Choice:
   """Measures both.
 
   Args:
     settings: of the name auto.
-    make_place: room on this machine for the workers of other settings.
+    make_backend: where on this machine workers of other settings run.
 
   Returns:
     The faster one; inline where both are equally fast.
@@ -52,19 +53,19 @@ def choose(
   Raises:
     UserError: a worker cannot start or measure.
   """
-  side_by_side = make_place(settings.called('processes'))
+  side_by_side = make_backend(settings.called('processes'))
   workers = side_by_side.wanted()
   processes = rate(side_by_side)
-  inline = rate(make_place(settings.called('inline')))
+  inline = rate(make_backend(settings.called('inline')))
   name = 'processes' if processes > inline else 'inline'
   return Choice(name, workers, inline, processes)
 
 
-def rate(place: Place) -> float:
-  """Steps a second of all workers of a place, while all are at work.
+def rate(backend: Backend) -> float:
+  """Steps a second of all workers, while all are at work.
 
   Args:
-    place: is left open.
+    backend: is left open.
 
   Returns:
     Their sum.
@@ -72,13 +73,13 @@ def rate(place: Place) -> float:
   Raises:
     UserError: a worker cannot start or measure.
   """
-  workers = [place.start(index) for index in range(place.wanted())]
+  workers = [backend.start(index) for index in range(backend.wanted())]
   try:
-    _answers(place, workers, 'ready')
+    _answers(backend, workers, 'ready')
     for _ in range(_ROUNDS):
       for worker in workers:
         worker.send('measure')
-      rates = _answers(place, workers, 'measured')
+      rates = _answers(backend, workers, 'measured')
     return sum(answer['rate'] for answer in rates)
   finally:
     for worker in workers:
@@ -87,12 +88,12 @@ def rate(place: Place) -> float:
 
 
 def _answers(
-    place: Place, workers: list[Connection], kind: str
+    backend: Backend, workers: list[Connection], kind: str
 ) -> list[dict[str, float]]:
   """Waits until each has sent a message of a kind."""
   waiting, found = list(workers), []
   while waiting:
-    place.wait(waiting, 1.0)
+    backend.wait(waiting, 1.0)
     for worker in list(waiting):
       for message in worker.receive():
         if message['kind'] == 'error':

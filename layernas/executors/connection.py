@@ -93,28 +93,28 @@ class Connection(abc.ABC):
     """Waits so long for its end, then kills it; frees what it took."""
 
 
-class Place(abc.ABC):
+class Backend(abc.ABC):
   """Where workers run; a context."""
 
   @property
   def page(self) -> str:
-    """Address of a page that shows the place; '' where there is none."""
+    """Address of a page that shows the workers; '' where there is none."""
     return ''
 
   @abc.abstractmethod
   def wanted(self) -> int:
-    """How many workers there is room for now.
+    """How many workers can run now.
 
     Raises:
-      UserError: there is no room for what the settings want.
+      UserError: the machine or cluster lacks what the settings want.
     """
 
   @abc.abstractmethod
   def start(self, index: int) -> Connection:
-    """Starts the worker of a place.
+    """Starts a worker.
 
     Args:
-      index: of the place, 0 <= index < wanted().
+      index: of the worker, 0 <= index < wanted().
     """
 
   @abc.abstractmethod

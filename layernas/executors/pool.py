@@ -10,9 +10,9 @@ from layernas import activity
 from layernas.errors import Preempted
 from layernas.errors import UserError
 from layernas.executors import connection as messages
+from layernas.executors.connection import Backend
 from layernas.executors.connection import Connection
 from layernas.executors.connection import Message
-from layernas.executors.connection import Place
 from layernas.executors.executor import Attempts
 from layernas.executors.executor import Evaluated
 from layernas.executors.executor import Executor
@@ -25,7 +25,7 @@ from layernas.search.space import architecture_id
 from layernas.search.trial import Candidate
 
 _LOOK_SECONDS = 0.2
-"""Between two looks at timeouts, at SIGTERM and for new places."""
+"""Between two looks at timeouts, at SIGTERM and for new workers."""
 
 _GRACE_SECONDS = 25.0
 """For workers to save when the search ends early: preempted machines of Google
@@ -33,7 +33,7 @@ Cloud are switched off 30 s after SIGTERM."""
 
 _STARTS = 3
 """Starts of workers that end before they are ready, in a row and for every
-place there is, after which the search ends. Machines that are preempted at the
+worker wanted, after which the search ends. Machines that are preempted at the
 same time break a start each."""
 
 
@@ -70,19 +70,19 @@ class WorkerPool(Executor):
   """
 
   def __init__(
-      self, place: Place, settings: ExecutorSettings, listener: Listener,
+      self, backend: Backend, settings: ExecutorSettings, listener: Listener,
       check: Callable[[], None],
   ):
     """Starts no worker yet.
 
     Args:
-      place: where workers run; is left open.
+      backend: where workers run; is left open.
       settings: retries and timeout.
       listener: hears what goes on.
       check: called several times a second; raises Preempted where the search
         is to end.
     """
-    self._place = place
+    self._backend = backend
     self._settings = settings
     self._listener = listener
     self._check = check
@@ -97,7 +97,7 @@ class WorkerPool(Executor):
   @property
   def capacity(self) -> int:
     """Two for every worker: none waits for the next."""
-    return 2 * max(1, self._place.wanted())
+    return 2 * max(1, self._backend.wanted())
 
   def submit(self, candidate: Candidate) -> None:
     """Puts it behind those submitted before."""
@@ -114,7 +114,7 @@ class WorkerPool(Executor):
       if self._done:
         return self._done.popleft()
       connections = [one.connection for one in self._workers.values()]
-      self._place.wait(connections, _LOOK_SECONDS)
+      self._backend.wait(connections, _LOOK_SECONDS)
       for index, worker in list(self._workers.items()):
         for message in worker.connection.receive():
           self._take(worker, message)
@@ -130,12 +130,12 @@ class WorkerPool(Executor):
 
   def _assign(self) -> None:
     """Starts missing workers and gives the free ones something to do."""
-    wanted = self._place.wanted()
+    wanted = self._backend.wanted()
     if wanted and not self._workers:
       activity.say(f'starting {wanted} worker{"s" if wanted > 1 else ""}')
     for index in range(wanted):
       if index not in self._workers:
-        self._workers[index] = _Worker(self._place.start(index))
+        self._workers[index] = _Worker(self._backend.start(index))
     for worker in self._workers.values():
       free = worker.ready and not worker.leaving and worker.candidate is None
       if free and self._backlog:
@@ -229,7 +229,7 @@ class WorkerPool(Executor):
     elif not (worker.ready or worker.leaving):
       self._broken_starts += 1
       self._listener.trouble(None, message)
-      if self._broken_starts >= _STARTS * max(1, self._place.wanted()):
+      if self._broken_starts >= _STARTS * max(1, self._backend.wanted()):
         raise UserError(
             f'executor.name: {self._settings.name!r}: {self._broken_starts}'
             ' workers in a row ended before they were ready, the last one:'

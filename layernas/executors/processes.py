@@ -1,4 +1,4 @@
-"""Worker processes on this machine, and its room for them: devices or cores."""
+"""Worker processes on this machine, one for each device or core."""
 
 import contextlib
 import functools
@@ -17,9 +17,9 @@ from typing import Any
 
 from layernas.errors import UserError
 from layernas.executors import connection
+from layernas.executors.connection import Backend
 from layernas.executors.connection import Connection
 from layernas.executors.connection import Message
-from layernas.executors.connection import Place
 from layernas.executors.executor import ExecutorSettings
 
 _PROGRAM = ('-m', 'layernas.executors.worker')
@@ -136,7 +136,7 @@ class LocalProcess(Connection):
     self._process.stdout.close()
 
 
-class LocalPlace(Place):
+class LocalBackend(Backend):
   """Worker processes of this machine, each with devices of its own.
 
   By the name inline it is one process that has what this process has. Devices
@@ -178,7 +178,7 @@ class LocalPlace(Place):
     return len(self._environments)
 
   def start(self, index: int) -> LocalProcess:
-    """Starts a process with the devices of its place."""
+    """Starts a process with its share of the devices."""
     return LocalProcess(
         str(index), self._environments[index], self._logs / f'{index}.log',
         *self._evaluator,
@@ -261,14 +261,14 @@ def environments(
         f'executor.devices: {each} for each of {max(workers, 1)} workers:'
         f' allowed are {count} {backend} devices in all{shared}'
     )
-  place = {'gpu': _gpu, 'tpu': _tpu}.get(backend)
-  if place is None:
+  make = {'gpu': _gpu, 'tpu': _tpu}.get(backend)
+  if make is None:
     raise UserError(
         f'executor.name: {settings.name!r} on {backend}: allowed is inline'
     )
   # Those of one device are not neighbours: few workers lie on many devices.
   return [
-      place(index % (count // each), each) | memory_share(sharing)
+      make(index % (count // each), each) | memory_share(sharing)
       for index in range(workers)
   ]
 

@@ -22,9 +22,9 @@ from typing import Any
 import ray
 
 from layernas.errors import UserError
+from layernas.executors.connection import Backend
 from layernas.executors.connection import Connection
 from layernas.executors.connection import Message
-from layernas.executors.connection import Place
 from layernas.executors.executor import ExecutorSettings
 from layernas.executors.executor import check_address
 from layernas.executors.processes import LocalProcess
@@ -98,7 +98,7 @@ class WorkerHost:
 _HOST = ray.remote(WorkerHost)
 
 
-class RayPlace(Place):
+class RayBackend(Backend):
   """Workers wherever the cluster has room; nodes may come and go."""
 
   def __init__(

@@ -18,7 +18,7 @@ from collections.abc import Mapping
 from collections.abc import Sequence
 
 from layernas.latency.stopwatch import Timing
-from layernas.networks.space import PlacedModule
+from layernas.networks.space import SizedModule
 from layernas.networks.spec import Head
 from layernas.networks.spec import Stem
 
@@ -35,7 +35,7 @@ class Framed:
 
   size: int
   filters: int
-  placed: PlacedModule | None = None
+  placed: SizedModule | None = None
 
   @property
   def name(self) -> str:
@@ -62,7 +62,7 @@ class Framed:
     return None
 
 
-def framed(modules: Iterable[PlacedModule]) -> list[Framed]:
+def framed(modules: Iterable[SizedModule]) -> list[Framed]:
   """All that has to be timed for a table of modules.
 
   Args:

@@ -60,7 +60,7 @@ from layernas.networks.latency import VALUE
 from layernas.networks.latency import space_modules
 from layernas.networks.registry import make_space
 from layernas.networks.space import NetworkSpace
-from layernas.networks.space import PlacedModule
+from layernas.networks.space import SizedModule
 from layernas.networks.space import network_modules
 from layernas.reports.console import Counting
 from layernas.reports.console import new_console
@@ -212,7 +212,7 @@ class Subject:
 
   space: Space
   dataset: Dataset
-  modules: Sequence[PlacedModule]
+  modules: Sequence[SizedModule]
   drawn: Sequence[Architecture]
   madds: Cost
 

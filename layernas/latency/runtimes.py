@@ -36,7 +36,7 @@ from layernas.models.network import Network
 from layernas.models.network import create_module
 from layernas.models.network import example_of
 from layernas.networks.network import NetworkLike
-from layernas.networks.space import PlacedModule
+from layernas.networks.space import SizedModule
 from layernas.networks.spec import IMAGE_FILTERS
 from layernas.networks.spec import Stem
 from layernas.training.programs import create_model
@@ -44,7 +44,7 @@ from layernas.training.programs import create_model
 XLA = 'xla'
 """The runtime that has no files."""
 
-Timer = Callable[[PlacedModule | Framed | NetworkLike], Callable[[], Timing]]
+Timer = Callable[[SizedModule | Framed | NetworkLike], Callable[[], Timing]]
 """Makes a module (for files in its frame), a frame or a whole network ready;
 what it returns times a forward pass."""
 
@@ -212,7 +212,7 @@ class GraphMaker:
       layers.flatten(layers.mean(x))
     return Graph(images, nodes)
 
-  def check(self, runtime: str, modules: Iterable[PlacedModule]) -> None:
+  def check(self, runtime: str, modules: Iterable[SizedModule]) -> None:
     """Raises UserError where a block type has no inference graph."""
     for placed in {type(one.module): one for one in modules}.values():
       try:
@@ -252,10 +252,10 @@ class XlaTimer:
     self._num_classes = num_classes
     self._stopwatch = stopwatch
 
-  def __call__(self, what: PlacedModule | NetworkLike) -> Callable[[], Timing]:
+  def __call__(self, what: SizedModule | NetworkLike) -> Callable[[], Timing]:
     """See `Timer`."""
     model, inputs = (
-        self._module(what) if isinstance(what, PlacedModule)
+        self._module(what) if isinstance(what, SizedModule)
         else self._network(what)
     )
     return self._stopwatch.passes(
@@ -268,7 +268,7 @@ class XlaTimer:
     model = create_model(self._config, network, self._num_classes)
     return model, self._inputs(example_of(network, self._image_size))
 
-  def _module(self, placed: PlacedModule) -> tuple[nn.Module, jax.Array]:
+  def _module(self, placed: SizedModule) -> tuple[nn.Module, jax.Array]:
     dtype = DTYPES[self._config.model.dtype]
     model = create_module(
         placed.module,

@@ -15,8 +15,8 @@ from layernas.errors import UserError
 from layernas.networks.fitted_latency import fit_latency
 from layernas.networks.interface import Space
 from layernas.networks.space import NetworkSpace
-from layernas.networks.space import PlacedModule
-from layernas.networks.space import place
+from layernas.networks.space import SizedModule
+from layernas.networks.space import sized_module
 from layernas.search.cost import FactoredCost
 from layernas.search.space import parse_architecture_id
 from layernas.storage.csv_file import CsvFile
@@ -132,7 +132,7 @@ def _fitted_cost(
 
 def space_modules(
     space: NetworkSpace, image_size: int, num_classes: int
-) -> list[PlacedModule]:
+) -> list[SizedModule]:
   """The distinct modules that the networks of a space are made of.
 
   They are enumerated module by module over the layers that touch it, as the
@@ -147,7 +147,7 @@ def space_modules(
     One for each signature, in forward order.
   """
   placed = (
-      place(module, filters, size, num_classes)
+      sized_module(module, filters, size, num_classes)
       for module, filters, size in space.modules(image_size)
   )
   return list({one.signature: one for one in placed}.values())
@@ -184,6 +184,6 @@ def module_cost(
   return space.priced(
       METRIC, 'ms', image_size,
       lambda module, filters, size: table.rows[
-          place(module, filters, size, num_classes).signature
+          sized_module(module, filters, size, num_classes).signature
       ],
   )

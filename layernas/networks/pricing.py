@@ -20,7 +20,7 @@ from layernas.errors import UserError
 from layernas.networks.spec import Head
 from layernas.networks.spec import InvertedResidual
 from layernas.networks.spec import Module
-from layernas.networks.spec import Place
+from layernas.networks.spec import ModuleInput
 from layernas.networks.spec import Stem
 from layernas.search.cost import Number
 
@@ -178,7 +178,7 @@ def counted(metric: str, num_classes: int, progress: Progress) -> Prices:
     The function.
   """
   def price(module: Module, filters: int, size: int) -> int:
-    counts = module.counts(Place(filters, size, num_classes))
+    counts = module.counts(ModuleInput(filters, size, num_classes))
     return getattr(counts, metric)
 
   single = one_by_one(price, progress)

@@ -45,8 +45,8 @@ from layernas.networks.spec import Block
 from layernas.networks.spec import Head
 from layernas.networks.spec import InvertedResidual
 from layernas.networks.spec import Module
+from layernas.networks.spec import ModuleInput
 from layernas.networks.spec import NetworkSpec
-from layernas.networks.spec import Place
 from layernas.networks.spec import Stem
 from layernas.networks.spec import check_module
 from layernas.networks.spec import integer
@@ -68,7 +68,7 @@ _LOOKED_AT = 10_000
 
 
 @dataclasses.dataclass(frozen=True)
-class PlacedModule:
+class SizedModule:
   """A module where a network runs it.
 
   Attributes:
@@ -84,33 +84,33 @@ class PlacedModule:
   size: int
 
 
-def place(
+def sized_module(
     module: Module, input_filters: int, size: int, num_classes: int
-) -> PlacedModule:
+) -> SizedModule:
   """A module with its signature.
 
   Args:
-    module: to place.
+    module: the module.
     input_filters: of what it receives.
     size: side of what it receives.
     num_classes: width of the network's classifier.
 
   Returns:
-    The placed module.
+    It, with its sizes and signature.
   """
   fields = {
       'size': size, 'input': input_filters,
-      **module.signature(Place(input_filters, size, num_classes)),
+      **module.signature(ModuleInput(input_filters, size, num_classes)),
   }
   text = ' '.join(
       [module.kind, *(f'{name}={value}' for name, value in fields.items())]
   )
-  return PlacedModule(text, module, input_filters, size)
+  return SizedModule(text, module, input_filters, size)
 
 
 def network_modules(
     network: NetworkSpec, image_size: int, num_classes: int
-) -> list[PlacedModule]:
+) -> list[SizedModule]:
   """All modules of a network in forward order.
 
   Args:
@@ -122,8 +122,8 @@ def network_modules(
     Stem, blocks, head; a signature may occur more than once.
   """
   return [
-      place(module, where.input_filters, where.size, num_classes)
-      for module, where in network.places(image_size, num_classes)
+      sized_module(module, where.input_filters, where.size, num_classes)
+      for module, where in network.module_inputs(image_size, num_classes)
   ]
 
 
@@ -661,6 +661,6 @@ class NetworkSpace(Space):
     module = self._present(site.name, architecture)
     if type(module) not in (Stem, InvertedResidual, Head):
       return module
-    return place(
+    return sized_module(
         module, self._input_filters(site, architecture), site.size, 1
     ).signature

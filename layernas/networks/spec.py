@@ -105,7 +105,7 @@ def limited(rule: Rule, **default: Any) -> Any:
 
 
 @dataclasses.dataclass(frozen=True)
-class Place:
+class ModuleInput:
   """Where a network runs a module.
 
   Attributes:
@@ -133,19 +133,19 @@ class Module(abc.ABC):
   filters: int
 
   @abc.abstractmethod
-  def counts(self, place: Place) -> Counts:
+  def counts(self, inputs: ModuleInput) -> Counts:
     """MAdds, parameters and buffers, exactly those of the Flax module."""
 
-  def signature(self, place: Place) -> Mapping[str, object]:
+  def signature(self, inputs: ModuleInput) -> Mapping[str, object]:
     """What decides the module's work, beside kind and input, for latencies.
 
     Args:
-      place: where it runs.
+      inputs: what it receives.
 
     Returns:
       Names to values that print without commas and quotes; here all fields.
     """
-    del place
+    del inputs
     return {
         field.name: getattr(self, field.name)
         for field in dataclasses.fields(self)
@@ -174,11 +174,11 @@ class Stem(Module):
   stride: int = 2
   activation: str = limited(one_of(ACTIVATIONS), default='relu6')
 
-  def counts(self, place: Place) -> Counts:
+  def counts(self, inputs: ModuleInput) -> Counts:
     """See `Module`."""
-    size = output_size(place.size, self.stride)
+    size = output_size(inputs.size, self.stride)
     return counting.normed_conv(
-        size, self.kernel**2 * place.input_filters, self.filters
+        size, self.kernel**2 * inputs.input_filters, self.filters
     )
 
 
@@ -268,26 +268,26 @@ class InvertedResidual(Block):
     """Whether the input is added to the output."""
     return self.stride == 1 and input_filters == self.filters
 
-  def counts(self, place: Place) -> Counts:
+  def counts(self, inputs: ModuleInput) -> Counts:
     """See `Module`."""
-    filters = self.depthwise_filters(place.input_filters)
-    size = output_size(place.size, self.stride)
+    filters = self.depthwise_filters(inputs.input_filters)
+    size = output_size(inputs.size, self.stride)
     counts = counting.normed_conv(size, self.kernel**2, filters)
     if self.expanded:
-      counts += counting.normed_conv(place.size, place.input_filters, filters)
+      counts += counting.normed_conv(inputs.size, inputs.input_filters, filters)
     if self.squeeze:
-      units = self.squeeze.filters(place.input_filters, filters)
+      units = self.squeeze.filters(inputs.input_filters, filters)
       counts += counting.dense(filters, units) + counting.dense(units, filters)
     return counts + counting.normed_conv(size, filters, self.filters)
 
-  def signature(self, place: Place) -> Mapping[str, object]:
+  def signature(self, inputs: ModuleInput) -> Mapping[str, object]:
     """See `Module`; the squeeze filters stand as the number they come to."""
-    fields = dict(super().signature(place))
+    fields = dict(super().signature(inputs))
     squeeze = fields.pop('squeeze')
     if squeeze:
-      depthwise = self.depthwise_filters(place.input_filters)
+      depthwise = self.depthwise_filters(inputs.input_filters)
       fields |= {
-          'squeeze': squeeze.filters(place.input_filters, depthwise),
+          'squeeze': squeeze.filters(inputs.input_filters, depthwise),
           'gate': squeeze.gate,
           'squeeze_activation': squeeze.activation,
       }
@@ -318,23 +318,23 @@ class Head(Module):
   hidden: int = limited(integer(least=0), default=0)
   activation: str = limited(one_of(ACTIVATIONS), default='relu6')
 
-  def counts(self, place: Place) -> Counts:
+  def counts(self, inputs: ModuleInput) -> Counts:
     """See `Module`; the classifier is part of the head."""
-    counts, width = Counts(), place.input_filters
+    counts, width = Counts(), inputs.input_filters
     if self.filters:
-      counts += counting.normed_conv(place.size, width, self.filters)
+      counts += counting.normed_conv(inputs.size, width, self.filters)
       width = self.filters
     if self.hidden:
       counts += counting.dense(width, self.hidden)
       width = self.hidden
-    return counts + counting.dense(width, place.num_classes)
+    return counts + counting.dense(width, inputs.num_classes)
 
-  def signature(self, place: Place) -> Mapping[str, object]:
+  def signature(self, inputs: ModuleInput) -> Mapping[str, object]:
     """See `Module`; with the classes, and without a field of no effect."""
-    fields = dict(super().signature(place))
+    fields = dict(super().signature(inputs))
     if not self.filters and not self.hidden:
       del fields['activation']
-    return fields | {'classes': place.num_classes}
+    return fields | {'classes': inputs.num_classes}
 
   def scaled(self, scale: Callable[[int], int]) -> Self:
     """See `Module`; the hidden layer is scaled, too."""
@@ -373,9 +373,9 @@ class NetworkSpec(NetworkLike):
     """Filters that block number `block` receives."""
     return self.blocks[block - 1].filters if block else self.stem.filters
 
-  def places(
+  def module_inputs(
       self, image_size: int, num_classes: int
-  ) -> Iterator[tuple[Module, Place]]:
+  ) -> Iterator[tuple[Module, ModuleInput]]:
     """Every module and where it runs, in forward order.
 
     Args:
@@ -383,18 +383,18 @@ class NetworkSpec(NetworkLike):
       num_classes: width of the classifier.
 
     Yields:
-      Module and place.
+      Module and what it receives.
     """
     filters, size = IMAGE_FILTERS, image_size
     for module in self.modules.values():
-      yield module, Place(filters, size, num_classes)
+      yield module, ModuleInput(filters, size, num_classes)
       filters, size = module.filters, output_size(size, module.stride)
 
   def counts(self, image_size: int, num_classes: int) -> Counts:
     """See `NetworkLike`."""
     return sum(
-        (module.counts(place)
-         for module, place in self.places(image_size, num_classes)),
+        (module.counts(inputs)
+         for module, inputs in self.module_inputs(image_size, num_classes)),
         Counts(),
     )
 

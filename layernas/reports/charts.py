@@ -180,11 +180,11 @@ def band(axis: Axis, low: float, high: float) -> Point | None:
 
 
 def _ends(values: Iterable[float], zero: bool = False) -> Point:
-  """Ends of an axis that leaves some room around its values."""
+  """Ends of an axis that leaves a margin around its values."""
   found = list(values) or [0.0]
   low, high = min(found), max(found)
-  room = _MARGIN * ((high - low) or abs(high) or 1.0)
-  return (0.0 if zero else low - room), high + room
+  margin = _MARGIN * ((high - low) or abs(high) or 1.0)
+  return (0.0 if zero else low - margin), high + margin
 
 
 def _step(least: float) -> float:

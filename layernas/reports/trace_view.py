@@ -292,10 +292,10 @@ def _range(values: list[float]) -> tuple[float, float]:
 
 
 def _widened(ends: tuple[float, float]) -> tuple[float, float]:
-  """The ends of an axis that leaves some room around what it shows."""
+  """The ends of an axis that leaves a margin around what it shows."""
   low, high = ends
-  room = _MARGIN * ((high - low) or abs(high) or 1)
-  return low - room, high + room
+  margin = _MARGIN * ((high - low) or abs(high) or 1)
+  return low - margin, high + margin
 
 
 def _target(

@@ -13,7 +13,7 @@ from layernas.data.registry import chosen_decoder
 from layernas.errors import UserError
 from layernas.errors import not_installed
 from layernas.executors.choice import choose
-from layernas.executors.connection import Place
+from layernas.executors.connection import Backend
 from layernas.executors.executor import SETTINGS_FILE
 from layernas.executors.executor import Evaluator
 from layernas.executors.executor import Executor
@@ -22,7 +22,7 @@ from layernas.executors.executor import Listener
 from layernas.executors.executor import executor_settings
 from layernas.executors.inline import Inline
 from layernas.executors.pool import WorkerPool
-from layernas.executors.processes import LocalPlace
+from layernas.executors.processes import LocalBackend
 from layernas.runs.evaluator import WORKER_EVALUATOR
 from layernas.storage.workdir import read_json
 
@@ -50,7 +50,7 @@ def chosen_settings(config: Any, workdir: epath.PathLike) -> ExecutorSettings:
   else:
     print('measuring which executor trains more', flush=True)
     with tempfile.TemporaryDirectory() as directory:
-      choice = choose(settings, lambda one: LocalPlace(
+      choice = choose(settings, lambda one: LocalBackend(
           one, pathlib.Path(directory), WORKER_EVALUATOR,
           _evaluator_settings(config, directory),
       ))
@@ -82,10 +82,10 @@ def prepare_process(settings: ExecutorSettings) -> None:
   jax.config.update('jax_platforms', 'cpu')
 
 
-def make_place(
+def make_backend(
     config: Any, settings: ExecutorSettings, workdir: epath.PathLike
-) -> Place | None:
-  """Room for the workers of a search; a context.
+) -> Backend | None:
+  """Where the workers of a search run; a context.
 
   Args:
     config: of the run.
@@ -93,31 +93,31 @@ def make_place(
     workdir: of the run; is not touched before a worker starts.
 
   Returns:
-    The room, or None where this process evaluates. What it has may still be
+    The backend, or None where this process evaluates. Devices may still be
     looked for; `wanted` waits for that.
 
   Raises:
-    UserError: there is no such cluster, or it has no room for the workers.
+    UserError: there is no such cluster, or it is too small for the workers.
   """
   if settings.name == 'inline':
     return None
   evaluator_settings = _evaluator_settings(config, _absolute(workdir))
   if settings.name == 'ray':
-    return _ray_place()(settings, WORKER_EVALUATOR, evaluator_settings)
-  return LocalPlace(
+    return _ray_backend()(settings, WORKER_EVALUATOR, evaluator_settings)
+  return LocalBackend(
       settings, _logs(workdir), WORKER_EVALUATOR, evaluator_settings
   )
 
 
 def make_executor(
-    settings: ExecutorSettings, place: Place | None, listener: Listener,
+    settings: ExecutorSettings, backend: Backend | None, listener: Listener,
     evaluator: Callable[[], Evaluator], check: Callable[[], None],
 ) -> Executor:
   """The executor of a search; a context.
 
   Args:
     settings: the config's section `executor`.
-    place: of the workers; None evaluates in this process.
+    backend: of the workers; None evaluates in this process.
     listener: hears what goes on.
     evaluator: makes what evaluates in this process.
     check: raises Preempted where the search is to end.
@@ -125,10 +125,10 @@ def make_executor(
   Returns:
     The executor; no worker runs yet.
   """
-  if place is None:
+  if backend is None:
     retries = settings.retries if jax.process_count() == 1 else 0
     return Inline(evaluator, listener, retries)
-  return WorkerPool(place, settings, listener, check)
+  return WorkerPool(backend, settings, listener, check)
 
 
 def _evaluator_settings(config: Any, workdir: str) -> dict[str, Any]:
@@ -138,15 +138,15 @@ def _evaluator_settings(config: Any, workdir: str) -> dict[str, Any]:
   return {'config': fields, 'workdir': workdir}
 
 
-def _ray_place() -> Callable[..., Place]:
+def _ray_backend() -> Callable[..., Backend]:
   """Ray is large and optional: only those who use it import it."""
   try:
-    from layernas.executors.ray_cluster import RayPlace  # noqa: PLC0415
+    from layernas.executors.ray_cluster import RayBackend  # noqa: PLC0415
   except ImportError as error:
     raise not_installed(
         "executor.name: 'ray'", f'Ray ({error})', 'ray'
     ) from error
-  return RayPlace
+  return RayBackend
 
 
 def _absolute(workdir: epath.PathLike) -> str:

@@ -313,7 +313,7 @@ class _Trainer:
         f'{training.title}: test {metric} {result.metrics[metric]:.4f},'
         f' {result.seconds:.0f} s'
     )
-    metrics = hosts.told(dict(result.metrics))
+    metrics = hosts.shared(dict(result.metrics))
     if hosts.is_first():
       save_model(
           path / run / 'model', result.variables,

@@ -27,8 +27,8 @@ from layernas.runs.evaluator import CandidateFiles
 from layernas.runs.evaluator import TrainingEvaluator
 from layernas.runs.evaluator import check_succeeded
 from layernas.runs.execution import chosen_settings
+from layernas.runs.execution import make_backend
 from layernas.runs.execution import make_executor
-from layernas.runs.execution import make_place
 from layernas.runs.execution import prepare_process
 from layernas.runs.inputs import data_input
 from layernas.runs.inputs import space_input
@@ -147,9 +147,9 @@ def run_candidate(
   with contextlib.ExitStack() as stack:
     console = new_console(quiet=not hosts.is_first())
     stack.enter_context(activity.shown(console.print))
-    place = make_place(config, settings, directory.path)
-    if place:
-      stack.enter_context(place)
+    backend = make_backend(config, settings, directory.path)
+    if backend:
+      stack.enter_context(backend)
     space, dataset, candidate = hosts.on_all(lambda: _prepared(config, asked))
     check_same_run(config, dataset)
     stack.enter_context(in_one_line(directory.path))
@@ -170,7 +170,7 @@ def run_candidate(
     steps = training_steps(config.training, dataset.num_examples('train'))
     listener = HookListener(hooks, steps)
     executor = stack.enter_context(make_executor(
-        settings, place, listener,
+        settings, backend, listener,
         lambda: TrainingEvaluator(
             config, space, dataset, directory.path, listener.stepped
         ),
@@ -182,7 +182,7 @@ def run_candidate(
     # The same command is to train again.
     CandidateFiles(directory.path).clean(candidate)
     trial = trial_from_dict(
-        hosts.told(Trial(candidate, result.evaluation).to_dict())
+        hosts.shared(Trial(candidate, result.evaluation).to_dict())
     )
     check_succeeded(trial, result.traceback)
     if hosts.is_first():

@@ -32,8 +32,8 @@ from layernas.runs.evaluator import CandidateFiles
 from layernas.runs.evaluator import TrainingEvaluator
 from layernas.runs.evaluator import check_succeeded
 from layernas.runs.execution import chosen_settings
+from layernas.runs.execution import make_backend
 from layernas.runs.execution import make_executor
-from layernas.runs.execution import make_place
 from layernas.runs.execution import prepare_process
 from layernas.runs.inputs import search_inputs
 from layernas.runs.listeners import SearchListener
@@ -94,9 +94,9 @@ def run_search(
   with contextlib.ExitStack() as stack:
     console = new_console(quiet=not hosts.is_first())
     stack.enter_context(activity.shown(console.print))
-    place = make_place(config, settings, workdir)
-    if place:
-      stack.enter_context(place)
+    backend = make_backend(config, settings, workdir)
+    if backend:
+      stack.enter_context(backend)
     space, dataset, problem = hosts.on_all(lambda: _prepared(config, workdir))
     found = hosts.on_first(lambda: kept_warm_start(workdir) or read_warm_start(
         config, space, problem, dataset
@@ -104,9 +104,9 @@ def run_search(
     warm = warm_start_from_dict(found)
     search, trace = hosts.on_all(lambda: _search(config, problem, warm))
     check_same_run(config, dataset)
-    if place:
-      # Where there is no room it raises, before the workdir is taken.
-      place.wanted()
+    if backend:
+      # Where workers do not fit it raises, before the workdir is taken.
+      backend.wanted()
     directory = Workdir(workdir)
     record = SearchRecord(directory, console)
     # They write and print: process 0 alone has them.
@@ -139,14 +139,14 @@ def run_search(
     enable_compilation_cache(directory.path / 'compilation_cache')
     steps = training_steps(config.training, dataset.num_examples('train'))
     for hook in hooks:
-      hook.before_search(search, steps, place.page if place else '')
+      hook.before_search(search, steps, backend.page if backend else '')
     files = CandidateFiles(workdir)
     if search.trials:
       # A kill between its record and this left its files.
       files.clean(search.trials[-1].candidate)
     listener = SearchListener(hooks, steps, search)
     executor = stack.enter_context(make_executor(
-        settings, place, listener,
+        settings, backend, listener,
         lambda: TrainingEvaluator(
             config, space, dataset, workdir, listener.stepped
         ),
@@ -233,8 +233,8 @@ def _loop(
   recorded, times = len(search.trials), {}
   while True:
     _check_preemption(search)
-    room = executor.capacity - len(search.waiting)
-    for candidate in search.ask(room) if room > 0 else ():
+    free = executor.capacity - len(search.waiting)
+    for candidate in search.ask(free) if free > 0 else ():
       hosts.agree('next candidate', dataclasses.asdict(candidate))
       executor.submit(candidate)
     if not search.waiting:
@@ -244,7 +244,7 @@ def _loop(
     result = executor.next_result()
     if result.candidate not in search.waiting:
       continue  # Withdrawn: the budget was spent by trials before it.
-    told = trial_from_dict(hosts.told(
+    told = trial_from_dict(hosts.shared(
         Trial(result.candidate, result.evaluation).to_dict()
     ))
     if config.raise_failures:

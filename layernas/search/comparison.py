@@ -137,14 +137,14 @@ class Compared(Strategy):
         context, remaining=lambda: self._left(context)
     )))
 
-    def room() -> float:
+    def left() -> float:
       left = self._left(context)
       return left.trials if left.seconds > 0 else 0
 
     ended = ''
     while not ended:
       self._searching = True
-      ended = yield from inner.while_room(room)
+      ended = yield from inner.while_affordable(left)
       self._searching = False
       answer = self.inner.answer(context.incumbent())
       if not self._references or answer is None:
@@ -183,9 +183,9 @@ class Compared(Strategy):
     ):
       self._afresh.append(trial.evaluation.reward)
 
-  def holders(self, proposal: Proposal) -> list[int] | None:
+  def rivals(self, proposal: Proposal) -> list[int] | None:
     """Of the inner strategy."""
-    return self.inner.holders(proposal) if self._searching else None
+    return self.inner.rivals(proposal) if self._searching else None
 
   def bound(self, problem: Problem) -> int | None:
     """The inner strategy's bound and the trainings of the comparison."""

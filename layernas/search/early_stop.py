@@ -2,7 +2,7 @@
 
 Of two networks the one that is worse half-way through its training is mostly
 worse at the end. A candidate that is worse by a margin, at the same point, than
-every present holder of its bucket will hardly be kept: it is stopped.
+every entry of its bucket will hardly be kept: it is stopped.
 """
 
 import dataclasses
@@ -15,7 +15,7 @@ from layernas.search.strategy import Strategy
 from layernas.search.trial import Evaluation
 from layernas.search.trial import Status
 
-MESSAGE = 'early on worse than the holders of its bucket'
+MESSAGE = 'early on worse than the entries of its bucket'
 """Of every stopped trial: who noticed it, and when, leaves no trace."""
 
 
@@ -24,7 +24,7 @@ class EarlyStop:
   """When a candidate is hopeless.
 
   Attributes:
-    margin: by which its early reward must be below that of the worst holder.
+    margin: by which its early reward must be below that of the worst entry.
   """
 
   margin: float = 0.0

@@ -497,7 +497,7 @@ class Search:
     if self.early_stop is None or early_reward is None:
       return False
     proposal = self._proposals[self._observed]
-    rivals = self.strategy.holders(proposal)
+    rivals = self.strategy.rivals(proposal)
     if rivals is None:
       return False
     rewards = [self._trial(rival).evaluation.early_reward for rival in rivals]

@@ -90,9 +90,9 @@ class Finalists(Strategy):
       rewards = self._rewards.setdefault(candidate.architecture, {})
       rewards[candidate.id] = trial.evaluation.reward
 
-  def holders(self, proposal: Proposal) -> list[int] | None:
+  def rivals(self, proposal: Proposal) -> list[int] | None:
     """Of the inner strategy; a repeat is meant for no table."""
-    return None if proposal.repeat else self.inner.holders(proposal)
+    return None if proposal.repeat else self.inner.rivals(proposal)
 
   @property
   def infeasible(self) -> int:
@@ -158,7 +158,7 @@ class Finalists(Strategy):
     spent = sum(self._evaluations.values())
     seconds = context.remaining().seconds + spent
 
-    def room() -> float:
+    def left() -> float:
       left = context.remaining()
       return min(
           left.trials - math.floor(share * whole)
@@ -168,7 +168,7 @@ class Finalists(Strategy):
           else int(left.seconds > share * seconds),
       )
 
-    return (yield from inner.while_room(room))
+    return (yield from inner.while_affordable(left))
 
   def _rounds(self, context: Context) -> Rounds:
     """Sequential halving under each upper limit, with its share of repeats."""

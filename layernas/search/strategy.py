@@ -69,7 +69,7 @@ class Strategy(abc.ABC):
   def observe(self, proposal: Proposal, trial: Trial) -> None:
     """Takes the result of a proposal, perhaps that of an earlier trial."""
 
-  def holders(self, proposal: Proposal) -> list[int] | None:
+  def rivals(self, proposal: Proposal) -> list[int] | None:
     """Trials that a proposal must beat one of to be kept.
 
     Args:
@@ -156,13 +156,13 @@ class Portions:
     self._generations = generations
     self._queue: list[Proposal] = []
 
-  def while_room(
-      self, room: Callable[[], float]
+  def while_affordable(
+      self, left: Callable[[], float]
   ) -> Generator[list[Proposal], None, str]:
-    """Yields proposals as long as there is room; the others are kept.
+    """Yields proposals as long as the budget affords them; the others are kept.
 
     Args:
-      room: how many may be made now; asked before each part.
+      left: how many may be made now; asked before each part.
 
     Returns:
       Why the wrapped strategy ended, or '' where it did not.
@@ -173,7 +173,7 @@ class Portions:
           self._queue = next(self._generations)
         except StopIteration as stop:
           return stop.value
-      count = int(min(room(), len(self._queue)))
+      count = int(min(left(), len(self._queue)))
       if count < 1:
         return ''
       part, self._queue = self._queue[:count], self._queue[count:]

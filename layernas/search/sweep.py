@@ -60,10 +60,10 @@ class Layerwise(Strategy):
     """Offers the child to the layer table that it was made for."""
     self.passes[-1].place(proposal, trial)
 
-  def holders(self, proposal: Proposal) -> list[int] | None:
+  def rivals(self, proposal: Proposal) -> list[int] | None:
     """Trials of the entries in the child's bucket, if it is full."""
     table = self.passes[-1].tables[proposal.length]
-    entries = table.holders(proposal.cost)
+    entries = table.entries_of(proposal.cost)
     return entries and [entry.trial for entry in entries]
 
   @property

@@ -132,7 +132,7 @@ class LayerTable:
     bucket.insert(position, entry)
     return bucket.pop() if len(bucket) > self.keep else None
 
-  def holders(self, cost: Number) -> list[Entry] | None:
+  def entries_of(self, cost: Number) -> list[Entry] | None:
     """The entries in the bucket of a cost; None where it has room."""
     bucket = self.buckets.get(self.axis.bucket(cost), [])
     return list(bucket) if len(bucket) == self.keep else None

@@ -152,9 +152,9 @@ class Enqueued(Strategy):
     else:
       self.inner.observe(proposal, trial)
 
-  def holders(self, proposal: Proposal) -> list[int] | None:
+  def rivals(self, proposal: Proposal) -> list[int] | None:
     """Of the inner strategy; the given ones are meant for no table."""
-    return None if self._is_first else self.inner.holders(proposal)
+    return None if self._is_first else self.inner.rivals(proposal)
 
   @property
   def _is_first(self) -> bool:

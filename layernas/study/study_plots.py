@@ -237,8 +237,8 @@ def _set_limits(
   if not shown:
     return
   low = min([*shown, *((sign * x.settled).min() for x in lines)])
-  room = 0.05 * (max(shown) - low) or 1.0
-  axes.set_ylim(*sorted((sign * (low - room), sign * (max(shown) + room))))
+  margin = 0.05 * (max(shown) - low) or 1.0
+  axes.set_ylim(*sorted((sign * (low - margin), sign * (max(shown) + margin))))
 
 
 def _open(benchmark: Section, lines: int) -> tuple[Figure, Axes]:

@@ -74,7 +74,7 @@ class TrainingCheckpoints:
     self.early_reward = record.get(
         'early_reward', record.get('early_accuracy')
     )
-    state = hosts.told_arrays(found[1] if found else state)
+    state = hosts.shared_arrays(found[1] if found else state)
     logging.info('going on at step %d', int(state.step))
     return state
 

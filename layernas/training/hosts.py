@@ -76,7 +76,7 @@ def is_first() -> bool:
   return jax.process_index() == 0
 
 
-def told(value: Any) -> Any:
+def shared(value: Any) -> Any:
   """What process 0 has.
 
   Args:
@@ -90,7 +90,7 @@ def told(value: Any) -> Any:
   return _gathered(value if is_first() else None)[0]
 
 
-def told_arrays(tree: Any) -> Any:
+def shared_arrays(tree: Any) -> Any:
   """What process 0 has, to the bit.
 
   Args:

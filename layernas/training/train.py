@@ -183,7 +183,7 @@ class _EarlyPoint:
       )
     if self._checkpoints.early_reward is not None:
       # Each process asks its own search: all must do as the first one does.
-      self.stopped = hosts.told(
+      self.stopped = hosts.shared(
           bool(self._early.hopeless(self._checkpoints.early_reward))
       )
     return self.stopped

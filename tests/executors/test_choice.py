@@ -5,7 +5,7 @@ import pytest
 from layernas.errors import UserError
 from layernas.executors import choice
 from layernas.executors.executor import ExecutorSettings
-from layernas.executors.processes import LocalPlace
+from layernas.executors.processes import LocalBackend
 from tests.executors import evaluators
 
 AUTO = ExecutorSettings('auto', workers=2)
@@ -22,7 +22,7 @@ def places(tmp_path, inline, processes, **values):
   """Rooms whose workers measure these rates."""
   def make(settings):
     of = {'inline': inline, 'processes': processes}[settings.name]
-    return LocalPlace(
+    return LocalBackend(
         settings, tmp_path, evaluators.NAME, {'rate': of} | values
     )
   return make

@@ -12,7 +12,7 @@ from layernas.errors import Preempted
 from layernas.errors import UserError
 from layernas.executors.executor import ExecutorSettings
 from layernas.executors.pool import WorkerPool
-from layernas.executors.processes import LocalPlace
+from layernas.executors.processes import LocalBackend
 from layernas.search import Candidate
 from layernas.search import CountedCost
 from layernas.search import Problem
@@ -40,8 +40,8 @@ def pool(tmp_path, workers=2, heard=None, check=lambda: None, retries=2,
       'processes', workers=workers, retries=retries, timeout=timeout
   )
   settings['markers'] = str(tmp_path)
-  place = LocalPlace(chosen, tmp_path / 'logs', evaluators.NAME, settings)
-  return WorkerPool(place, chosen, heard or Heard(), check)
+  backend = LocalBackend(chosen, tmp_path / 'logs', evaluators.NAME, settings)
+  return WorkerPool(backend, chosen, heard or Heard(), check)
 
 
 def results(executor, candidates=CANDIDATES):

@@ -27,10 +27,10 @@ def _cluster():
     yield made
 
 
-def place(cluster, tmp_path, settings=None, **values):
+def backend_of(cluster, tmp_path, settings=None, **values):
   settings = settings or ExecutorSettings('ray', address=cluster.address)
   values['markers'] = str(tmp_path)
-  return ray_place.RayPlace(settings, evaluators.NAME, values), settings
+  return ray_place.RayBackend(settings, evaluators.NAME, values), settings
 
 
 def results(pool, before=lambda: None):
@@ -47,21 +47,21 @@ def results(pool, before=lambda: None):
 
 @pytest.mark.long
 def test_there_is_a_worker_for_every_core(cluster, tmp_path):
-  room, settings = place(
+  backend, settings = backend_of(
       cluster[0], tmp_path, seconds={str(one.id): 0.5 for one in CANDIDATES}
   )
-  assert room.wanted() == 2
+  assert backend.wanted() == 2
   heard = Heard()
-  assert results(WorkerPool(room, settings, heard, lambda: None)) == REWARDS
+  assert results(WorkerPool(backend, settings, heard, lambda: None)) == REWARDS
   assert {line[1] for line in heard.of('began')} == {'0', '1'}
 
 
 @pytest.mark.long
 def test_faults_are_healed(cluster, tmp_path):
   faults = {'0': ['kill'], '2': ['preempt'], '3': ['fail', 'leave']}
-  room, settings = place(cluster[0], tmp_path, faults=faults)
+  backend, settings = backend_of(cluster[0], tmp_path, faults=faults)
   heard = Heard()
-  assert results(WorkerPool(room, settings, heard, lambda: None)) == REWARDS
+  assert results(WorkerPool(backend, settings, heard, lambda: None)) == REWARDS
   assert len(heard.of('trouble')) == 4
 
 
@@ -69,7 +69,7 @@ def test_faults_are_healed(cluster, tmp_path):
 def test_no_room_is_an_error(cluster, tmp_path):
   settings = ExecutorSettings('ray', address=cluster[0].address, threads=3)
   with pytest.raises(UserError, match=r"'ray': no node has room .*allowed"):
-    place(cluster[0], tmp_path, settings)
+    backend_of(cluster[0], tmp_path, settings)
 
 
 def test_workers_that_want_more_accelerators_get_no_cores_instead(
@@ -79,10 +79,10 @@ def test_workers_that_want_more_accelerators_get_no_cores_instead(
   nodes = [{'CPU': 8.0, 'GPU': 1.0}, {'CPU': 64.0}]
   monkeypatch.setattr(ray_place, '_nodes', lambda: nodes)
   one = ExecutorSettings('ray', devices=1)
-  assert place(None, tmp_path, one)[0].wanted() == 1
+  assert backend_of(None, tmp_path, one)[0].wanted() == 1
   two = ExecutorSettings('ray', devices=2)
   with pytest.raises(UserError, match=r'executor\.devices 2, .*allowed'):
-    place(None, tmp_path, two)
+    backend_of(None, tmp_path, two)
 
 
 def test_workers_share_gpus_and_nothing_else(tmp_path, monkeypatch):
@@ -90,10 +90,10 @@ def test_workers_share_gpus_and_nothing_else(tmp_path, monkeypatch):
   nodes = [{'CPU': 8.0, 'GPU': 2.0}, {'CPU': 64.0}]
   monkeypatch.setattr(ray_place, '_nodes', lambda: nodes)
   settings = ExecutorSettings('ray', per_device=6)
-  assert place(None, tmp_path, settings)[0].wanted() == 12
+  assert backend_of(None, tmp_path, settings)[0].wanted() == 12
   nodes[0] = {'CPU': 8.0, 'TPU': 4.0}
   with pytest.raises(UserError, match=r'per_device: 6: on tpu allowed is 1'):
-    place(None, tmp_path, settings)
+    backend_of(None, tmp_path, settings)
 
 
 @pytest.mark.long
@@ -104,12 +104,12 @@ def test_as_many_workers_as_share_a_gpu_run_at_once(cluster, tmp_path):
   try:
     cluster.wait_for_nodes()
     settings = ExecutorSettings('ray', address=cluster.address, per_device=6)
-    room, _ = place(cluster, tmp_path, settings)
-    with room:
-      started = [room.start(index) for index in range(room.wanted())]
+    backend, _ = backend_of(cluster, tmp_path, settings)
+    with backend:
+      started = [backend.start(index) for index in range(backend.wanted())]
       waiting, until = set(started), time.monotonic() + 60
       while waiting and time.monotonic() < until:
-        room.wait(list(waiting), 1.0)
+        backend.wait(list(waiting), 1.0)
         waiting -= {
             one for one in waiting
             if any(said['kind'] == 'ready' for said in one.receive())
@@ -124,27 +124,27 @@ def test_as_many_workers_as_share_a_gpu_run_at_once(cluster, tmp_path):
 @pytest.mark.long
 def test_a_node_leaves_and_another_one_joins(cluster, tmp_path):
   cluster, nodes = cluster
-  room, settings = place(
+  backend, settings = backend_of(
       cluster, tmp_path, seconds={str(one.id): 0.5 for one in CANDIDATES}
   )
   heard = Heard()
-  pool = WorkerPool(room, settings, heard, lambda: None)
+  pool = WorkerPool(backend, settings, heard, lambda: None)
   found = results(pool, lambda: cluster.remove_node(nodes.pop()))
   assert found == REWARDS
   assert any('lost with its node' in line[1] for line in heard.of('trouble'))
   nodes.append(cluster.add_node(num_cpus=1))
   cluster.wait_for_nodes()
-  with place(cluster, tmp_path)[0] as room:
-    assert room.wanted() == 2
+  with backend_of(cluster, tmp_path)[0] as backend:
+    assert backend.wanted() == 2
 
 
 @pytest.mark.long
 def test_a_node_that_joins_meanwhile_gets_a_worker(cluster, tmp_path):
   cluster, nodes = cluster
   seconds = {str(number): 0.2 for number in range(500)}
-  room, settings = place(cluster, tmp_path, seconds=seconds)
+  backend, settings = backend_of(cluster, tmp_path, seconds=seconds)
   heard = Heard()
-  with room, WorkerPool(room, settings, heard, lambda: None) as pool:
+  with backend, WorkerPool(backend, settings, heard, lambda: None) as pool:
     submitted = 0
     while {line[1] for line in heard.of('began')} != {'0', '1', '2'}:
       assert submitted < 500, 'nothing was given to the new node'
@@ -161,7 +161,7 @@ def test_an_address_where_nothing_is_is_an_error(tmp_path):
   ray.shutdown()
   settings = ExecutorSettings('ray', address='localhost:1')
   with pytest.raises(UserError, match=r"address: 'localhost:1': .*allowed"):
-    place(None, tmp_path, settings)
+    backend_of(None, tmp_path, settings)
 
 
 def kinds(host):
@@ -187,8 +187,8 @@ def test_messages_go_through():
 @pytest.mark.long
 def test_this_machine_alone_joins_no_cluster_that_runs_on_it(cluster, tmp_path):
   ray.shutdown()
-  room, _ = place(cluster[0], tmp_path, ExecutorSettings('ray'))
-  with room:
+  backend, _ = backend_of(cluster[0], tmp_path, ExecutorSettings('ray'))
+  with backend:
     assert len(ray.nodes()) == 1
 
 
@@ -203,11 +203,11 @@ def _silent():
 def test_what_is_no_head_is_told_within_seconds(silent, tmp_path):
   begun = time.monotonic()
   with pytest.raises(UserError, match=f'{silent}.*not the head of a Ray'):
-    place(None, tmp_path, ExecutorSettings('ray', address=silent))
+    backend_of(None, tmp_path, ExecutorSettings('ray', address=silent))
   assert time.monotonic() - begun < 8
 
 
 def test_an_address_of_the_environment_is_checked(tmp_path, monkeypatch):
   monkeypatch.setenv('RAY_ADDRESS', 'ray://head:10001')
   with pytest.raises(UserError, match="RAY_ADDRESS: 'ray://head:10001'"):
-    place(None, tmp_path, ExecutorSettings('ray', address='auto'))
+    backend_of(None, tmp_path, ExecutorSettings('ray', address='auto'))

@@ -31,7 +31,7 @@ from layernas.networks.latency import latency_cost
 from layernas.networks.latency import read_latency_table
 from layernas.networks.latency import space_modules
 from layernas.networks.registry import make_space
-from layernas.networks.space import PlacedModule
+from layernas.networks.space import SizedModule
 from layernas.networks.space import network_modules
 from layernas.runs.setup import make_problem
 from layernas.search.space import parse_architecture_id
@@ -97,7 +97,7 @@ class _Timer:
       what = what.placed
     if what is None:
       time = 0.0
-    elif isinstance(what, PlacedModule):
+    elif isinstance(what, SizedModule):
       time = _MODULES.index(what.signature) + 1.0
     else:
       modules = network_modules(what, 16, 10)

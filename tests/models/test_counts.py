@@ -19,7 +19,7 @@ from layernas.networks.mobilenet_spaces import SPACES
 from layernas.networks.reference import REFERENCE_NETWORKS
 from layernas.networks.space import NetworkSpace
 from layernas.networks.space import network_modules
-from layernas.networks.space import place
+from layernas.networks.space import sized_module
 from layernas.networks.spec import Head
 from layernas.networks.spec import InvertedResidual
 from layernas.networks.spec import Module
@@ -112,14 +112,15 @@ def test_counts_of_an_own_block() -> None:
     for placed in network_modules(network, 33, 1000):
       alone = _module_counts(placed.module, placed.size, placed.input_filters)
       [counts] = [
-          module.counts(where) for module, where in network.places(33, 1000)
+          module.counts(where)
+          for module, where in network.module_inputs(33, 1000)
           if module is placed.module
       ]
       assert alone == counts
 
 
 def _signature(module, filters: int = 8, size: int = 5, classes: int = 3):
-  return place(module, filters, size, classes).signature
+  return sized_module(module, filters, size, classes).signature
 
 
 def _program(module, filters: int = 8, size: int = 5, classes: int = 3) -> str:

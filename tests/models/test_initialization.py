@@ -23,8 +23,8 @@ from layernas.networks.reference import mobilenet_v3_small
 from layernas.networks.spec import Block
 from layernas.networks.spec import Head
 from layernas.networks.spec import InvertedResidual
+from layernas.networks.spec import ModuleInput
 from layernas.networks.spec import NetworkSpec
-from layernas.networks.spec import Place
 from layernas.networks.spec import Squeeze
 from layernas.networks.spec import Stem
 
@@ -270,7 +270,7 @@ class PlainBlock(Block):
   filters: int
   stride: int = 1
 
-  def counts(self, place: Place) -> Counts:
+  def counts(self, inputs: ModuleInput) -> Counts:
     raise NotImplementedError
 
 

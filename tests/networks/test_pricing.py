@@ -14,8 +14,8 @@ from layernas.networks.space import NetworkLayer
 from layernas.networks.space import NetworkSpace
 from layernas.networks.spec import Head
 from layernas.networks.spec import InvertedResidual
+from layernas.networks.spec import ModuleInput
 from layernas.networks.spec import NetworkSpec
-from layernas.networks.spec import Place
 from layernas.networks.spec import Squeeze
 from layernas.networks.spec import Stem
 
@@ -26,8 +26,8 @@ FILTERS = list(range(1, 41))
 class Odd(InvertedResidual):
   """Its counts take no arrays."""
 
-  def counts(self, place: Place) -> Counts:
-    return Counts(7 if place.input_filters == 8 else 3)
+  def counts(self, inputs: ModuleInput) -> Counts:
+    return Counts(7 if inputs.input_filters == 8 else 3)
 
 
 MODULES = [
@@ -44,7 +44,7 @@ MODULES = [
 def test_prices_of_many_filters_are_those_of_each(module, metric) -> None:
   prices = counted(metric, 10, Progress('', 0))(module, FILTERS, 33)
   alone = [
-      getattr(module.counts(Place(filters, 33, 10)), metric)
+      getattr(module.counts(ModuleInput(filters, 33, 10)), metric)
       for filters in FILTERS
   ]
   assert prices == alone
@@ -55,7 +55,7 @@ def test_costs_too_large_for_an_array_are_exact() -> None:
   prices = counted('madds', 10, Progress('', 0))
   filters = [2**40 + one for one in FILTERS]
   assert prices(Head(2**40), filters, 33) == [
-      Head(2**40).counts(Place(one, 33, 10)).madds for one in filters
+      Head(2**40).counts(ModuleInput(one, 33, 10)).madds for one in filters
   ]
 
 
@@ -92,7 +92,7 @@ def test_formulas_are_evaluated_once_a_module(monkeypatch) -> None:
   counts = InvertedResidual.counts
   monkeypatch.setattr(
       InvertedResidual, 'counts',
-      lambda self, place: calls.append(1) or counts(self, place),
+      lambda self, inputs: calls.append(1) or counts(self, inputs),
   )
   _wide(200, 100).cost('madds', 32, 10)
   assert len(calls) < 1000  # Of 20,000 combinations.

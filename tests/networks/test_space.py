@@ -14,7 +14,7 @@ from layernas.errors import UserError
 from layernas.networks.space import NetworkLayer
 from layernas.networks.space import NetworkSpace
 from layernas.networks.space import network_modules
-from layernas.networks.space import place
+from layernas.networks.space import sized_module
 from layernas.networks.spec import Block
 from layernas.networks.spec import Head
 from layernas.networks.spec import InvertedResidual
@@ -164,7 +164,7 @@ def test_own_prices_are_added_up() -> None:
 
 
 def _signature(module, filters: int = 8, size: int = 5, classes: int = 3):
-  return place(module, filters, size, classes).signature
+  return sized_module(module, filters, size, classes).signature
 
 
 def test_texts() -> None:

@@ -21,8 +21,8 @@ from layernas.networks.spec import Block
 from layernas.networks.spec import Head
 from layernas.networks.spec import InvertedResidual
 from layernas.networks.spec import Module
+from layernas.networks.spec import ModuleInput
 from layernas.networks.spec import NetworkSpec
-from layernas.networks.spec import Place
 from layernas.networks.spec import Squeeze
 from layernas.networks.spec import Stem
 from layernas.networks.spec import limited
@@ -100,7 +100,7 @@ def test_output_size_is_the_number_of_window_starts(size, stride) -> None:
 def test_counts_by_hand(
     module: Module, filters: int, size: int, counts: Counts
 ) -> None:
-  assert module.counts(Place(filters, size, 1000)) == counts
+  assert module.counts(ModuleInput(filters, size, 1000)) == counts
 
 
 @pytest.mark.parametrize(('squeeze', 'units'), [
@@ -108,7 +108,7 @@ def test_counts_by_hand(
 ])
 def test_squeeze_has_two_dense_layers_with_bias(squeeze, units) -> None:
   plain, squeezed = (
-      InvertedResidual(40, 72, squeeze=one).counts(Place(24, 28, 10))
+      InvertedResidual(40, 72, squeeze=one).counts(ModuleInput(24, 28, 10))
       for one in (None, squeeze)
   )
   assert squeezed == plain + Counts(
@@ -125,13 +125,14 @@ def test_modules_of_a_network_in_forward_order() -> None:
   assert spec.total_stride == 4
   assert [spec.input_filters(index) for index in range(3)] == [12, 16, 24]
   assert list(spec.modules) == ['stem', 'block0', 'block1', 'head']
-  placed = list(spec.places(30, 10))
+  placed = list(spec.module_inputs(30, 10))
   assert [module for module, _ in placed] == [*spec.modules.values()]
-  assert [place for _, place in placed] == [
-      Place(3, 30, 10), Place(12, 15, 10), Place(16, 8, 10), Place(24, 8, 10)
+  assert [inputs for _, inputs in placed] == [
+      ModuleInput(filters, size, 10)
+      for filters, size in ((3, 30), (12, 15), (16, 8), (24, 8))
   ]
   assert spec.counts(30, 10) == sum(
-      (module.counts(place) for module, place in placed), Counts()
+      (module.counts(inputs) for module, inputs in placed), Counts()
   )
 
 
@@ -164,8 +165,8 @@ class OwnBlock(Block):
   note: str = ''
   padding: Padding | None = None
 
-  def counts(self, place: Place) -> Counts:
-    return Counts(place.input_filters * self.filters)
+  def counts(self, inputs: ModuleInput) -> Counts:
+    return Counts(inputs.input_filters * self.filters)
 
 
 _OWN = NetworkSpec(
@@ -191,7 +192,7 @@ def test_own_block_type_needs_no_more_than_counts() -> None:
   block = OwnBlock(24)
   assert block.scaled(lambda filters: 2 * filters) == OwnBlock(48)
   assert block.kind == _TYPE
-  assert block.signature(Place(8, 4, 10)) == {
+  assert block.signature(ModuleInput(8, 4, 10)) == {
       'filters': 24, 'stride': 1, 'rate': 0.5, 'biased': False, 'note': '',
       'padding': None,
   }

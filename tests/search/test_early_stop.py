@@ -82,7 +82,7 @@ def statuses(search):
 # The order in which candidates are told, and who stops them.
 
 
-# Many options, so that buckets change their holders often.
+# Many options, so that buckets change their entries often.
 @given(
     problems.problems(max_layers=3, max_options=7), problems.SCHEDULE_MAKERS,
     problems.SEEDS, MARGINS, st.booleans(),
@@ -190,7 +190,7 @@ def test_a_bucket_with_room_stops_nobody():
   search.tell(0, Evaluation(9.0, early_reward=5.0))
   assert not search.hopeless(1, 0.0)
   search.tell(1, Evaluation(8.0, early_reward=3.0))
-  # Of two holders it must beat the worse one.
+  # Of two entries it must beat the worse one.
   assert not search.hopeless(2, 2.5)
   assert search.hopeless(2, 2.0)
 

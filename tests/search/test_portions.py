@@ -14,7 +14,7 @@ def _generations():
 def _taken(portions, rooms):
   """Options of the parts for so much room each; then why it ended."""
   rooms = iter(rooms)
-  found, walk = [], portions.while_room(lambda: next(rooms))
+  found, walk = [], portions.while_affordable(lambda: next(rooms))
   while True:
     try:
       found.append([one.architecture[0] for one in next(walk)])

@@ -41,10 +41,10 @@ def main(address: str, count: int, index: int) -> None:
     raise UserError(f'{index} is broken')
 
   tree = {'x': np.float32([-0.0, index, np.nan]), 'step': np.int32(index + 7)}
-  told = hosts.told_arrays(tree)
+  told = hosts.shared_arrays(tree)
   print(json.dumps({
       'first': hosts.is_first(),
-      'told': hosts.told({'index': index, 'text': 'é' * (1 + index)}),
+      'told': hosts.shared({'index': index, 'text': 'é' * (1 + index)}),
       'bytes': [told['step'].tobytes().hex(), told['x'].tobytes().hex()],
       'shapes': [told['step'].shape, told['x'].shape],
       'batches': [first_batch(where) for where in ('host', 'device')],

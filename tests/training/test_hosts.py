@@ -16,8 +16,8 @@ def test_one_process_is_told_nothing() -> None:
   tree = {'x': np.zeros(3)}
   hosts.join('')
   assert hosts.is_first()
-  assert hosts.told((1, 2)) == (1, 2)
-  assert hosts.told_arrays(tree) is tree
+  assert hosts.shared((1, 2)) == (1, 2)
+  assert hosts.shared_arrays(tree) is tree
   assert hosts.on_first(lambda: {1}) == hosts.on_all(lambda: {1}) == {1}
   hosts.agree('anything', object())
   assert hosts.all_come('anywhere')

@@ -44,7 +44,7 @@ from layernas.executors.executor import ExecutorSettings
 from layernas.executors.executor import Report
 from layernas.executors.inline import Inline
 from layernas.executors.pool import WorkerPool
-from layernas.executors.processes import LocalPlace
+from layernas.executors.processes import LocalBackend
 from layernas.runs import cli
 from layernas.search import Candidate
 from layernas.search import Evaluation
@@ -251,12 +251,12 @@ def _executor(name: str, logs: pathlib.Path) -> Iterator[Executor]:
   settings = ExecutorSettings(name, workers=2)
   evaluator = NAME, {'seconds': 0.0}
   if name == 'ray':
-    from layernas.executors.ray_cluster import RayPlace  # noqa: PLC0415
+    from layernas.executors.ray_cluster import RayBackend  # noqa: PLC0415
 
-    place = RayPlace(settings, *evaluator)
+    backend = RayBackend(settings, *evaluator)
   else:
-    place = LocalPlace(settings, logs, *evaluator)
-  with place, WorkerPool(place, settings, Deaf(), lambda: None) as executor:
+    backend = LocalBackend(settings, logs, *evaluator)
+  with backend, WorkerPool(backend, settings, Deaf(), lambda: None) as executor:
     yield executor
 
 

@@ -22,7 +22,7 @@ from ray.cluster_utils import Cluster
 
 from layernas.executors.executor import ExecutorSettings
 from layernas.executors.pool import WorkerPool
-from layernas.executors.ray_cluster import RayPlace
+from layernas.executors.ray_cluster import RayBackend
 from layernas.runs import cli
 from layernas.search import Candidate
 from tools.perf.executors import NAME
@@ -51,9 +51,9 @@ def main() -> None:
   })
   nodes = [cluster.add_node(num_cpus=1) for _ in range(2)]
   settings = ExecutorSettings('ray', address=cluster.address)
-  place = RayPlace(settings, NAME, {'seconds': _CANDIDATE_SECONDS})
+  backend = RayBackend(settings, NAME, {'seconds': _CANDIDATE_SECONDS})
   listener = _Listener()
-  with WorkerPool(place, settings, listener, lambda: None) as pool:
+  with WorkerPool(backend, settings, listener, lambda: None) as pool:
     seconds = [
         _lost(cluster, nodes, pool, listener) for _ in range(_ROUNDS.value)
     ]
