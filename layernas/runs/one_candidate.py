@@ -14,6 +14,7 @@ from etils import epath
 from ml_collections import config_dict
 from rich.console import Console
 
+from layernas import activity
 from layernas.data.registry import load_dataset
 from layernas.errors import Preempted
 from layernas.errors import UserError
@@ -143,6 +144,8 @@ def run_candidate(
   devices.prepare(config.model.deterministic)
   directory = Workdir(epath.Path(workdir) / asked.directory)
   with contextlib.ExitStack() as stack:
+    console = new_console(quiet=not hosts.is_first())
+    stack.enter_context(activity.shown(console.print))
     place = make_place(config, settings, directory.path)
     if place:
       stack.enter_context(place)
@@ -158,7 +161,6 @@ def run_candidate(
     ))
     stack.callback(directory.close)
     enable_compilation_cache(directory.path / 'compilation_cache')
-    console = new_console(quiet=not hosts.is_first())
     hooks = [
         TensorBoard(directory.path / 'tensorboard'), Progress(console)
     ] if hosts.is_first() else []

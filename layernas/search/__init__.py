@@ -6,7 +6,7 @@ candidates, its caller evaluates them, and `Search.tell` takes the results.
 A schedule is an object whose arguments are its settings and those of its layer
 tables, such as `Sweep(buckets=20, keep=2, spacing='log', start='smallest')`, or
 what `make_schedule` makes of a name and the same settings. `Finalists` around
-it repeats the best networks at the end.
+it repeats the best networks at the end, `Enqueued` has given ones tried first.
 """
 
 from layernas.search.budget import Budget

@@ -269,11 +269,12 @@ def test_a_network_of_the_space_has_its_architecture(name) -> None:
 
 
 def test_published_networks_are_found_where_they_are() -> None:
-  for name in STAGES:
-    held = {
+  for name in ('mobilenet_v2', 'mobilenet_v3_small_no_se', 'mnasnet_a1'):
+    space = SPACES[name]()
+    held = [
         other for other, network in REFERENCE_NETWORKS.items()
-        if SPACES[name]().architecture_of(network) is not None
-    }
-    assert name in held
+        if space.architecture_of(network) is not None
+    ]
+    assert held == [name]
   small = SPACES['cifar10_small']()
   assert not any(map(small.architecture_of, REFERENCE_NETWORKS.values()))

@@ -277,9 +277,7 @@ def test_a_workdir_belongs_to_what_it_began_with(
     )
 
 
-def test_the_plan_reads_the_start_network(tmp_path: pathlib.Path) -> None:
-  config = _config(**{'search.start': '0-1-1'})
-  dataset = sizes_of(config, 100, 20, 20, 10)
-  assert make_plan(config, dataset, Speed(1.0))['search']['trials']
+def test_the_plan_reads_the_start_network() -> None:
+  dataset = sizes_of(_config(), 100, 20, 20, 10)
   with pytest.raises(UserError, match='option 7'):
     make_plan(_config(**{'search.start': '0-1-7'}), dataset, Speed(1.0))

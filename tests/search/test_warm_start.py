@@ -1,5 +1,6 @@
 """Architectures that are tried first, and trials of other searches."""
 
+import dataclasses
 import math
 import random
 
@@ -16,6 +17,8 @@ from layernas.search import ModelGuided
 from layernas.search import Search
 from layernas.search import Trial
 from layernas.search import make_schedule
+from layernas.search.comparison import Compared
+from layernas.search.problem import Reference
 from layernas.search.warm_start import WarmStart
 from layernas.search.warm_start import as_known
 from layernas.search.warm_start import warm_start_from_dict
@@ -113,15 +116,21 @@ def test_results_in_any_order_give_the_same_search(name, known):
 def test_a_search_is_replayed_from_its_trials(name, wrapped):
   def begun():
     search = searched(name, known=other_search())
-    if wrapped and name != 'model_guided':
-      search = Search(
-          search.problem, Finalists(Enqueued(schedule(name), FIRST)),
-          Budget(20),
-      )
-      search.know(other_search())
+    if not wrapped:
+      return search
+    inner = Enqueued(schedule(name), FIRST)
+    if name != 'model_guided':
+      inner = Finalists(inner)
+    default = search.problem.space.default
+    problem = dataclasses.replace(search.problem, references=(
+        Reference('default', default, search.problem.cost.cost(default)),
+    ))
+    search = Search(problem, Compared(inner, 2), Budget(20))
+    search.know(other_search())
     return search
 
   whole = problems.run(begun(), evaluate)
+  assert len(whole.trials) <= 20
   for count in range(len(whole.trials)):
     again = begun()
     again.replay(whole.trials[:count])
@@ -247,3 +256,9 @@ def test_a_warm_start_is_read_back(start, first, known):
   warm = WarmStart(start, tuple(first), other_search() if known else ())
   assert warm_start_from_dict(warm.to_dict()) == warm
   assert bool(warm) == bool(start or first or known)
+
+
+@pytest.mark.parametrize('values', [{}, [], {'start': '', 'first': None}])
+def test_a_damaged_warm_start_is_refused(values):
+  with problems.refuses('warm start:'):
+    warm_start_from_dict(values)
