@@ -131,7 +131,7 @@ def run_search(
       hosts.on_first(lambda: directory.write_json(WARM_START_FILE, found))
     for line in space.found:
       console.print(f'cost {config.cost.metric}: {line}')
-    for line in found['lines']:
+    for line in found.get('lines', ()):
       console.print(line)
     search.replay(map(trial_from_dict, recorded['trials']), [
         (one['from'], make_budget(one)) for one in recorded['budgets']

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from collections.abc import Sequence
 from typing import Any
 
+from layernas.errors import UserError
 from layernas.search.problem import Problem
 from layernas.search.space import Architecture
 from layernas.search.space import architecture_id
@@ -65,13 +66,18 @@ def warm_start_from_dict(values: Mapping[str, Any]) -> WarmStart:
     The warm start.
 
   Raises:
-    UserError: a trial or an architecture has another form.
+    UserError: a field is missing or has another form.
   """
-  return WarmStart(
-      values['start'],
-      tuple(map(parse_architecture_id, values['first'])),
-      tuple(map(trial_from_dict, values['known'])),
-  )
+  try:
+    return WarmStart(
+        values['start'],
+        tuple(map(parse_architecture_id, values['first'])),
+        tuple(map(trial_from_dict, values['known'])),
+    )
+  except (KeyError, TypeError) as error:
+    raise UserError(
+        f'warm start: {error!r}: allowed is what WarmStart.to_dict writes'
+    ) from error
 
 
 def as_known(trials: Iterable[Trial], problem: Problem) -> tuple[Trial, ...]:

@@ -256,3 +256,9 @@ def test_a_warm_start_is_read_back(start, first, known):
   warm = WarmStart(start, tuple(first), other_search() if known else ())
   assert warm_start_from_dict(warm.to_dict()) == warm
   assert bool(warm) == bool(start or first or known)
+
+
+@pytest.mark.parametrize('values', [{}, [], {'start': '', 'first': None}])
+def test_a_damaged_warm_start_is_refused(values):
+  with problems.refuses('warm start:'):
+    warm_start_from_dict(values)
