@@ -342,6 +342,12 @@ def test_imagenet_smoke(variant: str, recipe: str) -> None:
   for section in ('training', 'final'):
     check_training(config, section)
     assert not config[section].batch_size % 8
+
+
+@pytest.mark.parametrize('variant', imagenet.VARIANTS)
+def test_an_imagenet_smoke_search_has_a_limit(variant: str) -> None:
+  """Whatever the recipe, which trains and does not search."""
+  config = _load('imagenet', variant, 'smoke')
   for classes in (4, 1000):
     search = _search(config, classes)
     assert search.bound == 2
