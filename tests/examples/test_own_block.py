@@ -24,7 +24,7 @@ def test_own_block_is_searched_and_read_back(tmp_path: pathlib.Path) -> None:
   with config.unlocked():
     config.space = 'examples.own_block:space'
     config.training.epochs = 0.1
-    config.budget.trials = 2
+    config.budget.trials = 1
   run_search(config, tmp_path)
   result = json.loads((tmp_path / 'result.json').read_text())
   winner = result['winner']
