@@ -99,6 +99,7 @@ def read_architecture(text: str) -> NamedNetwork:
   return NamedNetwork('winner', network, result.get('config'))
 
 
+@hosts.together()
 def run_final(
     config: config_dict.ConfigDict, architecture: NamedNetwork,
     workdir: epath.PathLike, hooks: Sequence[Hook] = (),

@@ -118,6 +118,7 @@ def asked_trial(workdir: epath.PathLike, trial_id: int) -> Asked:
   return Asked(trial.candidate.architecture, trial.candidate.seed, trial)
 
 
+@hosts.together()
 def run_candidate(
     config: config_dict.ConfigDict, workdir: epath.PathLike, asked: Asked
 ) -> Trial:

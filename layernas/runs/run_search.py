@@ -61,6 +61,7 @@ from layernas.training.devices import enable_compilation_cache
 from layernas.training.train import training_steps
 
 
+@hosts.together()
 def run_search(
     config: config_dict.ConfigDict, workdir: epath.PathLike,
     hooks: Sequence[Hook] = (),

@@ -9,6 +9,10 @@ step that is under way or after the compilation or evaluation. Several processes
 end after the same step.
 
 All processes call these functions equally often and in the same order.
+
+A process that fails leaves the others in a collective, which on GPUs waits for
+ever. They hear of it through JAX's coordination service, which needs no device,
+and end too.
 """
 
 import contextlib
@@ -16,6 +20,7 @@ import json
 import signal
 import sys
 import threading
+import time
 from collections.abc import Callable
 from collections.abc import Iterator
 from typing import Any
@@ -23,9 +28,12 @@ from typing import TypeVar
 
 import jax
 import numpy as np
+from jax._src import distributed  # Its client has no other name.
 from jax.experimental import multihost_utils
 
+from layernas.errors import Preempted
 from layernas.errors import UserError
+from layernas.termination import leave
 
 Value = TypeVar('Value')
 
@@ -203,6 +211,112 @@ def _difference(name: str, one: Any, another: Any) -> tuple[str, Any, Any]:
             f'{name}.{field}', one.get(field), another.get(field)
         )
   return name, one, another
+
+
+_FAILURE = 'layernas/failure'
+"""What the coordination service keeps the first failure under."""
+
+_LOOK_SECONDS = 1.0
+_MEET_SECONDS = 15.0
+_GRACE_SECONDS = 5.0
+"""For processes that come to the same end to say so themselves."""
+
+_fails = threading.Event()
+"""Whether this process says itself why it ends."""
+
+_another_failed = threading.Event()
+"""Whether this process has heard that another one failed."""
+
+
+@contextlib.contextmanager
+def together() -> Iterator[None]:
+  """Ends all processes of a run within seconds when an exception ends one.
+
+  A context, or a decorator. The others print the exception and have its exit
+  code. Nothing is done where a process is alone.
+  """
+  if not jax.distributed.is_initialized():
+    yield
+    return
+  client = distributed.global_state.client
+  index = distributed.global_state.process_id
+  ended = threading.Event()
+  listener = threading.Thread(
+      target=_end_with_another, args=(client, index, ended), daemon=True
+  )
+  listener.start()
+
+  def stop_listening() -> None:
+    # A thread in JAX's code while Python ends would have the process abort.
+    ended.set()
+    listener.join()
+
+  try:
+    yield
+  except Preempted:
+    stop_listening()
+    raise
+  except BaseException as error:
+    own = isinstance(error, UserError | KeyboardInterrupt)
+    if _another_failed.is_set() and not own:
+      # It follows from that failure: a connection was closed.
+      threading.Event().wait()
+    _fails.set()
+    code = 2 if isinstance(error, UserError) else 1
+    name = '' if code == 2 else f'{type(error).__name__}: '
+    text = json.dumps({
+        'process': index, 'code': code,
+        'message': ' '.join(f'{name}{error}'.split()),
+    })
+    # Another one may have failed before, or be gone.
+    with contextlib.suppress(RuntimeError):
+      client.key_value_set(_FAILURE, text)
+    raise
+  stop_listening()
+
+
+def all_come(place: str) -> bool:
+  """Whether every process comes to the same place within seconds.
+
+  Args:
+    place: its name, which is used once.
+
+  Returns:
+    True where this process is alone.
+  """
+  if jax.process_count() == 1:
+    return True
+  client = distributed.global_state.client
+  try:
+    client.wait_at_barrier(place, int(1e3 * _MEET_SECONDS))
+  except RuntimeError:
+    return False
+  return True
+
+
+def _end_with_another(
+    client: Any, index: int, ended: threading.Event
+) -> None:
+  """Waits for a failure of any process, then ends this one."""
+  while True:
+    try:
+      failure = json.loads(client.key_value_try_get(_FAILURE))
+      break
+    except RuntimeError:  # There is none.
+      if ended.wait(_LOOK_SECONDS):
+        return
+  if failure['process'] != index:
+    _another_failed.set()
+  time.sleep(_GRACE_SECONDS)
+  if not _fails.is_set():
+    print(
+        f'error: process {failure["process"]}: {failure["message"]}',
+        file=sys.stderr, flush=True,
+    )
+  if index == 0:
+    # The others hear of it from the service in this process.
+    time.sleep(_GRACE_SECONDS)
+  leave(failure['code'])
 
 
 _NOTICE = threading.Event()

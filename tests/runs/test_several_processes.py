@@ -104,6 +104,24 @@ def test_two_configs_are_an_error(tmp_path: pathlib.Path) -> None:
 
 
 @pytest.mark.long
+@pytest.mark.parametrize('broken', [0, 1])
+def test_an_exception_in_one_ends_both(
+    tmp_path: pathlib.Path, broken: int
+) -> None:
+  """The other one waits for it in a collective."""
+  ended = _check_ended(_pair(
+      tmp_path, 'search', *_SEARCH,
+      '--config.data.source=tests.runs.broken_data:load',
+      f'--config.data.settings.process={broken}',
+  ), code=1)
+  said = 'RuntimeError: the disk of this host is gone'
+  other = ended[1 - broken].stderr
+  assert f'error: process {broken}: {said}' in other.splitlines()
+  assert 'Traceback' not in other
+  assert said in ended[broken].stderr.splitlines()
+
+
+@pytest.mark.long
 def test_final_training_is_that_of_one_process(
     tmp_path: pathlib.Path, alone: pathlib.Path
 ) -> None:

@@ -20,6 +20,9 @@ def test_one_process_is_told_nothing() -> None:
   assert hosts.told_arrays(tree) is tree
   assert hosts.on_first(lambda: {1}) == hosts.on_all(lambda: {1}) == {1}
   hosts.agree('anything', object())
+  assert hosts.all_come('anywhere')
+  with pytest.raises(ValueError, match='mine'), hosts.together():
+    raise ValueError('mine')
 
 
 @pytest.fixture(scope='module', name='answers')
