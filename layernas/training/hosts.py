@@ -216,7 +216,7 @@ def _difference(name: str, one: Any, another: Any) -> tuple[str, Any, Any]:
 _FAILURE = 'layernas/failure'
 """What the coordination service keeps the first failure under."""
 
-_LISTEN_SECONDS = 10.0
+_LOOK_SECONDS = 1.0
 _MEET_SECONDS = 15.0
 _GRACE_SECONDS = 5.0
 """For processes that come to the same end to say so themselves."""
@@ -240,12 +240,21 @@ def together() -> Iterator[None]:
     return
   client = distributed.global_state.client
   index = distributed.global_state.process_id
-  threading.Thread(
-      target=_end_with_another, args=(client, index), daemon=True
-  ).start()
+  ended = threading.Event()
+  listener = threading.Thread(
+      target=_end_with_another, args=(client, index, ended), daemon=True
+  )
+  listener.start()
+
+  def stop_listening() -> None:
+    # A thread in JAX's code while Python ends would have the process abort.
+    ended.set()
+    listener.join()
+
   try:
     yield
   except Preempted:
+    stop_listening()
     raise
   except BaseException as error:
     own = isinstance(error, UserError | KeyboardInterrupt)
@@ -263,6 +272,7 @@ def together() -> Iterator[None]:
     with contextlib.suppress(RuntimeError):
       client.key_value_set(_FAILURE, text)
     raise
+  stop_listening()
 
 
 def all_come(place: str) -> bool:
@@ -284,17 +294,16 @@ def all_come(place: str) -> bool:
   return True
 
 
-def _end_with_another(client: Any, index: int) -> None:
+def _end_with_another(
+    client: Any, index: int, ended: threading.Event
+) -> None:
   """Waits for a failure of any process, then ends this one."""
-  failure = None
-  while failure is None:
+  while True:
     try:
-      failure = json.loads(client.blocking_key_value_get(
-          _FAILURE, int(1e3 * _LISTEN_SECONDS)
-      ))
-    except RuntimeError as error:
-      # Else this process is about to end.
-      if 'DEADLINE_EXCEEDED' not in str(error):
+      failure = json.loads(client.key_value_try_get(_FAILURE))
+      break
+    except RuntimeError:  # There is none.
+      if ended.wait(_LOOK_SECONDS):
         return
   if failure['process'] != index:
     _another_failed.set()

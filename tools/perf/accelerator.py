@@ -279,7 +279,7 @@ def _trials(workdir: pathlib.Path) -> list[dict[str, Any]]:
 
 _SMOKE = (
     '--config=cifar10_small:smoke', '--config.model.deterministic=True',
-    '--config.training.epochs=0.5',
+    '--config.search.schedule=sweep', '--config.training.epochs=0.5',
     '--config.training.checkpoint_every_steps=3',
 )
 
