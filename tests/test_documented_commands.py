@@ -92,9 +92,6 @@ _TRAIN_FRONT = './launch.sh train --architecture=workdir/front/result.json'
 _SMOKE_FINAL = _Change('looks at a search', needs=_FRONT)
 _SMALLEST_FINAL = _SMOKE_FINAL._replace(replace={'1.2e6': '3e5'})
 _AFTER_TRAINING = _Change('uses a model', needs=_TRAIN)
-_OF_A_MODEL = _Change(
-    'a placeholder', replace={'MODEL': _MODEL}, needs=_TRAIN,
-)
 _LATENCY = _Change(
     'minutes', '--config.latency.repeats=2 --config.latency.networks=2'
     ' --config.space=cifar10_small'
@@ -163,9 +160,6 @@ _CHANGES = {
         _AFTER_SEARCH._replace(replace={'hundred_trials': 'cifar10_small'}),
     './launch.sh status WORKDIR': _STATUS,
     './launch.sh status WORKDIR --watch=2': _STATUS,
-    './launch.sh search --config=configs/cifar10_small.py'
-    ' --config.budget.trials=100 --workdir=workdir/hundred_trials':
-        _Change('minutes', _BRIEF),
     '.venv/bin/python experiments/search.py --config=configs/cifar10_small.py'
     ' --config.budget.trials=100 --config.target.high=2e6'
     ' --workdir=workdir/mine': _Change('minutes', _BRIEF),
@@ -254,16 +248,6 @@ _CHANGES = {
     ' --config.final.epochs=4':
         _Change('a minute', '--config.final.epochs=0.25'),
     # Overviews.
-    './launch.sh search [flags]':
-        _Change(_OVERVIEW, replace={'[flags]': _BRIEF}, needs=_SEARCH),
-    './launch.sh train [flags]': _Change(_OVERVIEW, replace={
-        '[flags]': '--trial=1 --workdir=workdir/cifar10_small',
-    }, needs=_SEARCH),
-    './launch.sh benchmark [flags]': _Change(_OVERVIEW, replace={
-        '[flags]': '--config=configs/study/own_table.py',
-    }),
-    './launch.sh audit [flags]': _Change(_OVERVIEW, replace={'[flags]': ''}),
-    './launch.sh trace [flags]': _Change(_OVERVIEW, replace={'[flags]': ''}),
     # Models.
     f'./launch.sh predict {_MODEL} examples/automobile.png': _AFTER_TRAINING,
     f'./launch.sh validate {_MODEL}': _AFTER_TRAINING,
@@ -283,34 +267,15 @@ _CHANGES = {
     './launch.sh export workdir/winner/winner/seed0/model --input=uint8'
     ' --formats=stablehlo,onnx,onnx_int8,tflite,tflite_int8,saved_model':
         _Change('converters that are large', '--formats=onnx', needs=_STORED),
-    './launch.sh plan [flags]': _Change(
-        _OVERVIEW, replace={'[flags]': '--config=cifar10_small'}
-    ),
-    './launch.sh predict MODEL IMAGE...': _AFTER_TRAINING._replace(replace={
-        'MODEL IMAGE...': f'{_MODEL} examples/automobile.png',
-    }),
-    './launch.sh validate MODEL': _OF_A_MODEL,
-    './launch.sh export MODEL [flags]': _OF_A_MODEL._replace(
-        replace={'MODEL [flags]': _MODEL}
-    ),
     f'{_PERF}/exports.py --networks=1': _Change(
         'minutes, and converters', '--report'
     ),
-    './launch.sh latency [flags]': _LATENCY._replace(
-        why=_OVERVIEW, replace={
-            '[flags]':
-                '--config=configs/cifar10_small.py --workdir=workdir/latency',
-        },
-    ),
     './launch.sh tpu logs': _ACCEPTED,
     './launch.sh tpu logs --name=nas0': _ACCEPTED,
-    './launch.sh tpu ...': _Change(_OVERVIEW, replace={'...': '--help'}),
     './launch.sh --dry-run tpu ...': _Change(_OVERVIEW, replace={
         '...': 'watch --name=nas --project=mine --zone=us-central2-b'
         f' --accelerator-type=v4-8 search {_TPU_SEARCH}',
     }),
-    './launch.sh tpu watch --spot search ...':
-        _Change(_OVERVIEW, replace={'...': _TPU_SEARCH}),
     './launch.sh tpu run search --coordinator='
     ' --config.executor.name=processes':
         _Change(

@@ -153,10 +153,11 @@ def method(
   section.finalists = finalists
   # Of layernas the fields of the section search in configs/default.py, of
   # others the arguments of their classes in layernas/study/methods.
-  section.settings = (
-      default.get_config().search if kind == 'layernas' else ConfigDict()
-  )
+  section.settings = ConfigDict()
   if kind == 'layernas':
+    section.settings = default.get_config().search
+    # Of searches alone: every run of a study begins with nothing.
+    del section.settings.enqueue, section.settings.known
     settings = {'schedule': 'sweep', 'buckets': 100, 'keep': 1} | settings
   section.settings.update(settings)
   return section
