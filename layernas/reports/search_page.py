@@ -108,6 +108,7 @@ def _facts(views: Sequence[SearchView]) -> list[Fact]:
       row('space', _space_text),
       row('schedule', lambda view: view.found.config['search']['schedule']),
       row('target', SearchView.target),
+      row('further limits', SearchView.further_limits),
       row('trials', _trials_text),
       row('time in trials', lambda view: duration(view.seconds())),
       row(answered, lambda view: _of_answer(
@@ -125,6 +126,7 @@ def _facts(views: Sequence[SearchView]) -> list[Fact]:
       row('reward', lambda view: _of_answer(
           view, lambda answer: f'{answer.reward:.4f}, {view.reward}', ''
       )),
+      row('under each limit', SearchView.front),
       row('compared', lambda view: '; '.join(map(
           standing_text, (view.found.result or {}).get('comparison', ())
       ))),

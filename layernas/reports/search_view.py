@@ -159,15 +159,37 @@ class SearchView:
     return target['low'] or -math.inf, high
 
   def target(self) -> str:
-    """The target interval in words."""
+    """The target interval in words, with each of several upper limits."""
     low, high = self.limits
     if math.isinf(low) and math.isinf(high):
       return 'any cost'
-    if math.isinf(low):
-      return f'at most {_limit(high)} {self.unit}'
     if math.isinf(high):
       return f'at least {_limit(low)} {self.unit}'
-    return f'{_limit(low)} to {_limit(high)} {self.unit}'
+    highs = ', '.join(
+        map(_limit, upper_limits(self.found.config['target']['high']))
+    )
+    if math.isinf(low):
+      return f'at most {highs} {self.unit}'
+    return f'{_limit(low)} to {highs} {self.unit}'
+
+  def further_limits(self) -> str:
+    """Limits on other metrics in words; '' where there are none."""
+    limits = {
+        name: high for name, high in self.found.config['limits'].items() if high
+    }
+    return ', '.join(
+        f'{name} at most {_limit(high)}' for name, high in limits.items()
+    ) + (' (the curves and points below do not apply it)' if limits else '')
+
+  def front(self) -> str:
+    """Answers under several limits in words; '' where there is one limit."""
+    return '; '.join(
+        f'at most {_limit(one["limit"])}: ' + (
+            f'{one["architecture"]}, {cost_text(one["cost"])} {self.unit},'
+            f' reward {one["reward"]:.4f}'
+            if one['trial'] is not None else 'none'
+        ) for one in (self.found.result or {}).get('front', ())
+    )
 
   def is_inside(self, trial: Trial) -> bool:
     """Whether a trial has a reward and a cost in the target."""

@@ -12,6 +12,7 @@ from layernas.reports.result import next_command
 from layernas.runs import config_flag
 from layernas.runs import evaluator
 from layernas.runs.final import read_architecture
+from layernas.runs.report import write_report
 from layernas.runs.run_search import run_search
 from layernas.runs.setup import WIDTH_SCALED
 from layernas.runs.setup import make_problem
@@ -73,6 +74,10 @@ def test_the_front_is_in_every_report(
   for one in result['front']:
     assert f'{one["cost"]:,}' in table
     assert one['architecture'] in table
+  page = write_report([tmp_path]).read_text()
+  assert 'at most 40,000, 50,000, 70,000 MAdds' in page
+  for one in result['front']:
+    assert f'at most {one["limit"]:,.0f}: {one["architecture"]}, ' in page
 
 
 class _Killed(Hook):
@@ -129,6 +134,8 @@ def test_a_limit_is_kept_and_reported(
   page = (tmp_path / 'limited' / 'trace.html').read_text()
   assert f'params at most {most - 1:,}' in page
   assert f'params at least {most:,}' in page
+  page = write_report([tmp_path / 'limited']).read_text()
+  assert f'params at most {most - 1:,} (the curves' in page
 
 
 def test_nothing_in_all_limits_is_said(tmp_path: pathlib.Path) -> None:
