@@ -28,6 +28,7 @@ from layernas.search import Candidate
 from layernas.search import Evaluation
 from layernas.search import Search
 from layernas.search import Status
+from layernas.search.space import Architecture
 from layernas.search.space import architecture_id
 
 __all__ = ['LayerNASSampler', 'suggest']
@@ -110,7 +111,7 @@ class LayerNASSampler(optuna.samplers.BaseSampler):
       study._storage.set_trial_user_attr(trial._trial_id, key, value)
       # The copy that the objective sees.
       trial.set_user_attr(key, value)
-    self._constrain(study, trial, candidate.cost)
+    self._constrain(study, trial, candidate.architecture)
     # Last: a trial without it is one that never began.
     study._storage.set_trial_system_attr(
         trial._trial_id, _CANDIDATE, _record(candidate)
@@ -298,10 +299,17 @@ class LayerNASSampler(optuna.samplers.BaseSampler):
       self._arrived.wait(0.05)
 
   def _constrain(
-      self, study: optuna.Study, trial: optuna.trial.FrozenTrial, cost: float
+      self, study: optuna.Study, trial: optuna.trial.FrozenTrial,
+      architecture: Architecture,
   ) -> None:
-    """Stores how a trial stands to the target, where there is a limit."""
-    found = optuna_parameters.constraints(cost, self.search.problem.target)
+    """Stores how a trial stands to the limits, where there are any."""
+    problem = self.search.problem
+    found = optuna_parameters.constraints(
+        problem.cost.cost(architecture), problem.target
+    ) + [
+        float(limit.cost.cost(architecture) - limit.high)
+        for limit in problem.limits
+    ]
     if found:
       study._storage.set_trial_system_attr(
           trial._trial_id, optuna_parameters.CONSTRAINTS, found
@@ -316,8 +324,7 @@ class LayerNASSampler(optuna.samplers.BaseSampler):
       architecture = optuna_parameters.architecture_of(
           self._space, trial.system_attrs[_FIXED]
       )
-      cost = self.search.problem.cost.cost(architecture)
-      self._constrain(study, trial, cost)
+      self._constrain(study, trial, architecture)
 
 
 def _record(candidate: Candidate) -> dict[str, Any]:

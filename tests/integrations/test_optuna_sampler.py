@@ -11,9 +11,11 @@ from optuna.trial import TrialState
 from layernas.integrations.optuna_sampler import LayerNASSampler
 from layernas.integrations.optuna_sampler import suggest
 from layernas.search import Layer
+from layernas.search import Limit
 from layernas.search import Problem
 from layernas.search import Search
 from layernas.search import SearchSpace
+from layernas.search import TargetInterval
 from layernas.search import additive_cost
 from tests.integrations import searches
 from tests.search import problems
@@ -130,6 +132,21 @@ def test_the_best_trial_lies_in_the_target():
   assert beyond
   for trial in study.trials:
     assert trial.constraints == {'0': trial.user_attrs['cost'] - 14}
+
+
+def test_limits_on_further_costs_are_constraints_too():
+  space = SearchSpace((Layer('a', (1, 2, 3)), Layer('b', (1, 2))))
+  problem = Problem(
+      additive_cost('madds', space, [[1, 2, 3], [1, 2]]),
+      TargetInterval(high=5),
+      limits=(Limit(additive_cost('params', space, [[1, 2, 9], [1, 2]]), 4),),
+  )
+  study = new_study(Search(problem, 'sweep', seed=0))
+  # Beside what the search proposes: in the target, beyond the further limit.
+  study.enqueue_trial({'a': 3, 'b': 2})
+  study.optimize(lambda trial: sum(suggest(trial, space)))
+  assert study.trials[0].constraints == {'0': 0.0, '1': 7.0}
+  assert study.best_trial.params == {'a': 2, 'b': 2}
 
 
 def test_a_problem_without_limits_has_no_constraints():
