@@ -9,6 +9,7 @@ import json
 from collections.abc import Callable
 from collections.abc import Iterable
 from collections.abc import Iterator
+from collections.abc import Mapping
 from typing import Any
 
 from etils import epath
@@ -42,6 +43,7 @@ from layernas.storage.resuming import Rules
 from layernas.storage.resuming import completed
 from layernas.storage.resuming import default_fields
 from layernas.storage.resuming import differences
+from layernas.storage.resuming import differences_text
 from layernas.storage.workdir import read_json
 
 WARM_START_FILE = 'warm_start.json'
@@ -242,15 +244,17 @@ def _known(
   if not file.exists():
     raise UserError(f'{where}: allowed are workdirs of searches')
   fields = read_json(file)
+  if not isinstance(fields, Mapping):
+    raise UserError(
+        f'{where}: its config.json holds no config; allowed are workdirs of'
+        ' searches'
+    )
   different = differences(fields, config.to_dict(), _TASK)
   if different:
-    changes = ', '.join(
-        f'{field} was {old!r} and is {new!r}'
-        for field, old, new in different[:3]
-    )
     raise UserError(
-        f'{where}: its trials are of another task ({changes}); allowed are'
-        ' searches of the same data, recipe and reward'
+        f'{where}: its trials are of another task'
+        f' ({differences_text(different)}); allowed are searches of the same'
+        ' data, recipe and reward'
     )
   _check_inputs(where, path, _with_sections(config, fields), dataset)
   trials = _blamed(where, lambda: recorded_trials(path))

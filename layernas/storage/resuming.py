@@ -16,6 +16,7 @@ import re
 import tokenize
 from collections.abc import Callable
 from collections.abc import Mapping
+from collections.abc import Sequence
 from typing import Any
 
 from layernas import lookup
@@ -163,12 +164,9 @@ def check_config(
     )
   different = differences(recorded, config, rules)
   if different:
-    changes = ', '.join(
-        f'{name} was {_shown(old)} and is {_shown(new)}'
-        for name, old, new in different[:3]
-    )
     raise UserError(
-        f'{where}: belongs to a run of another config ({changes}); allowed is'
+        f'{where}: belongs to a run of another config'
+        f' ({differences_text(different)}); allowed is'
         ' the same config (its config.json is one for --config), or another'
         ' workdir'
     )
@@ -333,6 +331,21 @@ def inputs_to_dict(inputs: list[Input]) -> dict[str, Any]:
   return {
       one.name: {'digest': one.digest, 'text': one.text} for one in inputs
   }
+
+
+def differences_text(different: Sequence[tuple[str, Any, Any]]) -> str:
+  """Words for what differs.
+
+  Args:
+    different: as `differences` gives it.
+
+  Returns:
+    The first three fields with their former and present values.
+  """
+  return ', '.join(
+      f'{name} was {_shown(old)} and is {_shown(new)}'
+      for name, old, new in different[:3]
+  )
 
 
 def _shown(value: Any) -> str:

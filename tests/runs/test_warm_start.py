@@ -238,6 +238,7 @@ def test_trials_of_another_task_are_refused(
     ('enqueue', 'BAD.jsonl', ['BAD.jsonl, line 2', 'no trial']),
     ('enqueue', 'OTHER.json', ['OTHER.json', "space 'mine'", 'tiny:space']),
     ('known', 'nowhere', ['search.known', "'nowhere'", 'workdirs']),
+    ('known', 'broken', ['search.known', "'broken'", 'holds no config']),
 ])
 def test_what_does_not_fit_is_refused_before_anything_is_trained(
     tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch, field: str,
@@ -255,6 +256,8 @@ def test_what_does_not_fit_is_refused_before_anything_is_trained(
       }),
   }.items():
     (tmp_path / name).write_text(content)
+  (tmp_path / 'broken').mkdir()
+  (tmp_path / 'broken' / 'config.json').write_text('[]')
   with pytest.raises(UserError) as error:
     run_search(_config(**{f'search.{field}': text}), tmp_path / 'workdir')
   for word in words:
