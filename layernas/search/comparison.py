@@ -24,6 +24,7 @@ from layernas.search.strategy import Context
 from layernas.search.strategy import Generations
 from layernas.search.strategy import Portions
 from layernas.search.strategy import Strategy
+from layernas.search.strategy import Wrapper
 from layernas.search.trial import Proposal
 from layernas.search.trial import Trial
 
@@ -55,7 +56,7 @@ class Standing:
   probability: float | None
 
 
-class Compared(Strategy):
+class Compared(Wrapper):
   """Lets a strategy search, then compares its answer with references."""
 
   def __init__(self, inner: Strategy, trainings: int = 3):
@@ -74,7 +75,7 @@ class Compared(Strategy):
           f'reference.trainings: {trainings}: allowed are integers >= 1, or 0'
           ' for no comparison'
       )
-    self.inner = inner
+    super().__init__(inner)
     self.trainings = trainings
     self._references: tuple[Reference, ...] = ()
     self._each = 0
@@ -83,16 +84,6 @@ class Compared(Strategy):
     # What is compared, and its rewards from then on.
     self._chosen: Trial | None = None
     self._afresh: list[float] = []
-
-  @property
-  def proposer(self) -> Strategy:
-    """The strategy that finds new architectures."""
-    return self.inner.proposer
-
-  @property
-  def infeasible(self) -> int:
-    """Of the inner strategy."""
-    return self.inner.infeasible
 
   def plan(self, problem: Problem, trials: float) -> list[str]:
     """The inner strategy's plan and the comparison."""

@@ -469,10 +469,8 @@ class CountedCost(Cost):
       self, prefixes: np.ndarray, decided: Sequence[int], layer: int
   ) -> ChildCosts:
     """Prices the children of prefixes, see `Cost.child_costs`."""
-    options = self.space.option_counts[layer]
-    children = np.repeat(prefixes, options, axis=0)
-    children[:, layer] = np.tile(np.arange(options), len(prefixes))
-    cost = self.costs(children).reshape(len(prefixes), options)
+    children = children_of(self.space, prefixes, layer)
+    cost = self.costs(children).reshape(len(prefixes), -1)
     if self._whole([*decided, layer]):
       return ChildCosts(cost, cost, cost)
     unknown = np.full(cost.shape, math.inf)
@@ -485,6 +483,25 @@ class CountedCost(Cost):
         layer in decided or count == 1
         for layer, count in enumerate(self.space.option_counts)
     )
+
+
+def children_of(
+    space: SearchSpace, prefixes: np.ndarray, layer: int
+) -> np.ndarray:
+  """Prefixes with each option of a layer in turn.
+
+  Args:
+    space: of the architectures.
+    prefixes: shape (n, layers).
+    layer: that is decided next.
+
+  Returns:
+    Shape (n * options, layers): all children of the first prefix come first.
+  """
+  options = space.option_counts[layer]
+  children = np.repeat(prefixes, options, axis=0)
+  children[:, layer] = np.tile(np.arange(options), len(prefixes))
+  return children
 
 
 def counted(

@@ -21,7 +21,6 @@ from layernas import lookup
 from layernas.errors import UserError
 from layernas.search.budget import Budget
 from layernas.search.budget import Spent
-from layernas.search.cost import Number
 from layernas.search.early_stop import EarlyStop
 from layernas.search.early_stop import stopped
 from layernas.search.problem import Problem
@@ -501,9 +500,11 @@ class Search:
     if rivals is None:
       return False
     rewards = [self._trial(rival).evaluation.early_reward for rival in rivals]
-    for number in self._limits_of(proposal.architecture, proposal.cost):
-      best = self.incumbents[number]
-      rewards.append(best and best.evaluation.early_reward)
+    for one, best in zip(
+        self.problem.each_limit, self.incumbents, strict=True
+    ):
+      if one.admits(proposal.architecture, proposal.cost):
+        rewards.append(best and best.evaluation.early_reward)
     return self.early_stop.hopeless(early_reward, rewards)
 
   def _record(self, trial: Trial) -> None:
@@ -524,13 +525,6 @@ class Search:
           best is None or trial.evaluation.reward > best.evaluation.reward
       ):
         self.incumbents[number] = trial
-
-  def _limits_of(self, network: Network, cost: Number) -> list[int]:
-    """Numbers of the upper limits under which a network may answer."""
-    return [
-        number for number, one in enumerate(self.problem.each_limit)
-        if one.admits(network, cost)
-    ]
 
 
 _EXAMPLES = {

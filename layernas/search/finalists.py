@@ -20,6 +20,7 @@ from layernas.search.strategy import Context
 from layernas.search.strategy import Generations
 from layernas.search.strategy import Portions
 from layernas.search.strategy import Strategy
+from layernas.search.strategy import Wrapper
 from layernas.search.trial import Proposal
 from layernas.search.trial import Trial
 
@@ -27,7 +28,7 @@ Rounds = Generator[list[Proposal], None, bool]
 """Yields repeats; returns whether they told anything new."""
 
 
-class Finalists(Strategy):
+class Finalists(Wrapper):
   """Lets a strategy search, then repeats the best networks that it found.
 
   Where the first repeat gives its reward again to the last bit, rewards have no
@@ -51,7 +52,7 @@ class Finalists(Strategy):
           f'search.finalists: {share}: allowed are shares above 0 and below 1,'
           ' or 0 for no repeats'
       )
-    self.inner = inner
+    super().__init__(inner)
     self.share = share
     self._evaluations: dict[int, float] = {}
     # Of networks in the target: first trial, and the reward of each trial.
@@ -93,16 +94,6 @@ class Finalists(Strategy):
   def rivals(self, proposal: Proposal) -> list[int] | None:
     """Of the inner strategy; a repeat is meant for no table."""
     return None if proposal.repeat else self.inner.rivals(proposal)
-
-  @property
-  def infeasible(self) -> int:
-    """Of the inner strategy."""
-    return self.inner.infeasible
-
-  @property
-  def proposer(self) -> Strategy:
-    """The strategy that finds new architectures."""
-    return self.inner.proposer
 
   def bound(self, problem: Problem) -> int | None:
     """The inner strategy's bound and its repeats."""

@@ -144,6 +144,42 @@ class Strategy(abc.ABC):
     return None
 
 
+class Wrapper(Strategy):
+  """A strategy around another one, which answers where this one has no say.
+
+  Attributes:
+    inner: the wrapped strategy.
+  """
+
+  def __init__(self, inner: Strategy):
+    """Wraps a strategy.
+
+    Args:
+      inner: which has not begun.
+    """
+    self.inner = inner
+
+  @property
+  def proposer(self) -> Strategy:
+    """The strategy that finds new architectures."""
+    return self.inner.proposer
+
+  @property
+  def infeasible(self) -> int:
+    """Of the inner strategy."""
+    return self.inner.infeasible
+
+  def answer(self, incumbent: Trial | None) -> Trial | None:
+    """The inner strategy's."""
+    return self.inner.answer(incumbent)
+
+  def answers(
+      self, incumbents: Sequence[Trial | None]
+  ) -> list[Trial | None]:
+    """The inner strategy's."""
+    return self.inner.answers(incumbents)
+
+
 class Portions:
   """The proposals of a strategy that another one wraps, a part at a time."""
 

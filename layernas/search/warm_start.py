@@ -7,7 +7,6 @@ searches, which answer a proposal of their architecture in place of a training.
 import dataclasses
 from collections.abc import Iterable
 from collections.abc import Mapping
-from collections.abc import Sequence
 from typing import Any
 
 from layernas.errors import UserError
@@ -18,6 +17,7 @@ from layernas.search.space import parse_architecture_id
 from layernas.search.strategy import Context
 from layernas.search.strategy import Generations
 from layernas.search.strategy import Strategy
+from layernas.search.strategy import Wrapper
 from layernas.search.trial import Proposal
 from layernas.search.trial import Trial
 from layernas.search.trial import trial_from_dict
@@ -112,7 +112,7 @@ def as_known(trials: Iterable[Trial], problem: Problem) -> tuple[Trial, ...]:
   )
 
 
-class Enqueued(Strategy):
+class Enqueued(Wrapper):
   """Proposes given architectures first, then what a strategy proposes.
 
   The strategy knows their trials as it knows those of other searches: where it
@@ -126,20 +126,10 @@ class Enqueued(Strategy):
       inner: the strategy that searches behind them.
       first: different architectures, in the order of their proposals.
     """
-    self.inner = inner
+    super().__init__(inner)
     self.first = first
     self.repeats = inner.repeats
     self._trials: list[Trial] = []
-
-  @property
-  def proposer(self) -> Strategy:
-    """The strategy that finds new architectures."""
-    return self.inner.proposer
-
-  @property
-  def infeasible(self) -> int:
-    """Of the inner strategy."""
-    return self.inner.infeasible
 
   def generations(self, context: Context) -> Generations:
     """Yields the given architectures, then the inner strategy's proposals."""
@@ -166,16 +156,6 @@ class Enqueued(Strategy):
   def _is_first(self) -> bool:
     """Whether the next proposal to be observed is one of the given."""
     return len(self._trials) < len(self.first)
-
-  def answer(self, incumbent: Trial | None) -> Trial | None:
-    """The inner strategy's."""
-    return self.inner.answer(incumbent)
-
-  def answers(
-      self, incumbents: Sequence[Trial | None]
-  ) -> list[Trial | None]:
-    """The inner strategy's."""
-    return self.inner.answers(incumbents)
 
   def plan(self, problem: Problem, trials: float) -> list[str]:
     """The given ones, then the inner plan for what they leave."""

@@ -29,6 +29,7 @@ from layernas.errors import UserError
 from layernas.search import Architecture
 from layernas.search import Cost
 from layernas.search.cost import ChildCosts
+from layernas.search.cost import children_of
 from layernas.search.problem import TargetInterval
 from layernas.study.tables.nasbench101_cells import ABSENT
 from layernas.study.tables.nasbench101_cells import Cells
@@ -255,12 +256,10 @@ class CellCost(Cost):
       self, prefixes: np.ndarray, decided: Sequence[int], layer: int
   ) -> ChildCosts:
     """Prices the children of prefixes, see `Cost.child_costs`."""
-    options = self.space.option_counts[layer]
-    children = np.repeat(prefixes, options, axis=0)
-    children[:, layer] = np.tile(np.arange(options), len(prefixes))
+    children = children_of(self.space, prefixes, layer)
     cost = self.costs(children)
     low, high = self._intervals(children, cost, [*decided, layer])
-    shape = len(prefixes), options
+    shape = len(prefixes), -1
     return ChildCosts(
         cost.reshape(shape), low.reshape(shape), high.reshape(shape)
     )
