@@ -253,8 +253,9 @@ def export_model(
     Content of check.json: 'images', their number; 'accuracy' of the module on
     them, None where they have no labels; 'formats', where each has 'file',
     'bytes', 'difference' to the module's logits at most, 'agreement' (share of
-    images with the same class), 'accuracy', and 'milliseconds' of a pass of one
-    image (median); 'failed', where each has the reason.
+    images with the same class), 'accuracy', 'milliseconds' of a pass of one
+    image (median), and 'seconds' of writing; 'failed', where each has the
+    reason.
 
   Raises:
     UserError: a format is not known, or the model cannot be exported at all.
@@ -280,12 +281,16 @@ def export_model(
   for name in formats:
     before(name)
     path = directory / FORMATS[name].file
+    begun = time.perf_counter()
     try:
       FORMATS[name].write(source, path)
     except UserError as error:
       found['failed'][name] = str(error)
     else:
-      found['formats'][name] = _measured(path, images, wanted)
+      seconds = round(time.perf_counter() - begun, 2)
+      found['formats'][name] = _measured(path, images, wanted) | {
+          'seconds': seconds
+      }
     (directory / 'check.json').write_text(json.dumps(found, indent=2) + '\n')
   return found
 
