@@ -238,7 +238,7 @@ def pad_batch(images: np.ndarray, labels: np.ndarray, size: int) -> Batch:
   Args:
     images: at most `size` of them.
     labels: their labels.
-    size: of the batch.
+    size: size of the batch.
 
   Returns:
     The batch, with a mask of 1 for the given images.
@@ -251,7 +251,7 @@ def pad_rows(arrays: Mapping[str, np.ndarray], size: int) -> Batch:
 
   Args:
     arrays: by name, of equally many rows, at most `size`.
-    size: of the batch.
+    size: size of the batch.
 
   Returns:
     The arrays and 'mask', 1 for the given rows.

@@ -41,7 +41,7 @@ def normed_conv(size: int, taps: int, filters: int) -> Counts:
     size: side of the output in pixels.
     taps: weights per output filter: kernel side squared, times the input's
       filters unless the convolution is depthwise.
-    filters: of the output.
+    filters: filters of the output.
 
   Returns:
     Their counts.

@@ -348,10 +348,10 @@ class NetworkSpace(Space):
     """Cost model of this space: the sum of its modules' prices.
 
     Args:
-      name: of the cost.
+      name: name of the cost.
       unit: printed behind costs.
       image_size: side of the images in pixels.
-      price: of each module.
+      price: returns the price of a module.
 
     Returns:
       One factor per module.

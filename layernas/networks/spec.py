@@ -245,7 +245,7 @@ class InvertedResidual(Block):
       expansion convolution and the depthwise one acts on the input's filters
       (the first block of MobileNetV2 and V3).
     kernel: side of the depthwise kernel, odd.
-    stride: of the depthwise convolution.
+    stride: stride of the depthwise convolution.
     activation: after expansion and depthwise convolution; none after the
       projection.
     squeeze: squeeze-and-excite after the depthwise convolution, or None.

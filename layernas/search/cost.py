@@ -115,7 +115,7 @@ class Cost(abc.ABC):
   """A cost of networks, as a search knows it.
 
   Attributes:
-    name: for example 'madds'.
+    name: name of the cost, such as 'madds'.
     unit: printed behind costs.
     space: the space whose architectures are priced.
   """
@@ -124,7 +124,7 @@ class Cost(abc.ABC):
     """Names the cost.
 
     Args:
-      name: for example 'madds'.
+      name: name of the cost, such as 'madds'.
       space: the space whose architectures are priced.
       unit: printed behind costs.
     """
@@ -209,7 +209,7 @@ class FactoredCost(Cost):
     """Checks the factors against the space.
 
     Args:
-      name: for example 'madds'.
+      name: name of the cost, such as 'madds'.
       space: the space whose architectures are priced.
       factors: at least one.
       unit: printed behind costs.
@@ -327,7 +327,7 @@ class JointlyBoundedCost(FactoredCost):
     """Checks the factors, see `FactoredCost`.
 
     Args:
-      name: for example 'madds'.
+      name: name of the cost, such as 'madds'.
       space: the space whose architectures are priced.
       factors: at least one, of integers.
       unit: printed behind costs.
@@ -424,7 +424,7 @@ class CountedCost(Cost):
     """Counts nothing yet.
 
     Args:
-      name: for example 'madds'.
+      name: name of the cost, such as 'madds'.
       space: the space whose architectures are priced.
       count: returns the cost of an architecture, an integer.
       unit: printed behind costs.
@@ -491,7 +491,7 @@ def children_of(
   """Prefixes with each option of a layer in turn.
 
   Args:
-    space: of the architectures.
+    space: space of the architectures.
     prefixes: shape (n, layers).
     layer: the layer that is decided next.
 
@@ -540,8 +540,8 @@ def additive_cost(
 
   Args:
     name: name of the cost.
-    space: of the architectures.
-    tables: for each layer the cost of each of its options.
+    space: space of the architectures.
+    tables: costs of the options of each layer.
     constant: cost of the parts that are not searched.
     unit: printed behind costs.
 
@@ -570,7 +570,7 @@ def table_cost(
 
   Args:
     name: name of the cost.
-    space: of the architectures.
+    space: space of the architectures.
     table: costs, shape = option counts of the layers.
     unit: printed behind costs.
 

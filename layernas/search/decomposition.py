@@ -75,7 +75,7 @@ class Decomposition:
   """The factors of a cost, and what counting found beside them.
 
   Attributes:
-    space: of the architectures.
+    space: space of the architectures.
     factors: factors whose sum is the cost; None if it does not factor.
     known: the networks that were counted.
     verified: number of networks, chosen independently of the factors, that
@@ -93,7 +93,7 @@ class Decomposition:
     """The cost, for searches.
 
     Args:
-      name: of the cost.
+      name: name of the cost.
       unit: printed behind costs.
       count: the function; called only if the cost does not factor.
 
@@ -146,7 +146,7 @@ class Decomposition:
     """Inverse of `to_dict`; counts nothing.
 
     Args:
-      space: of the architectures.
+      space: space of the architectures.
       data: output of `to_dict`.
 
     Returns:
@@ -197,12 +197,12 @@ def decompose(
   """Finds the factors of a cost.
 
   Args:
-    space: of the architectures.
+    space: space of the architectures.
     count: the cost of an architecture, called once for each.
     budget: largest number of calls.
     verifications: number of networks on which the factors are verified, or all
       networks of a smaller space.
-    seed: of their choice.
+    seed: seed of their choice.
     progress: called after each call of `count`.
 
   Returns:
@@ -455,7 +455,7 @@ def _verifying(
   """Networks to verify factors with.
 
   Args:
-    space: of the architectures.
+    space: space of the architectures.
     number: how many are wanted: all of the space in order, if it has no more.
     rng: random source.
 

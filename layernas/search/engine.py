@@ -67,7 +67,7 @@ class Search:
     problem: space, cost and target.
     strategy: proposes architectures.
     budget: when to stop early.
-    seed: of the search; trials get seeds of their own from it.
+    seed: seed of the search, from which each trial gets its own.
     reuse: whether an architecture that is proposed again is answered by its
       earlier trial.
     early_stop: decides whether a candidate is hopeless; None stops none.
@@ -214,7 +214,7 @@ class Search:
 
     Args:
       trial: finished.
-      number: of the upper limit; the largest by default.
+      number: number of the upper limit; the largest limit by default.
 
     Returns:
       True if it has a reward, its network is one of the space, and the network
@@ -290,7 +290,7 @@ class Search:
     nevertheless is recorded as stopped: answers do not depend on timing.
 
     Args:
-      trial_id: of a candidate that was asked and not yet told.
+      trial_id: id of a candidate that waits for a result.
       early_reward: its reward at the early point.
 
     Returns:
@@ -308,7 +308,7 @@ class Search:
     """Takes the result of a candidate.
 
     Args:
-      trial_id: of a candidate that was asked and not yet told.
+      trial_id: id of a candidate that waits for a result.
       evaluation: its result.
 
     Raises:

@@ -216,10 +216,10 @@ class PassObserver(Protocol):
     """Prefixes were extended by all options of a layer.
 
     Args:
-      layer_pass: which one.
-      prefixes: of length `length` - 1.
-      length: of the children.
-      costs: of the children, with their reachable intervals.
+      layer_pass: the pass.
+      prefixes: prefixes of length `length` - 1.
+      length: length of the children.
+      costs: costs of the children, with their reachable intervals.
       feasible: bool, shape (prefixes, options); the other children are dropped.
     """
 
@@ -230,7 +230,7 @@ class PassObserver(Protocol):
     """A child was offered to its layer's table.
 
     Args:
-      layer_pass: which one.
+      layer_pass: the pass.
       proposal: the child.
       trial: its result; one without a reward was not offered.
       loser: the entry that did not fit into the bucket, perhaps the child's.
@@ -284,7 +284,7 @@ class LayerPass:
     """Feasible children of prefixes, by prefix; counts the infeasible ones.
 
     Args:
-      prefixes: of length `length` - 1.
+      prefixes: prefixes of length `length` - 1.
       length: number of layers that the children have decided.
 
     Returns:

@@ -261,7 +261,7 @@ class ModelBased(Strategy):
     """Random networks in the target with the model's means.
 
     Args:
-      context: of the search.
+      context: context of the search.
       model: a fitted model.
       number: number of networks drawn from the whole space; those outside the
         target are left out.

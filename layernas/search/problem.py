@@ -90,9 +90,9 @@ class Reference:
   """A network that the answer of a search has to beat.
 
   Attributes:
-    name: for people.
+    name: name in messages.
     network: an architecture of the space, or the name of a network outside it.
-    cost: of the network.
+    cost: cost of the network.
   """
 
   name: str

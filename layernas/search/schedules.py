@@ -127,7 +127,7 @@ def takes_start(search: Any) -> bool:
   """Whether undecided layers of a schedule start at `search.start`.
 
   Args:
-    search: as for `configured_schedule`.
+    search: as in `configured_schedule`.
 
   Returns:
     False for a schedule of the user's own, which has its own settings.

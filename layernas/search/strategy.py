@@ -187,7 +187,7 @@ class Portions:
     """Begins with the first generation.
 
     Args:
-      generations: of the wrapped strategy.
+      generations: generations of the wrapped strategy.
     """
     self._generations = generations
     self._queue: list[Proposal] = []

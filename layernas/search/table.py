@@ -88,8 +88,8 @@ class Entry:
 
   Attributes:
     architecture: the prefix, undecided layers at their defaults.
-    cost: of that complete network.
-    reward: of that complete network; None for the root, which is not ranked.
+    cost: cost of that complete network.
+    reward: reward of that network; None for the root, which is not ranked.
     trial: id of the trial that measured it; None for the root.
   """
 
@@ -157,8 +157,8 @@ def best_in_buckets(
   Args:
     axis: buckets of the layer.
     keep: entries per bucket.
-    costs: of the entries, shape (n,).
-    rewards: of the entries, shape (n,).
+    costs: costs of the entries, shape (n,).
+    rewards: rewards of the entries, shape (n,).
 
   Returns:
     Indices of the entries that stay, in the order of `LayerTable.entries`.

@@ -84,7 +84,7 @@ def as_known(trials: Iterable[Trial], problem: Problem) -> tuple[Trial, ...]:
   """Trials of other searches, as known trials of a search.
 
   Args:
-    trials: of the same space, data, recipe and reward.
+    trials: trials with the same space, data, recipe and reward.
     problem: problem of the search, whose cost model prices them.
 
   Returns:

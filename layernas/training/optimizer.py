@@ -118,7 +118,7 @@ def learning_rate(
 
 
 Updated = tuple[Any, optax.OptState, jax.Array]
-"""Parameters, optimiser state, and 1.0 where a gradient is not finite."""
+"""Parameters, optimiser state, and 1.0 if a gradient is not finite."""
 
 Update = Callable[[Any, optax.OptState, Any], Updated]
 """Takes gradient, optimiser state and parameters."""
