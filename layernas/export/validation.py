@@ -1,4 +1,4 @@
-"""How good a model is on a data set, and how fast."""
+"""Accuracy and speed of a model on a data set."""
 
 import time
 from typing import Any
@@ -21,14 +21,14 @@ def validate(
   """Evaluates a model as its training did.
 
   Args:
-    model: to evaluate.
-    dataset: with images as the model takes them, and its classes.
-    split: of the data set.
-    batch_size: over all devices; 0 is that of the training's evaluation, with
-      which the metrics are those of the training.
+    model: model to evaluate.
+    dataset: data set with the model's image size and classes.
+    split: split of the data set.
+    batch_size: over all devices; 0 takes that of the training's evaluation,
+      which reproduces the metrics of the training.
 
   Returns:
-    The metrics, 'images' and 'images_per_second', the compilation left out.
+    The metrics, 'images', and 'images_per_second' without compilation.
 
   Raises:
     UserError: the data set has other classes or images of another size.
@@ -54,13 +54,14 @@ def validate_anything(
     model: Classifier, dataset: Dataset, split: str = 'test',
     batch_size: int = 64,
 ) -> dict[str, Any]:
-  """Evaluates a classifier of whatever runtime.
+  """Evaluates a classifier in any runtime.
 
   Args:
-    model: to evaluate.
-    dataset: with images of the type that the model takes, and its classes.
-    split: of the data set.
-    batch_size: images that it is given at a time.
+    model: model to evaluate.
+    dataset: data set with images of the type that the model takes, and with its
+      classes.
+    split: split of the data set.
+    batch_size: number of images per pass.
 
   Returns:
     'loss', 'accuracy', 'top5', 'images' and 'images_per_second'.

@@ -1,7 +1,7 @@
-"""The trials of a search, written to a storage of Optuna.
+"""Export of the trials of a search to a storage of Optuna.
 
-Whatever shows studies, such as optuna-dashboard, shows searches then. One that
-is running may be exported again and again: each time its new trials are added.
+Programs that show studies, such as optuna-dashboard, can then show searches. A
+running search may be exported repeatedly; each export adds its new trials.
 """
 
 import datetime
@@ -39,29 +39,29 @@ def export_workdir(
     workdir: epath.PathLike, storage: str | optuna.storages.BaseStorage,
     name: str = '',
 ) -> optuna.Study:
-  """Writes the trials of a search to a study, or adds those that it lacks.
+  """Writes the trials of a search to a study, or adds missing ones.
 
-  Trial numbers are those of the search, layers are categorical parameters, the
-  reward is maximised. By how much a cost misses the target is a constraint; a
-  network outside of the space, such as a reference, has no parameters and
-  violates another one. `study.best_trial` is therefore the best reward of the
-  space in the target. What the search answers with is the study's user
-  attribute 'winner', a trial number, once it has ended.
+  Trial numbers are those of the search, layers are categorical parameters, and
+  the reward is maximised. The distance of a cost from the target is a
+  constraint; a network outside of the space, such as a reference, has no
+  parameters and violates another constraint. `study.best_trial` is therefore
+  the best reward of the space in the target. After the search has ended, the
+  study's user attribute 'winner' is the trial number of its answer.
 
-  The record holds how long trials took, not when they ran: they lie end to end,
-  the last one ending when it was recorded.
+  The record has the duration of trials but not the time at which they ran. They
+  are therefore placed end to end, and the last one ends when it was recorded.
 
   Args:
-    workdir: of a search, which may be running.
+    workdir: workdir of a search, which may be running.
     storage: URL of a database, such as 'sqlite:///search.db', or a storage.
-    name: of the study; '' takes the name of the workdir.
+    name: name of the study; '' takes the name of the workdir.
 
   Returns:
     The study.
 
   Raises:
-    UserError: there is no search in the workdir, the storage cannot be used,
-      or its study of that name holds other trials.
+    UserError: there is no search in the workdir, the storage cannot be used, or
+      its study of that name has other trials.
   """
   workdir = epath.Path(workdir)
   trials = recorded_trials(workdir)

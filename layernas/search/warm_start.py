@@ -1,4 +1,4 @@
-"""What a search begins with beside its settings (ours).
+"""Warm starts of a search: first proposals and known trials (ours).
 
 Architectures to try before the schedule's own proposals, and trials of other
 searches, which answer a proposal of their architecture in place of a training.
@@ -25,12 +25,12 @@ from layernas.search.trial import trial_from_dict
 
 @dataclasses.dataclass(frozen=True)
 class WarmStart:
-  """What a search begins with.
+  """The warm start of a search.
 
   Attributes:
-    start: where undecided layers stand, as option numbers; '' leaves that to
-      the schedule's settings.
-    first: architectures that are proposed first, in their order.
+    start: options of undecided layers, as option numbers; '' leaves them to the
+      schedule's settings.
+    first: architectures that are proposed first, in this order.
     known: trials of other searches, each with a reward; their ids are -1, -2
       and so on.
   """
@@ -53,7 +53,7 @@ class WarmStart:
 
 
 COLD = WarmStart()
-"""Nothing: the settings alone."""
+"""No warm start."""
 
 
 def warm_start_from_dict(values: Mapping[str, Any]) -> WarmStart:
@@ -81,15 +81,15 @@ def warm_start_from_dict(values: Mapping[str, Any]) -> WarmStart:
 
 
 def as_known(trials: Iterable[Trial], problem: Problem) -> tuple[Trial, ...]:
-  """Trials of other searches as those that a search knows.
+  """Trials of other searches, as known trials of a search.
 
   Args:
-    trials: of the same space, data, recipe and reward.
-    problem: of the search; its cost model counts.
+    trials: trials with the same space, data, recipe and reward.
+    problem: problem of the search, whose cost model prices them.
 
   Returns:
-    Those that have a reward, of architectures of the space; the same training
-    (of an architecture with a seed) once.
+    Trials with a reward, of architectures of the space; the same training (of
+    an architecture with a seed) once.
 
   Raises:
     UserError: an architecture is not one of the space.
@@ -115,7 +115,7 @@ def as_known(trials: Iterable[Trial], problem: Problem) -> tuple[Trial, ...]:
 class Enqueued(Wrapper):
   """Proposes given architectures first, then what a strategy proposes.
 
-  The strategy knows their trials as it knows those of other searches: where it
+  The strategy knows their trials as it knows those of other searches: if it
   proposes one of the architectures, its trial answers.
   """
 
@@ -123,7 +123,7 @@ class Enqueued(Wrapper):
     """Wraps a strategy that has not begun.
 
     Args:
-      inner: the strategy that searches behind them.
+      inner: the strategy that searches after them.
       first: different architectures, in the order of their proposals.
     """
     super().__init__(inner)
@@ -142,14 +142,14 @@ class Enqueued(Wrapper):
     ))
 
   def observe(self, proposal: Proposal, trial: Trial) -> None:
-    """Keeps the trials of the given ones; the inner strategy has the others."""
+    """Keeps trials of given architectures; passes the others on."""
     if self._is_first:
       self._trials.append(trial)
     else:
       self.inner.observe(proposal, trial)
 
   def rivals(self, proposal: Proposal) -> list[int] | None:
-    """Of the inner strategy; the given ones are meant for no table."""
+    """The inner strategy's rivals; given architectures have no table."""
     return None if self._is_first else self.inner.rivals(proposal)
 
   @property
@@ -158,12 +158,12 @@ class Enqueued(Wrapper):
     return len(self._trials) < len(self.first)
 
   def plan(self, problem: Problem, trials: float) -> list[str]:
-    """The given ones, then the inner plan for what they leave."""
+    """The given architectures, then the inner plan for the rest."""
     count = len(self.first)
     inner = self.inner.plan(problem, trials - count)
     return inner and [f'{count} enqueued', *inner]
 
   def bound(self, problem: Problem) -> int | None:
-    """The inner strategy's bound and the given ones."""
+    """The inner strategy's bound plus the given architectures."""
     bound = self.inner.bound(problem)
     return None if bound is None else bound + len(self.first)
