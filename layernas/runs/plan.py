@@ -244,7 +244,7 @@ def plan_tables(plan: Mapping[str, Any]) -> Iterator[Table]:
       ('schedule', search['schedule']),
       ('trainings', _count(search['trials'])),
       ('bound of the schedule', _count(search['bound'])),
-      ('comes through', search['outlook'] or 'needs no pass over the layers'),
+      ('layers reached', search['outlook'] or 'needs no pass over the layers'),
       ('candidates at a time', f'{search["workers"]}'),
       ('hours', _hours(search['hours'])),
   ):
@@ -269,7 +269,7 @@ def plan_tables(plan: Mapping[str, Any]) -> Iterator[Table]:
       f'{_hours(final["hours"])} ({final["trainings"]} trainings)',
   )
   yield table
-  table = Table(title='sweeps that come through all layers', box=box.SIMPLE)
+  table = Table(title='sweeps that reach the last layer', box=box.SIMPLE)
   for heading in ('search.buckets', 'trainings', 'hours'):
     table.add_column(heading, justify='right')
   for sweep in plan['sweeps']:
