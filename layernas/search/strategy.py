@@ -32,6 +32,7 @@ class Context:
     known: trials that the strategy did not propose, and that answer where it
       proposes their architectures: of other searches, and of architectures
       that were tried first.
+    others: trials of other tasks in the same space, task by task.
   """
 
   problem: Problem
@@ -39,6 +40,7 @@ class Context:
   incumbent: Callable[..., Trial | None]
   remaining: Callable[[], Remaining] = Remaining
   known: Sequence[Trial] = ()
+  others: Sequence[Sequence[Trial]] = ()
 
 
 class Strategy(abc.ABC):
@@ -51,6 +53,7 @@ class Strategy(abc.ABC):
 
   Attributes:
     repeats: whether it decides by itself which networks to train again.
+    transfers: whether it learns from trials of other tasks.
     passes: its layer passes so far, of which the last one is under way; None
       where it has no layer tables of trained networks.
     observer: told of all children of the passes opened from now on, or None;
@@ -58,6 +61,7 @@ class Strategy(abc.ABC):
   """
 
   repeats: bool = False
+  transfers: bool = False
   passes: Sequence[LayerPass] | None = None
   observer: PassObserver | None = None
 
