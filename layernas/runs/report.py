@@ -13,6 +13,7 @@ from typing import Any
 
 from etils import epath
 
+from layernas import activity
 from layernas.errors import UserError
 from layernas.networks.registry import make_space
 from layernas.reports.search_page import search_page
@@ -54,11 +55,12 @@ def write_report(
   if page.is_dir():
     raise UserError(f'flag --output: {str(page)!r}: a directory; allowed is a'
                     ' file')
-  names = _names(paths)
+  names, searches = _names(paths), []
+  for path, name in zip(paths, names, strict=True):
+    with activity.doing(f'reading {path}'):
+      searches.append(read_search(path, name, page))
   text = search_page(
-      [read_search(path, name, page) for path, name in
-       zip(paths, names, strict=True)],
-      config_flag.load('default').to_dict(),
+      searches, config_flag.load('default').to_dict(),
       datetime.datetime.now().astimezone(),
   )
   with usable(page.parent):
