@@ -23,6 +23,7 @@ from layernas.runs.status import STATUS_FILE
 from layernas.runs.status import read_status
 from layernas.runs.status import state_words
 from layernas.storage.files import file_store
+from layernas.storage.history import recorded_further_costs
 from layernas.storage.history import recorded_trials
 from layernas.storage.storage_errors import usable
 from layernas.storage.workdir import read_json
@@ -99,6 +100,7 @@ def read_search(
   return SearchFindings(
       name, os.fspath(workdir), state, config.to_dict(), trials, result, best,
       _final_rows(workdir), space, lacking, _link(workdir / 'trace.html', page),
+      recorded_further_costs(workdir),
   )
 
 
