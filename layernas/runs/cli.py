@@ -333,9 +333,26 @@ def _parse(argv: Sequence[str]) -> list[str]:
         )
     return rest
   except (flags.Error, UserError) as error:
-    # absl repeats the flag in front of what a parser says.
-    cause = error.__context__
-    _fail(str(cause if isinstance(cause, UserError) else error))
+    _fail(_wrong_flag(error))
+
+
+def _wrong_flag(error: flags.Error | UserError) -> str:
+  """What is wrong with the command line."""
+  # absl repeats the flag in front of what a parser says.
+  cause = error.__context__
+  if isinstance(cause, UserError):
+    return str(cause)
+  if not isinstance(error, flags.IllegalFlagValueError):
+    return str(error)
+  # What its own parsers say is Python's: 'could not convert ...'.
+  given = str(error).removesuffix(f': {cause}').removeprefix('flag --')
+  name, _, text = given.partition('=')
+  parser = flags.FLAGS[name].parser
+  allowed = parser.syntactic_help or (
+      f'one of {list(parser.enum_values)}'
+      if isinstance(parser, flags.EnumParser) else 'true or false'
+  )
+  return f'flag --{name}: {text!r}: allowed is {allowed}'
 
 
 def _check_required() -> None:
