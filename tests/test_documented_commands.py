@@ -421,6 +421,7 @@ _CHANGES = {
     f'{_PERF}/embedded_search.py': _Change('hours', '--report'),
     f'{_PERF}/latency_study.py': _Change('hours', '--report'),
     f'{_PERF}/fronts.py': _Change('minutes', '--report'),
+    f'{_PERF}/other_task.py': _Change('minutes', '--report'),
     f'{_PERF}/early_stop.py --seeds=1 --fractions=0.5':
         _Change('minutes', '--report'),
     f'{_PERF}/image_decoders.py': _Change(

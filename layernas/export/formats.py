@@ -11,6 +11,7 @@ import jax
 import numpy as np
 from etils import epath
 
+from layernas import activity
 from layernas import lookup
 from layernas.errors import UserError
 from layernas.errors import not_installed
@@ -238,7 +239,6 @@ FORMATS = {
 def export_model(
     model: Model, formats: Sequence[str], output: epath.PathLike,
     takes: str = 'float32', images: Images | None = None,
-    before: Callable[[str], None] = lambda name: None,
 ) -> dict[str, Any]:
   """Writes files, labels.txt and check.json.
 
@@ -248,7 +248,6 @@ def export_model(
     output: directory, created if it does not exist.
     takes: type of the file's images, one of `INPUTS`.
     images: images to measure files with; None takes random ones.
-    before: called with the name of each format before it is written.
 
   Returns:
     Content of check.json: 'images', their number; 'accuracy' of the module on
@@ -274,20 +273,22 @@ def export_model(
   )
   (directory / 'labels.txt').write_text('\n'.join(model.class_names) + '\n')
   images = images or _random_images(model.preprocessing.size)
-  wanted = model.logits(images.test)
+  with activity.doing(f'classifying {len(images.test):,} images'):
+    wanted = model.logits(images.test)
   found = {
       'images': len(wanted), 'accuracy': _accuracy(wanted, images.labels),
       'formats': {}, 'failed': {},
   }
   for name in formats:
-    before(name)
     path = directory / FORMATS[name].file
     try:
-      FORMATS[name].write(source, path)
+      with activity.doing(f'writing {path.name}'):
+        FORMATS[name].write(source, path)
     except UserError as error:
       found['failed'][name] = str(error)
     else:
-      found['formats'][name] = _measured(path, images, wanted)
+      with activity.doing(f'comparing {path.name} with the model'):
+        found['formats'][name] = _measured(path, images, wanted)
     (directory / 'check.json').write_text(json.dumps(found, indent=2) + '\n')
   return found
 

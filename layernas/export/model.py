@@ -24,6 +24,7 @@ from etils import epath
 from flax import traverse_util
 from ml_collections import config_dict
 
+from layernas import activity
 from layernas import installation
 from layernas import paths
 from layernas.errors import UserError
@@ -253,7 +254,8 @@ def load_model(directory: str | os.PathLike[str]) -> Model:
   where = epath.Path(text)
   facts = read_facts(where)
   try:
-    weights = (where / WEIGHTS).read_bytes()
+    with activity.doing('reading the model'):
+      weights = (where / WEIGHTS).read_bytes()
     flat = safetensors.numpy.load(weights)
   except (OSError, safetensors.SafetensorError) as error:
     raise UserError(

@@ -6,6 +6,7 @@ from typing import Any
 import jax
 import numpy as np
 
+from layernas import activity
 from layernas.data.dataset import Dataset
 from layernas.errors import UserError
 from layernas.export.model import Classifier
@@ -39,12 +40,13 @@ def validate(
       model.flax, model.network.task, model.config.model.matmul_precision
   )
   variables = replicate(jax.tree.map(np.asarray, model.variables))
-  # Compiles.
-  evaluate(step, variables, _First(dataset), split, size)
-  begun = time.perf_counter()
-  metrics = evaluate(step, variables, dataset, split, size)
-  seconds = time.perf_counter() - begun
+  with activity.doing('compiling the network'):
+    evaluate(step, variables, _First(dataset), split, size)
   images = dataset.num_examples(split)
+  with activity.doing(f'evaluating {images:,} images'):
+    begun = time.perf_counter()
+    metrics = evaluate(step, variables, dataset, split, size)
+    seconds = time.perf_counter() - begun
   return {
       **metrics, 'images': images, 'images_per_second': images / seconds,
   }
@@ -71,19 +73,20 @@ def validate_anything(
   """
   _check(model, dataset)
   losses, hits, top, seconds = [], [], [], 0.0
-  for batch in dataset.evaluation_batches(split, batch_size):
-    real = batch['mask'] > 0
-    labels = batch['label'][real]
-    begun = time.perf_counter()
-    logits = model.run(batch['image'][real]).astype(np.float64)
-    seconds += time.perf_counter() - begun
-    high = logits.max(axis=1, keepdims=True)
-    total = high[:, 0] + np.log(np.exp(logits - high).sum(axis=1))
-    losses.append(total - logits[np.arange(len(labels)), labels])
-    order = np.argsort(-logits, axis=1, kind='stable')[:, :5]
-    hits.append(order[:, 0] == labels)
-    top.append((order == labels[:, None]).any(axis=1))
-  images = sum(map(len, losses))
+  images = dataset.num_examples(split)
+  with activity.doing(f'evaluating {images:,} images'):
+    for batch in dataset.evaluation_batches(split, batch_size):
+      real = batch['mask'] > 0
+      labels = batch['label'][real]
+      begun = time.perf_counter()
+      logits = model.run(batch['image'][real]).astype(np.float64)
+      seconds += time.perf_counter() - begun
+      high = logits.max(axis=1, keepdims=True)
+      total = high[:, 0] + np.log(np.exp(logits - high).sum(axis=1))
+      losses.append(total - logits[np.arange(len(labels)), labels])
+      order = np.argsort(-logits, axis=1, kind='stable')[:, :5]
+      hits.append(order[:, 0] == labels)
+      top.append((order == labels[:, None]).any(axis=1))
   return {
       'loss': float(np.concatenate(losses).mean()),
       'accuracy': float(np.concatenate(hits).mean()),

@@ -73,6 +73,7 @@ def search_result(
       'stop_reason': search.stop_reason,
       'trials': dict(sorted(statuses.items())),
       'known': len(search.known),
+      'other_tasks': list(map(len, search.others)),
       'reused': search.reused,
       'infeasible': search.strategy.infeasible,
       'seconds': search.seconds,

@@ -76,6 +76,7 @@ class Search:
       reward among the space's networks under it; the older one of equals.
     known: trials of other searches, with ids below zero; they answer proposals
       as `trials` do, may be the answer, and use none of the budget.
+    others: trials of other tasks, task by task; only the strategy uses them.
     reused: number of proposals that an earlier trial answered.
     stop_reason: '' while the search goes on.
   """
@@ -123,6 +124,7 @@ class Search:
     self.early_stop = early_stop
     self.trials: list[Trial] = []
     self.known: Sequence[Trial] = ()
+    self.others: Sequence[Sequence[Trial]] = ()
     self.incumbents: list[Trial | None] = [None] * len(problem.each_limit)
     self.reused = 0
     self.stop_reason = ''
@@ -145,25 +147,38 @@ class Search:
         self.problem, random.Random(self.seed),
         lambda number=-1: self.incumbents[number],
         lambda: self._in_force().remaining(self._issued, self.seconds),
-        self.known,
+        self.known, self.others,
     ))
 
   @_alone
-  def know(self, trials: Sequence[Trial]) -> None:
-    """Takes trials of other searches, which answer proposals as its own do.
+  def know(
+      self, trials: Sequence[Trial], others: Sequence[Sequence[Trial]] = ()
+  ) -> None:
+    """Takes trials of other searches; those of its task answer as its own do.
 
     Args:
       trials: trials with the same space, data, recipe and reward, as
         `warm_start.as_known` returns them.
+      others: trials with the same space, but other data, another recipe or
+        reward, task by task, each as `warm_start.as_known` returns them.
 
     Raises:
-      UserError: the search has begun.
+      UserError: the search has begun, or the strategy learns nothing from other
+        tasks.
     """
-    if self._issued or self.reused or self.known:
+    if others and not self.strategy.proposer.transfers:
+      raise UserError(
+          f'know: {len(others)} other tasks:'
+          f' {type(self.strategy.proposer).__name__} learns nothing from them:'
+          ' allowed are trials of the same task, or a strategy with a reward'
+          ' model, such as ModelGuided()'
+      )
+    if self._issued or self.reused or self.known or self.others:
       raise UserError(
           'know: the search has begun: allowed once, before the first ask'
       )
     self.known = tuple(trials)
+    self.others = tuple(map(tuple, others))
     for trial in self.known:
       self._ids.setdefault(trial.candidate.architecture, trial.candidate.id)
       self._compare(trial)

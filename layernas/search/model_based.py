@@ -134,6 +134,7 @@ class ModelBased(Strategy):
   """
 
   repeats = True
+  transfers = True
 
   design: int = 40
   batch: int = 5
@@ -189,8 +190,13 @@ class ModelBased(Strategy):
   def generations(self, context: Context) -> Generations:
     """Yields the design, then a batch for each fit of the model."""
     self._context = context
-    self._model = RewardModel(context.problem.space.option_counts)
+    counts = context.problem.space.option_counts
     self._scale_costs(context)
+    others = []
+    for trials in context.others:
+      others.append(RewardModel(counts))
+      self._fit_to(others[-1], trials)
+    self._model = RewardModel(counts, others)
     for trial in context.known:
       self._keep(trial)
       self._trainings[trial.candidate.architecture] += 1
@@ -315,12 +321,9 @@ class ModelBased(Strategy):
     if count < 2 or count == self._fitted:
       return
     self._fitted = count
+    means = self._fit_to(self._model, self._trials)
     architectures = np.array([t.candidate.architecture for t in self._trials])
     costs = np.array([t.candidate.cost for t in self._trials])
-    means = self._model.fit(
-        architectures, self.scaled(costs),
-        np.array([t.evaluation.reward for t in self._trials]),
-    )
     order = np.argsort(-means, kind='stable')
     self._rankings = []
     for problem in self._context.problem.each_limit:
@@ -332,6 +335,16 @@ class ModelBased(Strategy):
       best = ranked[0] if ranked else None
       answer = best and self._sure_of(best, networks)
       self._rankings.append(_Ranking(networks, best, answer))
+
+  def _fit_to(
+      self, model: RewardModel, trials: Sequence[Trial]
+  ) -> np.ndarray:
+    """Fits a model; returns its means of the trials' architectures."""
+    return model.fit(
+        np.array([trial.candidate.architecture for trial in trials]),
+        self.scaled(np.array([trial.candidate.cost for trial in trials])),
+        np.array([trial.evaluation.reward for trial in trials]),
+    )
 
   def _sure_of(self, best: Trial, ranked: Sequence[Architecture]) -> Trial:
     """The best trial, or the default's where the model is not sure enough."""

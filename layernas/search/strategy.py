@@ -33,6 +33,7 @@ class Context:
     known: trials that the strategy did not propose, and that answer its
       proposals of their architectures: those of other searches, and of
       architectures that were tried first.
+    others: trials of other tasks in the same space, task by task.
   """
 
   problem: Problem
@@ -40,6 +41,7 @@ class Context:
   incumbent: Callable[..., Trial | None]
   remaining: Callable[[], Remaining] = Remaining
   known: Sequence[Trial] = ()
+  others: Sequence[Sequence[Trial]] = ()
 
 
 class Strategy(abc.ABC):
@@ -52,6 +54,7 @@ class Strategy(abc.ABC):
 
   Attributes:
     repeats: whether it decides by itself which networks to train again.
+    transfers: whether it learns from trials of other tasks.
     passes: its layer passes so far, of which the last one is running; None if
       it has no layer tables of trained networks.
     observer: notified of all children of the passes opened from now on, or
@@ -59,6 +62,7 @@ class Strategy(abc.ABC):
   """
 
   repeats: bool = False
+  transfers: bool = False
   passes: Sequence[LayerPass] | None = None
   observer: PassObserver | None = None
 

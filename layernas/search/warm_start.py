@@ -1,7 +1,8 @@
 """Warm starts of a search: first proposals and known trials (ours).
 
 Architectures to try before the schedule's own proposals, and trials of other
-searches, which answer a proposal of their architecture in place of a training.
+searches: those of the same task answer a proposal of their architecture in
+place of a training, of those of another task a reward model learns.
 """
 
 import dataclasses
@@ -33,15 +34,17 @@ class WarmStart:
     first: architectures that are proposed first, in this order.
     known: trials of other searches, each with a reward; their ids are -1, -2
       and so on.
+    others: likewise of other tasks in the same space, task by task.
   """
 
   start: str = ''
   first: tuple[Architecture, ...] = ()
   known: tuple[Trial, ...] = ()
+  others: tuple[tuple[Trial, ...], ...] = ()
 
   def __bool__(self) -> bool:
     """Whether there is anything."""
-    return bool(self.start or self.first or self.known)
+    return self != COLD
 
   def to_dict(self) -> dict[str, Any]:
     """JSON types; `warm_start_from_dict` reads them back."""
@@ -49,6 +52,9 @@ class WarmStart:
         'start': self.start,
         'first': list(map(architecture_id, self.first)),
         'known': [trial.to_dict() for trial in self.known],
+        'others': [
+            [trial.to_dict() for trial in trials] for trials in self.others
+        ],
     }
 
 
@@ -60,7 +66,7 @@ def warm_start_from_dict(values: Mapping[str, Any]) -> WarmStart:
   """Inverse of `WarmStart.to_dict`.
 
   Args:
-    values: as written by `to_dict`.
+    values: as written by `to_dict`; older versions knew no other tasks.
 
   Returns:
     The warm start.
@@ -73,6 +79,10 @@ def warm_start_from_dict(values: Mapping[str, Any]) -> WarmStart:
         values['start'],
         tuple(map(parse_architecture_id, values['first'])),
         tuple(map(trial_from_dict, values['known'])),
+        tuple(
+            tuple(map(trial_from_dict, trials))
+            for trials in values.get('others', ())
+        ),
     )
   except (KeyError, TypeError) as error:
     raise UserError(
@@ -84,7 +94,7 @@ def as_known(trials: Iterable[Trial], problem: Problem) -> tuple[Trial, ...]:
   """Trials of other searches, as known trials of a search.
 
   Args:
-    trials: trials with the same space, data, recipe and reward.
+    trials: trials of one task in the same space.
     problem: problem of the search, whose cost model prices them.
 
   Returns:
