@@ -46,6 +46,10 @@ complete."""
 VERSION = 1
 """Format number of model.json; files of another format are not read."""
 
+_NEEDED = (
+    'network', 'classes', 'preprocessing', 'metrics', 'config', 'digests',
+)
+
 class Classifier(abc.ABC):
   """A trained network that classifies images, in any runtime.
 
@@ -267,7 +271,13 @@ def load_model(directory: str | os.PathLike[str]) -> Model:
         f'model {text}: {WEIGHTS} is not the file that was written with'
         f' {FACTS}; allowed are the two of one training'
     )
-  return Model(facts, traverse_util.unflatten_dict(flat, sep='/'))
+  try:
+    return Model(facts, traverse_util.unflatten_dict(flat, sep='/'))
+  except (AttributeError, KeyError, TypeError) as error:
+    raise UserError(
+        f'model {text}: {FACTS} is damaged: {error!r}; allowed is the file that'
+        ' was written with the model'
+    ) from error
 
 
 def read_facts(directory: epath.Path) -> dict[str, Any]:
@@ -280,7 +290,8 @@ def read_facts(directory: epath.Path) -> dict[str, Any]:
     The facts that `save_model` wrote.
 
   Raises:
-    UserError: there is no such file, or another program or version wrote it.
+    UserError: there is no such file, another program or version wrote it, or a
+      part of it is missing.
   """
   if not (directory / FACTS).exists():
     raise UserError(
@@ -292,6 +303,12 @@ def read_facts(directory: epath.Path) -> dict[str, Any]:
     raise UserError(
         f'model {directory}: {FACTS} is of another program or version; allowed'
         f' is format {VERSION}'
+    )
+  missing = [name for name in _NEEDED if name not in facts]
+  if missing:
+    raise UserError(
+        f'model {directory}: {FACTS} lacks {", ".join(missing)}; allowed is the'
+        ' file that was written with the model'
     )
   return facts
 
