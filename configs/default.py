@@ -106,8 +106,9 @@ def get_config() -> ConfigDict:
   # File of architectures to try first, one a line, or a result.json or
   # trials.jsonl; '' = none.
   search.enqueue = ''
-  # Workdirs, joined by commas, of searches of the same space, data, recipe and
-  # reward, whose trials count as known results; '' = none.
+  # Workdirs, joined by commas, of searches of the same space, whose trials
+  # count as known results; of those with other data, another recipe or reward,
+  # a reward model learns. '' = none.
   search.known = ''
   # Order of the layers: forward, backward, alternating or random.
   search.order = 'forward'

@@ -3,7 +3,9 @@ r"""A search space over a small vision transformer in two stages.
   ./launch.sh search --config=configs/cifar10_small.py \
     --config.space=examples.vit_space:space --config.target.high=4e6 \
     --config.training.optimizer=examples.own_optimizer:lion \
-    --config.training.learning_rate=0.002 --workdir=workdir/vit
+    --config.training.learning_rate=0.002 \
+    --config.final.optimizer=examples.own_optimizer:lion \
+    --config.final.learning_rate=0.002 --workdir=workdir/vit
 
 The heads of an attention must divide its width: every width is a multiple of
 every number of heads.

@@ -6,6 +6,7 @@ r"""Audits the assumption behind layerwise search on enumerated benchmarks.
 It takes seconds; there is nothing to resume.
 """
 
+from layernas import activity
 from layernas.runs import cli
 
 _CONFIG = cli.define_config(
@@ -20,7 +21,8 @@ _WORKDIR = cli.define_workdir(
 def main() -> None:
   """Runs the audit."""
   # Slow to import; a wrong flag is answered before.
-  from layernas.study.run_audit import run_audit  # noqa: PLC0415
+  with activity.doing('loading SciPy'):
+    from layernas.study.run_audit import run_audit  # noqa: PLC0415
 
   run_audit(cli.config_of(_CONFIG), _WORKDIR.value)
 

@@ -6,6 +6,7 @@ r"""Runs or resumes a study of search methods on enumerated benchmarks.
 The same command with the same workdir goes on where it was interrupted.
 """
 
+from layernas import activity
 from layernas.runs import cli
 from layernas.storage import resuming
 
@@ -19,7 +20,8 @@ _WORKDIR = cli.define_workdir('Directory of the study; is made or resumed.')
 def main() -> None:
   """Runs the study."""
   # Workers import this file too; they need nothing of the report.
-  from layernas.study.run_study import run_study  # noqa: PLC0415
+  with activity.doing('loading SciPy'):
+    from layernas.study.run_study import run_study  # noqa: PLC0415
 
   run_study(cli.config_of(_CONFIG), _WORKDIR.value)
 

@@ -15,6 +15,7 @@ more; the others need
 
 from absl import flags
 
+from layernas import activity
 from layernas.runs import cli
 
 _FORMATS = flags.DEFINE_list(
@@ -32,7 +33,8 @@ _OUTPUT = cli.define_path(
 
 def main(model: str) -> None:
   """Writes the files."""
-  from layernas.runs import use_model  # noqa: PLC0415
+  with activity.doing('loading JAX'):
+    from layernas.runs import use_model  # noqa: PLC0415
 
   use_model.run_export(
       model, _FORMATS.value, _OUTPUT.value or '', _INPUT.value

@@ -14,6 +14,7 @@ makes the table of what that one measured.
 
 from absl import flags
 
+from layernas import activity
 from layernas.errors import UserError
 from layernas.runs import cli
 
@@ -46,8 +47,9 @@ def main() -> None:
   if _WRITE.value and _READ.value:
     raise UserError('flag --write_modules: with --read; allowed is it alone')
   # JAX is slow to import; a wrong flag is answered before.
-  from layernas.latency import module_files  # noqa: PLC0415
-  from layernas.latency import run_latency  # noqa: PLC0415
+  with activity.doing('loading JAX'):
+    from layernas.latency import module_files  # noqa: PLC0415
+    from layernas.latency import run_latency  # noqa: PLC0415
 
   if _WRITE.value:
     module_files.write_modules(config, _WRITE.value)

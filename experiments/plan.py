@@ -15,6 +15,7 @@ import json
 
 from absl import flags
 
+from layernas import activity
 from layernas.errors import UserError
 from layernas.runs import cli
 
@@ -45,7 +46,8 @@ _JSON = flags.DEFINE_bool('json', False, 'Print JSON in place of tables.')
 def main() -> None:
   """Prints the plan."""
   # JAX is slow to import; a wrong flag is answered before.
-  from layernas.runs import plan  # noqa: PLC0415
+  with activity.doing('loading JAX'):
+    from layernas.runs import plan  # noqa: PLC0415
 
   if not _RATE.value:
     raise UserError('flag --images_per_second: 0.0: allowed is more than zero')
@@ -62,4 +64,4 @@ def main() -> None:
 
 
 if __name__ == '__main__':
-  cli.run(main)
+  cli.run(main, data=_JSON)

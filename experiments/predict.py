@@ -10,6 +10,7 @@ network's evaluation.
 
 from absl import flags
 
+from layernas import activity
 from layernas.runs import cli
 
 _JSON = flags.DEFINE_bool('json', False, 'Print JSON in place of a table.')
@@ -17,10 +18,11 @@ _JSON = flags.DEFINE_bool('json', False, 'Print JSON in place of a table.')
 
 def main(model: str, *images: str) -> None:
   """Prints them."""
-  from layernas.runs import use_model  # noqa: PLC0415
+  with activity.doing('loading JAX'):
+    from layernas.runs import use_model  # noqa: PLC0415
 
   use_model.predict(model, images, _JSON.value)
 
 
 if __name__ == '__main__':
-  cli.run(main, argument='MODEL IMAGE...')
+  cli.run(main, argument='MODEL IMAGE...', data=_JSON)

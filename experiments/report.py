@@ -6,6 +6,7 @@ The page needs no other file. The searches may be running, finished or
 interrupted, and lie on gs://.
 """
 
+from layernas import activity
 from layernas.runs import cli
 
 _OUTPUT = cli.define_path(
@@ -16,10 +17,11 @@ _OUTPUT = cli.define_path(
 
 def main(*workdirs: str) -> None:
   """Writes the page and prints where it lies."""
-  from layernas.runs.report import write_report  # noqa: PLC0415
+  with activity.doing('loading JAX'):
+    from layernas.runs.report import write_report  # noqa: PLC0415
 
   print(write_report(workdirs, _OUTPUT.value))
 
 
 if __name__ == '__main__':
-  cli.run(main, argument='WORKDIR...')
+  cli.run(main, argument='WORKDIR...', data=True)

@@ -8,6 +8,7 @@ exit code is 0 where a network was found in the target interval and 1 where none
 was; the results are written in both cases.
 """
 
+from layernas import activity
 from layernas.runs import cli
 
 _CONFIG = cli.define_config(
@@ -20,7 +21,7 @@ _JOIN_HOSTS = cli.define_hosts()
 def main() -> None:
   """Runs the search."""
   # JAX is slow to import; a wrong flag is answered before.
-  with cli.loading():
+  with activity.doing('loading JAX'):
     from layernas.reports.result import next_command  # noqa: PLC0415
     from layernas.runs.run_search import run_search  # noqa: PLC0415
     from layernas.training import hosts  # noqa: PLC0415

@@ -9,6 +9,7 @@ Writes trace.json, trace.html (open it in a browser) and trace.png.
 
 from absl import flags
 
+from layernas import activity
 from layernas.runs import cli
 from layernas.storage import resuming
 
@@ -36,7 +37,8 @@ _WORKDIR = cli.define_workdir('Directory of the trace.', 'trace_')
 def main() -> None:
   """Plays the run."""
   # Slow to import; a wrong flag is answered before.
-  from layernas.study.trace_run import trace_run  # noqa: PLC0415
+  with activity.doing('loading Matplotlib'):
+    from layernas.study.trace_run import trace_run  # noqa: PLC0415
 
   config, workdir = cli.config_of(_CONFIG), _WORKDIR.value
   trace_run(

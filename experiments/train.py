@@ -29,6 +29,7 @@ import re
 from absl import flags
 from etils import epath
 
+from layernas import activity
 from layernas import paths
 from layernas.errors import UserError
 from layernas.runs import cli
@@ -99,7 +100,7 @@ def main() -> None:
 def _train_network() -> None:
   """Trains to the end."""
   # JAX is slow to import; a wrong flag is answered before.
-  with cli.loading():
+  with activity.doing('loading JAX'):
     from layernas.runs import final  # noqa: PLC0415
     from layernas.training import hosts  # noqa: PLC0415
 
@@ -122,9 +123,10 @@ def _train_network() -> None:
 
 def _train_candidate() -> None:
   """Trains as a search would."""
-  from layernas.runs import one_candidate  # noqa: PLC0415
-  from layernas.storage.workdir import read_json  # noqa: PLC0415
-  from layernas.training import hosts  # noqa: PLC0415
+  with activity.doing('loading JAX'):
+    from layernas.runs import one_candidate  # noqa: PLC0415
+    from layernas.storage.workdir import read_json  # noqa: PLC0415
+    from layernas.training import hosts  # noqa: PLC0415
 
   workdir = _WORKDIR.value
   if not workdir:

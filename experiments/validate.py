@@ -9,6 +9,7 @@ file of export. Prints loss, accuracy, top-5 accuracy and images per second.
 
 from absl import flags
 
+from layernas import activity
 from layernas.runs import cli
 
 _DATA = cli.define_path(
@@ -20,10 +21,11 @@ _CSV = flags.DEFINE_bool('csv', False, 'Print CSV in place of a table.')
 
 def main(model: str) -> None:
   """Evaluates."""
-  from layernas.runs import use_model  # noqa: PLC0415
+  with activity.doing('loading JAX'):
+    from layernas.runs import use_model  # noqa: PLC0415
 
   use_model.run_validate(model, _DATA.value or '', _CSV.value)
 
 
 if __name__ == '__main__':
-  cli.run(main, argument='MODEL')
+  cli.run(main, argument='MODEL', data=_CSV)

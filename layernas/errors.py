@@ -1,49 +1,49 @@
-"""What ends a program in one line, without a traceback."""
+"""Errors that end a program with one line, without a traceback."""
 
 import os
 import sys
 
 
 class UserError(ValueError):
-  """A wrong input: a config field, a flag, a file or a directory.
+  """The error of a wrong input: a config field, flag, file or directory.
 
-  Its message is one line that names the field or file, the value found and
-  what is allowed. The command line prints it without a traceback and exits
-  with code 2; nothing has been written by then, unless it is a `StorageError`.
+  Its message is one line that names the field or file, the value found and what
+  is allowed. The command line prints it without a traceback and exits with code
+  2. Nothing has been written by then, unless it is a `StorageError`.
   """
 
 
 class Preempted(BaseException):
-  """The process was told to end, and what it had done is saved.
+  """The signal that a process was asked to end and has saved its work.
 
-  Like KeyboardInterrupt it is no Exception: nothing may take it for a failure
-  of the candidate in training.
+  Like KeyboardInterrupt it is no Exception, so that nothing takes it for a
+  failure of the candidate in training.
   """
 
 
 class NothingFoundError(Exception):
-  """A search ended, its results are written, and no network is its answer.
+  """The error of a finished search that has no answer.
 
-  Its message is one line. The command line prints it and exits with code 1, so
-  that `search && train` stops.
+  The results of the search are written. The message is one line. The command
+  line prints it and exits with code 1, so that `search && train` stops.
   """
 
 
 class TrialError(Exception):
-  """A trial failed, and the config says that this ends the run.
+  """The error of a failed trial, if the config says that it ends the run.
 
-  Its message ends with the traceback of what went wrong, which may have been
+  Its message ends with the traceback of the exception, which may have been
   raised in another process. The command line prints it and exits with code 1.
   """
 
 
 def not_installed(what: str, product: str, *packages: str) -> UserError:
-  """The error of a part that needs packages which are not installed.
+  """The error of a part that needs packages that are not installed.
 
   Args:
-    what: field and value, or path, that ask for it.
-    product: that is missing, as people call it.
-    *packages: as pip takes them.
+    what: field and value, or path, that need it.
+    product: usual name of what is missing.
+    *packages: names of the packages for pip.
 
   Returns:
     The error, with the command that installs them for this Python.

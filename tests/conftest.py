@@ -9,7 +9,9 @@ from collections.abc import Iterator
 import hypothesis
 import pytest
 
+from layernas import activity
 from tests import fake_gcs
+from tests import impatience
 
 _ROOT = str(pathlib.Path(__file__).parent.parent)
 
@@ -65,6 +67,14 @@ def _gcs() -> Iterator[fake_gcs.FakeGcs]:
 def _bucket(gcs: fake_gcs.FakeGcs) -> fake_gcs.Bucket:
   """An empty bucket there."""
   return gcs.bucket()
+
+
+@pytest.fixture(name='said')
+def _said() -> Iterator[list[str]]:
+  """What is said to take long meanwhile, whether it does or not."""
+  lines: list[str] = []
+  with impatience.without_waiting(), activity.shown(lines.append):
+    yield lines
 
 
 def pytest_sessionfinish() -> None:

@@ -3,6 +3,7 @@
 A process of its own takes seconds to import what a fork has at once.
 """
 
+import contextlib
 import multiprocessing
 import os
 import pathlib
@@ -13,6 +14,7 @@ import tempfile
 from collections.abc import Mapping
 from collections.abc import Sequence
 
+from tests import impatience
 from tests import tiny
 
 _CONTEXT = multiprocessing.get_context('forkserver')
@@ -24,7 +26,7 @@ _CONTEXT.set_forkserver_preload([
 
 def run(
     program: str | pathlib.Path, *flags: str, devices: int = 1,
-    timeout: float = 120,
+    timeout: float = 120, impatient: bool = False,
 ) -> subprocess.CompletedProcess:
   """Runs a program to its end.
 
@@ -33,6 +35,7 @@ def run(
     *flags: of its command line.
     devices: CPU devices that it has.
     timeout: in seconds.
+    impatient: whether it says at once what may take long.
 
   Returns:
     Exit code and what it printed.
@@ -46,7 +49,8 @@ def run(
   with tempfile.TemporaryDirectory() as directory:
     streams = [str(pathlib.Path(directory) / name) for name in 'oe']
     process = _CONTEXT.Process(
-        target=_in_child, args=(command, dict(environment), streams)
+        target=_in_child,
+        args=(command, dict(environment), streams, impatient),
     )
     process.start()
     process.join(timeout)
@@ -59,7 +63,7 @@ def run(
 
 def _in_child(
     command: Sequence[str], environment: Mapping[str, str],
-    streams: Sequence[str],
+    streams: Sequence[str], impatient: bool,
 ) -> None:
   """Becomes a program whose standard streams are files."""
   os.chdir(tiny.ROOT)
@@ -67,4 +71,5 @@ def _in_child(
   for number, path in enumerate(streams, 1):
     os.dup2(os.open(path, os.O_CREAT | os.O_WRONLY), number)
   sys.argv = list(command)
-  runpy.run_path(command[0], run_name='__main__')
+  with impatience.without_waiting() if impatient else contextlib.nullcontext():
+    runpy.run_path(command[0], run_name='__main__')

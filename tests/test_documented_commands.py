@@ -89,6 +89,14 @@ _FRONT = (
     ' --config.target.high=1.2e6,1.8e6,2.4e6 --workdir=workdir/front'
 )
 _TRAIN_FRONT = './launch.sh train --architecture=workdir/front/result.json'
+_SEARCH_VIT = (
+    './launch.sh search --config=configs/cifar10_small.py'
+    ' --config.space=examples.vit_space:space --config.target.high=4e6'
+    ' --config.training.optimizer=examples.own_optimizer:lion'
+    ' --config.training.learning_rate=0.002'
+    ' --config.final.optimizer=examples.own_optimizer:lion'
+    ' --config.final.learning_rate=0.002 --workdir=workdir/vit'
+)
 _SMOKE_FINAL = _Change('looks at a search', needs=_FRONT)
 _SMALLEST_FINAL = _SMOKE_FINAL._replace(replace={'1.2e6': '3e5'})
 _AFTER_TRAINING = _Change('uses a model', needs=_TRAIN)
@@ -222,16 +230,13 @@ _CHANGES = {
     # Flax modules of one's own.
     **{
         './launch.sh search --config=configs/cifar10_small.py'
-        f' --config.space=examples.{name}_space:space{flags}'
-        f' --workdir=workdir/{name}': _Change('minutes', _BRIEF)
-        for name, flags in (
-            ('resnet', ' --config.target.high=4e6'),
-            ('vit', ' --config.target.high=4e6'
-             ' --config.training.optimizer=examples.own_optimizer:lion'
-             ' --config.training.learning_rate=0.002'),
-            ('mixer', ' --config.target.high=4e6'),
-        )
+        f' --config.space=examples.{name}_space:space'
+        f' --config.target.high=4e6 --workdir=workdir/{name}':
+            _Change('minutes', _BRIEF) for name in ('resnet', 'mixer')
     },
+    _SEARCH_VIT: _Change('minutes', _BRIEF),
+    './launch.sh train --architecture=workdir/vit/result.json':
+        _FINAL._replace(needs=_SEARCH_VIT),
     './launch.sh search --config=configs/cifar10_small.py'
     ' --config.space=examples.own_task:space'
     ' --config.data.source=examples.own_task:load'
@@ -421,6 +426,7 @@ _CHANGES = {
     f'{_PERF}/embedded_search.py': _Change('hours', '--report'),
     f'{_PERF}/latency_study.py': _Change('hours', '--report'),
     f'{_PERF}/fronts.py': _Change('minutes', '--report'),
+    f'{_PERF}/other_task.py': _Change('minutes', '--report'),
     f'{_PERF}/early_stop.py --seeds=1 --fractions=0.5':
         _Change('minutes', '--report'),
     f'{_PERF}/image_decoders.py': _Change(

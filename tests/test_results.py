@@ -179,6 +179,26 @@ def test_readme_figures_of_the_networks_are_the_stored_ones():
   assert f'`{result["winner"]["architecture"]}`' in text_of('README.md')
 
 
+@pytest.mark.parametrize('name', ['resnet', 'vit', 'mixer'])
+def test_figures_of_the_spaces_of_flax_modules_are_the_stored_ones(name):
+  folder = RESULTS / 'own_networks' / name
+  final, result = (
+      json.loads((folder / f'{file}.json').read_text())
+      for file in ('final', 'result')
+  )
+  assert result['config']['space'] == f'examples.{name}_space:space'
+  assert sum(result['trials'].values()) == 64
+  found, reference = final['networks']
+  assert found['madds'] <= 4e6
+  for row in (found, reference):
+    accuracies = [100 * accuracy for accuracy in row['accuracies']]
+    assert (
+        f'| {row["madds"]:,} | {row["params"]:,} |'
+        f' {statistics.fmean(accuracies):.2f} |'
+        f' {", ".join(f"{one:.2f}" for one in accuracies)} |'
+    ) in text_of('docs/own_networks.md')
+
+
 def _stored(path):
   return json.loads((RESULTS / path / 'summary.json').read_text())
 
@@ -190,6 +210,14 @@ def test_the_results_of_the_readme_are_the_stored_ones():
       f'{ours["accuracy"]:.2f} | {embedded["reference"]:.2f}'
       f' (p = {ours["p"]:.2g})',
   ]
+  others = [
+      f'{embedded["methods"][name]["accuracy"]:.2f}, {name}'
+      for name in ('evolution', 'random search')
+  ]
+  rows.append(
+      f'{ours["accuracy"]:.2f} | {"; ".join(others)}'
+      ' ([figures](docs/embedded_search.md))'
+  )
   for benchmark, name, spoken in (
       ('middle_half_100', 'tpe_repeats', "Optuna's TPE"),
       ('middle_half_300', 'nsga2_repeats', 'NSGA-II'),

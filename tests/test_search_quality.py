@@ -5,6 +5,7 @@ import json
 import pytest
 
 from configs.study import accel_nasbench
+from configs.study import accel_opponents
 from configs.study import search_quality
 from layernas.study.run import Key
 from layernas.study.run import play
@@ -17,7 +18,11 @@ from tests.test_results import long
 _STUDIES = {
     'search_quality': search_quality, 'accel_nasbench_search': accel_nasbench,
 }
-_CONFIGS = {name: study.get_config() for name, study in _STUDIES.items()}
+_OPPONENTS = {'smac': 'SMAC3', 'gp': 'GPSampler'}
+_CONFIGS = {name: study.get_config() for name, study in _STUDIES.items()} | {
+    f'accel_opponents_{name}': accel_opponents.get_config(name)
+    for name in _OPPONENTS
+}
 _RESULTS = tiny.ROOT / 'docs' / 'results'
 _PAGE = (tiny.ROOT / 'docs' / 'search-quality.md').read_text()
 _OURS = ('ours', 'ours_no_repeats', 'model_random', 'layernas_recentred')
@@ -37,8 +42,8 @@ _FAMILIES = {
     'NSGA-II': ('nsga2', 'nsga2_repeats'),
 }
 _BENCHMARKS = [
-    (study, benchmark) for study, config in _CONFIGS.items()
-    for benchmark in config.benchmarks
+    (study, benchmark) for study in _STUDIES
+    for benchmark in _CONFIGS[study].benchmarks
 ]
 
 
@@ -83,7 +88,23 @@ def test_the_tables_are_those_of_the_summaries(
   assert _row(study, benchmark) + '\n' in _PAGE
 
 
-@pytest.mark.parametrize('study', list(_STUDIES))
+@pytest.mark.parametrize(('name', 'benchmark'), [
+    (name, benchmark) for name in _OPPONENTS
+    for benchmark in _CONFIGS[f'accel_opponents_{name}'].benchmarks
+])
+def test_the_rows_of_slow_opponents_are_those_of_the_summaries(
+    name: str, benchmark: str
+) -> None:
+  section = _section(f'accel_opponents_{name}', benchmark)
+  ours, other = section['methods']['ours'], section['methods'][name]
+  trials = benchmark.rpartition('_')[2]
+  assert (
+      f'| {_OPPONENTS[name]} | {trials} | {ours["runs"]} | {ours["mean"]:.2f} |'
+      f' {other["mean"]:.2f} | {section["tests"][name]["p_holm"]:.1g} |\n'
+  ) in _PAGE
+
+
+@pytest.mark.parametrize('study', list(_CONFIGS))
 def test_the_summary_is_that_of_the_present_config(study: str) -> None:
   stored = json.loads((_RESULTS / study / 'config.json').read_text())
   config = _CONFIGS[study]
@@ -99,6 +120,7 @@ def test_the_summary_is_that_of_the_present_config(study: str) -> None:
     ('search_quality', 'nats_tss_in16', 'layernas'),
     long('accel_nasbench_search', 'middle_full_30', 'ours'),
     long('accel_nasbench_search', 'middle_seed_100', 'evolution'),
+    long('accel_opponents_gp', 'middle_half_30', 'ours'),
     long('search_quality', 'nas_bench_macro_50', 'ours'),
     long('search_quality', 'nas_bench_macro_100', 'evolution_repeats'),
     long('search_quality', 'nats_sss_c10_100', 'random'),

@@ -1,12 +1,12 @@
-"""What a data set is: numbered training batches, padded evaluation batches.
+"""Data sets: numbered training batches and padded evaluation batches.
 
-Batch number s depends on the seed and s alone: its random numbers are drawn by
-a key, never from a stream that goes on, so that it is made without those in
-front of it. Training can so resume at any step, on any number of hosts.
+Batch number s depends only on the seed and s. Its random numbers are drawn by a
+key, never from a continuing stream, so it is made without the batches before
+it. Training can therefore resume at any step, on any number of hosts.
 
-Beside the class `Dataset` this module holds what data sets are made of: which
-images are held out as the split 'validation', which of them make up a batch,
-and in which type pixels go from the host to the accelerator.
+Beside the class `Dataset`, this module has the parts of data sets: which images
+are held out as the split 'validation', which images make up a batch, and in
+which type pixels go from the host to the accelerator.
 """
 
 import abc
@@ -27,17 +27,17 @@ names; 'label' int32 (batch,); 'mask' float32 (batch,), 0 for padding. Where
 devices augment, 'augmentation' int32 (batch, 3): see `augmentation`."""
 
 SPLITS = ('train', 'validation', 'all_train', 'test')
-"""'train' and 'validation' part the training images; 'all_train' is both."""
+"""'train' and 'validation' divide the training images; 'all_train' is both."""
 
 
 @dataclasses.dataclass(frozen=True)
 class HostShare:
-  """Which part of every batch a host is given.
+  """The part of every batch that a host is given.
 
   The parts of all hosts, one after the other, are the batch of a single host.
 
   Attributes:
-    index: of the host, 0 <= index < count.
+    index: number of the host, 0 <= index < count.
     count: number of hosts.
   """
 
@@ -49,7 +49,7 @@ class HostShare:
       raise ValueError(f'host {self.index}: allowed is 0 to {self.count - 1}')
 
   def size(self, batch_size: int) -> int:
-    """Images of a batch that this host is given, padding included.
+    """Number of images of a batch for this host, including padding.
 
     Args:
       batch_size: over all hosts.
@@ -68,24 +68,24 @@ class HostShare:
     return batch_size // self.count
 
   def rows(self, batch_size: int) -> slice:
-    """Where this host's images lie in a batch; `batch_size` over all hosts."""
+    """Rows of this host's images in a batch of all hosts."""
     size = self.size(batch_size)
     return slice(self.index * size, (self.index + 1) * size)
 
 
 WHOLE = HostShare()
-"""A single host is given everything."""
+"""The share of a single host: everything."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Scaling:
-  """What is subtracted from pixels, and what they are divided by, 0..1.
+  """Mean and deviation by which pixels are scaled, for pixels of 0..1.
 
   The default takes 0..255 to -1..1, as the MobileNet reference code does.
 
   Attributes:
-    mean: of red, green and blue.
-    deviation: likewise.
+    mean: subtracted from red, green and blue.
+    deviation: divisors of red, green and blue.
   """
 
   mean: tuple[float, float, float] = (0.5, 0.5, 0.5)
@@ -110,18 +110,18 @@ class Scaling:
 
 
 MINUS_ONE_TO_ONE = Scaling()
-"""The scaling of data sets that name no other."""
+"""The default scaling of data sets."""
 
 
 class Dataset(abc.ABC):
   """Images of one side with labels, in splits.
 
   Attributes:
-    name: for messages.
+    name: name in messages.
     image_size: side of the images in batches, pixels.
     num_classes: labels are 0..num_classes-1.
-    class_names: by label, None if unknown.
-    scaling: of pixels; uint8 is scaled on the accelerator.
+    class_names: names by label, None if unknown.
+    scaling: scaling of pixels; uint8 is scaled on the accelerator.
   """
 
   name: str
@@ -136,10 +136,10 @@ class Dataset(abc.ABC):
     """Shapes and types of one example on the accelerator.
 
     Args:
-      transfer: one of `TRANSFERS`, as which images leave the host.
+      transfer: type in which images leave the host, one of `TRANSFERS`.
 
     Returns:
-      By the names of a batch, but for 'mask'.
+      Shapes and types by the names of a batch, without 'mask'.
     """
     # Bytes are scaled on the accelerator.
     pixels = 'float32' if transfer == 'uint8' else transfer
@@ -151,11 +151,11 @@ class Dataset(abc.ABC):
   def check_images(self) -> None:  # noqa: B027 - most have nothing to do
     """Looks for damaged images in all splits, before anything is trained.
 
-    As far as that takes seconds; what it does not find is named when its batch
-    comes. Data sets in memory have nothing to look for.
+    The check takes seconds at most; images that it misses are named when their
+    batch comes. Data sets in memory need no check.
 
     Raises:
-      UserError: names the first that is damaged, and why.
+      UserError: an image is damaged; the message names the first one, and why.
     """
 
   @abc.abstractmethod
@@ -163,10 +163,11 @@ class Dataset(abc.ABC):
     """Number of images of a split, one of `SPLITS`."""
 
   def content(self) -> dict[str, Any]:
-    """What the data set holds, as JSON types.
+    """The content of the data set, as JSON types.
 
-    A run goes on only with a data set of the same content. It is cheap to tell:
-    of a large set a list of files with their sizes, not their pixels.
+    A run continues only with a data set of the same content. The content is
+    cheap to find: of a large set it is a list of files with their sizes, not
+    their pixels.
     """
     return {
         'name': self.name,
@@ -180,17 +181,17 @@ class Dataset(abc.ABC):
       self, split: str, batch_size: int, seed: int, start_step: int = 0,
       share: HostShare = WHOLE,
   ) -> Iterator[Batch]:
-    """Batches without end, of augmented images or with what moves them.
+    """Endless batches of augmented images, or of images to augment.
 
-    Every epoch is a permutation of the split, cut to whole batches. What batch
-    number s holds depends on the seed and s alone.
+    Every epoch is a permutation of the split, cut to whole batches. Batch
+    number s depends only on the seed and s.
 
     Args:
       split: one of `SPLITS`.
       batch_size: over all hosts, at most the images of the split.
-      seed: of order and augmentation.
+      seed: seed of order and augmentation.
       start_step: number of the first batch; those before it are not made.
-      share: what this host is given of every batch.
+      share: part of every batch for this host.
 
     Returns:
       Batches start_step, start_step + 1, ...
@@ -200,13 +201,13 @@ class Dataset(abc.ABC):
   def evaluation_batches(
       self, split: str, batch_size: int, share: HostShare = WHOLE
   ) -> Iterator[Batch]:
-    """Every image of a split once, in a fixed order, not augmented.
+    """Batches of every image of a split once, in fixed order, not augmented.
 
     Args:
       split: one of `SPLITS`.
       batch_size: over all hosts; the last batch is padded to it.
-      share: what this host is given of every batch. All hosts get equally
-        many batches, and their masks together mark every image once.
+      share: part of every batch for this host. All hosts get equally many
+        batches, and their masks together mark every image once.
 
     Returns:
       The batches.
@@ -222,7 +223,7 @@ def check_split(dataset: Dataset, split: str) -> None:
 
 
 def check_batch(dataset: Dataset, split: str, batch_size: int) -> None:
-  """Raises UserError unless a split has a whole batch."""
+  """Raises UserError if a split is smaller than a batch."""
   examples = dataset.num_examples(split)
   if not 1 <= batch_size <= examples:
     raise UserError(
@@ -237,10 +238,10 @@ def pad_batch(images: np.ndarray, labels: np.ndarray, size: int) -> Batch:
   Args:
     images: at most `size` of them.
     labels: their labels.
-    size: of the batch.
+    size: size of the batch.
 
   Returns:
-    The batch, its mask 1 for the given images.
+    The batch, with a mask of 1 for the given images.
   """
   return pad_rows({'image': images, 'label': labels.astype(np.int32)}, size)
 
@@ -250,7 +251,7 @@ def pad_rows(arrays: Mapping[str, np.ndarray], size: int) -> Batch:
 
   Args:
     arrays: by name, of equally many rows, at most `size`.
-    size: of the batch.
+    size: size of the batch.
 
   Returns:
     The arrays and 'mask', 1 for the given rows.
@@ -265,14 +266,14 @@ def pad_rows(arrays: Mapping[str, np.ndarray], size: int) -> Batch:
 
 
 ORDER, AUGMENTATION = 1, 2
-"""First words of a stream's key: streams for different purposes differ."""
+"""First parts of a stream's key, so that purposes have different streams."""
 
 
 def random_stream(*key: int) -> np.random.Generator:
   """A generator whose stream depends on the key alone.
 
   Args:
-    *key: integers >= 0; the first says the purpose.
+    *key: integers >= 0; the first one is the purpose.
 
   Returns:
     The generator, at its start.
@@ -292,17 +293,17 @@ def training_rows(
 ) -> np.ndarray:
   """Rows of a numbered training batch.
 
-  An epoch is a permutation of all rows, cut to whole batches, so that any batch
-  is found without those in front of it.
+  An epoch is a permutation of all rows, cut to whole batches, so any batch is
+  found without those before it.
 
   Args:
     examples: images of the split, at least a batch.
     batch_size: over all hosts.
-    seed: of the permutations.
+    seed: seed of the permutations.
     step: number of the batch.
 
   Returns:
-    Those of the whole batch, int64 (batch_size,).
+    The rows of the whole batch, int64 (batch_size,).
   """
   epoch, number = epoch_of(step, batch_size, examples)
   order = _order(examples, seed, epoch)
@@ -317,12 +318,12 @@ def evaluation_rows(
   Args:
     examples: images of the split.
     batch_size: over all hosts.
-    number: of the batch.
-    share: which host.
+    number: number of the batch.
+    share: the host's share.
 
   Returns:
-    At most `share.size(batch_size)` rows, in rising order; of the last batch a
-    host may have none.
+    At most `share.size(batch_size)` rows, ascending; a host may have none of
+    the last batch.
   """
   begin = number * batch_size
   end = min(begin + batch_size, examples)
@@ -350,10 +351,10 @@ def held_out_count(examples: int, share: float) -> int:
 
   Args:
     examples: number of images.
-    share: wanted, 0 < share < 1.
+    share: share to hold out, 0 < share < 1.
 
   Returns:
-    The rounded share, but at least one image, and one is left.
+    The rounded share, but at least one image and not all of them.
   """
   return min(max(round(share * examples), 1), examples - 1)
 
@@ -363,7 +364,7 @@ def held_out_mask(labels: np.ndarray, share: float) -> np.ndarray:
 
   Args:
     labels: shape (n,), each class at least twice.
-    share: of every class, see `held_out_count`.
+    share: share of every class, see `held_out_count`.
 
   Returns:
     bool, shape (n,), True for the images that are held out.
@@ -382,10 +383,11 @@ TRANSFERS = {
 }
 """Allowed values of the field `transfer`, and the type of the images.
 
-float32 is exact and takes the most bytes, bfloat16 half of them with 8 bits of
-precision; both are scaled on the host (`Scaling`). uint8, 0..255, takes a
-quarter: the accelerator scales it, which costs it next to nothing and the host
-a pass over the pixels less. Interpolated pixels are rounded to whole levels.
+float32 is exact and takes the most bytes; bfloat16 takes half of them, with 8
+bits of precision. Both are scaled on the host (`Scaling`). uint8, 0..255, takes
+a quarter and is scaled on the accelerator, which costs little there and saves
+the host a pass over the pixels. Interpolated pixels are rounded to whole
+levels.
 """
 
 
@@ -402,10 +404,10 @@ def to_transfer(
   Args:
     pixels: uint8 or float32, 0..255, shape (..., 3).
     transfer: one of `TRANSFERS`.
-    scaling: of other types than uint8.
+    scaling: scaling of types other than uint8.
 
   Returns:
-    The same shape.
+    Pixels of the same shape.
   """
   if transfer == 'uint8':
     if pixels.dtype == np.uint8:

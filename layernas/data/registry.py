@@ -1,8 +1,8 @@
-"""From a config to its data set.
+"""Loads the data set that a config names.
 
-A config names what loads its data: one of `SOURCES`, or module:function. Such a
-function is given the config's data section and, as keyword arguments, its
-section `settings`; it returns a `Dataset`:
+A config names a loader: one of `SOURCES`, or module:function. Such a function
+gets the config's data section and, as keyword arguments, its section
+`settings`; it returns a `Dataset`:
 
     def load(section, classes):
       images, labels = ...
@@ -41,15 +41,15 @@ _TENSORFLOW = (
 
 
 DECODERS = ('auto', 'pillow', 'tensorflow')
-"""Of image files; 'auto' is TensorFlow where it is installed, else Pillow."""
+"""Decoders of image files; 'auto' is TensorFlow if installed, else Pillow."""
 
 
 AUGMENT_ON = ('host', 'device')
-"""Who augments images in memory; of others the host does."""
+"""Who augments images in memory; the host augments all others."""
 
 
 def chosen_decoder(section: Any) -> str:
-  """What decodes the files of an image folder here.
+  """The decoder of an image folder on this machine.
 
   Args:
     section: the config's data section.
@@ -63,7 +63,7 @@ def chosen_decoder(section: Any) -> str:
 
 
 def load_folder(section: Any) -> Dataset:
-  """Image files; see `image_folder`."""
+  """Loads image files; see `image_folder`."""
   decoder = chosen_decoder(section)
   if decoder == 'tensorflow':
     _with_tensorflow("data.decoder: 'tensorflow'", 'tensor_pipeline')
@@ -71,7 +71,7 @@ def load_folder(section: Any) -> Dataset:
 
 
 def load_tfds(section: Any) -> Dataset:
-  """A set prepared by TensorFlow Datasets; see `tfds_images`."""
+  """Loads a set prepared by TensorFlow Datasets; see `tfds_images`."""
   if section.decoder == 'pillow':
     raise UserError(
         "data.decoder: 'pillow': allowed with data.source 'tfds' is"
@@ -85,15 +85,15 @@ SOURCES: lookup.Registry = {
     'tfds': load_tfds,
     'folder': load_folder,
 }
-"""Inside the package, a prepared TFDS set, a directory of image files."""
+"""Loaders by name: packaged images, a prepared TFDS set, an image folder."""
 
 
 def load_dataset(section: Any) -> Dataset:
   """Loads the data set that a config names.
 
   Args:
-    section: the config's data section; see configs/default.py. What a source
-      does not need it leaves alone.
+    section: the config's data section; see configs/default.py. A source ignores
+      fields that it does not need.
 
   Returns:
     The data set.
@@ -120,7 +120,7 @@ def load_dataset(section: Any) -> Dataset:
 
 
 def check_data(section: Any) -> None:
-  """Checks the fields that all sources share, each on its own.
+  """Checks each of the fields that all sources share.
 
   Args:
     section: the config's data section: image_size, crop_padding, num_classes,

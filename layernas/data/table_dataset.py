@@ -1,4 +1,4 @@
-"""Data sets of one's own in memory: dicts of arrays, of any shapes."""
+"""Your own data sets in memory: dicts of arrays of any shapes."""
 
 import hashlib
 from collections.abc import Iterator
@@ -27,7 +27,7 @@ _PARTING = 3
 class TableDataset(Dataset):
   """Examples that are rows of several arrays.
 
-  Batches are dicts of the same names, and 'mask'. Nothing is augmented.
+  Batches are dicts with the same names and 'mask'. Nothing is augmented.
   """
 
   def __init__(
@@ -35,14 +35,14 @@ class TableDataset(Dataset):
       test: Mapping[str, np.ndarray], validation_share: float,
       num_classes: int = 1,
   ):
-    """Parts the training examples at random into 'train' and 'validation'.
+    """Divides the training examples at random into 'train' and 'validation'.
 
     Args:
-      name: for messages.
+      name: name in messages.
       all_train: arrays by name, shape (n, ...), of types that JAX has.
       test: arrays of the same names, types and shapes behind the first axis.
-      validation_share: of the training examples.
-      num_classes: what networks are built for, their number of outputs.
+      validation_share: share of the training examples to hold out.
+      num_classes: number of outputs of the networks.
 
     Raises:
       UserError: arrays do not fit each other.
@@ -76,7 +76,7 @@ class TableDataset(Dataset):
     return _length(self._splits[split])
 
   def content(self) -> dict[str, Any]:
-    """See the base class; all numbers count."""
+    """See the base class; every number is part of it."""
     found = hashlib.sha256()
     for split in ('all_train', 'test'):
       for name, array in sorted(self._splits[split].items()):

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from etils import epath
 
+from layernas import activity
 from layernas import paths
 from layernas.errors import UserError
 from layernas.errors import not_installed
@@ -68,7 +69,8 @@ def open_model(path: str | os.PathLike[str]) -> Classifier:
     suffix = _SAVED_MODEL
   if not path.exists():
     raise UserError(f'model {text}: no such file; allowed is an exported one')
-  run, batch = _OPEN[suffix](text)
+  with activity.doing('opening the model'):
+    run, batch = _OPEN[suffix](text)
   return _File(read_facts(path.parent), run, batch)
 
 

@@ -11,6 +11,7 @@ import jax
 import numpy as np
 from etils import epath
 
+from layernas import activity
 from layernas import lookup
 from layernas.errors import UserError
 from layernas.errors import not_installed
@@ -27,7 +28,7 @@ from layernas.models.network import Network
 from layernas.networks.spec import NetworkSpec
 
 INPUTS = ('float32', 'uint8')
-"""Types of the images that a file may take: scaled, or bytes."""
+"""Types of the images that an exported file may take: scaled, or bytes."""
 
 # Timed passes of one image, after the first.
 _TIMED = 20
@@ -35,12 +36,13 @@ _TIMED = 20
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Images:
-  """What files are measured with.
+  """The images that exported files are measured with.
 
   Attributes:
     test: uint8, shape (n, size, size, 3).
-    labels: of them, shape (n,); None where they have none.
-    training: uint8, shape (m, size, size, 3): all that integers are fitted to.
+    labels: labels of the test images, shape (n,); None if they have none.
+    training: uint8, shape (m, size, size, 3), the images that integers are
+      fitted to.
   """
 
   test: np.ndarray
@@ -50,13 +52,13 @@ class Images:
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Source:
-  """What files are made from.
+  """The model and images from which files are made.
 
   Attributes:
-    model: that is exported.
-    takes: one of `INPUTS`.
-    graph: of inference; None where the network has none.
-    training: images to fit integers to; None where there are none.
+    model: model to export.
+    takes: type of the file's images, one of `INPUTS`.
+    graph: inference graph; None if the network has none.
+    training: images to fit integers to; None if there are none.
   """
 
   model: Model
@@ -66,12 +68,12 @@ class Source:
 
   @property
   def example(self) -> jax.ShapeDtypeStruct:
-    """One image."""
+    """Shape and type of one image."""
     size = self.model.preprocessing.size
     return jax.ShapeDtypeStruct((size, size, 3), np.dtype(self.takes))
 
   def function(self) -> Callable[[Any], Any]:
-    """From images of the type `takes` to logits."""
+    """A function from images of the type `takes` to logits."""
     run = (
         graph_function(self.graph) if self.graph
         else _module_function(self.model)
@@ -81,10 +83,10 @@ class Source:
     return run
 
   def needed_graph(self, name: str) -> Graph:
-    """The graph, for formats that need one.
+    """The inference graph, for formats that need one.
 
     Args:
-      name: of the format.
+      name: name of the format.
 
     Raises:
       UserError: there is none.
@@ -101,7 +103,7 @@ class Source:
     """Training images of the type `takes`.
 
     Args:
-      name: of the format.
+      name: name of the format.
 
     Raises:
       UserError: there are none.
@@ -123,15 +125,15 @@ def source_of(
   """Prepares an export.
 
   Args:
-    model: to export.
-    takes: one of `INPUTS`.
+    model: model to export.
+    takes: type of the file's images, one of `INPUTS`.
     training: see `Source`.
 
   Returns:
-    What the formats are made from.
+    The source of the formats.
 
   Raises:
-    UserError: wrong `takes`, or the model does not classify images.
+    UserError: `takes` is wrong, or the model does not classify images.
   """
   if takes not in INPUTS:
     raise UserError(f'export: input {takes!r}: allowed are {list(INPUTS)}')
@@ -214,9 +216,9 @@ class Format:
   """A kind of file.
 
   Attributes:
-    file: its name; of SavedModel, that of a directory.
-    write: writes one from a source to a path; raises a UserError where the
-      format cannot hold the network or something is not installed.
+    file: name of the file; for SavedModel, that of a directory.
+    write: writes a source to a path; raises a UserError if the format cannot
+      hold the network or something is not installed.
   """
 
   file: str
@@ -237,28 +239,26 @@ FORMATS = {
 def export_model(
     model: Model, formats: Sequence[str], output: epath.PathLike,
     takes: str = 'float32', images: Images | None = None,
-    before: Callable[[str], None] = lambda name: None,
 ) -> dict[str, Any]:
   """Writes files, labels.txt and check.json.
 
   Args:
-    model: to export.
+    model: model to export.
     formats: keys of `FORMATS`.
-    output: directory, which is made where it does not exist.
-    takes: one of `INPUTS`.
-    images: that files are measured with; None is random ones.
-    before: called with the name of each format before it is written.
+    output: directory, created if it does not exist.
+    takes: type of the file's images, one of `INPUTS`.
+    images: images to measure files with; None takes random ones.
 
   Returns:
     Content of check.json: 'images', their number; 'accuracy' of the module on
-    them, None where they have no labels; 'formats', where each has 'file',
-    'bytes', 'difference' to the module's logits at most, 'agreement' (share of
-    images with the same class), 'accuracy', 'milliseconds' of a pass of one
-    image (median), and 'seconds' of writing; 'failed', where each has the
-    reason.
+    them, None if they have no labels; 'formats', each with 'file', 'bytes', the
+    largest 'difference' from the module's logits, 'agreement' (share of images
+    with the same class), 'accuracy', the median 'milliseconds' of a pass of one
+    image, and the 'seconds' of writing; and 'failed', the formats that could
+    not be written, each with the reason.
 
   Raises:
-    UserError: a format is not known, or the model cannot be exported at all.
+    UserError: a format is unknown, or the model cannot be exported at all.
   """
   for name in formats:
     if name not in FORMATS:
@@ -273,24 +273,26 @@ def export_model(
   )
   (directory / 'labels.txt').write_text('\n'.join(model.class_names) + '\n')
   images = images or _random_images(model.preprocessing.size)
-  wanted = model.logits(images.test)
+  with activity.doing(f'classifying {len(images.test):,} images'):
+    wanted = model.logits(images.test)
   found = {
       'images': len(wanted), 'accuracy': _accuracy(wanted, images.labels),
       'formats': {}, 'failed': {},
   }
   for name in formats:
-    before(name)
     path = directory / FORMATS[name].file
     begun = time.perf_counter()
     try:
-      FORMATS[name].write(source, path)
+      with activity.doing(f'writing {path.name}'):
+        FORMATS[name].write(source, path)
     except UserError as error:
       found['failed'][name] = str(error)
     else:
       seconds = round(time.perf_counter() - begun, 2)
-      found['formats'][name] = _measured(path, images, wanted) | {
-          'seconds': seconds
-      }
+      with activity.doing(f'comparing {path.name} with the model'):
+        found['formats'][name] = _measured(path, images, wanted) | {
+            'seconds': seconds
+        }
     (directory / 'check.json').write_text(json.dumps(found, indent=2) + '\n')
   return found
 

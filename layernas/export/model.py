@@ -1,10 +1,10 @@
-"""A trained network in a directory: its weights and what is known of them.
+"""Model directories: the weights of a trained network and facts on them.
 
 `model.safetensors` has the variables by the names of modules, joined by
-slashes: 'params/block0/expand/kernel'. `model.json` has all that it takes to
-use them: network, classes, preprocessing, the config's section `model`; and
-where they come from: recipe, metrics, versions, digests. Neither runs code when
-it is read. (A space of Flax modules is named in it, and imported.)
+slashes: 'params/block0/expand/kernel'. `model.json` has what is needed to use
+them (network, classes, preprocessing, the config's section `model`) and where
+they come from (recipe, metrics, versions, digests). Reading either runs no
+code, except that a space of Flax modules, which model.json names, is imported.
 """
 
 import abc
@@ -24,6 +24,7 @@ from etils import epath
 from flax import traverse_util
 from ml_collections import config_dict
 
+from layernas import activity
 from layernas import installation
 from layernas import paths
 from layernas.errors import UserError
@@ -36,28 +37,33 @@ from layernas.training.programs import create_model
 from layernas.training.steps import Variables
 
 WEIGHTS = 'model.safetensors'
-"""Name of the file of the variables."""
+"""Name of the file with the variables."""
 
 FACTS = 'model.json'
-"""Name of the file of all else; written last, so that a model with it is
-whole."""
+"""Name of the file with all else; written last, so a model that has it is
+complete."""
 
 VERSION = 1
-"""Of model.json; another one is not read."""
+"""Format number of model.json; files of another format are not read."""
+
+_NEEDED = (
+    'network', 'classes', 'preprocessing', 'metrics', 'config', 'digests',
+)
 
 class Classifier(abc.ABC):
-  """A trained network that can be asked, in whatever runtime.
+  """A trained network that classifies images, in any runtime.
 
   Attributes:
     facts: content of model.json.
-    preprocessing: of images; None where the network is for another task.
-    batch: images of one pass at most.
+    preprocessing: preprocessing of images; None if the network has another
+      task.
+    batch: largest number of images of a pass.
   """
 
   batch = 64
 
   def __init__(self, facts: Mapping[str, Any]):
-    """Runs nothing yet.
+    """Keeps the facts; runs nothing yet.
 
     Args:
       facts: content of model.json.
@@ -68,7 +74,7 @@ class Classifier(abc.ABC):
 
   @property
   def takes(self) -> np.dtype:
-    """Type of the images that it is given: uint8 ones are not scaled."""
+    """Type of the images that `run` takes; uint8 images are not scaled."""
     return np.dtype(self.facts.get('input', 'float32'))
 
   @property
@@ -78,13 +84,13 @@ class Classifier(abc.ABC):
 
   @property
   def class_names(self) -> tuple[str, ...]:
-    """Names of the classes by label; their numbers where they have none."""
+    """Names of the classes by label; their numbers if they have none."""
     names = self.facts['classes']['names']
     return tuple(names or map(str, range(self.num_classes)))
 
   @property
   def metrics(self) -> Mapping[str, float]:
-    """What the training measured on the test images."""
+    """Metrics that the training measured on the test images."""
     return self.facts['metrics']
 
   @functools.cached_property
@@ -97,7 +103,7 @@ class Classifier(abc.ABC):
 
     Args:
       images: an array (height, width, 3) or (n, height, width, 3), a Pillow
-        image, or a sequence of them, of any sizes; bytes, or floating-point
+        image, or a sequence of these, of any sizes; bytes, or floating-point
         numbers from 0 to 1. They are cropped, resized and scaled as in the
         network's evaluation.
 
@@ -105,7 +111,8 @@ class Classifier(abc.ABC):
       float32, shape (n, classes).
 
     Raises:
-      UserError: something is no image, or the network does not classify them.
+      UserError: something is not an image, or the network does not classify
+        images.
     """
     logits = self.logits(images)
     powers = np.exp(logits - logits.max(axis=1, keepdims=True))
@@ -115,13 +122,13 @@ class Classifier(abc.ABC):
     """Logits of the classes; see `predict`.
 
     Args:
-      images: as for `predict`.
+      images: as in `predict`.
 
     Returns:
       float32, shape (n, classes).
 
     Raises:
-      UserError: as `predict`.
+      UserError: as in `predict`.
     """
     if self.preprocessing is None:
       raise UserError(
@@ -134,10 +141,10 @@ class Classifier(abc.ABC):
     return self.run(self.preprocessing(images))
 
   def run(self, inputs: np.ndarray) -> np.ndarray:
-    """Logits of images that are what it takes.
+    """Logits of images that are already preprocessed.
 
     Args:
-      inputs: shape (n, size, size, 3), of the type `takes`; float32 ones are
+      inputs: shape (n, size, size, 3), of the type `takes`; float32 images are
         scaled.
 
     Returns:
@@ -160,17 +167,17 @@ class Model(Classifier):
   """A trained network, in JAX.
 
   Attributes:
-    network: its shape.
-    variables: collections of arrays, 'params' among them; the average where the
-      training kept one.
+    network: the network.
+    variables: collections of arrays, among them 'params'; the moving average if
+      the training kept one.
   """
 
   def __init__(self, facts: Mapping[str, Any], variables: Variables):
-    """Builds nothing yet.
+    """Keeps facts and variables; builds nothing yet.
 
     Args:
       facts: content of model.json.
-      variables: that belong to it.
+      variables: variables of the network.
 
     Raises:
       UserError: the facts name no network.
@@ -207,12 +214,12 @@ def save_model(
   """Writes a model directory.
 
   Args:
-    directory: local, or gs://BUCKET/PATH; is made where it does not exist.
+    directory: a local path or gs://BUCKET/PATH; created if it does not exist.
     variables: nested dicts of arrays.
-    facts: of model.json, without 'format' and the digest of the weights.
+    facts: content of model.json without 'format' and the digest of the weights.
 
   Raises:
-    UserError: a variable is no array.
+    UserError: a variable is not an array.
   """
   directory = epath.Path(directory)
   directory.mkdir(parents=True, exist_ok=True)
@@ -237,20 +244,22 @@ def load_model(directory: str | os.PathLike[str]) -> Model:
   """Reads a model directory, such as final/winner/seed0/model of a search.
 
   Args:
-    directory: that `save_model` wrote; local, or gs://BUCKET/PATH.
+    directory: directory that `save_model` wrote; a local path or
+      gs://BUCKET/PATH.
 
   Returns:
     The model.
 
   Raises:
-    UserError: there is none, or a file of it is damaged.
+    UserError: there is no model, or a file of it is damaged.
   """
   text = paths.expanded('model', os.fspath(directory))
   file_store(text).check(epath.Path(text))
   where = epath.Path(text)
   facts = read_facts(where)
   try:
-    weights = (where / WEIGHTS).read_bytes()
+    with activity.doing('reading the model'):
+      weights = (where / WEIGHTS).read_bytes()
     flat = safetensors.numpy.load(weights)
   except (OSError, safetensors.SafetensorError) as error:
     raise UserError(
@@ -262,20 +271,27 @@ def load_model(directory: str | os.PathLike[str]) -> Model:
         f'model {text}: {WEIGHTS} is not the file that was written with'
         f' {FACTS}; allowed are the two of one training'
     )
-  return Model(facts, traverse_util.unflatten_dict(flat, sep='/'))
+  try:
+    return Model(facts, traverse_util.unflatten_dict(flat, sep='/'))
+  except (AttributeError, KeyError, TypeError) as error:
+    raise UserError(
+        f'model {text}: {FACTS} is damaged: {error!r}; allowed is the file that'
+        ' was written with the model'
+    ) from error
 
 
 def read_facts(directory: epath.Path) -> dict[str, Any]:
   """Content of a model.json.
 
   Args:
-    directory: that has it.
+    directory: directory of the model.
 
   Returns:
-    What `save_model` wrote.
+    The facts that `save_model` wrote.
 
   Raises:
-    UserError: there is none, or it is of another program or version.
+    UserError: there is no such file, another program or version wrote it, or a
+      part of it is missing.
   """
   if not (directory / FACTS).exists():
     raise UserError(
@@ -287,6 +303,12 @@ def read_facts(directory: epath.Path) -> dict[str, Any]:
     raise UserError(
         f'model {directory}: {FACTS} is of another program or version; allowed'
         f' is format {VERSION}'
+    )
+  missing = [name for name in _NEEDED if name not in facts]
+  if missing:
+    raise UserError(
+        f'model {directory}: {FACTS} lacks {", ".join(missing)}; allowed is the'
+        ' file that was written with the model'
     )
   return facts
 

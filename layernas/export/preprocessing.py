@@ -1,4 +1,4 @@
-"""What becomes of an image before a network sees it, as in its evaluation."""
+"""Preprocessing of images for a network, as in its evaluation."""
 
 import dataclasses
 from collections.abc import Iterable
@@ -29,10 +29,10 @@ class Preprocessing:
 
   Attributes:
     size: side of the network's images, pixels.
-    crop: share of the shorter side that the network sees: of the square in the
-      middle.
-    filter: 'bilinear' or 'bicubic'; both widen where they shrink.
-    scaling: of pixels.
+    crop: side of the central square that the network sees, as a share of the
+      shorter side.
+    filter: 'bilinear' or 'bicubic'; both are widened when they shrink an image.
+    scaling: scaling of pixels.
   """
 
   size: int
@@ -57,14 +57,14 @@ class Preprocessing:
     return self.scaling(self.pixels(images)).astype(np.float32)
 
   def pixels(self, images: Any) -> np.ndarray:
-    """The same before it is scaled: 0 to 255; whole where they were bytes."""
+    """The pixels before scaling, 0 to 255; whole numbers for bytes."""
     rows = [self._pixels(image) for image in _each(images)]
     if not rows:
       return np.zeros((0, self.size, self.size, 3), np.float32)
     return np.stack(rows)
 
   def to_dict(self) -> dict[str, Any]:
-    """JSON types; `from_dict` reads them."""
+    """The preprocessing as JSON types; `from_dict` reads them."""
     return dataclasses.asdict(self)
 
   @classmethod
@@ -72,10 +72,10 @@ class Preprocessing:
     """Inverse of `to_dict`.
 
     Args:
-      values: what it gave.
+      values: output of `to_dict`.
 
     Returns:
-      The same.
+      The preprocessing.
     """
     scaling = {name: tuple(one) for name, one in values['scaling'].items()}
     return cls(**{**values, 'scaling': Scaling(**scaling)})
@@ -104,10 +104,10 @@ class Preprocessing:
 
 
 def of_data(section: Any) -> Preprocessing:
-  """What a config's evaluation does with images.
+  """The preprocessing in a config's evaluation.
 
   Args:
-    section: `data` of a config.
+    section: section `data` of a config.
 
   Returns:
     The preprocessing.

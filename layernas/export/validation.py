@@ -1,4 +1,4 @@
-"""How good a model is on a data set, and how fast."""
+"""Accuracy and speed of a model on a data set."""
 
 import time
 from typing import Any
@@ -6,6 +6,7 @@ from typing import Any
 import jax
 import numpy as np
 
+from layernas import activity
 from layernas.data.dataset import Dataset
 from layernas.errors import UserError
 from layernas.export.model import Classifier
@@ -21,14 +22,14 @@ def validate(
   """Evaluates a model as its training did.
 
   Args:
-    model: to evaluate.
-    dataset: with images as the model takes them, and its classes.
-    split: of the data set.
-    batch_size: over all devices; 0 is that of the training's evaluation, with
-      which the metrics are those of the training.
+    model: model to evaluate.
+    dataset: data set with the model's image size and classes.
+    split: split of the data set.
+    batch_size: over all devices; 0 takes that of the training's evaluation,
+      which reproduces the metrics of the training.
 
   Returns:
-    The metrics, 'images' and 'images_per_second', the compilation left out.
+    The metrics, 'images', and 'images_per_second' without compilation.
 
   Raises:
     UserError: the data set has other classes or images of another size.
@@ -39,12 +40,13 @@ def validate(
       model.flax, model.network.task, model.config.model.matmul_precision
   )
   variables = replicate(jax.tree.map(np.asarray, model.variables))
-  # Compiles.
-  evaluate(step, variables, _First(dataset), split, size)
-  begun = time.perf_counter()
-  metrics = evaluate(step, variables, dataset, split, size)
-  seconds = time.perf_counter() - begun
+  with activity.doing('compiling the network'):
+    evaluate(step, variables, _First(dataset), split, size)
   images = dataset.num_examples(split)
+  with activity.doing(f'evaluating {images:,} images'):
+    begun = time.perf_counter()
+    metrics = evaluate(step, variables, dataset, split, size)
+    seconds = time.perf_counter() - begun
   return {
       **metrics, 'images': images, 'images_per_second': images / seconds,
   }
@@ -54,13 +56,14 @@ def validate_anything(
     model: Classifier, dataset: Dataset, split: str = 'test',
     batch_size: int = 64,
 ) -> dict[str, Any]:
-  """Evaluates a classifier of whatever runtime.
+  """Evaluates a classifier in any runtime.
 
   Args:
-    model: to evaluate.
-    dataset: with images of the type that the model takes, and its classes.
-    split: of the data set.
-    batch_size: images that it is given at a time.
+    model: model to evaluate.
+    dataset: data set with images of the type that the model takes, and with its
+      classes.
+    split: split of the data set.
+    batch_size: number of images per pass.
 
   Returns:
     'loss', 'accuracy', 'top5', 'images' and 'images_per_second'.
@@ -70,19 +73,20 @@ def validate_anything(
   """
   _check(model, dataset)
   losses, hits, top, seconds = [], [], [], 0.0
-  for batch in dataset.evaluation_batches(split, batch_size):
-    real = batch['mask'] > 0
-    labels = batch['label'][real]
-    begun = time.perf_counter()
-    logits = model.run(batch['image'][real]).astype(np.float64)
-    seconds += time.perf_counter() - begun
-    high = logits.max(axis=1, keepdims=True)
-    total = high[:, 0] + np.log(np.exp(logits - high).sum(axis=1))
-    losses.append(total - logits[np.arange(len(labels)), labels])
-    order = np.argsort(-logits, axis=1, kind='stable')[:, :5]
-    hits.append(order[:, 0] == labels)
-    top.append((order == labels[:, None]).any(axis=1))
-  images = sum(map(len, losses))
+  images = dataset.num_examples(split)
+  with activity.doing(f'evaluating {images:,} images'):
+    for batch in dataset.evaluation_batches(split, batch_size):
+      real = batch['mask'] > 0
+      labels = batch['label'][real]
+      begun = time.perf_counter()
+      logits = model.run(batch['image'][real]).astype(np.float64)
+      seconds += time.perf_counter() - begun
+      high = logits.max(axis=1, keepdims=True)
+      total = high[:, 0] + np.log(np.exp(logits - high).sum(axis=1))
+      losses.append(total - logits[np.arange(len(labels)), labels])
+      order = np.argsort(-logits, axis=1, kind='stable')[:, :5]
+      hits.append(order[:, 0] == labels)
+      top.append((order == labels[:, None]).any(axis=1))
   return {
       'loss': float(np.concatenate(losses).mean()),
       'accuracy': float(np.concatenate(hits).mean()),

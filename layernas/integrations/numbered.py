@@ -1,9 +1,9 @@
-"""A search whose candidates go out by number, to threads that wait for them.
+"""A search that hands out its candidates by number, to several threads.
 
-Frameworks of trials count them and run them in threads. Here trial k is given
-candidate k, whichever thread comes first, and waits where that candidate
-depends on results that other threads are at work on. A search with many threads
-thus makes the same trials as one without.
+Frameworks that run trials number them and run them in threads. Here trial k
+gets candidate k, whichever thread comes first, and waits if that candidate
+depends on results of other threads. A search with many threads therefore makes
+the same trials as a search with one.
 """
 
 import threading
@@ -15,18 +15,18 @@ from layernas.search import Search
 
 
 class DeadlockError(UserError):
-  """The results that a candidate depends on are with threads that wait.
+  """The error if a candidate depends on results of threads that wait.
 
   Attributes:
-    numbers: of the candidates whose results are missing.
+    numbers: numbers of the candidates whose results are missing.
   """
 
   def __init__(self, number: int, numbers: list[int]):
-    """Names what is missing.
+    """Makes an error that names the missing results.
 
     Args:
-      number: of the candidate that was asked for.
-      numbers: of those that have no result.
+      number: number of the candidate that was asked for.
+      numbers: numbers of the candidates without a result.
     """
     super().__init__(
         f'candidate {number}: it depends on the results of candidates'
@@ -42,17 +42,17 @@ class NumberedSearch:
   Any number of threads may call its methods.
 
   Attributes:
-    search: that it asks and tells.
+    search: the search.
   """
 
   def __init__(self, search: Search):
-    """Hands out nothing yet.
+    """Takes a search; hands out nothing yet.
 
     Args:
-      search: which has not begun.
+      search: a search that has not begun.
 
     Raises:
-      UserError: it is no Search, or it has begun.
+      UserError: it is not a Search, or it has begun.
     """
     if not isinstance(search, Search):
       raise UserError(
@@ -76,14 +76,14 @@ class NumberedSearch:
     """Hands out a candidate; waits for the results that it depends on.
 
     Args:
-      number: of the candidate, from 0.
+      number: number of the candidate, from 0.
 
     Returns:
-      The candidate; None where the search ends before it.
+      The candidate; None if the search ends before it.
 
     Raises:
-      DeadlockError: nobody is left who could tell those results: their
-        candidates are with this thread and others that wait here.
+      DeadlockError: no thread is left that could give those results: this
+        thread and others that wait here have their candidates.
     """
     thread = threading.get_ident()
     with self._changed:
@@ -102,10 +102,10 @@ class NumberedSearch:
       return self._asked[number]
 
   def peek(self, number: int) -> Candidate | None:
-    """The candidate of a number, not handed out.
+    """The candidate of a number, without handing it out.
 
     Args:
-      number: of the candidate, from 0.
+      number: number of the candidate, from 0.
 
     Returns:
       The candidate; None where the search ends before it, or where it depends
@@ -122,9 +122,9 @@ class NumberedSearch:
     """Takes a result, in any order.
 
     Args:
-      number: of a candidate that was handed out.
-      evaluation: its result; ignored where the candidate has been withdrawn,
-        as those under way are when a budget is spent.
+      number: number of a candidate that was handed out.
+      evaluation: its result; ignored if the candidate has been withdrawn
+        because a budget is spent.
     """
     with self._changed:
       try:

@@ -8,7 +8,7 @@
 
 The objective asks for one categorical parameter per layer, in any order, or
 calls `suggest(trial, space)`. Trials keep the id of their candidate, so that a
-new sampler goes on with a study that its storage has kept.
+new sampler can continue a stored study.
 """
 
 import contextlib
@@ -35,33 +35,32 @@ __all__ = ['LayerNASSampler', 'suggest']
 
 _CANDIDATE = 'layernas:candidate'
 _SECONDS = 'layernas:seconds'
-"""System attributes of a trial: its candidate, and what it took."""
+"""System attributes of a trial: its candidate and its seconds."""
 
 _FIXED = 'fixed_params'
 """System attribute in which Optuna keeps the values of an enqueued trial."""
 
 _PATIENCE_SECONDS = 60.0
-"""For a trial of a lower number, which another thread has just begun."""
+"""Seconds to wait for a lower trial that another thread has just begun."""
 
 
 class LayerNASSampler(optuna.samplers.BaseSampler):
-  """Gives the trials of one study the candidates of a search, by number.
+  """A sampler that gives trials the candidates of a search, by number.
 
-  With several threads (`n_jobs`) a trial waits where its network depends on
-  results that are not there yet; all trials are those of one thread. A trial
-  that fails, or is pruned, is told to the search as such. When the search is
-  over, it stops the study. A network outside the target, which a search may
-  train on its way, violates a constraint: `study.best_trial` lies in the
-  target. The user attributes 'cost' and 'seed' of a trial are those of its
-  candidate.
+  With several threads (`n_jobs`), a trial waits if its network depends on
+  results that are missing; the trials are the same as with one thread. The
+  search learns of trials that fail or are pruned. When the search is over, it
+  stops the study. A network outside the target, which a search may train on its
+  way, violates a constraint, so `study.best_trial` lies in the target. The user
+  attributes 'cost' and 'seed' of a trial are those of its candidate.
 
-  Of a study that has trials of an earlier sampler with the same search, those
-  that finished are replayed; networks whose trials never finished are given to
-  the next ones. One process at a time works on a study. Trials that were
-  enqueued keep their own values, and the search does not learn of them.
+  If a study has trials of an earlier sampler with the same search, finished
+  trials are replayed, and networks of unfinished trials are given to the next
+  ones. Only one process may work on a study at a time. Enqueued trials keep
+  their own values, and the search does not learn of them.
 
   Attributes:
-    search: its state; `search.best` is its answer, which is the best trial
+    search: the search; `search.best` is its answer, which is the best trial
       unless the schedule has a rule of its own.
   """
 
@@ -69,10 +68,10 @@ class LayerNASSampler(optuna.samplers.BaseSampler):
     """Makes a sampler for one study with one objective.
 
     Args:
-      search: which has not begun.
+      search: a search that has not begun.
 
     Raises:
-      UserError: it is no Search, or it has begun.
+      UserError: it is not a Search, or it has begun.
     """
     self._numbered = NumberedSearch(search)
     self.search = search
@@ -120,7 +119,7 @@ class LayerNASSampler(optuna.samplers.BaseSampler):
   def infer_relative_search_space(
       self, study: optuna.Study, trial: optuna.trial.FrozenTrial
   ) -> dict[str, optuna.distributions.BaseDistribution]:
-    """All layers; none for a trial that was enqueued."""
+    """All layers; none for an enqueued trial."""
     del study
     if _FIXED in trial.system_attrs:
       return {}
@@ -130,7 +129,7 @@ class LayerNASSampler(optuna.samplers.BaseSampler):
       self, study: optuna.Study, trial: optuna.trial.FrozenTrial,
       search_space: dict[str, optuna.distributions.BaseDistribution],
   ) -> dict[str, Any]:
-    """The options of a trial's candidate; prunes it where there is none."""
+    """The options of a trial's candidate; prunes a trial without one."""
     del study
     if not search_space:
       return {}
@@ -144,7 +143,7 @@ class LayerNASSampler(optuna.samplers.BaseSampler):
       param_name: str,
       param_distribution: optuna.distributions.BaseDistribution,
   ) -> Any:
-    """Refuses what is no layer."""
+    """Refuses parameters that are not layers."""
     del study, param_distribution
     names = [layer.name for layer in self._space.layers]
     if param_name in names:
@@ -161,7 +160,7 @@ class LayerNASSampler(optuna.samplers.BaseSampler):
       self, study: optuna.Study, trial: optuna.trial.FrozenTrial,
       state: optuna.trial.TrialState, values: Sequence[float] | None,
   ) -> None:
-    """Tells the search what became of a trial."""
+    """Tells the search the result of a trial."""
     if trial.number not in self._running:
       return
     candidate, begun = self._running.pop(trial.number)

@@ -1,7 +1,7 @@
-"""The trials of a search, written to a storage of Optuna.
+"""Export of the trials of a search to a storage of Optuna.
 
-Whatever shows studies, such as optuna-dashboard, shows searches then. One that
-is running may be exported again and again: each time its new trials are added.
+Programs that show studies, such as optuna-dashboard, can then show searches. A
+running search may be exported repeatedly; each export adds its new trials.
 """
 
 import datetime
@@ -24,6 +24,7 @@ from layernas.search import TargetInterval
 from layernas.search import Trial
 from layernas.search.problem import upper_limits
 from layernas.search.space import architecture_id
+from layernas.storage.history import recorded_further_costs
 from layernas.storage.history import recorded_trials
 from layernas.storage.workdir import read_json
 
@@ -39,29 +40,31 @@ def export_workdir(
     workdir: epath.PathLike, storage: str | optuna.storages.BaseStorage,
     name: str = '',
 ) -> optuna.Study:
-  """Writes the trials of a search to a study, or adds those that it lacks.
+  """Writes the trials of a search to a study, or adds missing ones.
 
-  Trial numbers are those of the search, layers are categorical parameters, the
-  reward is maximised. By how much a cost misses the target is a constraint; a
-  network outside of the space, such as a reference, has no parameters and
-  violates another one. `study.best_trial` is therefore the best reward of the
-  space in the target. What the search answers with is the study's user
-  attribute 'winner', a trial number, once it has ended.
+  Trial numbers are those of the search, layers are categorical parameters, and
+  the reward is maximised. The distance of a cost from the target is a
+  constraint, and so is that of each further cost from its limit, if the workdir
+  has recorded it; a network outside of the space, such as a reference, has no
+  parameters and violates another constraint. `study.best_trial` is therefore
+  the best reward of the space in the target and the limits. After the search
+  has ended, the study's user attribute 'winner' is the trial number of its
+  answer.
 
-  The record holds how long trials took, not when they ran: they lie end to end,
-  the last one ending when it was recorded.
+  The record has the duration of trials but not the time at which they ran. They
+  are therefore placed end to end, and the last one ends when it was recorded.
 
   Args:
-    workdir: of a search, which may be running.
+    workdir: workdir of a search, which may be running.
     storage: URL of a database, such as 'sqlite:///search.db', or a storage.
-    name: of the study; '' takes the name of the workdir.
+    name: name of the study; '' takes the name of the workdir.
 
   Returns:
     The study.
 
   Raises:
-    UserError: there is no search in the workdir, the storage cannot be used,
-      or its study of that name holds other trials.
+    UserError: there is no search in the workdir, the storage cannot be used, or
+      its study of that name has other trials.
   """
   workdir = epath.Path(workdir)
   trials = recorded_trials(workdir)
@@ -73,9 +76,14 @@ def export_workdir(
   )
   name = name or os.path.basename(os.path.abspath(workdir))
   ends = _ends(trials, (workdir / 'trials.jsonl').stat().mtime)
+  further = recorded_further_costs(workdir)
   exported = [
-      _exported(trial, space, target, end)
-      for trial, end in zip(trials, ends, strict=True)
+      _exported(trial, space, [
+          *optuna_parameters.constraints(trial.candidate.cost, target), *(
+              float(cost - config.limits[metric])
+              for metric, cost in further.get(trial.candidate.id, {}).items()
+          ),
+      ], end) for trial, end in zip(trials, ends, strict=True)
   ]
   try:
     study = optuna.create_study(
@@ -110,15 +118,14 @@ def _ends(trials: Sequence[Trial], last: float) -> list[float]:
 
 
 def _exported(
-    trial: Trial, space: SearchSpace, target: TargetInterval, end: float
+    trial: Trial, space: SearchSpace, constraints: list[float], end: float
 ) -> optuna.trial.FrozenTrial:
   """A trial as Optuna's."""
   candidate, evaluation = trial.candidate, trial.evaluation
   architecture = candidate.architecture
-  constraints = optuna_parameters.constraints(candidate.cost, target)
   params, distributions = {}, {}
   if isinstance(architecture, str):
-    constraints.append(1.0)
+    constraints = [*constraints, 1.0]
   else:
     space.check(architecture)
     params = optuna_parameters.params(space, architecture)

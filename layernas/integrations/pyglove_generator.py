@@ -6,7 +6,7 @@
     ):
       feedback(train(network))
 
-`train` gives the reward of a network, which is a dict of options by layer.
+`train` returns the reward of a network, which is a dict of options by layer.
 """
 
 import threading
@@ -32,17 +32,17 @@ except ImportError as error:
   ) from error
 
 _ID = 'layernas_candidate'
-"""Metadata of a DNA: the id of its candidate."""
+"""Metadata key of a DNA: the id of its candidate."""
 
 
 def hyper_space(space: SearchSpace) -> pg.Dict:
-  """A space as PyGlove's own.
+  """A space as a PyGlove space.
 
   Args:
-    space: of the layers.
+    space: space of the search.
 
   Returns:
-    A dict with one `pg.oneof` of its options for each layer, by its name.
+    A dict with a `pg.oneof` of the options for each layer, by the layer's name.
   """
   return pg.Dict({
       layer.name: pg.oneof(list(layer.options)) for layer in space.layers
@@ -50,18 +50,18 @@ def hyper_space(space: SearchSpace) -> pg.Dict:
 
 
 class LayerNASGenerator(pg.geno.DNAGenerator):
-  """Proposes the candidates of a search, each with its number.
+  """A generator that proposes the candidates of a search, by number.
 
-  The space that is sampled has a `pg.oneof` for each layer, with the layer's
-  name and as many candidates as it has options; `hyper_space` makes one.
-  Feedback may come in any order and from any thread: a proposal that depends
-  on it waits. All proposals are those of one thread.
+  The sampled space has a `pg.oneof` for each layer, with the layer's name and
+  as many candidates as the layer has options; `hyper_space` makes one. Feedback
+  may come in any order and from any thread; a proposal that depends on it
+  waits. The proposals are the same as with one thread.
 
-  PyGlove tells no generator of `feedback.skip()`: a proposal counts as failed
-  when its result is needed and all threads with results to give wait for
-  proposals. Where several threads sample, give `feedback(-math.inf)` in the
-  place of a skip: it is a failed trial to the search, while PyGlove holds back
-  a skip as long as another thread waits for a proposal.
+  PyGlove does not notify generators of `feedback.skip()`: a skipped proposal
+  counts as failed when its result is needed and all threads that could give
+  results wait for proposals. If several threads sample, call
+  `feedback(-math.inf)` instead of a skip: it is a failed trial to the search,
+  whereas PyGlove holds back a skip while another thread waits for a proposal.
   """
 
   search: Search

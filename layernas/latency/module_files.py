@@ -16,6 +16,7 @@ from typing import Any
 from etils import epath
 from ml_collections import config_dict
 
+from layernas import activity
 from layernas.errors import UserError
 from layernas.latency.frames import framed
 from layernas.latency.frames import module_timings
@@ -79,17 +80,18 @@ def write_modules(
   text = io.StringIO()
   writer = csv.writer(text, lineterminator='\n')
   writer.writerow([_FILE, PASSES, _INPUT, VALUE])
-  for index, (name, one) in enumerate(what.items()):
-    file = f'{index:04}.{runtime.ending}'
-    graph = graphs(one)
-    (folder / file).write_bytes(
-        runtime.write(graph, config.latency.batch_size)
-    )
-    shape = (
-        config.latency.batch_size, graph.input.size, graph.input.size,
-        graph.input.filters,
-    )
-    writer.writerow([file, name, 'x'.join(map(str, shape)), ''])
+  with activity.doing(f'writing {len(what)} files'):
+    for index, (name, one) in enumerate(what.items()):
+      file = f'{index:04}.{runtime.ending}'
+      graph = graphs(one)
+      (folder / file).write_bytes(
+          runtime.write(graph, config.latency.batch_size)
+      )
+      shape = (
+          config.latency.batch_size, graph.input.size, graph.input.size,
+          graph.input.filters,
+      )
+      writer.writerow([file, name, 'x'.join(map(str, shape)), ''])
   # Last: a list says that its files are there.
   file_store(folder).write(folder / MANIFEST, text.getvalue().encode())
   console.print(f'{len(what)} files, listed in {folder / MANIFEST}')

@@ -39,6 +39,7 @@ from rich.progress import TimeRemainingColumn
 from rich.table import Table
 from scipy import stats
 
+from layernas import activity
 from layernas.data.dataset import Dataset
 from layernas.data.registry import load_dataset
 from layernas.errors import UserError
@@ -267,7 +268,8 @@ def subject_of(config: config_dict.ConfigDict) -> Subject:
   shape = (dataset.image_size, dataset.num_classes)
   modules = []
   if isinstance(space, NetworkSpace):
-    modules = space_modules(space, *shape)
+    with activity.doing('listing the modules of the space'):
+      modules = space_modules(space, *shape)
     if find_runtime(config.latency.runtime):
       graphs_of(config, shape).check(config.latency.runtime, modules)
   elif config.latency.runtime != XLA:
@@ -276,12 +278,14 @@ def subject_of(config: config_dict.ConfigDict) -> Subject:
         f' {config.space} is of Flax modules, which have no inference graph;'
         f' allowed is {XLA!r}'
     )
+  with activity.doing('pricing the networks'):
+    madds = space.cost('madds', *shape)
   return Subject(
       space, dataset, [] if config.latency.whole_networks else modules,
       random_architectures(
           space.search_space, config.latency.networks, config.seed
       ),
-      space.cost('madds', *shape),
+      madds,
   )
 
 
@@ -615,9 +619,11 @@ def _measure(
   with _bar(console) as bar:
     task = bar.add_task('timed', total=len(new))
     for start in range(0, len(new), _GROUP):
-      ready = {
-          text: timer(what[text]) for text in new[start:start + _GROUP]
-      }
+      group = new[start:start + _GROUP]
+      with activity.doing(
+          f'compiling {start + 1} to {start + len(group)} of {len(new)}'
+      ):
+        ready = {text: timer(what[text]) for text in group}
       while ready:
         for text, time in list(ready.items()):
           table.measure(text, time)

@@ -1,4 +1,4 @@
-"""Flax modules of blocks; the spec of a block type names its module."""
+"""Flax modules of blocks, which the specs of block types name."""
 
 from collections.abc import Callable
 from typing import Any
@@ -21,15 +21,15 @@ from layernas.networks.spec import Squeeze
 
 
 class BlockModule(nn.Module):
-  """Base of the modules that blocks name; called on features alone.
+  """Base of the modules that block types name; called on features alone.
 
-  A parameter may be of an initialiser of `layernas.models.initialization`,
-  which tells its kind, or of any other.
+  Parameters may use an initialiser of `layernas.models.initialization`, which
+  declares their kind, or any other.
 
   Attributes:
     spec: the block.
     norm: makes a batch norm module: norm(name=...)(features, activation).
-    dtype: of the computation.
+    dtype: type of the computation.
     depthwise: implementation of a depthwise convolution.
   """
 
@@ -44,15 +44,15 @@ class BlockModule(nn.Module):
 
     Args:
       spec: the block.
-      layers: a `layernas.export.graph.Layers`, which has the block's variables.
-      x: its input, of the graph.
+      layers: a `layernas.export.graph.Layers` with the block's variables.
+      x: input of the block in the graph.
 
     Returns:
-      Its output.
+      The block's output in the graph.
 
     Raises:
-      NotImplementedError: the block type has none; such networks are exported
-        as StableHLO alone.
+      NotImplementedError: the block type has no inference graph; its networks
+        can only be exported as StableHLO.
     """
     raise NotImplementedError
 
@@ -61,9 +61,9 @@ class SqueezeExcite(nn.Module):
   """Scales every filter by a gate computed from all filters' means.
 
   Attributes:
-    spec: which gate, which activation.
-    units: squeeze filters.
-    dtype: of the computation.
+    spec: gate and activation.
+    units: number of squeeze filters.
+    dtype: type of the computation.
   """
 
   spec: Squeeze
@@ -87,7 +87,7 @@ class SqueezeExcite(nn.Module):
 
 
 class InvertedResidualModule(BlockModule):
-  """An inverted residual; see its spec."""
+  """Flax module of an inverted residual; see its spec."""
 
   spec: InvertedResidual
 

@@ -1,14 +1,15 @@
 """Initial values and kinds of parameters, declared where they are made.
 
 A module makes a parameter with an initialiser of this file. Its value comes in
-a box (`Declared`), which says what it was drawn from and what kind it is: for
-weight decay. Flax takes the box off where the module uses the parameter, and
-the box survives `jax.eval_shape`. Therefore `model.init` gives proper values,
-and `Initialization` draws values of the same distribution from the shapes
-alone, on the host: to run `init` compiles a program for every architecture.
+a box (`Declared`) that says which distribution it was drawn from and, for
+weight decay, what kind it is. Flax removes the box when the module uses the
+parameter, and the box survives `jax.eval_shape`. `model.init` therefore gives
+proper values, and `Initialization` can draw values of the same distribution on
+the host, from the shapes alone. Running `init` instead would compile a program
+for every architecture.
 
-Modules need not declare anything: the parameters of, say, a plain `nn.Conv` get
-the values that `model.init` gives them.
+Modules need not declare anything: the parameters of a plain `nn.Conv`, for
+example, get the values of `model.init`.
 """
 
 import dataclasses
@@ -25,7 +26,7 @@ import jax.numpy as jnp
 import numpy as np
 
 PARAMETER_KINDS = ('batch_norm', 'bias', 'depthwise', 'classifier')
-"""What can be left out of the weight decay; a parameter may be of two kinds."""
+"""Kinds that weight decay can leave out; a parameter may be of two kinds."""
 
 Shape = Sequence[int]
 
@@ -36,8 +37,8 @@ class Normal:
 
   Attributes:
     deviation: their standard deviation.
-    fan_in: values that a kernel's output is a sum of; 0 where the distribution
-      does not depend on a config's `model.initialization`.
+    fan_in: number of values that a kernel's output is a sum of; 0 if the
+      distribution does not depend on a config's `model.initialization`.
   """
 
   deviation: float
@@ -48,23 +49,23 @@ class Normal:
     return self.deviation * jax.random.normal(key, shape, jnp.float32)
 
   def draw(self, key: Sequence[int], shape: Shape) -> np.ndarray:
-    """Values from the random stream on the host that `key` names."""
+    """Values drawn on the host from the random stream of `key`."""
     rng = np.random.Generator(np.random.Philox(np.random.SeedSequence(key)))
     return rng.standard_normal(shape, np.float32) * np.float32(self.deviation)
 
 
 @dataclasses.dataclass(frozen=True)
 class TruncatedNormal:
-  """Normal values of which none is beyond two deviations, as TensorFlow has it.
+  """Normal values cut off at two deviations, as in TensorFlow.
 
   Attributes:
-    deviation: their standard deviation, that of what is left.
+    deviation: standard deviation of the values that are left.
   """
 
   deviation: float
 
   def draw(self, key: Sequence[int], shape: Shape) -> np.ndarray:
-    """As `Normal` has it."""
+    """Values for a parameter, see `Normal.draw`."""
     rng = np.random.Generator(np.random.Philox(np.random.SeedSequence(key)))
     values = rng.standard_normal(shape, np.float32)
     while (beyond := np.abs(values) > 2).any():
@@ -87,22 +88,22 @@ class Constant:
   value: float
 
   def __call__(self, key: jax.Array, shape: Shape) -> jax.Array:
-    """As `Normal` has it."""
+    """Values for a parameter, see `Normal.draw`."""
     del key
     return jnp.full(shape, self.value, jnp.float32)
 
   def draw(self, key: Sequence[int], shape: Shape) -> np.ndarray:
-    """As `Normal` has it."""
+    """Values for a parameter, see `Normal.draw`."""
     del key
     return np.full(shape, self.value, np.float32)
 
 
 class Declared(flax.struct.PyTreeNode, nn.meta.AxisMetadata):
-  """A parameter or statistic, and what its module declares about it.
+  """A parameter or statistic with the declarations of its module.
 
   Attributes:
     value: an array, or its shape.
-    initial: what it is drawn from.
+    initial: distribution that it is drawn from.
     kinds: some of `PARAMETER_KINDS`.
   """
 
@@ -136,11 +137,11 @@ Initializer = Callable[..., Declared]
 def declared(
     initial: Callable[[Shape], Normal | Constant], *kinds: str
 ) -> Initializer:
-  """An initialiser whose values tell how they are drawn.
+  """An initialiser whose values declare how they are drawn.
 
   Args:
-    initial: takes the shape of a parameter, returns what it is drawn from.
-    *kinds: of the parameter, some of `PARAMETER_KINDS`.
+    initial: takes the shape of a parameter, returns the distribution.
+    *kinds: kinds of the parameter, some of `PARAMETER_KINDS`.
 
   Returns:
     The initialiser.
@@ -159,13 +160,14 @@ def declared(
 def conv_kernel(*kinds: str) -> Initializer:
   """Initialiser of a convolution: deviation sqrt(2 / fan out).
 
-  He et al. (2015), as MnasNet's and MobileNetV3's code use it.
+  The distribution is that of He et al. (2015), as in the code of MnasNet and
+  MobileNetV3.
 
   Args:
-    *kinds: of the kernel.
+    *kinds: kinds of the kernel.
 
   Returns:
-    For kernels of shape (..., input filters, filters).
+    An initialiser for kernels of shape (..., input filters, filters).
   """
   return declared(
       lambda shape: Normal(
@@ -188,13 +190,13 @@ def depthwise_kernel() -> Initializer:
 def dense_kernel(*kinds: str) -> Initializer:
   """Initialiser of a dense layer: deviation sqrt(1 / fan in).
 
-  LeCun et al. (1998), as Flax's default.
+  The distribution is that of LeCun et al. (1998), Flax's default.
 
   Args:
-    *kinds: of the kernel.
+    *kinds: kinds of the kernel.
 
   Returns:
-    For kernels of shape (inputs, outputs).
+    An initialiser for kernels of shape (inputs, outputs).
   """
   return declared(
       lambda shape: Normal((1.0 / shape[0]) ** 0.5, shape[0]), *kinds
@@ -206,10 +208,10 @@ def constant(value: float, *kinds: str) -> Initializer:
 
   Args:
     value: the number.
-    *kinds: of the parameter.
+    *kinds: kinds of the parameter.
 
   Returns:
-    For any shape.
+    An initialiser for any shape.
   """
   return declared(lambda shape: Constant(value), *kinds)
 
@@ -226,18 +228,19 @@ them the dense layers of squeezes and of MobileNetV3's head.
 
 @dataclasses.dataclass(frozen=True)
 class Beginning:
-  """What a config changes in what modules declare.
+  """A config's changes to what modules declare.
 
   Attributes:
     initialization: one of `INITIALIZATIONS`.
-    classifier_deviation: of the classifier's kernel; 0 is as declared.
+    classifier_deviation: deviation of the classifier's kernel; 0 keeps the
+      declared one.
   """
 
   initialization: str = 'fan_out'
   classifier_deviation: float = 0.0
 
   def of(self, leaf: Declared) -> Normal | TruncatedNormal | Constant:
-    """What a parameter is drawn from."""
+    """The distribution of a parameter."""
     initial = leaf.initial
     if not isinstance(initial, Normal) or not initial.fan_in:
       return initial
@@ -249,27 +252,27 @@ class Beginning:
 
 
 DECLARED = Beginning()
-"""Changes nothing."""
+"""No changes."""
 
 
 class Initialization:
-  """How a network's variables begin; traces it once.
+  """The initial variables of a network, which is traced once.
 
   Attributes:
     shapes: 'params' and 'batch_stats', trees of `jax.ShapeDtypeStruct`.
-    kinds: those of 'params', see `parameter_kinds`.
+    kinds: kinds of 'params', see `parameter_kinds`.
   """
 
   def __init__(
       self, model: nn.Module, inputs: Any, beginning: Beginning = DECLARED
   ):
-    """Compiles nothing, unless there are parameters that declare nothing.
+    """Traces the network; compiles only for undeclared parameters.
 
     Args:
       model: called as model(inputs, train=False).
       inputs: side of its images, or the inputs of one example: a
         `jax.ShapeDtypeStruct` without a batch axis, or a tree of them.
-      beginning: of the config's section `model`.
+      beginning: changes by the config's section `model`.
     """
     self._beginning = beginning
     if isinstance(inputs, int):
@@ -295,16 +298,16 @@ class Initialization:
       self._others = _undeclared(model, inputs).lower(np.uint32(0)).compile()
 
   def draw(self, seed: int) -> dict[str, Any]:
-    """Initial values.
+    """Draws initial values.
 
-    Every leaf has a random stream of its own, keyed by seed and path: a layer
-    that two networks share starts from the same numbers in both.
+    Every leaf has a random stream of its own, keyed by seed and path, so a
+    layer that two networks share starts from the same numbers in both.
 
     Args:
       seed: any integer >= 0.
 
     Returns:
-      Tree of NumPy arrays, as `shapes` has them.
+      Tree of NumPy arrays with the shapes of `shapes`.
     """
     others = iter(
         self._others(np.uint32(seed % 2**32)) if self._others else ()
@@ -324,8 +327,8 @@ def parameter_kinds(params: Any) -> Any:
   """The kinds of parameters.
 
   Args:
-    params: tree of parameters or their shapes, with boxes where something is
-      declared; elsewhere what has less than two axes is a bias.
+    params: tree of parameters or their shapes, in boxes if something is
+      declared. Without a box, a parameter with less than two axes is a bias.
 
   Returns:
     Tree of frozensets, some of `PARAMETER_KINDS` each.

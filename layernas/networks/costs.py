@@ -1,9 +1,9 @@
 """Cost metrics of networks by name: registered ones, and `module:function`.
 
 A metric is a function of a space, the side of its images in pixels and the
-number of classes, which returns the exact cost of all its networks as a
-`Cost`; `Space.priced` makes one of the prices of modules. A
-metric of your own is given `cost.settings` as keyword arguments.
+number of classes. It returns the exact cost of all networks of the space as a
+`Cost`; `NetworkSpace.priced` makes one from the prices of modules. A metric of
+your own gets `cost.settings` as keyword arguments.
 """
 
 from collections.abc import Mapping
@@ -37,10 +37,10 @@ def params(
 def latency(
     space: Space, image_size: int, num_classes: int, latency_table: str
 ) -> FactoredCost:
-  """Milliseconds of a network: the sum of its modules' in a table, or a fit.
+  """Milliseconds of a network: the sum over its modules in a table, or a fit.
 
   Args:
-    space: of the networks.
+    space: space of the networks.
     image_size: side of the images in pixels.
     num_classes: width of the classifier.
     latency_table: path of the CSV file.
@@ -72,7 +72,7 @@ def configured_cost(
   Args:
     section: a ConfigDict with the fields of the section `cost` in
       configs/default.py.
-    space: of the networks.
+    space: space of the networks.
     image_size: side of the images in pixels.
     num_classes: width of the classifier.
 
@@ -97,7 +97,7 @@ def configured_limits(
     limits: the section `limits` of configs/default.py: largest values by
       metric, 0 for no limit.
     section: `cost`, for a metric that has fields there.
-    space: of the networks.
+    space: space of the networks.
     image_size: side of the images in pixels.
     num_classes: width of the classifier.
 

@@ -1,7 +1,7 @@
-"""What the layers of a network take, exactly: the pieces that blocks add up.
+"""Exact counts of layers, which blocks add up.
 
-MAdds are the multiply-adds of convolutions and dense layers alone, padded taps
-counted; biases, batch norm and activations are not.
+MAdds are the multiply-adds of convolutions and dense layers, including padded
+taps. Biases, batch norm and activations are not counted.
 """
 
 import dataclasses
@@ -9,12 +9,12 @@ import dataclasses
 
 @dataclasses.dataclass(frozen=True)
 class Counts:
-  """What a network, or a part of it, takes for one image.
+  """Counts of a network, or of a part of it, for one image.
 
   Attributes:
-    madds: multiply-adds.
-    params: trainable numbers.
-    buffers: batch norm's running means and variances.
+    madds: number of multiply-adds.
+    params: number of trainable parameters.
+    buffers: number of batch norm's running means and variances.
   """
 
   madds: int = 0
@@ -41,7 +41,7 @@ def normed_conv(size: int, taps: int, filters: int) -> Counts:
     size: side of the output in pixels.
     taps: weights per output filter: kernel side squared, times the input's
       filters unless the convolution is depthwise.
-    filters: of the output.
+    filters: filters of the output.
 
   Returns:
     Their counts.
@@ -54,8 +54,8 @@ def dense(width: int, units: int) -> Counts:
   """Counts of a dense layer with bias.
 
   Args:
-    width: numbers that it receives.
-    units: numbers that it gives.
+    width: number of inputs.
+    units: number of outputs.
 
   Returns:
     Its counts.

@@ -7,11 +7,11 @@
       )
 
 `build` makes a `flax.linen.Module` that is called as module(images, train) and
-returns logits, float32 or narrower, one for each class. No formula of its costs
-is needed: parameters and multiply-adds are read from abstract traces of the
-module, and which layers interact is found by counting networks
-(`layernas.search.decomposition`). Nothing here imports JAX, before a network is
-counted.
+returns logits, float32 or narrower, one for each class. It needs no formula of
+its costs: parameters and multiply-adds are read from abstract traces of the
+module, and counting networks shows which layers interact
+(`layernas.search.decomposition`). This module does not import JAX before a
+network is counted.
 """
 
 import dataclasses
@@ -41,13 +41,13 @@ Build = Callable[..., Any]
 width; returns a `flax.linen.Module`."""
 
 COUNT = 'layernas.models.own_module:counted'
-"""What counts a network, called as function(network, image_size, classes)."""
+"""Counts a network; called as function(network, image_size, classes)."""
 
 REMARKS = 'layernas.models.own_module:remarks'
-"""What tells what its counts are of, called likewise."""
+"""Says what the counts are of; called with the same arguments."""
 
 DIGEST = 'layernas.models.own_module:trace_text'
-"""What tells a module apart from others, called likewise."""
+"""Identifies a module; called with the same arguments."""
 
 # Networks that are counted at most for the factors of a cost.
 _BUDGET = 5000
@@ -59,7 +59,7 @@ class Choice:
 
   Attributes:
     name: unique within the space, and the key of `build`'s choices.
-    options: what can be chosen; of any hashable kind, all different.
+    options: what can be chosen; hashable and all different.
     default: index of the option of the default network.
   """
 
@@ -96,9 +96,9 @@ class FlaxNetwork(NetworkLike):
   """A network that a `FlaxSpace` makes.
 
   Attributes:
-    space: that makes it.
+    space: the space that makes it.
     architecture: one option index per layer.
-    width: of its filters, 1 for the network of the architecture itself.
+    width: factor of its filters; 1 for the network of the architecture itself.
   """
 
   flax_module = 'layernas.models.own_module:of_config'
@@ -109,7 +109,7 @@ class FlaxNetwork(NetworkLike):
 
   @property
   def task(self) -> Task | None:
-    """That of its space."""
+    """The task of its space."""
     return self.space.task
 
   @property
@@ -124,11 +124,11 @@ class FlaxNetwork(NetworkLike):
       num_classes: width of the classifier.
 
     Returns:
-      What the user's function returns.
+      The module that the user's function returns.
 
     Raises:
-      UserError: it raised something; the message has the choices, and file and
-        line.
+      UserError: the function raised an error; the message has the choices, and
+        file and line.
     """
     named = {} if self.width == 1 else {'width': self.width}
     with lookup.blamed(f'space: network {self}', self.space.build):
@@ -142,20 +142,21 @@ class FlaxNetwork(NetworkLike):
     Args:
       image_size: side of its RGB images.
       num_classes: width of the classifier.
-      first_pass: whether to count the pass that `init` makes, in half the time.
+      first_pass: whether to count the pass of `init`, which takes half the
+        time.
 
     Returns:
       Its counts.
 
     Raises:
-      UserError: it cannot be built, traced or counted, or its output is not
-        what is trained; the message names its choices.
+      UserError: the network cannot be built, traced or counted, or its output
+        cannot be trained; the message names its choices.
     """
     count = lookup.find('space', COUNT, {})
     return count(self, image_size, num_classes, first_pass)
 
   def check_images(self, image_size: int) -> None:
-    """See `NetworkLike`; what does not fit is told when it is counted."""
+    """See `NetworkLike`; counting the network reports what does not fit."""
 
   def to_dict(self) -> dict[str, Any]:
     """See `NetworkLike`."""
@@ -184,9 +185,9 @@ class FlaxSpace(Space):
 
   Attributes:
     layers: the choices, in the order in which a forward schedule decides them.
-    build: makes the module of some choices.
-    scales: whether it makes it at another width, too.
-    task: what the networks are for; None is to classify images.
+    build: makes the module of given choices.
+    scales: whether it can also make the module at another width.
+    task: task of the networks; None is to classify images.
   """
 
   def __init__(
@@ -202,8 +203,8 @@ class FlaxSpace(Space):
         width=0.8), which multiplies all widths of the network. A search then
         compares its answer with the default network scaled to the limit, and so
         does the final training.
-      task: what the networks are for, if not to classify images: their loss,
-        their metrics and what they are called with.
+      task: task of the networks, if they do not classify images: loss, metrics
+        and inputs.
 
     Raises:
       UserError: a layer is no `Choice`, or there is none.
@@ -229,7 +230,7 @@ class FlaxSpace(Space):
   def default_scaled(
       self, width: float, rule: str, divisor: int
   ) -> FlaxNetwork | None:
-    """See `Space`; rule and divisor are for networks of the package's own."""
+    """See `Space`; rule and divisor do not matter here."""
     del rule, divisor
     if not self.scales:
       return None
@@ -239,8 +240,8 @@ class FlaxSpace(Space):
     """See `Space`.
 
     The factors are found by counting some hundred networks, or taken from
-    `facts`. Where the cost does not factor, only whole networks have one, and a
-    search finds out whether a prefix can reach the target when it is complete.
+    `facts`. If the cost does not factor, only whole networks have a cost, and a
+    search can check only whole networks against the target.
     """
     if metric not in METRICS:
       raise UserError(f'cost.metric: {metric!r}: allowed are {list(METRICS)}')
@@ -313,13 +314,14 @@ class FlaxSpace(Space):
 
 
 def option_json(option: Any) -> Any:
-  """An option as JSON types: what JSON does not know by its name or `repr`.
+  """An option as JSON types.
 
   Args:
-    option: of a layer.
+    option: option of a layer.
 
   Returns:
-    JSON types; functions and classes by module and name.
+    JSON types; functions and classes are given by module and name, all else
+    that JSON does not know by its `repr`.
   """
   if isinstance(option, tuple | list):
     return list(map(option_json, option))

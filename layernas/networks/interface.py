@@ -1,8 +1,8 @@
-"""What the rest of the package asks of a search space over networks.
+"""The interface of network spaces for the rest of the package.
 
-A search knows an architecture, one option index per layer. What is trained for
-it is a network: of the package's own specs (`NetworkSpace`), or any Flax module
-(`FlaxSpace`).
+A search knows architectures, one option index per layer. A space makes the
+network that is trained for an architecture: one of the package's own specs
+(`NetworkSpace`) or any Flax module (`FlaxSpace`).
 """
 
 import abc
@@ -28,18 +28,19 @@ class Space(abc.ABC):
 
   Attributes:
     search_space: its layers, for the search half.
-    name: by which a config names it; '' where none does.
+    name: its name in configs; '' if it has none.
     named: networks outside the space by name, see `with_named`.
-    facts: what took long to find, JSON types by what they are; a workdir keeps
+    facts: facts that took long to find, as JSON types by name; a workdir keeps
       them for the next run.
-    found: what was found out about the cost, lines for people.
-    progress: hears of what takes long: what it is, done, and all of it.
+    found: lines of text on what was found out about the cost.
+    progress: called during long work with its description, the part done and
+      the whole.
   """
 
   name: str = ''
 
   def __init__(self, search_space: SearchSpace):
-    """Knows nothing beside the layers.
+    """Makes a space without facts.
 
     Args:
       search_space: the layers.
@@ -52,7 +53,7 @@ class Space(abc.ABC):
 
   @abc.abstractmethod
   def network_of(self, architecture: Architecture) -> NetworkLike:
-    """The network of an architecture that the space has."""
+    """The network of an architecture of this space."""
 
   @abc.abstractmethod
   def cost(
@@ -74,7 +75,7 @@ class Space(abc.ABC):
 
   @abc.abstractmethod
   def content(self, image_size: int, num_classes: int) -> dict[str, Any]:
-    """What decides its networks, as JSON types; for digests."""
+    """What determines the networks, as JSON types; for digests."""
 
   @abc.abstractmethod
   def default_scaled(
@@ -83,28 +84,28 @@ class Space(abc.ABC):
     """The default network at another width.
 
     Args:
-      width: by which all filters are multiplied.
+      width: factor of all filters.
       rule: a key of `reference.WIDTH_RULES`.
-      divisor: filters are rounded to multiples of it.
+      divisor: number to whose multiples filters are rounded.
 
     Returns:
-      The network; None where the space cannot scale.
+      The network; None if the space cannot scale.
     """
 
   def architecture_of(self, network: NetworkLike) -> Architecture | None:
     """Inverse of `network_of`.
 
     Args:
-      network: any.
+      network: any network.
 
     Returns:
-      Its architecture; None where the space does not have it, or cannot tell.
+      Its architecture; None if the space does not have it, or cannot tell.
     """
     del network
     return None
 
   def network(self, architecture: Network) -> NetworkLike:
-    """The network of an architecture, or the one of a name.
+    """The network of an architecture or of a name.
 
     Args:
       architecture: one option index per layer, or a key of `named`.
@@ -113,7 +114,7 @@ class Space(abc.ABC):
       The network.
 
     Raises:
-      UserError: it is not of this space.
+      UserError: the architecture is not one of this space.
     """
     if isinstance(architecture, str):
       if architecture not in self.named:
@@ -126,13 +127,14 @@ class Space(abc.ABC):
     return self.network_of(tuple(architecture))
 
   def with_named(self, networks: Mapping[str, NetworkLike]) -> Self:
-    """This space, with further networks that are trained beside its own.
+    """This space with further networks that are trained beside its own.
 
     Args:
-      networks: by name: words of small letters joined by dashes.
+      networks: networks by name; a name is words of small letters joined by
+        dashes.
 
     Returns:
-      A space of the same networks.
+      A space with the same networks and these names.
     """
     space = copy.copy(self)
     space.named = {**self.named, **networks}

@@ -1,8 +1,8 @@
-"""What the rest of the package asks of a network.
+"""The interface of networks for the rest of the package.
 
-It is of the package's own specs (`NetworkSpec`), or any Flax module
-(`FlaxNetwork`). Whoever trains, counts, records and exports networks knows no
-more of them than stands here.
+A network is one of the package's own specs (`NetworkSpec`) or any Flax module
+(`FlaxNetwork`). Code that trains, counts, records and exports networks knows
+only this interface.
 """
 
 import abc
@@ -17,20 +17,20 @@ from layernas.networks.counting import Counts
 
 @dataclasses.dataclass(frozen=True)
 class Task:
-  """What networks are for, where that is not to classify images.
+  """The task of networks that do not classify images.
 
-  Its functions compute with JAX arrays. A batch is a dict of arrays, as the
-  data set gives it, with the examples along the first axis and 'mask', 1 for an
-  example and 0 for padding, which they need not look at.
+  The functions compute with JAX arrays. A batch is a dict of arrays from the
+  data set, with the examples along the first axis, and 'mask', 1 for an example
+  and 0 for padding, which the functions may ignore.
 
   Attributes:
     loss: takes a network's outputs and the batch; returns a loss for each
       example, float32 of shape (batch,).
-    metrics: takes the same; returns numbers by name, of shape (batch,) each,
-      whose means are reported. 'loss' is among them already.
-    inputs: takes the batch; returns what a network is called with.
-    example: what `inputs` gives for one example: a `jax.ShapeDtypeStruct`
-      without a batch axis, or a tree of them.
+    metrics: takes the same; returns arrays of shape (batch,) by name, whose
+      means are reported. 'loss' is reported anyway.
+    inputs: takes the batch; returns the inputs of a network.
+    example: shapes of what `inputs` returns for one example: a
+      `jax.ShapeDtypeStruct` without a batch axis, or a tree of them.
   """
 
   loss: Callable[[Any, Mapping[str, Any]], Any]
@@ -40,12 +40,12 @@ class Task:
 
 
 class NetworkLike(abc.ABC):
-  """A network: hashable, equal where it is the same.
+  """A network; hashable, and equal to the same network.
 
   Attributes:
-    task: that it is for; None is to classify images.
-    flax_module: 'module:function' of what makes its Flax module, called as
-      function(config, network, num_classes) with the config of a run.
+    task: task of the network; None is to classify images.
+    flax_module: 'module:function' of the function that makes its Flax module,
+      called as function(config, network, num_classes) with the config of a run.
   """
 
   task: ClassVar[Task | None] = None
@@ -65,12 +65,12 @@ class NetworkLike(abc.ABC):
 
   @abc.abstractmethod
   def check_images(self, image_size: int) -> None:
-    """Raises UserError where images are too small for it."""
+    """Raises UserError if images are too small for the network."""
 
   @abc.abstractmethod
   def to_dict(self) -> dict[str, Any]:
-    """What `networks.registry.network_from_dict` reads back: JSON types."""
+    """The network as JSON types, for `registry.network_from_dict`."""
 
   @abc.abstractmethod
   def essence(self) -> dict[str, Any]:
-    """What is said of it: JSON types, the same in later versions."""
+    """The network as JSON types that stay the same in later versions."""

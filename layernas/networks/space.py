@@ -1,18 +1,19 @@
 """Search spaces whose architectures are networks.
 
 A space is a base network and a list of layers; an option of a layer is a dict
-of fields that it sets in the modules which the layer targets. From that follow
-the network of an architecture and, because a module's cost depends only on the
-few layers that touch it or its input, an exact cost model with its bounds.
+of fields that it sets in the modules that the layer targets. These determine
+the network of an architecture. They also determine an exact cost model with its
+bounds, because a module's cost depends only on the few layers that change it or
+its input.
 
 Depth is an option, too: the field 'depth' says how many of a layer's targets
 the network has. Blocks that can be left out change neither the size nor the
-filters of what they receive, so that nothing behind them changes.
+filters of their input, so nothing after them changes.
 
-What a module does where a network runs it is its signature, a text: the key of
-latency tables. It holds the module's kind, the size and the filters of its
-input, and every field that changes its work. Two modules have one signature
-exactly where they run the same operations.
+The work of a module in a network is described by its signature, a text that is
+the key of latency tables. It contains the module's kind, the size and the
+filters of its input, and every field that changes the work. Two modules have
+the same signature exactly if they run the same operations.
 """
 
 import dataclasses
@@ -59,8 +60,9 @@ from layernas.search.space import Layer
 from layernas.search.space import SearchSpace
 
 DEPTH = 'depth'
-"""Field of an option: how many of the layer's targets, from the first one on,
-the network has. Where a target has a field of that name, it is that field."""
+"""Field of an option that says how many of the layer's targets, from the first
+one on, the network has. If a target has a field of that name, the option sets
+that field instead."""
 
 # Combinations of other layers' options that are looked at, to find out whether
 # two options differ.
@@ -69,13 +71,13 @@ _LOOKED_AT = 10_000
 
 @dataclasses.dataclass(frozen=True)
 class SizedModule:
-  """A module where a network runs it.
+  """A module with the size of its input in a network.
 
   Attributes:
-    signature: of what it does there.
-    module: its spec.
-    input_filters: of what it receives.
-    size: side of what it receives, in pixels.
+    signature: text that describes its work there.
+    module: spec of the module.
+    input_filters: filters of its input.
+    size: side of its input, in pixels.
   """
 
   signature: str
@@ -91,12 +93,12 @@ def sized_module(
 
   Args:
     module: the module.
-    input_filters: of what it receives.
-    size: side of what it receives.
+    input_filters: filters of its input.
+    size: side of its input.
     num_classes: width of the network's classifier.
 
   Returns:
-    It, with its sizes and signature.
+    The module with its sizes and signature.
   """
   fields = {
       'size': size, 'input': input_filters,
@@ -137,9 +139,9 @@ class NetworkLayer:
       'block1', ..., 'head'.
     options: each a dict of fields of the targets and their values; `DEPTH`
       leaves targets out.
-    default: index of the option that stands while the layer is undecided; the
-      first one if it is not given, whatever the base network has there. The
-      defaults of all layers are the network that a search starts from.
+    default: index of the option that the layer has while it is undecided; the
+      first one if not given, whatever the base network has there. The defaults
+      of all layers make up the network from which a search starts.
   """
 
   name: str
@@ -179,7 +181,7 @@ class _Site:
   Attributes:
     name: of the module.
     before: name of the module that it receives from; None for the stem.
-    size: side of what it receives.
+    size: side of its input.
     scope: indices of the layers that touch it or the filters it receives.
   """
 
@@ -193,7 +195,7 @@ class NetworkSpace(Space):
   """A search space over networks.
 
   Attributes:
-    base: the network whose fields stand where no layer sets them.
+    base: the network that provides all fields that no layer sets.
     layers: in forward order.
     search_space: the same layers for the search half.
     named: networks outside the space by name, see `with_named`.
@@ -300,20 +302,20 @@ class NetworkSpace(Space):
   def counterparts(
       self, architecture: Sequence[int], other: Sequence[int]
   ) -> dict[str, str | None]:
-    """Where the blocks of one network stand in another one.
+    """Which blocks of another network correspond to those of one network.
 
-    A block that one of them leaves out moves all that follow it.
+    If one network leaves a block out, the numbers of all later blocks shift.
 
     Args:
       architecture: one option index per layer.
       other: likewise.
 
     Returns:
-      By the names of the first network's blocks those that the same blocks of
-      the base have in the other network; None where it leaves them out.
+      For the name of each block of the first network, the name that the same
+      block of the base has in the other network; None if that leaves it out.
 
     Raises:
-      UserError: one is not of this space.
+      UserError: one of them is not an architecture of this space.
     """
     first, second = map(self._block_names, (architecture, other))
     return {name: second.get(block) for block, name in first.items()}
@@ -346,10 +348,10 @@ class NetworkSpace(Space):
     """Cost model of this space: the sum of its modules' prices.
 
     Args:
-      name: of the cost.
+      name: name of the cost.
       unit: printed behind costs.
       image_size: side of the images in pixels.
-      price: of each module.
+      price: returns the price of a module.
 
     Returns:
       One factor per module.
@@ -361,14 +363,13 @@ class NetworkSpace(Space):
     return self._summed(name, unit, image_size, prices)
 
   def modules(self, image_size: int) -> Iterator[tuple[Module, int, int]]:
-    """Every module that some network has, in forward order.
+    """Every module of any network, in forward order.
 
     Args:
       image_size: side of the images in pixels.
 
     Yields:
-      Module, filters and side of its input; equal ones may come again at other
-      places.
+      Module, filters and side of its input; equal ones may occur several times.
 
     Raises:
       UserError: the images are too small for the strides.

@@ -1,15 +1,14 @@
-"""What a network is, as plain data.
+"""Networks as plain data.
 
-A `NetworkSpec` (stem, blocks, head) holds everything that decides a network's
+A `NetworkSpec` (stem, blocks, head) has everything that determines a network's
 shape except the image size and the number of classes, which belong to the data
-set. It is counted, priced, written to JSON and read back here, without JAX; the
-Flax builder (`layernas.models`) reads the same spec, so that what is counted is
-what is trained.
+set. This module counts a spec, writes it to JSON and reads it back, without
+JAX. The Flax builder (`layernas.models`) reads the same spec, so the counted
+network is the trained one.
 
 A block type is one class: a frozen dataclass that extends `Block`. It names its
 Flax module, which is imported when a network is built. `InvertedResidual` is
-the type that comes with the package; examples/own_block.py is one that lies
-outside of it.
+the block type of the package; examples/own_block.py has one outside of it.
 """
 
 import abc
@@ -39,16 +38,16 @@ ACTIVATIONS = ('relu', 'relu6', 'hard_swish', 'swish')
 GATES = ('hard_sigmoid', 'sigmoid')
 
 IMAGE_FILTERS = 3
-"""Filters of what the stem receives: the colours."""
+"""Filters of the stem's input: the colours."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Rule:
-  """Which values a field of a spec may hold.
+  """A rule for the values of a field of a spec.
 
   Attributes:
-    allowed: what an error message says after 'allowed'.
-    holds: whether a value, as JSON has it, is allowed.
+    allowed: text that an error message has after 'allowed'.
+    holds: returns whether a value in JSON types is allowed.
   """
 
   allowed: str
@@ -56,7 +55,7 @@ class Rule:
 
 
 def integer(least: int = 1, odd: bool = False) -> Rule:
-  """Integers from `least` on, perhaps odd ones alone."""
+  """Rule for integers from `least` on, or only odd ones."""
   return Rule(
       f'is an {"odd " if odd else ""}integer >= {least}',
       lambda value: isinstance(value, int) and not isinstance(value, bool)
@@ -65,7 +64,7 @@ def integer(least: int = 1, odd: bool = False) -> Rule:
 
 
 def one_of(choices: Sequence[str]) -> Rule:
-  """One of some names."""
+  """Rule for one of several names."""
   return Rule(f'are {list(choices)}', lambda value: value in choices)
 
 
@@ -80,7 +79,7 @@ SHARE = Rule(
     'is a number, 0 < x <= 1',
     lambda value: _is_number(value) and 0 < value <= 1,
 )
-"""A part of a whole."""
+"""Rule for a share of a whole."""
 
 _RULES = {
     bool: Rule('is true or false', lambda value: isinstance(value, bool)),
@@ -88,15 +87,16 @@ _RULES = {
     float: Rule('is a number', _is_number),
     str: Rule('is a text', lambda value: isinstance(value, str)),
 }
-"""Of fields that name no rule, by their type."""
+"""Rules of fields that name none, by their type."""
 
 
 def limited(rule: Rule, **default: Any) -> Any:
   """A dataclass field with a rule.
 
   Args:
-    rule: checked where a spec is read from JSON and where a space sets it.
-    **default: `default`, where the field has one.
+    rule: rule that is checked when a spec is read from JSON and when a space
+      sets the field.
+    **default: `default`, if the field has one.
 
   Returns:
     The field.
@@ -106,11 +106,11 @@ def limited(rule: Rule, **default: Any) -> Any:
 
 @dataclasses.dataclass(frozen=True)
 class ModuleInput:
-  """Where a network runs a module.
+  """The input of a module in a network.
 
   Attributes:
-    input_filters: filters of what the module receives.
-    size: side of what it receives, in pixels.
+    input_filters: filters of the input.
+    size: side of the input, in pixels.
     num_classes: width of the network's classifier.
   """
 
@@ -120,12 +120,12 @@ class ModuleInput:
 
 
 class Module(abc.ABC):
-  """A stem, a block or a head; a frozen dataclass.
+  """The base of stems, blocks and heads, which are frozen dataclasses.
 
   Attributes:
-    kind: first word of the signatures; unlike that of all other types.
-    stride: by which it divides the side of what it receives.
-    filters: of its output; a head's are described there.
+    kind: first word of the signatures, different for each type.
+    stride: factor by which it divides the side of its input.
+    filters: filters of its output; see `Head` for those of a head.
   """
 
   kind: ClassVar[str]
@@ -134,16 +134,16 @@ class Module(abc.ABC):
 
   @abc.abstractmethod
   def counts(self, inputs: ModuleInput) -> Counts:
-    """MAdds, parameters and buffers, exactly those of the Flax module."""
+    """MAdds, parameters and buffers, equal to those of the Flax module."""
 
   def signature(self, inputs: ModuleInput) -> Mapping[str, object]:
-    """What decides the module's work, beside kind and input, for latencies.
+    """Fields that determine the work beside kind and input, for latencies.
 
     Args:
-      inputs: what it receives.
+      inputs: input of the module.
 
     Returns:
-      Names to values that print without commas and quotes; here all fields.
+      Values by name, which print without commas and quotes; here all fields.
     """
     del inputs
     return {
@@ -158,7 +158,7 @@ class Module(abc.ABC):
       scale: takes a number of filters, returns the new one; 0 stays 0.
 
     Returns:
-      The module; here `filters` alone is scaled.
+      The module; here only `filters` is scaled.
     """
     return dataclasses.replace(self, filters=scale(self.filters))
 
@@ -183,12 +183,12 @@ class Stem(Module):
 
 
 class Block(Module):
-  """What lies between stem and head; the base of all block types.
+  """A block between stem and head; the base of all block types.
 
-  A type is a frozen dataclass with the fields `filters` and `stride` and others
-  of its own: integers (from 1 on, if no `limited` says otherwise), numbers,
-  texts, bools, and dataclasses of such, which may be None. No field is called
-  `type`: that is the key under which JSON holds the block's type.
+  A type is a frozen dataclass with the fields `filters` and `stride` and fields
+  of its own: integers (from 1 on, unless `limited` says otherwise), numbers,
+  texts, bools, and dataclasses of these, which may be None. No field may be
+  called `type`, the key of the block's type in JSON.
 
   Attributes:
     flax_module: 'module:Class' of a `layernas.models.blocks.BlockModule`.
@@ -213,10 +213,11 @@ class Squeeze:
 
   Attributes:
     ratio: squeeze filters as a share of the filters named by `of`.
-    of: 'expanded' (MobileNetV3) or 'input' (MnasNet: the block's input).
-    divisor: the squeeze filters are rounded to a multiple of it.
+    of: filters that the ratio refers to: 'expanded' (MobileNetV3) or 'input'
+      (MnasNet: the block's input).
+    divisor: number to whose multiples the squeeze filters are rounded.
     gate: 'hard_sigmoid' (relu6(x + 3) / 6, MobileNetV3) or 'sigmoid'.
-    activation: between the two convolutions.
+    activation: activation between the two convolutions.
   """
 
   ratio: float = limited(SHARE, default=0.25)
@@ -235,7 +236,7 @@ class Squeeze:
 class InvertedResidual(Block):
   """1x1 expansion, k x k depthwise, squeeze, 1x1 projection.
 
-  The input is added to the output where the stride is 1 and both have the same
+  The input is added to the output if the stride is 1 and both have the same
   number of filters (MobileNetV2, section 3).
 
   Attributes:
@@ -244,7 +245,7 @@ class InvertedResidual(Block):
       expansion convolution and the depthwise one acts on the input's filters
       (the first block of MobileNetV2 and V3).
     kernel: side of the depthwise kernel, odd.
-    stride: of the depthwise convolution.
+    stride: stride of the depthwise convolution.
     activation: after expansion and depthwise convolution; none after the
       projection.
     squeeze: squeeze-and-excite after the depthwise convolution, or None.
@@ -281,7 +282,7 @@ class InvertedResidual(Block):
     return counts + counting.normed_conv(size, filters, self.filters)
 
   def signature(self, inputs: ModuleInput) -> Mapping[str, object]:
-    """See `Module`; the squeeze filters stand as the number they come to."""
+    """See `Module`; squeeze filters are given as their number."""
     fields = dict(super().signature(inputs))
     squeeze = fields.pop('squeeze')
     if squeeze:
@@ -305,7 +306,7 @@ class Head(Module):
   """1x1 convolution with batch norm, mean pool, dense layers.
 
   Attributes:
-    filters: of the 1x1 convolution before the pool; 0 means none.
+    filters: filters of the 1x1 convolution before the pool; 0 means none.
     hidden: width of the dense layer (bias, no batch norm) between pool and
       classifier (MobileNetV3); 0 means none.
     activation: after the convolution and after the hidden layer.
@@ -330,7 +331,7 @@ class Head(Module):
     return counts + counting.dense(width, inputs.num_classes)
 
   def signature(self, inputs: ModuleInput) -> Mapping[str, object]:
-    """See `Module`; with the classes, and without a field of no effect."""
+    """See `Module`; with the classes, and without fields of no effect."""
     fields = dict(super().signature(inputs))
     if not self.filters and not self.hidden:
       del fields['activation']
@@ -345,7 +346,7 @@ class Head(Module):
 
 @dataclasses.dataclass(frozen=True)
 class NetworkSpec(NetworkLike):
-  """A whole network: stem, blocks, head; numbers of NumPy become Python's."""
+  """A network: stem, blocks, head; NumPy's numbers become Python's."""
 
   flax_module = 'layernas.models.network:of_config'
 
@@ -376,14 +377,14 @@ class NetworkSpec(NetworkLike):
   def module_inputs(
       self, image_size: int, num_classes: int
   ) -> Iterator[tuple[Module, ModuleInput]]:
-    """Every module and where it runs, in forward order.
+    """Every module with its input, in forward order.
 
     Args:
       image_size: side of the RGB images.
       num_classes: width of the classifier.
 
     Yields:
-      Module and what it receives.
+      Module and its input.
     """
     filters, size = IMAGE_FILTERS, image_size
     for module in self.modules.values():
@@ -423,11 +424,11 @@ def json_of(value: Any) -> Any:
   """A field's value as JSON types.
 
   Args:
-    value: specs and their parts by their `essence`, NumPy's numbers as their
-      equals, what JSON does not know as its `repr`.
+    value: any value.
 
   Returns:
-    JSON types.
+    The `essence` of specs and their parts, Python's numbers for NumPy's, and
+    the `repr` of what JSON does not know.
   """
   if dataclasses.is_dataclass(value) and not isinstance(value, type):
     return json_of(essence(value))
@@ -440,9 +441,9 @@ def json_of(value: Any) -> Any:
 
 
 def essence(spec: Any) -> dict[str, Any]:
-  """What is said of a network: fields at their defaults are left out.
+  """A network as JSON types, without the fields that have their defaults.
 
-  It stays the same when a later version gives modules further fields.
+  The result stays the same when a later version adds fields to modules.
 
   Args:
     spec: a NetworkSpec, one of its modules or a part of a module.
@@ -467,18 +468,18 @@ def essence(spec: Any) -> dict[str, Any]:
 def round_filters(filters: float, divisor: int = 8) -> int:
   """Rounds to a multiple of `divisor`, never below 90 % of `filters`.
 
-  The rule of the MobileNet reference code: nearest multiple, at least one
-  divisor, one multiple more where rounding down would lose over 10 %.
+  This is the rule of the MobileNet reference code: nearest multiple, at least
+  one divisor, one multiple more if rounding down would lose over 10 %.
   """
   rounded = max(divisor, int(filters + divisor / 2) // divisor * divisor)
   return rounded + divisor if rounded < 0.9 * filters else rounded
 
 
 BLOCK_TYPES: dict[str, type[Block]] = {'inverted_residual': InvertedResidual}
-"""Block types by the name that JSON gives them; others are 'module:Class'."""
+"""Block types by their names in JSON; others are 'module:Class'."""
 
 _USUAL_TYPE = 'inverted_residual'
-"""Of a block whose JSON names none; its own JSON names none, either."""
+"""Type of a block whose JSON names none; it is not written to JSON."""
 
 
 def spec_from_dict(values: Mapping[str, Any]) -> NetworkSpec:
@@ -515,10 +516,10 @@ def check_module(module: Module, where: str) -> None:
 
   Args:
     module: stem, block or head.
-    where: what the message calls it.
+    where: name of the module in messages.
 
   Raises:
-    UserError: a field does not hold what it may; JSON would not, either.
+    UserError: a field has a value that is not allowed.
   """
   if isinstance(module, Block):
     _read_block(_block_to_dict(module), where)

@@ -281,7 +281,8 @@ def opening_lines(search: Search) -> list[str]:
     lines.append(_start_line(problem, search.strategy.proposer.start))
   trials = search.budget.trials
   # A plan counts without what is known.
-  plan = [] if search.known else search.strategy.plan(problem, trials)
+  warm = search.known or search.others
+  plan = [] if warm else search.strategy.plan(problem, trials)
   if plan:
     budget = f'{trials:,.0f} trainings' if math.isfinite(trials) else 'no limit'
     lines.append(f'plan: {budget}: {", ".join(plan)}')
@@ -361,6 +362,8 @@ def summary_table(result: Mapping[str, Any]) -> Table:
       )),
       *([('known from other searches', f'{result["known"]:,}')]
         if result.get('known') else []),
+      *([('trials of other tasks', f'{sum(result["other_tasks"]):,}')]
+        if result.get('other_tasks') else []),
       ('reused results', f'{result["reused"]:,}'),
       ('infeasible, not trained', f'{result["infeasible"]:,}'),
       ('seconds in trials', f'{result["seconds"]:.0f}'),

@@ -1,7 +1,7 @@
-"""What follows a run while it goes on: progress, status, TensorBoard, records.
+"""Hooks, which observe a run: progress, status, TensorBoard, records.
 
 A run has one list of hooks and calls each of them, in the order of the list, at
-the moments that the methods of `Hook` name.
+the events that the methods of `Hook` name.
 """
 
 import dataclasses
@@ -18,11 +18,11 @@ class Training:
   """One training of a run, as hooks see it.
 
   Attributes:
-    name: of its curves, which is unique in the run, such as 'trials/000003'
-      or 'winner/seed0'.
-    title: for people, such as 'trial 3'.
-    steps: of the whole training.
-    candidate: that is trained; None in a final training.
+    name: name of its curves, unique in the run, such as 'trials/000003' or
+      'winner/seed0'.
+    title: readable title, such as 'trial 3'.
+    steps: number of steps of the whole training.
+    candidate: candidate in training; None in a final training.
   """
 
   name: str
@@ -35,8 +35,8 @@ def training_of(candidate: Candidate, steps: int) -> Training:
   """The training of a candidate, as hooks see it.
 
   Args:
-    candidate: of a search.
-    steps: of its training.
+    candidate: candidate of a search.
+    steps: number of steps of its training.
 
   Returns:
     The training.
@@ -47,47 +47,47 @@ def training_of(candidate: Candidate, steps: int) -> Training:
 
 
 class Hook:
-  """Follows a search or a final training; every method does nothing here.
+  """A hook of a search or final training; here its methods do nothing.
 
-  A hook of your own overrides the moments that it needs and goes to the run in
-  a list: `run_search(config, workdir, hooks=[MyHook()])`. It needs to know:
+  A hook of your own overrides the methods that it needs and is passed to the
+  run in a list: `run_search(config, workdir, hooks=[MyHook()])`. The rules are:
 
-  - Process 0 alone calls hooks, in its main thread, so that they may write and
-    print. The run waits for them.
-  - What a hook raises ends the run. What should not end it, such as a chart
-    that cannot be drawn, the hook catches itself.
-  - Hooks change no result: a search asks, trains and records the same trials
-    with any list of them.
-  - A final training has no candidates and calls `before_training`,
-    `after_step`, `after_test`, `after_training` and `close` alone.
+  - Only process 0 calls hooks, in its main thread, so they may write and print.
+    The run waits for them.
+  - An exception of a hook ends the run. The hook itself catches errors that
+    should not end it, such as a chart that cannot be drawn.
+  - Hooks do not change results: a search asks for, trains and records the same
+    trials with any list of them.
+  - A final training has no candidates and calls only `before_training`,
+    `after_step`, `after_test`, `after_training` and `close`.
   """
 
   def before_search(self, search: Search, steps: int, page: str) -> None:
-    """The search is about to go on.
+    """The search begins or continues.
 
     Args:
-      search: with the trials of earlier runs replayed; stays the same object,
-        so that a hook may keep it and look at it later.
-      steps: of every candidate's training.
-      page: address of a page that shows the workers; '' where there is none.
+      search: search with the trials of earlier runs. It stays the same object,
+        so a hook may keep it.
+      steps: number of steps of every candidate's training.
+      page: address of a page that shows the workers; '' if there is none.
     """
 
   def before_training(self, training: Training, worker: str) -> None:
-    """A training begins, perhaps once more after a failed attempt.
+    """A training begins, perhaps again after a failed attempt.
 
     Args:
-      training: that begins.
-      worker: name of the worker that it is on; '' in this process.
+      training: training that begins.
+      worker: name of its worker; '' in this process.
     """
 
   def after_step(
       self, training: Training, step: int, metrics: Mapping[str, float]
   ) -> None:
-    """A training has come to a step whose metrics are logged.
+    """A training has reached a step whose metrics are logged.
 
     Args:
-      training: under way; never one that the search no longer waits for.
-      step: from 1.
+      training: a running training that the search waits for.
+      step: number of the step, from 1.
       metrics: means since the last logged step, such as 'train_loss'.
     """
 
@@ -97,39 +97,39 @@ class Hook:
     """A final training was tested.
 
     Args:
-      training: under way no more.
-      metrics: on the test split, such as 'accuracy'.
+      training: the finished training.
+      metrics: metrics on the test split, such as 'accuracy'.
     """
 
   def after_failure(self, training: Training | None, message: str) -> None:
     """An attempt failed or a worker was lost; another attempt follows.
 
     Args:
-      training: that is tried again; None where the worker had none.
-      message: why.
+      training: training that is tried again; None if the worker had none.
+      message: the reason.
     """
 
   def after_training(self, training: Training) -> None:
-    """A training has ended; the trial of a candidate may still have to wait.
+    """A training has ended; its trial may still wait for earlier ones.
 
     Args:
-      training: that has ended, well or badly.
+      training: training that has ended, successfully or not.
     """
 
   def after_trial(self, trial: Trial) -> None:
-    """A trial is finished; trials come in the order of their ids.
+    """A trial is finished; trials arrive in the order of their ids.
 
     Args:
-      trial: the last one of the search that `before_search` gave, or one
-        before others that finished with it.
+      trial: the last trial of the search that `before_search` got, or an
+        earlier one that finished with it.
     """
 
   def after_timing(self, trial: Trial, seconds: Mapping[str, float]) -> None:
-    """The wall time of a trial is known, after all hooks had the trial itself.
+    """The wall time of a trial is known, after all hooks got the trial.
 
     Args:
-      trial: that is recorded.
-      seconds: by phase, see `training.wall_time.PHASES`.
+      trial: recorded trial.
+      seconds: seconds by phase, see `training.wall_time.PHASES`.
     """
 
   def after_search(
@@ -139,12 +139,12 @@ class Hook:
 
     Args:
       result: content of result.json.
-      trace: content of trace.json; None where the schedule has no layer tables
-        of trained networks.
+      trace: content of trace.json; None if the schedule has no layer tables of
+        trained networks.
     """
 
   def close(self) -> None:
-    """The run ends, also by an error and before it began to search.
+    """The run ends, perhaps by an error, or before the search began.
 
-    Called once, in the reverse order of the list.
+    Hooks are called once, in the reverse order of the list.
     """

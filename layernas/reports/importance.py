@@ -9,6 +9,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from layernas import activity
 from layernas.errors import UserError
 from layernas.reports.option_labels import option_labels
 from layernas.search import Trial
@@ -125,8 +126,9 @@ def importance(space: SearchSpace, trials: Sequence[Trial]) -> Importance:
         ' that differ'
     )
   model = RewardModel(space.option_counts)
-  model.fit(architectures, np.zeros(len(used)), rewards)
-  means, errors = model.effects()
+  with activity.doing('estimating the importance of layers'):
+    model.fit(architectures, np.zeros(len(used)), rewards)
+    means, errors = model.effects()
   layers, start = [], 0
   for index, layer in enumerate(space.layers):
     labels = option_labels(layer)

@@ -1,4 +1,4 @@
-"""Files that tell what a search did: result.json and tables.json."""
+"""Result files of a search: result.json and tables.json."""
 
 import dataclasses
 import importlib.metadata
@@ -37,19 +37,18 @@ def search_result(
   """Content of result.json.
 
   Args:
-    search: finished.
-    space: of the networks.
-    config: of the run.
-    image_size: side in pixels.
-    num_classes: of the data set.
+    search: a finished search.
+    space: space of the networks.
+    config: config of the run.
+    image_size: side of the images in pixels.
+    num_classes: number of classes of the data set.
 
   Returns:
-    JSON types; `winner` is None where no network in the target interval was
-    evaluated; `front`, of a search under several limits, has its answer under
-    each of them, of which the last one is the winner; `limits` are those on
-    further costs, by their names; `comparison` has the
-    standing of the network that the search found beside each reference, which
-    answers where it is better.
+    JSON types. `winner` is None if no network in the target interval was
+    evaluated. `front`, for a search under several limits, has the answer under
+    each of them; the last one is the winner. `limits` are those on further
+    costs, by name. `comparison` compares the network that the search found with
+    each reference, which is the answer if it is better.
   """
   statuses = Counter(str(t.evaluation.status) for t in search.trials)
   compared = search.strategy if isinstance(search.strategy, Compared) else None
@@ -74,6 +73,7 @@ def search_result(
       'stop_reason': search.stop_reason,
       'trials': dict(sorted(statuses.items())),
       'known': len(search.known),
+      'other_tasks': list(map(len, search.others)),
       'reused': search.reused,
       'infeasible': search.strategy.infeasible,
       'seconds': search.seconds,
@@ -85,11 +85,11 @@ def search_result(
 def next_command(
     result: Mapping[str, Any], workdir: epath.PathLike
 ) -> str:
-  """What to type after a search, quoted for a shell.
+  """The command to type after a search, quoted for a shell.
 
   Args:
     result: content of result.json.
-    workdir: of the search.
+    workdir: workdir of the search.
 
   Returns:
     The command that trains its answer to the end.
@@ -168,9 +168,9 @@ def _options(
 
 
 def layer_tables(search: Search) -> list[dict[str, Any]]:
-  """Content of tables.json: the layer tables of every pass.
+  """Content of tables.json, the layer tables of every pass.
 
-  Empty where the schedule has no layer tables of trained networks.
+  It is empty if the schedule has no layer tables of trained networks.
   """
   passes = search.strategy.proposer.passes or ()
   return [_pass_tables(one, search) for one in passes]
@@ -205,21 +205,21 @@ def _pass_tables(layer_pass: LayerPass, search: Search) -> dict[str, Any]:
 
 
 def final_metric(row: Mapping[str, Any]) -> tuple[str, list[float]]:
-  """What a network's final trainings are judged by.
+  """The metric by which a network's final trainings are judged.
 
   Args:
-    row: of a network in final.json.
+    row: row of a network in final.json.
 
   Returns:
-    'accuracy' or, where the task has none, 'loss'; and its value on the test
-    split by seed.
+    'accuracy', or 'loss' if the task has none; and its value on the test split
+    by seed.
   """
   name = 'accuracy' if 'accuracies' in row else 'loss'
   return name, row['accuracies' if name == 'accuracy' else 'losses']
 
 
 def versions() -> dict[str, str]:
-  """Versions of Python, this package and what it computes with."""
+  """Versions of Python, this package and the packages it computes with."""
   return {
       'python': platform.python_version(),
       'layernas': layernas.__version__,

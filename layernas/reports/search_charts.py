@@ -143,8 +143,12 @@ def _scatter_note(view: SearchView, left_out: int) -> str:
   stopped = sum(
       not trial.ok and not trial.failed for trial in view.found.trials
   )
+  over = sum(
+      trial.ok and bool(view.exceeded(trial)) for trial in view.found.trials
+  )
   parts = [
       f'{count:,} {words}' for count, words in (
+          (over, 'are over a further limit'),
           (failed, 'failed and have no reward'),
           (stopped, 'were stopped early and have no reward'),
           (left_out, 'are not drawn'),

@@ -77,6 +77,7 @@ def search_page(
       title=', '.join(view.name for view in views),
       made=f'{made:%Y-%m-%d %H:%M} {made.tzname() or ""}'.strip(),
       searches=views,
+      limited=any(view.further_limits for view in views),
       facts=_facts(views),
       curves=curves(views),
       scatters=scatters(views),
@@ -108,7 +109,7 @@ def _facts(views: Sequence[SearchView]) -> list[Fact]:
       row('space', _space_text),
       row('schedule', lambda view: view.found.config['search']['schedule']),
       row('target', SearchView.target),
-      row('further limits', SearchView.further_limits),
+      row('further limits', SearchView.further_limits_text),
       row('trials', _trials_text),
       row('time in trials', lambda view: duration(view.seconds())),
       row(answered, lambda view: _of_answer(
@@ -139,10 +140,12 @@ def _facts(views: Sequence[SearchView]) -> list[Fact]:
 
 def _of_answer(
     view: SearchView, text: Callable[[Answer], str],
-    without: str = 'none in the target',
+    without: str | None = None,
 ) -> str:
   answer = view.answer()
-  return text(answer) if answer else without
+  if answer:
+    return text(answer)
+  return f'none in the {view.allowed}' if without is None else without
 
 
 def _space_text(view: SearchView) -> str:

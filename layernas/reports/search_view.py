@@ -51,6 +51,8 @@ class SearchFindings:
     space: that was searched; None where it cannot be had.
     lacking: why it cannot, or ''.
     trace: link to the page of the decision trace; '' where there is none.
+    further_costs: that further limits are on, by metric, by the id of the
+      trial; a trial without is held for one that keeps them.
   """
 
   name: str
@@ -64,6 +66,9 @@ class SearchFindings:
   space: SearchSpace | None = None
   lacking: str = ''
   trace: str = ''
+  further_costs: Mapping[int, Mapping[str, float]] = (
+      dataclasses.field(default_factory=dict)
+  )
 
 
 @dataclasses.dataclass(frozen=True)
@@ -172,14 +177,44 @@ class SearchView:
       return f'at most {highs} {self.unit}'
     return f'{_limit(low)} to {highs} {self.unit}'
 
-  def further_limits(self) -> str:
-    """Limits on other metrics in words; '' where there are none."""
-    limits = {
+  @property
+  def further_limits(self) -> dict[str, float]:
+    """Limits on other metrics, by their names."""
+    return {
         name: high for name, high in self.found.config['limits'].items() if high
     }
-    return ', '.join(
-        f'{name} at most {_limit(high)}' for name, high in limits.items()
-    ) + (' (the curves and points below do not apply it)' if limits else '')
+
+  def further_limits_text(self) -> str:
+    """Limits on other metrics in words; '' where there are none."""
+    text = ', '.join(
+        f'{name} at most {_limit(high)}'
+        for name, high in self.further_limits.items()
+    )
+    known = self.found.further_costs
+    unknown = sum(
+        trial.ok and trial.candidate.id not in known
+        and not isinstance(trial.candidate.architecture, str)
+        for trial in self.found.trials
+    )
+    if text and unknown:
+      text += (
+          f' (not known of {unknown:,} trials of an older version, which count'
+          ' as within; the command of the search records it)'
+      )
+    return text
+
+  def exceeded(self, trial: Trial) -> dict[str, float]:
+    """Costs of a trial's network that lie above further limits."""
+    costs = self.found.further_costs.get(trial.candidate.id, {})
+    return {
+        name: costs[name] for name, high in self.further_limits.items()
+        if name in costs and costs[name] > high
+    }
+
+  @property
+  def allowed(self) -> str:
+    """What an answer lies in."""
+    return 'target and further limits' if self.further_limits else 'target'
 
   def front(self) -> str:
     """Answers under several limits in words; '' where there is one limit."""
@@ -192,9 +227,11 @@ class SearchView:
     )
 
   def is_inside(self, trial: Trial) -> bool:
-    """Whether a trial has a reward and a cost in the target."""
+    """Whether a trial has a reward, a cost in the target, and the limits."""
     low, high = self.limits
-    return trial.ok and low <= trial.candidate.cost <= high
+    return trial.ok and low <= trial.candidate.cost <= high and (
+        not self.exceeded(trial)
+    )
 
   def best_trials(self) -> list[Trial]:
     """Those of the best rewards in the target, the best one first."""
@@ -251,11 +288,16 @@ class SearchView:
   def trial_text(self, trial: Trial) -> str:
     """Who a trial was, for hovering."""
     candidate = trial.candidate
+    over = ''.join(
+        f'; over a limit: {name} {cost_text(cost)}, at most'
+        f' {_limit(self.further_limits[name])}'
+        for name, cost in self.exceeded(trial).items()
+    )
     return (
         f'{self.name}: trial {candidate.id},'
         f' {architecture_id(candidate.architecture)},'
         f' {cost_text(candidate.cost)} {self.unit}, reward'
-        f' {trial.evaluation.reward:.5g}'
+        f' {trial.evaluation.reward:.5g}{over}'
     )
 
   def effects(self) -> Effects:

@@ -4,14 +4,12 @@ A failed trial that ends its run is more than a line, its traceback, and exit
 code 1; a search that found no network is one line and exit code 1.
 """
 
-import contextlib
 import os
 import re
 import signal
 import sys
 import traceback
 from collections.abc import Callable
-from collections.abc import Iterator
 from collections.abc import Sequence
 from typing import NoReturn
 
@@ -261,7 +259,8 @@ def define_hosts() -> Callable[[], None]:
           f'flag --process_index: {index}: allowed is 0 to {count - 1}'
       )
     # JAX is slow to import; a wrong flag is answered before.
-    from layernas.training import hosts  # noqa: PLC0415
+    with activity.doing('loading JAX'):
+      from layernas.training import hosts  # noqa: PLC0415
 
     hosts.join(coordinator.value, count, index)
 
@@ -269,9 +268,12 @@ def define_hosts() -> Callable[[], None]:
 
 
 def run(
-    main: Callable[..., None], resumable: bool = False, argument: str = ''
+    main: Callable[..., None], resumable: bool = False, argument: str = '',
+    data: flags.FlagHolder[bool] | bool = False,
 ) -> None:
   """Parses the flags and runs a program.
+
+  What takes long meanwhile (`activity`) is a line of standard output.
 
   Args:
     main: reads `flags.FLAGS`; a UserError that it raises is printed in one
@@ -282,6 +284,9 @@ def run(
     argument: names of the arguments beside the flags that the program takes and
       `main` is given, paths, such as 'WORKDIR', or 'MODEL IMAGE...' where one
       or more may follow; '' where it takes none.
+    data: whether another program may read what this one prints, or the flag
+      that says so: then a terminal alone shows what takes long, by standard
+      error.
   """
   environment.prepare()
   installation.find_configs()
@@ -291,17 +296,19 @@ def run(
   end_unanswered()
   # Below warnings, libraries print pages about every checkpoint.
   logging.set_verbosity(logging.WARNING)
-  app.run(lambda argv: _guarded(main, argv, argument), flags_parser=_parse)
+  app.run(
+      lambda argv: _guarded(main, argv, argument, data), flags_parser=_parse
+  )
 
 
-@contextlib.contextmanager
-def loading() -> Iterator[None]:
-  """Says so where the imports of a program take more than a second."""
-  with (
-      activity.shown(lambda line: print(line, flush=True)),
-      activity.doing('loading JAX'),
-  ):
-    yield
+def _say(line: str) -> None:
+  print(line, flush=True)
+
+
+def _say_aside(line: str) -> None:
+  """Shows a line to a person who waits, and to no file or pipe."""
+  if sys.stderr.isatty():
+    print(line, file=sys.stderr, flush=True)
 
 
 def _parse(argv: Sequence[str]) -> list[str]:
@@ -326,9 +333,26 @@ def _parse(argv: Sequence[str]) -> list[str]:
         )
     return rest
   except (flags.Error, UserError) as error:
-    # absl repeats the flag in front of what a parser says.
-    cause = error.__context__
-    _fail(str(cause if isinstance(cause, UserError) else error))
+    _fail(_wrong_flag(error))
+
+
+def _wrong_flag(error: flags.Error | UserError) -> str:
+  """What is wrong with the command line."""
+  # absl repeats the flag in front of what a parser says.
+  cause = error.__context__
+  if isinstance(cause, UserError):
+    return str(cause)
+  if not isinstance(error, flags.IllegalFlagValueError):
+    return str(error)
+  # What its own parsers say is Python's: 'could not convert ...'.
+  given = str(error).removesuffix(f': {cause}').removeprefix('flag --')
+  name, _, text = given.partition('=')
+  parser = flags.FLAGS[name].parser
+  allowed = parser.syntactic_help or (
+      f'one of {list(parser.enum_values)}'
+      if isinstance(parser, flags.EnumParser) else 'true or false'
+  )
+  return f'flag --{name}: {text!r}: allowed is {allowed}'
 
 
 def _check_required() -> None:
@@ -348,7 +372,8 @@ def _show_help(argv: Sequence[str]) -> NoReturn:
 
 
 def _guarded(
-    main: Callable[..., None], argv: Sequence[str], argument: str = ''
+    main: Callable[..., None], argv: Sequence[str], argument: str,
+    data: flags.FlagHolder[bool] | bool,
 ) -> None:
   names, given = argument.split(), argv[1:]
   if len(given) > len(names) and not argument.endswith('...'):
@@ -360,9 +385,11 @@ def _guarded(
     _fail(f'argument {names[len(given)]}: missing; see --help')
   try:
     environment.check_xla_flags()
-    main(*(
-        paths.expanded(f'argument {argument}', text) for text in given
-    ))
+    is_data = data if isinstance(data, bool) else data.value
+    with activity.shown(_say_aside if is_data else _say):
+      main(*(
+          paths.expanded(f'argument {argument}', text) for text in given
+      ))
     if signal.getsignal(signal.SIGTERM) is preempt:
       # All is saved: what is left is to come to an end.
       signal.signal(signal.SIGTERM, signal.SIG_IGN)

@@ -1,6 +1,6 @@
-"""The flag --config: loads a config file and changes its fields.
+"""The flag --config, which loads a config file and changes its fields.
 
-Every form in which absl takes a flag is one for a field: --config.seed=1,
+A field can be given in every form in which absl takes a flag: --config.seed=1,
 --config.seed 1, -config.seed=1, and in flag files. The fields of a config that
 a run has recorded are changed in the same way.
 """
@@ -32,27 +32,26 @@ from layernas.errors import UserError
 from layernas.storage import resuming
 
 EXAMPLE = 'cifar10_small'
-"""What messages name as a config."""
+"""Name of a config in messages."""
 
 OWN_MODULES_FILE = 'own_modules.json'
-"""Of a search's workdir: directories of the modules that its config names,
-where they are the user's own."""
+"""File of a search's workdir with the directories of the user's own modules
+that its config names."""
 
 _OPEN = re.compile(r'.*settings|limits')
-"""Sections that take any field: what they may hold is decided by the function
-of the user's own that they are passed to (`layernas.lookup.call`), or by the
-metrics that there are."""
+"""Sections that take any field: the allowed fields are the arguments of the
+user's own function that gets them (`layernas.lookup.call`), or the metrics."""
 
 _NUMBER = re.compile(r'-[\d.]')
 
 _ONE_OR_SEVERAL = ('target.high',)
-"""Fields that hold a number or several, whatever they hold now."""
+"""Fields that take one number or several, whatever their present value."""
 
 Defaults = Callable[[resuming.Fields], resuming.Fields]
 """All fields with their defaults, for a recorded config."""
 
 Override = tuple[str, str | None]
-"""Dotted name of a field and its text; None where only the name was given."""
+"""Dotted name of a field and its text; None if only the name was given."""
 
 
 def split(argv: Sequence[str]) -> tuple[list[str], list[Override]]:
@@ -95,9 +94,9 @@ def load(
 
   Args:
     text: path of a Python file with a function get_config, or the name of one
-      of the package's own configs, either of which may be followed by a colon
-      and the function's argument; or the path of the config.json of a workdir.
-    defaults: what counts for fields that a config.json lacks.
+      of the package's own configs; either may be followed by a colon and the
+      function's argument. Or the path of the config.json of a workdir.
+    defaults: defaults of fields that a config.json lacks.
 
   Returns:
     The locked config.
@@ -151,13 +150,13 @@ def load(
 
 
 def parts(text: str) -> tuple[str, str | None]:
-  """What the flag --config consists of.
+  """The parts of the flag --config.
 
   Args:
-    text: of the flag.
+    text: text of the flag.
 
   Returns:
-    File or name, and the argument behind the colon; None where there is none.
+    File or name, and the argument after the colon; None if there is none.
   """
   match = re.fullmatch(r'(.*?\.py|[\w/]+)(?::(.*))?', text, re.DOTALL)
   return match.groups() if match else (text, None)
@@ -167,12 +166,12 @@ def recorded(
     fields: Any, file: str | os.PathLike[str],
     defaults: Defaults = resuming.default_fields,
 ) -> config_dict.ConfigDict:
-  """The config of a run; its own modules are found where the run found them.
+  """The config of a run; its own modules are searched where the run was.
 
   Args:
-    fields: that a workdir holds.
-    file: that holds them.
-    defaults: what counts for fields that are absent.
+    fields: fields that a workdir has.
+    file: file that has them.
+    defaults: defaults of missing fields.
 
   Returns:
     The locked config.
@@ -191,10 +190,10 @@ def recorded(
 
 
 def search_own_modules(file: str | os.PathLike[str]) -> None:
-  """Has modules looked for where a search found them, and beside a file.
+  """Adds where a search found its modules, and a file's folder, to the path.
 
   Args:
-    file: of a search's workdir.
+    file: a file of a search's workdir.
   """
   from layernas.storage.workdir import read_json  # noqa: PLC0415
 
@@ -218,9 +217,9 @@ def override(
   """Changes fields of a config.
 
   Args:
-    config: is changed.
-    overrides: of `split`; of a field that is given twice the last one counts,
-      of one that holds several values all.
+    config: config to change.
+    overrides: changes from `split`. If a field is given twice, the last value
+      counts; a field of several values takes all.
 
   Raises:
     UserError: the config has no such field, or the text is no value of it.
@@ -254,13 +253,13 @@ def module_of(file: str) -> ModuleType:
   """Runs a config file.
 
   Args:
-    file: of Python.
+    file: a Python file.
 
   Returns:
-    Its module.
+    The module of the file.
 
   Raises:
-    UserError: it does not run.
+    UserError: the file does not run.
   """
   spec = importlib.util.spec_from_file_location('config_config', file)
   module = importlib.util.module_from_spec(spec)
@@ -417,4 +416,4 @@ _RULES: tuple[tuple[type, Callable[[Any], Any], str], ...] = (
     (str, str, 'text'),
     (config_dict.ConfigDict, _fields, 'a dict of its fields'),
 )
-"""Types of fields, how their values are read, and what is allowed."""
+"""Types of fields, how their values are parsed, and what is allowed."""

@@ -58,12 +58,12 @@ from layernas.training.train import training_steps
 
 @dataclasses.dataclass(frozen=True)
 class NamedNetwork:
-  """What --architecture named.
+  """The network that --architecture names.
 
   Attributes:
     name: 'winner', or the name of a published network.
-    network: its spec.
-    config: recorded beside it, or None.
+    network: the network.
+    config: config recorded beside it, or None.
   """
 
   name: str
@@ -76,14 +76,14 @@ def read_architecture(text: str, limit: float | None = None) -> NamedNetwork:
 
   Args:
     text: path or name.
-    limit: of a search under several limits, the one whose answer is taken;
-      None takes that under the largest.
+    limit: limit whose answer is taken, for a search under several limits; None
+      takes the answer under the largest.
 
   Returns:
     The network.
 
   Raises:
-    UserError: there is no such file or name, it cannot be reached, or the
+    UserError: there is no such file or name, the file cannot be reached, or the
       search found nothing (under the limit).
   """
   if text in REFERENCE_NETWORKS and limit is None:
@@ -122,22 +122,22 @@ def run_final(
     config: config_dict.ConfigDict, architecture: NamedNetwork,
     workdir: epath.PathLike, hooks: Sequence[Hook] = (),
 ) -> list[dict[str, Any]]:
-  """Trains and tests; resumes where it was interrupted.
+  """Trains and tests to the end; resumes an interrupted run.
 
-  The winner of a search is trained with every seed, and so is its space's
-  default network scaled in width to the winner's MAdds, with the same recipe.
-  A published network is trained alone, and so is the winner of a space that
-  cannot scale.
+  The winner of a search is trained with every seed. With the same recipe and
+  seeds, its space's default network is trained at the width that gives the
+  winner's MAdds. A published network, and the winner of a space that cannot
+  scale, are trained alone.
 
   Args:
-    config: as of the search; its section `final` is the recipe.
-    architecture: what to train.
-    workdir: of this run.
-    hooks: further ones, behind those that every final training has.
+    config: config of the search; its section `final` is the recipe.
+    architecture: network to train.
+    workdir: workdir of this run.
+    hooks: further hooks, called after those that every final training has.
 
   Returns:
-    One row per network: name, MAdds, parameters, test accuracies by seed, or
-    losses where the task has no accuracy.
+    One row per network: name, MAdds, parameters, and test accuracies by seed,
+    or losses if the task has no accuracy.
 
   Raises:
     UserError: something in config or workdir is wrong.
@@ -253,7 +253,7 @@ class _Trainer:
 
     Args:
       name: of the network.
-      network: its spec.
+      network: the network.
 
     Returns:
       What final.json says of it, but for the mean.

@@ -42,7 +42,8 @@ def search_inputs(
     The inputs.
   """
   inputs = [
-      space_input(config, space, dataset), data_input(dataset),
+      space_input(config, space, dataset),
+      layers_input(config, space, dataset), data_input(dataset),
       *code_inputs({'search.schedule': config.search.schedule}),
       *training_inputs(config),
   ]
@@ -105,10 +106,28 @@ def space_input(config: Any, space: Space, dataset: Dataset) -> Input:
     content['named'] = {
         name: network.essence() for name, network in space.named.items()
     }
-  return Input(
-      'space', digest(content),
+  return Input('space', digest(content), _space_text(config, space))
+
+
+def layers_input(config: Any, space: Space, dataset: Dataset) -> Input:
+  """What of a space does not depend on images and classes: layers and options.
+
+  Args:
+    config: with the field `space`.
+    space: that it names.
+    dataset: for its networks.
+
+  Returns:
+    The input.
+  """
+  content = space.content(dataset.image_size, dataset.num_classes)
+  return Input('layers', digest(content['layers']), _space_text(config, space))
+
+
+def _space_text(config: Any, space: Space) -> str:
+  return (
       f'{config.space}, {space.search_space.size:,} networks of'
-      f' {len(space.search_space)} layers',
+      f' {len(space.search_space)} layers'
   )
 
 

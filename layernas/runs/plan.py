@@ -15,6 +15,7 @@ import numpy as np
 from rich import box
 from rich.table import Table
 
+from layernas import activity
 from layernas.data.dataset import Batch
 from layernas.data.dataset import Dataset
 from layernas.data.registry import load_dataset
@@ -145,15 +146,23 @@ def make_plan(config: Any, dataset: Dataset, speed: Speed) -> dict[str, Any]:
   check_training(config, 'final')
   space = with_width_scaled(make_space(config.space), config, dataset)
   shape = dataset.image_size, dataset.num_classes
-  problem = make_problem(config, space, *shape)
+  with activity.doing('pricing the networks'):
+    problem = make_problem(config, space, *shape)
   warm = read_warm_start(config, space, problem)
   search = make_search(config, problem, warm_start_from_dict(warm))
   network = space.network(space.search_space.default)
   seeds = config.reference.seeds
-  candidate = _training(config, network, dataset, 'train', 'validation')
   final_config = config.copy_and_resolve_references().unlock()
   final_config.training = final_config.final
-  final = _training(final_config, network, dataset, 'all_train', 'test')
+  with activity.doing('counting steps and checkpoints'):
+    candidate = _training(config, network, dataset, 'train', 'validation')
+    final = _training(final_config, network, dataset, 'all_train', 'test')
+  with activity.doing('counting the trainings of sweeps'):
+    sweeps = [
+        {'buckets': buckets, 'trials': sweep_trials(
+            search, Sweep(buckets=buckets)
+        )} for buckets in _BUCKETS
+    ]
   trials, bound = _trials(search)
   seconds = candidate['images'] / speed.images_per_second
   hours = (seconds + speed.compile_seconds) / 3600
@@ -183,11 +192,7 @@ def make_plan(config: Any, dataset: Dataset, speed: Speed) -> dict[str, Any]:
           'trainings': 2 * seeds,
           'hours': 2 * seeds * final['images'] / speed.images_per_second / 3600,
       },
-      'sweeps': [
-          {'buckets': buckets, 'trials': sweep_trials(
-              search, Sweep(buckets=buckets)
-          )} for buckets in _BUCKETS
-      ],
+      'sweeps': sweeps,
   }
 
 
@@ -244,7 +249,7 @@ def plan_tables(plan: Mapping[str, Any]) -> Iterator[Table]:
       ('schedule', search['schedule']),
       ('trainings', _count(search['trials'])),
       ('bound of the schedule', _count(search['bound'])),
-      ('comes through', search['outlook'] or 'needs no pass over the layers'),
+      ('layers reached', search['outlook'] or 'needs no pass over the layers'),
       ('candidates at a time', f'{search["workers"]}'),
       ('hours', _hours(search['hours'])),
   ):
@@ -269,7 +274,7 @@ def plan_tables(plan: Mapping[str, Any]) -> Iterator[Table]:
       f'{_hours(final["hours"])} ({final["trainings"]} trainings)',
   )
   yield table
-  table = Table(title='sweeps that come through all layers', box=box.SIMPLE)
+  table = Table(title='sweeps that reach the last layer', box=box.SIMPLE)
   for heading in ('search.buckets', 'trainings', 'hours'):
     table.add_column(heading, justify='right')
   for sweep in plan['sweeps']:

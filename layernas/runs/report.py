@@ -13,6 +13,7 @@ from typing import Any
 
 from etils import epath
 
+from layernas import activity
 from layernas.errors import UserError
 from layernas.networks.registry import make_space
 from layernas.reports.search_page import search_page
@@ -22,6 +23,7 @@ from layernas.runs.status import STATUS_FILE
 from layernas.runs.status import read_status
 from layernas.runs.status import state_words
 from layernas.storage.files import file_store
+from layernas.storage.history import recorded_further_costs
 from layernas.storage.history import recorded_trials
 from layernas.storage.storage_errors import usable
 from layernas.storage.workdir import read_json
@@ -54,11 +56,12 @@ def write_report(
   if page.is_dir():
     raise UserError(f'flag --output: {str(page)!r}: a directory; allowed is a'
                     ' file')
-  names = _names(paths)
+  names, searches = _names(paths), []
+  for path, name in zip(paths, names, strict=True):
+    with activity.doing(f'reading {path}'):
+      searches.append(read_search(path, name, page))
   text = search_page(
-      [read_search(path, name, page) for path, name in
-       zip(paths, names, strict=True)],
-      config_flag.load('default').to_dict(),
+      searches, config_flag.load('default').to_dict(),
       datetime.datetime.now().astimezone(),
   )
   with usable(page.parent):
@@ -97,6 +100,7 @@ def read_search(
   return SearchFindings(
       name, os.fspath(workdir), state, config.to_dict(), trials, result, best,
       _final_rows(workdir), space, lacking, _link(workdir / 'trace.html', page),
+      recorded_further_costs(workdir),
   )
 
 

@@ -1,4 +1,4 @@
-"""What a candidate is rewarded with, by the name in the config."""
+"""Rewards of candidates, by their names in the config."""
 
 import dataclasses
 import numbers
@@ -10,24 +10,25 @@ from layernas import lookup
 from layernas.errors import UserError
 
 Metrics = Mapping[str, float]
-"""Of a finished training: 'accuracy', 'top5' and 'loss' on the validation
-images, 'train_accuracy' and 'train_loss' of the last logged steps."""
+"""Metrics of a finished training: 'accuracy', 'top5' and 'loss' on the
+validation images, 'train_accuracy' and 'train_loss' of the last logged
+steps."""
 
 REWARDS: Mapping[str, Callable[[Metrics], float]] = {
     'accuracy': lambda metrics: metrics['accuracy'],
     'top5': lambda metrics: metrics['top5'],
     'loss': lambda metrics: -metrics['loss'],
 }
-"""Names to functions of the metrics; larger is better."""
+"""Functions of the metrics by name; larger is better."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Reward:
-  """A reward.
+  """A reward with its name.
 
   Attributes:
-    name: as the config has it.
-    function: of the metrics.
+    name: name in the config.
+    function: function of the metrics.
   """
 
   name: str
@@ -68,7 +69,7 @@ def configured_reward(config: Any) -> Reward:
   """The reward that a config names.
 
   Args:
-    config: with `reward`.
+    config: config with `reward`.
 
   Returns:
     The reward.

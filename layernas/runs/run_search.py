@@ -1,7 +1,7 @@
-"""Runs a search: ask, have evaluated, tell, record, report.
+"""Runs a search: asks, has candidates evaluated, tells, records, reports.
 
-Several processes run it together: each asks the same search, process 0's
-candidates and evaluations count, and it alone writes.
+If several processes run it together, each asks the same search; the candidates
+and evaluations of process 0 count, and only it writes.
 """
 
 import contextlib
@@ -77,16 +77,16 @@ def run_search(
 
   Args:
     config: see configs/default.py.
-    workdir: of this run; one that holds a search of the same config goes on.
-    hooks: further ones, behind those that every search has.
+    workdir: workdir of this run; a search of the same config in it continues.
+    hooks: further hooks, called after those that every search has.
 
   Returns:
     Content of result.json.
 
   Raises:
-    UserError: something in config or workdir is wrong; the workdir has not
-      been touched. Or a StorageError: its disk is full or gone.
-    TrialError: a trial failed, and the config's `raise_failures` is set.
+    UserError: something in config or workdir is wrong, and the workdir is
+      unchanged; or, as a StorageError, its disk is full or gone.
+    TrialError: a trial failed, and the config sets `raise_failures`.
   """
   settings = chosen_settings(config, workdir)
   prepare_process(settings)

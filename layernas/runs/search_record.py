@@ -24,8 +24,10 @@ from layernas.reports.trace_page import write_trace
 from layernas.runs.config_flag import OWN_MODULES_FILE
 from layernas.search import Search
 from layernas.search import Trial
+from layernas.storage.history import FurtherCosts
 from layernas.storage.history import History
 from layernas.storage.history import Timings
+from layernas.storage.history import recorded_further_costs
 from layernas.storage.resuming import Input
 from layernas.storage.workdir import Workdir
 from layernas.storage.workdir import read_json
@@ -74,6 +76,8 @@ class SearchRecord(Hook):
     self._search: Search | None = None
     self._history: History | None = None
     self._timings: Timings | None = None
+    self._further_costs: FurtherCosts | None = None
+    self._limited: list[str] = []
 
   def open(
       self, config: config_dict.ConfigDict, settings: ExecutorSettings,
@@ -104,6 +108,9 @@ class SearchRecord(Hook):
       self._directory.write_json(OWN_MODULES_FILE, directories)
     self._history = History(self._directory.path)
     self._timings = Timings(self._directory.path)
+    self._limited = [
+        name for name, high in sorted(config.limits.items()) if high
+    ]
     trials = [trial.to_dict() for trial in self._history.trials]
     budget = config.budget.to_dict()
     if not trials:
@@ -126,11 +133,29 @@ class SearchRecord(Hook):
     """Keeps the search, whose tables are written."""
     del steps, page
     self._search = search
+    if self._limited:
+      path = self._directory.path
+      self._further_costs = FurtherCosts(path)
+      recorded = recorded_further_costs(path)
+      for trial in search.trials:
+        if trial.candidate.id not in recorded:
+          self._record_further_costs(trial)
 
   def after_trial(self, trial: Trial) -> None:
     """Records a trial; on return it is on disk."""
     self._history.append(trial)
+    if self._further_costs:
+      self._record_further_costs(trial)
     self._directory.write_json('tables.json', layer_tables(self._search))
+
+  def _record_further_costs(self, trial: Trial) -> None:
+    """By the names of the config; a network outside the space has none."""
+    candidate, limits = trial.candidate, self._search.problem.limits
+    if not isinstance(candidate.architecture, str):
+      self._further_costs.append(candidate.id, {
+          name: limit.cost.cost(candidate.architecture)
+          for name, limit in zip(self._limited, limits, strict=True)
+      })
 
   def after_timing(self, trial: Trial, seconds: Mapping[str, float]) -> None:
     """Records where the wall time of a trial went."""
@@ -176,4 +201,8 @@ class SearchRecord(Hook):
         if self._timings:
           self._timings.close()
       finally:
-        self._directory.close()
+        try:
+          if self._further_costs:
+            self._further_costs.close()
+        finally:
+          self._directory.close()

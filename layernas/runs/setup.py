@@ -203,6 +203,6 @@ def make_search(
   made = Search(
       problem, schedule, limits, config.seed, early_stop=early_stop
   )
-  made.know(warm.known)
+  made.know(warm.known, warm.others)
   return made
 

@@ -15,11 +15,11 @@ from PIL import ImageOps
 from rich import box
 from rich.table import Table
 
+from layernas import activity
 from layernas.data.dataset import Dataset
 from layernas.data.registry import load_dataset
 from layernas.errors import UserError
 from layernas.export.files import open_model
-from layernas.export.formats import FORMATS
 from layernas.export.formats import Images
 from layernas.export.formats import export_model
 from layernas.export.model import Classifier
@@ -109,7 +109,9 @@ def top_classes(
   Raises:
     UserError: an image cannot be read.
   """
-  probabilities = model.predict([read_image(path) for path in images])
+  read = [read_image(path) for path in images]
+  with activity.doing('classifying the images'):
+    probabilities = model.predict(read)
   rows = []
   for path, shares in zip(images, probabilities, strict=True):
     best = np.argsort(-shares, kind='stable')[:_SHOWN]
@@ -207,12 +209,9 @@ def run_export(
   loaded = load_model(model)
   directory = epath.Path(output or f'{model.rstrip("/")}/../export').resolve()
   console, begun = new_console(), time.monotonic()
-  with console.status('reading images') as status:
+  with activity.doing('reading images'):
     images = _images(loaded, any(name.endswith('int8') for name in formats))
-    found = export_model(
-        loaded, formats, directory, takes, images,
-        lambda name: status.update(f'writing {FORMATS[name].file}'),
-    )
+  found = export_model(loaded, formats, directory, takes, images)
   _write_card(loaded, found, directory, takes)
   console.print(_table(found))
   for name, one in found['formats'].items():

@@ -5,6 +5,7 @@ when the search begins: later they may move or change, and the search goes on as
 it began.
 """
 
+import dataclasses
 import json
 from collections.abc import Callable
 from collections.abc import Iterable
@@ -22,6 +23,7 @@ from layernas.networks.reference import REFERENCE_NETWORKS
 from layernas.networks.registry import make_space
 from layernas.networks.registry import network_from_dict
 from layernas.runs.inputs import data_input
+from layernas.runs.inputs import layers_input
 from layernas.runs.inputs import space_input
 from layernas.runs.inputs import training_inputs
 from layernas.runs.setup import with_width_scaled
@@ -29,6 +31,7 @@ from layernas.search import Problem
 from layernas.search import Trial
 from layernas.search.cost import cost_text
 from layernas.search.layer_pass import STARTS
+from layernas.search.schedules import configured_schedule
 from layernas.search.schedules import takes_start
 from layernas.search.space import Architecture
 from layernas.search.space import architecture_id
@@ -101,14 +104,33 @@ def read_warm_start(
   if search.enqueue:
     first, line = _enqueued(search.enqueue, space, problem)
     lines.append(line)
-  known: list[Trial] = []
+  # By what the tasks differ in; '' is this one.
+  known: dict[str, list[Trial]] = {'': []}
   if dataset is not None:
     for name in filter(None, search.known.split(',')):
-      trials = _known(name.strip(), config, problem, dataset)
-      lines.append(f'known: {len(trials)} trials of {name.strip()}')
-      known += trials
-  warm = WarmStart(start, tuple(first), as_known(known, problem))
+      found = _known(name.strip(), config, problem, dataset)
+      lines.append(f'known: {len(found.trials)} trials of {name.strip()}' + (
+          f', as another task: {found.different}' if found.different else ''
+      ))
+      known.setdefault(found.task, []).extend(found.trials)
+  same, *others = (as_known(trials, problem) for trials in known.values())
+  warm = WarmStart(start, tuple(first), same, tuple(others))
   return {**warm.to_dict(), 'lines': lines}
+
+
+@dataclasses.dataclass(frozen=True)
+class _Known:
+  """What another search found.
+
+  Attributes:
+    trials: with rewards, of architectures of the space.
+    task: the same text for searches of the same task; '' for this one's.
+    different: what makes it another task, in words.
+  """
+
+  trials: tuple[Trial, ...]
+  task: str
+  different: str
 
 
 def _start(text: str, space: Space) -> Architecture:
@@ -235,8 +257,8 @@ def _lines(where: str, path: epath.Path) -> Iterable[tuple[str, str]]:
 
 def _known(
     name: str, config: Any, problem: Problem, dataset: Dataset
-) -> tuple[Trial, ...]:
-  """Trials of another search, where they stand for trainings of this one."""
+) -> _Known:
+  """Trials of another search in the same space."""
   where = f'search.known: {name!r}'
   path = epath.Path(paths.expanded('search.known', name))
   file_store(path).check(path)
@@ -249,14 +271,23 @@ def _known(
         f'{where}: its config.json holds no config; allowed are workdirs of'
         ' searches'
     )
+  contents = _other_contents(
+      where, path, _with_sections(config, fields), dataset
+  )
   different = differences(fields, config.to_dict(), _TASK)
-  if different:
+  if different or len(contents) > 1:
+    # Other images and classes make other networks of the same layers.
+    contents.pop('space', None)
+  text = differences_text([*different, *(
+      (f'content of {name}', before.get('text', 'not recorded'), now)
+      for name, (before, now) in contents.items()
+  )])
+  if text and not configured_schedule(config.search).proposer.transfers:
     raise UserError(
-        f'{where}: its trials are of another task'
-        f' ({differences_text(different)}); allowed are searches of the same'
-        ' data, recipe and reward'
+        f'{where}: its trials are of another task ({text}), of which schedule'
+        f' {config.search.schedule!r} cannot learn; allowed are searches of the'
+        ' same data, recipe and reward, or search.schedule=model_guided'
     )
-  _check_inputs(where, path, _with_sections(config, fields), dataset)
   trials = _blamed(where, lambda: recorded_trials(path))
   if kept := kept_warm_start(path):
     trials = [*map(trial_from_dict, kept['known']), *trials]
@@ -265,27 +296,42 @@ def _known(
     raise UserError(
         f'{where}: has no trial with a reward; allowed are searches that have'
     )
-  return found
+  return _Known(found, repr((different, contents)) if text else '', text)
 
 
-def _check_inputs(
+def _other_contents(
     where: str, path: epath.Path, config: Any, dataset: Dataset
-) -> None:
-  """Compares what the configs only name: space, data, own code."""
+) -> dict[str, tuple[Mapping[str, str], str]]:
+  """What the configs only name and differs: space, data, own code.
+
+  Returns:
+    By name what the other workdir recorded and what it is now, in words.
+
+  Raises:
+    UserError: the layers or their options differ.
+  """
   file = path / 'inputs.json'
   recorded = read_json(file) if file.exists() else {}
   space = with_width_scaled(make_space(config.space), config, dataset)
+  different = {}
   for one in (
-      space_input(config, space, dataset), data_input(dataset),
-      *training_inputs(config),
+      space_input(config, space, dataset), layers_input(config, space, dataset),
+      data_input(dataset), *training_inputs(config),
   ):
-    before = recorded.get(one.name)
-    if before is None or before['digest'] != one.digest:
-      was = before['text'] if before else 'not recorded'
-      raise UserError(
-          f'{where}: the content of {one.name} is another (it was {was}, and is'
-          f' {one.text}); allowed are searches of the same space, data and code'
-      )
+    before = recorded.get(one.name, {})
+    if before.get('digest') != one.digest:
+      edited = ', edited since' if before.get('text') == one.text else ''
+      different[one.name] = before, one.text + edited
+  layers = different.pop('layers', None)
+  # Older versions did not record layers; the same space has the same ones.
+  if layers and 'space' in different:
+    before, now = layers
+    raise UserError(
+        f'{where}: the content of space is another (it was'
+        f' {before.get("text", "not recorded")}, and is {now}); allowed are'
+        ' searches of the same layers and options'
+    )
+  return different
 
 
 def _with_sections(config: Any, recorded: dict[str, Any]) -> Any:

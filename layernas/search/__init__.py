@@ -1,12 +1,13 @@
 """The search half: spaces, costs, layer tables, schedules, ask and tell.
 
 Pure Python and NumPy. It never trains anything: `Search.ask` hands out
-candidates, its caller evaluates them, and `Search.tell` takes the results.
+candidates, the caller evaluates them, and `Search.tell` takes the results.
 
-A schedule is an object whose arguments are its settings and those of its layer
-tables, such as `Sweep(buckets=20, keep=2, spacing='log', start='smallest')`, or
-what `make_schedule` makes of a name and the same settings. `Finalists` around
-it repeats the best networks at the end, `Enqueued` has given ones tried first.
+A schedule is an object such as `Sweep(buckets=20, keep=2, spacing='log',
+start='smallest')`, whose arguments are its settings and those of its layer
+tables. `make_schedule` makes one from a name and the same settings. `Finalists`
+wraps a schedule and repeats the best networks at the end; `Enqueued` wraps one
+and first proposes given networks.
 """
 
 from layernas.search.budget import Budget

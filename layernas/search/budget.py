@@ -1,4 +1,4 @@
-"""When a search stops before its schedule is through."""
+"""Budgets, which end a search before its schedule does."""
 
 import dataclasses
 import math
@@ -10,11 +10,11 @@ from layernas.search.trial import Trial
 
 @dataclasses.dataclass(frozen=True)
 class Remaining:
-  """What is left of a budget.
+  """The remainder of a budget.
 
   Attributes:
     trials: evaluations that may still be handed out.
-    seconds: that may still be spent; below zero where the last evaluation
+    seconds: seconds that may still be spent; below zero if the last evaluation
       overshot.
   """
 
@@ -24,11 +24,11 @@ class Remaining:
 
 @dataclasses.dataclass
 class Spent:
-  """What the finished evaluations have taken.
+  """The part of a budget that finished evaluations have used.
 
   Attributes:
     seconds: their sum.
-    failures: the latest ones in a row that failed.
+    failures: number of the latest evaluations that failed in a row.
     first_failure: message of the first of these.
   """
 
@@ -71,26 +71,26 @@ class Budget:
         )
 
   def remaining(self, trials: int, seconds: float) -> Remaining:
-    """What is left.
+    """The remaining budget.
 
     Args:
       trials: evaluations handed out.
       seconds: sum over the finished evaluations.
 
     Returns:
-      Trials and seconds, infinite where the budget does not limit them.
+      Trials and seconds, infinite if the budget does not limit them.
     """
     return Remaining(self.trials - trials, self.seconds - seconds)
 
   def spent(self, trials: int, spent: Spent) -> str:
-    """Why to stop, or '' to go on.
+    """The reason to stop, or '' to go on.
 
     Args:
       trials: evaluations handed out.
-      spent: by the finished ones.
+      spent: what the finished ones used.
 
     Returns:
-      The reason in words.
+      The reason as text.
     """
     if spent.failures >= self.failures:
       cause = f', the first: {spent.first_failure}' if (

@@ -11,8 +11,7 @@ are always sound, and exact where one completion minimises (maximises) every
 factor at once, as for costs that grow with every width and kernel. Those of a
 `JointlyBoundedCost` are exact for other integer costs, too.
 
-A `CountedCost` is a function that is called. It knows the costs of whole
-networks alone.
+A `CountedCost` calls a function. It knows only the costs of whole networks.
 """
 
 import abc
@@ -43,7 +42,7 @@ _JOINT = 1_000_000
 
 
 def cost_text(cost: Number) -> str:
-  """A cost for people: integers whole, others with six digits."""
+  """A cost as readable text: integers whole, others with six digits."""
   return f'{cost:,}' if isinstance(cost, int) else f'{cost:,.6g}'
 
 
@@ -102,7 +101,7 @@ class ChildCosts:
   """Costs of the children of some prefixes, arrays (prefixes, options).
 
   Attributes:
-    cost: of the complete network, undecided layers at their defaults.
+    cost: cost of the complete network, undecided layers at their defaults.
     low: smallest cost over all completions.
     high: largest cost over all completions.
   """
@@ -113,20 +112,20 @@ class ChildCosts:
 
 
 class Cost(abc.ABC):
-  """What a search knows of costs.
+  """A cost of networks, as a search knows it.
 
   Attributes:
-    name: for example 'madds'.
+    name: name of the cost, such as 'madds'.
     unit: printed behind costs.
-    space: whose architectures it prices.
+    space: the space whose architectures are priced.
   """
 
   def __init__(self, name: str, space: SearchSpace, unit: str = ''):
     """Names the cost.
 
     Args:
-      name: for example 'madds'.
-      space: whose architectures it prices.
+      name: name of the cost, such as 'madds'.
+      space: the space whose architectures are priced.
       unit: printed behind costs.
     """
     self.name = name
@@ -169,8 +168,8 @@ class Cost(abc.ABC):
     """Prices every prefix extended by every option of a layer.
 
     Args:
-      prefixes: shape (n, layers): architectures whose undecided layers stand
-        at their defaults.
+      prefixes: architectures whose undecided layers have their defaults, shape
+        (n, layers).
       decided: layers decided before `layer`.
       layer: layer to decide.
 
@@ -210,8 +209,8 @@ class FactoredCost(Cost):
     """Checks the factors against the space.
 
     Args:
-      name: for example 'madds'.
-      space: whose architectures the model prices.
+      name: name of the cost, such as 'madds'.
+      space: the space whose architectures are priced.
       factors: at least one.
       unit: printed behind costs.
 
@@ -256,13 +255,13 @@ class FactoredCost(Cost):
     )
 
   def bounds(self, decided: frozenset[int]) -> Sequence[Bounds]:
-    """Summands whose bounds add up to those of the cost.
+    """The summands whose bounds add up to those of the cost.
 
     Args:
       decided: indices of layers.
 
     Returns:
-      Here one for each factor.
+      One for each factor.
     """
     return [
         Bounds(factor.scope, *factor.bounds(decided))
@@ -313,11 +312,12 @@ class FactoredCost(Cost):
 class JointlyBoundedCost(FactoredCost):
   """A sum of integer factors whose reachable intervals are exact.
 
-  Undecided layers are eliminated one by one: the factors that hold a layer are
-  added, and the smallest (largest) sums over its options are a factor over the
-  other layers (bucket elimination; Dechter, Artificial Intelligence 113, 1999).
-  Where their table would have more than a million entries they are bounded in
-  parts, soundly (mini-buckets; Dechter and Rish, Journal of the ACM 50, 2003).
+  Undecided layers are eliminated one by one: the factors that contain a layer
+  are added, and the smallest (largest) sums over its options are a factor over
+  the other layers (bucket elimination; Dechter, Artificial Intelligence 113,
+  1999). If their table would have more than a million entries, they are bounded
+  in parts, soundly (mini-buckets; Dechter and Rish, Journal of the ACM 50,
+  2003).
   """
 
   def __init__(
@@ -327,8 +327,8 @@ class JointlyBoundedCost(FactoredCost):
     """Checks the factors, see `FactoredCost`.
 
     Args:
-      name: for example 'madds'.
-      space: whose architectures the model prices.
+      name: name of the cost, such as 'madds'.
+      space: the space whose architectures are priced.
       factors: at least one, of integers.
       unit: printed behind costs.
 
@@ -410,11 +410,11 @@ def _sum(one: Bounds, other: Bounds) -> Bounds:
 
 
 class CountedCost(Cost):
-  """A cost that only a function of whole networks knows.
+  """A cost that is known only as a function of whole networks.
 
-  Each network is counted once. Nothing is known of what a prefix can reach, so
-  that none is dropped before its last layer. A start from the 'smallest' or
-  'largest' network is one of the last layer alone.
+  Each network is counted once. It is not known what a prefix can reach, so none
+  is dropped before its last layer. A start from the 'smallest' or 'largest'
+  network considers only the last layer.
   """
 
   def __init__(
@@ -424,11 +424,11 @@ class CountedCost(Cost):
     """Counts nothing yet.
 
     Args:
-      name: for example 'madds'.
-      space: whose architectures it prices.
-      count: of an architecture; an integer.
+      name: name of the cost, such as 'madds'.
+      space: the space whose architectures are priced.
+      count: returns the cost of an architecture, an integer.
       unit: printed behind costs.
-      known: architectures that were counted before.
+      known: costs of architectures that were counted before.
     """
     super().__init__(name, space, unit)
     self._count = count
@@ -459,7 +459,7 @@ class CountedCost(Cost):
   def interval(
       self, architecture: Architecture, decided: Iterable[int]
   ) -> tuple[Number, Number]:
-    """The cost of a whole network; else all numbers."""
+    """The cost of a whole network; for a prefix, all numbers."""
     if not self._whole(decided):
       return -math.inf, math.inf
     cost = self.cost(tuple(architecture))
@@ -491,9 +491,9 @@ def children_of(
   """Prefixes with each option of a layer in turn.
 
   Args:
-    space: of the architectures.
+    space: space of the architectures.
     prefixes: shape (n, layers).
-    layer: that is decided next.
+    layer: the layer that is decided next.
 
   Returns:
     Shape (n * options, layers): all children of the first prefix come first.
@@ -517,7 +517,7 @@ def counted(
     The count, as Python's own integer.
 
   Raises:
-    UserError: it is no integer, or one that sums of floats do not hold.
+    UserError: it is not an integer, or too large for exact sums of floats.
   """
   value = count(architecture)
   try:
@@ -539,9 +539,9 @@ def additive_cost(
   """A cost with one summand per layer.
 
   Args:
-    name: of the cost.
-    space: of the architectures.
-    tables: for each layer the cost of each of its options.
+    name: name of the cost.
+    space: space of the architectures.
+    tables: costs of the options of each layer.
     constant: cost of the parts that are not searched.
     unit: printed behind costs.
 
@@ -569,8 +569,8 @@ def table_cost(
   """A cost that is enumerated for every architecture.
 
   Args:
-    name: of the cost.
-    space: of the architectures.
+    name: name of the cost.
+    space: space of the architectures.
     table: costs, shape = option counts of the layers.
     unit: printed behind costs.
 

@@ -2,19 +2,19 @@
 
 The cost is a function of an architecture that is called. Its anchored
 decomposition (`terms`) is a sum of terms, one for each set of layers that
-interact. The anchor is the default network, or the dearest one where a layer
-changes nothing in the default, such as the kernel of a block that it leaves
-out. Which layers interact is tested from pairs to larger sets, each set whose
-subsets all do, by its term at one or two options of each layer. The largest
-sets become the scopes of factors. The tables of their terms are filled with
-counts; large ones are products of functions of single layers, if some entries
-say so.
+interact. The anchor is the default network, or the most expensive one if a
+layer changes nothing in the default, such as the kernel of a block that it
+leaves out. Which layers interact is tested from pairs to larger sets, each set
+whose subsets all do, by its term at one or two options of each layer. The
+largest sets become the scopes of factors. The tables of their terms are filled
+with counts; large ones are products of functions of single layers, if some
+entries say so.
 
 A test can miss an interaction. Networks far from the anchor are counted, half
 of them random, half so that they hold every pair of options of two layers as
-far as their number goes. Where the factors are wrong, bisection finds layers
+far as their number goes. If the factors are wrong, bisection finds the layers
 that are responsible: a further scope, or a table that is no product. In the end
-the factors give every count that was ever made.
+the factors reproduce every count that was made.
 
 Factors are then made of terms around the cheapest options: costs that are sums
 of products of growing functions have terms that grow, too, and factor-wise
@@ -72,15 +72,15 @@ _ENTRIES = 100_000
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Decomposition:
-  """What counting has found.
+  """The factors of a cost, and what counting found beside them.
 
   Attributes:
-    space: of the architectures.
-    factors: whose sum is the cost; None where it does not factor.
+    space: space of the architectures.
+    factors: factors whose sum is the cost; None if it does not factor.
     known: the networks that were counted.
-    verified: how many networks, not chosen by what had been found, agreed
-      with the factors at once; or all of the space.
-    reason: in words why it does not factor, '' where it does.
+    verified: number of networks, chosen independently of the factors, that
+      agreed with them at once; or all networks of the space.
+    reason: why it does not factor; '' if it does.
   """
 
   space: SearchSpace
@@ -93,12 +93,12 @@ class Decomposition:
     """The cost, for searches.
 
     Args:
-      name: of the cost.
+      name: name of the cost.
       unit: printed behind costs.
-      count: the function; called only where it does not factor.
+      count: the function; called only if the cost does not factor.
 
     Returns:
-      One with exact reachable intervals; or one that counts every network.
+      A cost with exact reachable intervals, or one that counts every network.
     """
     if self.factors is None:
       return CountedCost(name, self.space, count, unit, self.known)
@@ -125,7 +125,7 @@ class Decomposition:
     )
 
   def to_dict(self) -> dict[str, Any]:
-    """Plain JSON, the input of `from_dict`."""
+    """The decomposition as JSON types, the input of `from_dict`."""
     return {
         'layers': _layers(self.space),
         'factors': self.factors and [
@@ -146,14 +146,14 @@ class Decomposition:
     """Inverse of `to_dict`; counts nothing.
 
     Args:
-      space: of the architectures.
-      data: what `to_dict` gave.
+      space: space of the architectures.
+      data: output of `to_dict`.
 
     Returns:
       The decomposition.
 
     Raises:
-      UserError: it is of other layers.
+      UserError: the data are of other layers.
     """
     if data['layers'] != _layers(space):
       raise UserError(
@@ -197,16 +197,17 @@ def decompose(
   """Finds the factors of a cost.
 
   Args:
-    space: of the architectures.
+    space: space of the architectures.
     count: the cost of an architecture, called once for each.
-    budget: calls at most.
-    verifications: networks that the factors are verified on; all of the space
-      where it has no more.
-    seed: of their choice.
-    progress: told after each call.
+    budget: largest number of calls.
+    verifications: number of networks on which the factors are verified, or all
+      networks of a smaller space.
+    seed: seed of their choice.
+    progress: called after each call of `count`.
 
   Returns:
-    The factors; or none where they would take more calls than the budget has.
+    The decomposition; without factors if they would take more calls than the
+    budget has.
 
   Raises:
     UserError: a count is no integer.
@@ -454,7 +455,7 @@ def _verifying(
   """Networks to verify factors with.
 
   Args:
-    space: of the architectures.
+    space: space of the architectures.
     number: how many are wanted: all of the space in order, if it has no more.
     rng: random source.
 

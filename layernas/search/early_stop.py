@@ -1,8 +1,8 @@
-"""Early stop (ours): candidates that are hopeless at an early point.
+"""Early stop (ours) of candidates that are hopeless at an early point.
 
-Of two networks the one that is worse half-way through its training is mostly
-worse at the end. A candidate that is worse by a margin, at the same point, than
-every entry of its bucket will hardly be kept: it is stopped.
+A network that is worse than another one half-way through its training is mostly
+worse at the end. A candidate that is worse by a margin than every entry of its
+bucket at the same point will hardly be kept, so it is stopped.
 """
 
 import dataclasses
@@ -16,15 +16,16 @@ from layernas.search.trial import Evaluation
 from layernas.search.trial import Status
 
 MESSAGE = 'early on worse than the entries of its bucket'
-"""Of every stopped trial: who noticed it, and when, leaves no trace."""
+"""Message of every stopped trial, whoever noticed it and when."""
 
 
 @dataclasses.dataclass(frozen=True)
 class EarlyStop:
-  """When a candidate is hopeless.
+  """A rule that decides when a candidate is hopeless.
 
   Attributes:
-    margin: by which its early reward must be below that of the worst entry.
+    margin: margin by which its early reward must be below that of the worst
+      entry.
   """
 
   margin: float = 0.0
@@ -42,9 +43,9 @@ class EarlyStop:
     """Whether a candidate is worse than all its rivals by the margin.
 
     Args:
-      early_reward: of the candidate.
-      rivals: early rewards of those of whom it must beat one; None where it is
-        not known, which stops nobody. At least one.
+      early_reward: early reward of the candidate.
+      rivals: early rewards of the trials of which it must beat one, at least
+        one; an unknown one is None and stops no candidate.
 
     Returns:
       Whether to stop it.
@@ -57,10 +58,11 @@ def stopped(evaluation: Evaluation) -> Evaluation:
   """The evaluation of a candidate that was stopped.
 
   Args:
-    evaluation: what is known of it, to its early point or to its end.
+    evaluation: its evaluation up to its early point or to its end.
 
   Returns:
-    The same of whatever became of it after its early point, but for seconds.
+    An evaluation that does not depend on what followed the early point, apart
+    from the seconds.
   """
   return Evaluation(
       None, evaluation.seconds, Status.STOPPED, MESSAGE,
@@ -69,14 +71,14 @@ def stopped(evaluation: Evaluation) -> Evaluation:
 
 
 def configured_early_stop(section: Any, strategy: Strategy) -> EarlyStop | None:
-  """What a config section says.
+  """The rule that a config section describes.
 
   Args:
     section: `early_stop` of configs/default.py.
-    strategy: that searches.
+    strategy: strategy of the search.
 
   Returns:
-    The settings, or None where `fraction` is 0.
+    The rule, or None if `fraction` is 0.
 
   Raises:
     UserError: names the field, its value and what is allowed.

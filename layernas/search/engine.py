@@ -52,31 +52,32 @@ def _alone(
 
 
 class Search:
-  """A search under way.
+  """A running search.
 
-  Results may be told in any order; they are applied in the order of the trial
+  Results may arrive in any order; they are applied in the order of the trial
   ids, so that history, tables and answer depend only on the settings, the seed
-  and the evaluations themselves. Where the budget of seconds or failures is
-  spent, candidates with later ids are withdrawn, told or not: one candidate at
-  a time would not have come to them.
+  and the evaluations themselves. When the budget of seconds or failures is
+  spent, candidates with later ids are withdrawn, with or without a result: a
+  search with one candidate at a time would not have reached them.
 
   Any number of threads may ask and tell. A call with a wrong argument raises a
   UserError before it changes anything, and the search goes on.
 
   Attributes:
     problem: space, cost and target.
-    strategy: what proposes.
+    strategy: proposes architectures.
     budget: when to stop early.
-    seed: of the search; trials get seeds of their own from it.
+    seed: seed of the search, from which each trial gets its own.
     reuse: whether an architecture that is proposed again is answered by its
       earlier trial.
-    early_stop: when a candidate is hopeless; None where none ever is.
-    trials: the finished ones in order of their ids.
-    incumbents: for each upper limit of the problem the best reward of the
-      space's networks under it; the older one of equals.
-    known: of other searches, with ids below zero; they answer proposals as
-      `trials` do, may be the answer, and cost nothing of the budget.
-    reused: proposals that an earlier trial had answered already.
+    early_stop: decides whether a candidate is hopeless; None stops none.
+    trials: finished trials in the order of their ids.
+    incumbents: for each upper limit of the problem, the trial with the best
+      reward among the space's networks under it; the older one of equals.
+    known: trials of other searches, with ids below zero; they answer proposals
+      as `trials` do, may be the answer, and use none of the budget.
+    others: trials of other tasks, task by task; only the strategy uses them.
+    reused: number of proposals that an earlier trial answered.
     stop_reason: '' while the search goes on.
   """
 
@@ -123,6 +124,7 @@ class Search:
     self.early_stop = early_stop
     self.trials: list[Trial] = []
     self.known: Sequence[Trial] = ()
+    self.others: Sequence[Sequence[Trial]] = ()
     self.incumbents: list[Trial | None] = [None] * len(problem.each_limit)
     self.reused = 0
     self.stop_reason = ''
@@ -145,49 +147,62 @@ class Search:
         self.problem, random.Random(self.seed),
         lambda number=-1: self.incumbents[number],
         lambda: self._in_force().remaining(self._issued, self.seconds),
-        self.known,
+        self.known, self.others,
     ))
 
   @_alone
-  def know(self, trials: Sequence[Trial]) -> None:
-    """Takes trials of other searches, which answer as its own do.
+  def know(
+      self, trials: Sequence[Trial], others: Sequence[Sequence[Trial]] = ()
+  ) -> None:
+    """Takes trials of other searches; those of its task answer as its own do.
 
     Args:
-      trials: of the same space, data, recipe and reward, as
-        `warm_start.as_known` gives them.
+      trials: trials with the same space, data, recipe and reward, as
+        `warm_start.as_known` returns them.
+      others: trials with the same space, but other data, another recipe or
+        reward, task by task, each as `warm_start.as_known` returns them.
 
     Raises:
-      UserError: the search has begun.
+      UserError: the search has begun, or the strategy learns nothing from other
+        tasks.
     """
-    if self._issued or self.reused or self.known:
+    if others and not self.strategy.proposer.transfers:
+      raise UserError(
+          f'know: {len(others)} other tasks:'
+          f' {type(self.strategy.proposer).__name__} learns nothing from them:'
+          ' allowed are trials of the same task, or a strategy with a reward'
+          ' model, such as ModelGuided()'
+      )
+    if self._issued or self.reused or self.known or self.others:
       raise UserError(
           'know: the search has begun: allowed once, before the first ask'
       )
     self.known = tuple(trials)
+    self.others = tuple(map(tuple, others))
     for trial in self.known:
       self._ids.setdefault(trial.candidate.architecture, trial.candidate.id)
       self._compare(trial)
 
   @property
   def seconds(self) -> float:
-    """Sum over `trials`."""
+    """Seconds that all trials took together."""
     return self._spent.seconds
 
   @property
   def incumbent(self) -> Trial | None:
-    """The best reward in the whole target interval, see `incumbents`."""
+    """The trial with the best reward in the whole target interval."""
     return self.incumbents[-1]
 
   @property
   @_alone
   def finished(self) -> bool:
-    """Whether nothing will be asked any more and everything was told."""
+    """Whether no candidate will follow and all results have arrived."""
     return bool(self.stop_reason) and not self._waiting
 
   @property
   @_alone
   def waiting(self) -> list[Candidate]:
-    """Candidates that were asked and not yet told, in order of their ids."""
+    """Candidates that wait for a result, in the order of their ids."""
     return list(self._waiting.values())
 
   @property
@@ -201,8 +216,8 @@ class Search:
     """The answer under each upper limit of the problem.
 
     Returns:
-      Target intervals and answers, None where there is none yet; the smallest
-      limit first. The last answer is `best`.
+      Pairs of a target interval and its answer, None if there is none yet; the
+      smallest limit comes first. The last answer is `best`.
     """
     return list(zip(
         (one.target for one in self.problem.each_limit),
@@ -214,11 +229,11 @@ class Search:
 
     Args:
       trial: finished.
-      number: of the upper limit; the largest by default.
+      number: number of the upper limit; the largest limit by default.
 
     Returns:
-      True where it has a reward, and its network is one of the space and may be
-      the answer under the limit.
+      True if it has a reward, its network is one of the space, and the network
+      may be the answer under the limit.
     """
     one = trial.candidate
     return trial.ok and not isinstance(one.architecture, str) and (
@@ -240,8 +255,9 @@ class Search:
       count: how many at most.
 
     Returns:
-      Fewer than `count`, perhaps none, where the next ones depend on results
-      that have not been told, or where the search is over (`stop_reason`).
+      The candidates: fewer than `count`, perhaps none, if the next ones depend
+      on results that have not arrived, or if the search is over
+      (`stop_reason`).
 
     Raises:
       UserError: `count` is not an integer of zero or more.
@@ -257,17 +273,17 @@ class Search:
 
   @_alone
   def upcoming(self, count: int) -> list[Network]:
-    """What the next asks hand out, whatever is told before them.
+    """Networks that `ask` will hand out next, whatever results arrive.
 
-    Issues nothing. A budget in seconds, or failures, may end the search before
-    they are asked for.
+    No trial is issued. A budget in seconds, or failures, may end the search
+    before they are asked for.
 
     Args:
       count: how many at most.
 
     Returns:
-      Fewer, perhaps none, where the next ones depend on results that have not
-      been told, or where the search is over.
+      The networks: fewer than `count`, perhaps none, if the next ones depend on
+      results that have not arrived, or if the search is over.
     """
     found: list[Network] = []
     if self.stop_reason:
@@ -285,16 +301,16 @@ class Search:
   def hopeless(self, trial_id: int, early_reward: float) -> bool:
     """Whether a candidate may be stopped at its early point.
 
-    Changes nothing. One that is trained to its end all the same is recorded as
-    one that was stopped: answers depend on no timing.
+    The call changes nothing. A hopeless candidate that is trained to its end
+    nevertheless is recorded as stopped: answers do not depend on timing.
 
     Args:
-      trial_id: of a candidate that was asked and not yet told.
+      trial_id: id of a candidate that waits for a result.
       early_reward: its reward at the early point.
 
     Returns:
-      True where it can neither enter its bucket nor become the incumbent as
-      far as early rewards tell; False as long as an earlier trial is not told.
+      True if, by the early rewards, it can neither enter its bucket nor become
+      the incumbent; False while an earlier trial has no result.
 
     Raises:
       UserError: no such candidate waits for a result.
@@ -307,7 +323,7 @@ class Search:
     """Takes the result of a candidate.
 
     Args:
-      trial_id: of a candidate that was asked and not yet told.
+      trial_id: id of a candidate that waits for a result.
       evaluation: its result.
 
     Raises:
@@ -331,14 +347,15 @@ class Search:
   ) -> None:
     """Feeds recorded trials to a search that has just been made.
 
-    Nothing ends at a budget: a search with a larger one than before goes on. A
-    strategy that plans by what is left is told what was left then.
+    Budgets end nothing here: a search with a larger budget than before
+    continues. A strategy that plans by the remaining budget sees what remained
+    then.
 
     Args:
       trials: in order of their ids, from 0.
-      budgets: that the trials were asked under, each with the id of the first
-        trial that it held for, ascending from 0; none where it is the present
-        one.
+      budgets: the budgets under which the trials were asked for, each with the
+        id of its first trial, ascending from 0; none stands for the present
+        budget.
 
     Raises:
       UserError: the search asks for another candidate than was recorded; the

@@ -1,10 +1,10 @@
-"""Repeats of finalists (ours): the last share of a budget sorts out luck.
+"""Repeats of finalists (ours), which separate good networks from lucky ones.
 
 One training is a noisy measure, and the best of many rewards is mostly luck.
-Around any strategy: when the budget comes to its last share, the networks with
-the best rewards are evaluated again, the better half of them more often
-(sequential halving), and the best mean answers, shrunken towards what the
-better half of the search's networks are worth.
+`Finalists` wraps any strategy: in the last share of the budget, the networks
+with the best rewards are evaluated again, the better half of them more often
+(sequential halving). The answer is the network with the best mean, after the
+means are shrunk towards that of the better half of the search's networks.
 """
 
 import dataclasses
@@ -29,10 +29,10 @@ Rounds = Generator[list[Proposal], None, bool]
 
 
 class Finalists(Wrapper):
-  """Lets a strategy search, then repeats the best networks that it found.
+  """A strategy that repeats the best networks of another one.
 
-  Where the first repeat gives its reward again to the last bit, rewards have no
-  noise: no more is repeated, and the strategy searches on.
+  If the first repeat reproduces its reward to the last bit, rewards have no
+  noise: nothing more is repeated, and the wrapped strategy continues.
   """
 
   def __init__(self, inner: Strategy, share: float = 0.2):
@@ -40,9 +40,9 @@ class Finalists(Wrapper):
 
     Args:
       inner: the strategy that searches.
-      share: of the budget, left for repeats. Where the search ends before its
-        budget, as many evaluations are repeats as if it had ended at the
-        beginning of that share.
+      share: share of the budget for repeats. If the wrapped strategy ends
+        before the budget, there are as many repeats as if the share had begun
+        then.
 
     Raises:
       UserError: the share is not between 0 and 1.

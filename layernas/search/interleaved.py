@@ -23,18 +23,17 @@ from layernas.search.trial import Proposal
 from layernas.search.trial import Trial
 
 SELECTIONS = ('uniform', 'best')
-"""How a visit selects entries: at random, or those with the best reward."""
+"""Ways in which a visit selects entries: at random, or by the best reward."""
 
 
 class SelectableEntries:
   """Entries of a layer table that may still have an untried option.
 
-  They are added, removed and drawn at random in constant time, however many
-  there are.
+  Adding, removing and drawing one at random take constant time.
   """
 
   def __init__(self) -> None:
-    """Begins empty."""
+    """Makes an empty set."""
     self._entries: list[Entry] = []
     self._places: dict[Architecture, int] = {}
 
@@ -61,11 +60,11 @@ class SelectableEntries:
 
     Args:
       count: at most so many.
-      how: one of `SELECTIONS`.
+      how: way to select, one of `SELECTIONS`.
       rng: random source.
 
     Returns:
-      `count` entries, or all where there are fewer.
+      `count` entries, or all if there are fewer.
     """
     count = min(count, len(self._entries))
     if how == 'uniform':
@@ -79,19 +78,20 @@ class SelectableEntries:
 
 @dataclasses.dataclass(eq=False)
 class Interleaved(Layerwise):
-  """An anytime search: full networks appear after one round of the ring.
+  """The paper's algorithm 1, an anytime search.
 
-  The trials of a visit are one generation: more entries or options per visit
-  let more workers run at once, and every decision then waits for all of them.
-  There is no bound: an entry may have been extended before a better one takes
-  its place.
+  Whole networks appear after one round of the ring. The trials of a visit are
+  one generation: more entries or options per visit let more workers run at
+  once, but every decision then waits for all of them. There is no bound,
+  because a better entry may displace one that has been extended.
 
   Attributes:
     entries: R, entries that a visit selects.
     options: T, untried options that it tries of each.
     select: one of `SELECTIONS`.
-    axis_samples: a layer's children are not known beforehand; its cost axis is
-      cut over about this many random ones (over all where there are fewer).
+    axis_samples: number of random children over which the cost axis of a layer
+      is cut, since they are not known beforehand (over all, if there are
+      fewer).
   """
 
   entries: int = 1
@@ -130,7 +130,7 @@ class Interleaved(Layerwise):
     return 'no layer has an entry with an untried option'
 
   def observe(self, proposal: Proposal, trial: Trial) -> None:
-    """Offers the child to its table; what it displaces is not selected."""
+    """Offers the child to its table; a displaced entry cannot be selected."""
     entered, displaced = self.passes[-1].place(proposal, trial)
     # Whole networks, in the last table, have nothing left to try.
     if proposal.length == len(self._selectable):

@@ -1,10 +1,9 @@
 """One pass over all layers: where it starts, its order and its layer tables.
 
-A pass decides the layers one by one in some order. Layers that are not yet
-decided stand at the options of a start network, so that every prefix is a
-complete network, which has a cost and can be trained. The table of each length
-keeps the best prefixes of each bucket of costs; their children are the
-prefixes of the next length.
+A pass decides the layers one by one in some order. Undecided layers have the
+options of a start network, so that every prefix is a complete network, which
+has a cost and can be trained. The table of each length keeps the best prefixes
+of each bucket of costs; their children are the prefixes of the next length.
 """
 
 import dataclasses
@@ -42,13 +41,13 @@ def default_start(problem: Problem, rng: random.Random) -> Architecture:
 
 
 def smallest_start(problem: Problem, rng: random.Random) -> Architecture:
-  """The cheapest network (where options do not trade off between layers)."""
+  """The cheapest network (if options do not trade off between layers)."""
   del rng
   return _greedy(problem, lambda priced, _: int(np.argmin(priced.low)))
 
 
 def largest_start(problem: Problem, rng: random.Random) -> Architecture:
-  """The dearest network (where options do not trade off between layers)."""
+  """The most expensive network (if options do not trade off between layers)."""
   del rng
   return _greedy(problem, lambda priced, _: int(np.argmax(priced.high)))
 
@@ -56,8 +55,8 @@ def largest_start(problem: Problem, rng: random.Random) -> Architecture:
 def random_start(problem: Problem, rng: random.Random) -> Architecture:
   """A random network in the target interval.
 
-  Uniform over the feasible networks where these are not rare; else built
-  layer by layer from options that can still reach the target.
+  It is uniform over the feasible networks if these are not rare; otherwise it
+  is built layer by layer from options that can still reach the target.
 
   Args:
     problem: space, cost and target.
@@ -134,7 +133,7 @@ def check_start(start: str) -> None:
 def start_network(
     start: str, problem: Problem, rng: random.Random
 ) -> Architecture:
-  """The network at which undecided layers stand.
+  """The network whose options undecided layers have.
 
   Args:
     start: key of `STARTS`, or option numbers joined by dashes.
@@ -167,7 +166,7 @@ def layer_order(
     name: one of `ORDERS`; 'alternating' is forward in even passes and backward
       in odd ones.
     layers: how many there are.
-    number: of the pass, from 0.
+    number: number of the pass, from 0.
     rng: random source.
 
   Returns:
@@ -208,7 +207,7 @@ class TableSettings:
 
 
 class PassObserver(Protocol):
-  """What is told how the tables of a pass come about."""
+  """Observes how the tables of a pass are filled."""
 
   def priced(
       self, layer_pass: 'LayerPass', prefixes: Sequence[Architecture],
@@ -217,10 +216,10 @@ class PassObserver(Protocol):
     """Prefixes were extended by all options of a layer.
 
     Args:
-      layer_pass: which one.
-      prefixes: of length `length` - 1.
-      length: of the children.
-      costs: of the children, with their reachable intervals.
+      layer_pass: the pass.
+      prefixes: prefixes of length `length` - 1.
+      length: length of the children.
+      costs: costs of the children, with their reachable intervals.
       feasible: bool, shape (prefixes, options); the other children are dropped.
     """
 
@@ -231,10 +230,10 @@ class PassObserver(Protocol):
     """A child was offered to its layer's table.
 
     Args:
-      layer_pass: which one.
+      layer_pass: the pass.
       proposal: the child.
       trial: its result; one without a reward was not offered.
-      loser: the entry that found no room in the bucket, perhaps the child's.
+      loser: the entry that did not fit into the bucket, perhaps the child's.
     """
 
 
@@ -243,11 +242,11 @@ class LayerPass:
 
   Attributes:
     order: indices of the layers in the order in which they are decided.
-    start: architecture whose options stand while their layers are undecided.
+    start: architecture whose options undecided layers have.
     tables: tables[l] holds prefixes of length l; tables[0] only the start.
     infeasible: infeasible[l] counts the children of length l that were dropped
       because no completion reaches the target.
-    observer: told of all children, or None.
+    observer: notified of all children, or None.
   """
 
   def __init__(
@@ -260,8 +259,8 @@ class LayerPass:
       problem: space, cost and target.
       order: a permutation of the layer indices.
       start: the root of all prefixes.
-      settings: of the tables.
-      observer: to tell of all children.
+      settings: settings of the tables.
+      observer: notified of all children.
     """
     self.problem = problem
     self.order = tuple(order)
@@ -285,7 +284,7 @@ class LayerPass:
     """Feasible children of prefixes, by prefix; counts the infeasible ones.
 
     Args:
-      prefixes: of length `length` - 1.
+      prefixes: prefixes of length `length` - 1.
       length: number of layers that the children have decided.
 
     Returns:
@@ -317,14 +316,14 @@ class LayerPass:
   def place(
       self, proposal: Proposal, trial: Trial
   ) -> tuple[Entry | None, Entry | None]:
-    """Offers a child to its layer's table, where it has a reward.
+    """Offers a child that has a reward to its layer's table.
 
     Args:
       proposal: the child.
       trial: its result.
 
     Returns:
-      The child's entry, or None where it found no room; and the entry that it
+      The child's entry, or None if it did not fit; and the entry that it
       displaced, or None.
     """
     entry = loser = None

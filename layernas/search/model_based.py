@@ -1,12 +1,12 @@
-"""What strategies share that train what a reward model ranks highest.
+"""The base of strategies that train what a reward model ranks highest.
 
-Some networks are trained, the model is fitted, those of the candidates that
-look best are trained, and so on. Where candidates come from is the strategy's
-own. Trained networks stand beside the candidates: one of which the model is
-not sure is trained again. The answer is the trained network that the model
-expects most of: the best of many noisy rewards is mostly luck, and the model
-pools what it knows. Several upper limits of the cost share the trials and the
-model, and take turns when networks are picked.
+Some networks are trained, the model is fitted, the candidates that look best
+are trained, and so on. Each strategy defines where its candidates come from.
+Trained networks compete with the candidates: one of which the model is not sure
+is trained again. The answer is the trained network with the highest posterior
+mean, because the best of many noisy rewards is mostly luck and the model pools
+all trials. Several upper limits of the cost share the trials and the model, and
+take turns when networks are picked.
 """
 
 import abc
@@ -110,28 +110,31 @@ class _Ranking:
 
 @dataclasses.dataclass(eq=False)
 class ModelBased(Strategy):
-  """Trains a design, then batches of the candidates that look best.
+  """A strategy that trains a design, then batches of the best candidates.
 
-  What it proposes is a function of settings, seed and results on one machine;
-  another build of the linear algebra may round otherwise and propose otherwise.
-  It goes on until the budget is spent.
+  On one machine, the proposals are a function of settings, seed and results;
+  another build of the linear algebra may round and propose differently. The
+  strategy goes on until the budget is spent.
 
   Attributes:
-    design: trainings before the first fit, at most half of the budget: of the
-      default network, if it lies in the target, of random ones, and, where it
-      is better than they are, of networks that differ from it in one layer.
-    batch: networks trained between two fits.
-    optimism: standard deviations of the posterior added to its mean when a
-      network is picked; the first of a batch goes by the first value, the
-      second by the second, and after the last value comes the first again.
-    trainings: of one network at most, the default network excepted, which the
-      design trains up to three times; 1 repeats none.
+    design: number of trainings before the first fit, at most half of the
+      budget: of the default network, if it lies in the target, of random ones,
+      and, if the default is better than those, of networks that differ from it
+      in one layer.
+    batch: number of networks trained between two fits.
+    optimism: numbers of posterior standard deviations that are added to the
+      mean when a network is picked; the networks of a batch take the values in
+      turn.
+    trainings: largest number of trainings of one network, except for the
+      default network, which the design trains up to three times; 1 repeats
+      none.
     certainty: probability, by the model, with which a network must be better
       than the default network to answer in its place.
-    batches: picked by the model so far.
+    batches: number of batches picked by the model so far.
   """
 
   repeats = True
+  transfers = True
 
   design: int = 40
   batch: int = 5
@@ -175,19 +178,25 @@ class ModelBased(Strategy):
   def candidates(
       self, context: Context, model: RewardModel, best: Architecture
   ) -> dict[Architecture, float]:
-    """Networks in the target with the model's means; known ones may be there.
+    """Networks in the target with the model's means; some may be known.
 
     Args:
-      context: of the search, with the problem under one upper limit alone.
-      model: fitted.
-      best: the trained network under it that the model expects most of.
+      context: context of the search, with the problem under a single upper
+        limit.
+      model: a fitted model.
+      best: the trained network under that limit with the highest mean.
     """
 
   def generations(self, context: Context) -> Generations:
     """Yields the design, then a batch for each fit of the model."""
     self._context = context
-    self._model = RewardModel(context.problem.space.option_counts)
+    counts = context.problem.space.option_counts
     self._scale_costs(context)
+    others = []
+    for trials in context.others:
+      others.append(RewardModel(counts))
+      self._fit_to(others[-1], trials)
+    self._model = RewardModel(counts, others)
     for trial in context.known:
       self._keep(trial)
       self._trainings[trial.candidate.architecture] += 1
@@ -226,7 +235,7 @@ class ModelBased(Strategy):
       self._rewards.setdefault(one, []).append(trial.evaluation.reward)
 
   def plan(self, problem: Problem, trials: float) -> list[str]:
-    """The design and the networks that the model picks."""
+    """Sizes of the design and of what the model picks."""
     del problem
     design = self._size(trials)
     if not math.isfinite(trials):
@@ -237,13 +246,13 @@ class ModelBased(Strategy):
     ]
 
   def answer(self, incumbent: Trial | None) -> Trial | None:
-    """The trained network in the target that the model expects most of."""
+    """The trained network in the target with the highest posterior mean."""
     return self.answers([incumbent])[-1]
 
   def answers(
       self, incumbents: Sequence[Trial | None]
   ) -> list[Trial | None]:
-    """Under each upper limit, the network that the model expects most of."""
+    """Under each upper limit, the network with the highest posterior mean."""
     if not self._rankings:
       return list(incumbents)
     rankings = self._rankings[-len(incumbents):]
@@ -255,13 +264,13 @@ class ModelBased(Strategy):
   def random_candidates(
       self, context: Context, model: RewardModel, number: int
   ) -> dict[Architecture, float]:
-    """Networks in the target with the model's means, of random ones.
+    """Random networks in the target with the model's means.
 
     Args:
-      context: of the search.
-      model: fitted.
-      number: of networks drawn from the whole space; those outside the target
-        drop out.
+      context: context of the search.
+      model: a fitted model.
+      number: number of networks drawn from the whole space; those outside the
+        target are left out.
     """
     problem = context.problem
     rng = np.random.default_rng(context.rng.getrandbits(64))
@@ -277,9 +286,10 @@ class ModelBased(Strategy):
     return dict(zip(map(tuple, drawn.tolist()), means, strict=True))
 
   def scaled(self, costs: np.ndarray) -> np.ndarray:
-    """Costs as the model takes them: in deviations of random networks'.
+    """Costs as inputs of the model, in deviations of random networks' costs.
 
-    Their logarithms, where costs are positive: quality grows ever more slowly.
+    Positive costs are replaced by their logarithms, because quality grows ever
+    more slowly with cost.
 
     Args:
       costs: any shape.
@@ -311,12 +321,9 @@ class ModelBased(Strategy):
     if count < 2 or count == self._fitted:
       return
     self._fitted = count
+    means = self._fit_to(self._model, self._trials)
     architectures = np.array([t.candidate.architecture for t in self._trials])
     costs = np.array([t.candidate.cost for t in self._trials])
-    means = self._model.fit(
-        architectures, self.scaled(costs),
-        np.array([t.evaluation.reward for t in self._trials]),
-    )
     order = np.argsort(-means, kind='stable')
     self._rankings = []
     for problem in self._context.problem.each_limit:
@@ -328,6 +335,16 @@ class ModelBased(Strategy):
       best = ranked[0] if ranked else None
       answer = best and self._sure_of(best, networks)
       self._rankings.append(_Ranking(networks, best, answer))
+
+  def _fit_to(
+      self, model: RewardModel, trials: Sequence[Trial]
+  ) -> np.ndarray:
+    """Fits a model; returns its means of the trials' architectures."""
+    return model.fit(
+        np.array([trial.candidate.architecture for trial in trials]),
+        self.scaled(np.array([trial.candidate.cost for trial in trials])),
+        np.array([trial.evaluation.reward for trial in trials]),
+    )
 
   def _sure_of(self, best: Trial, ranked: Sequence[Architecture]) -> Trial:
     """The best trial, or the default's where the model is not sure enough."""

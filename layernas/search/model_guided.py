@@ -1,10 +1,10 @@
 """Schedule `model_guided` (ours): layer tables of modelled rewards.
 
-A pass over the layer tables costs no training here: the reward of an entry is
-what a model of the trials so far expects. Where rewards and costs add up over
-layers and the buckets resolve the costs, the pass finds the model's best
-network in the target. What the tables met that looks best is trained, the model
-fitted again, and so on.
+A pass over the layer tables costs no training here, because the reward of an
+entry is what a model of the trials so far expects. If rewards and costs add up
+over layers and the buckets resolve the costs, the pass finds the model's best
+network in the target. The networks of the passes that look best are trained,
+the model is fitted again, and so on.
 """
 
 import dataclasses
@@ -30,16 +30,16 @@ _COVARIANCES = 1_000_000
 
 @dataclasses.dataclass(eq=False)
 class ModelGuided(ModelBased):
-  """Trains what passes over model-filled layer tables meet.
+  """A schedule that fills layer tables by a reward model.
 
   Attributes:
     buckets: H, buckets per layer of every pass.
     keep: entries per bucket.
     spacing: how the cost axis is cut, a key of `table.SPACINGS`.
-    random: networks drawn from the whole space for each batch, fewer after
-      many trials; those in the target are candidates too. Passes at the model's
-      mean miss what the model does not know.
-    evaluations: rewards that the passes asked the model for.
+    random: number of networks drawn from the whole space for each batch, fewer
+      after many trials; those in the target are candidates, too. Passes at the
+      model's mean miss what the model does not know.
+    evaluations: number of rewards that the passes asked the model for.
   """
 
   buckets: int = 10
@@ -60,7 +60,7 @@ class ModelGuided(ModelBased):
 
   @property
   def infeasible(self) -> int:
-    """Children dropped because no completion of theirs reaches the target."""
+    """Number of children dropped because no completion reaches the target."""
     return self._infeasible
 
   def pass_bound(self, problem: Problem) -> int:
@@ -70,7 +70,7 @@ class ModelGuided(ModelBased):
   def candidates(
       self, context: Context, model: RewardModel, best: Architecture
   ) -> dict[Architecture, float]:
-    """Networks in the target that two passes met, and random ones.
+    """Networks of two passes in the target, and random ones.
 
     One begins at the best network and takes the layers from both ends in turn,
     the other begins at a random network and takes them in random order.
@@ -94,13 +94,13 @@ class ModelGuided(ModelBased):
     """One pass over the layer tables, filled with the model's means.
 
     Args:
-      model: whose `children_means` are the rewards.
+      model: the model whose `children_means` are the rewards.
       problem: space, cost and target.
-      start: where undecided layers stand.
-      order: in which layers are decided.
+      start: network whose options undecided layers have.
+      order: order in which layers are decided.
 
     Returns:
-      The networks in the target that it met, with their modelled rewards.
+      The networks of the pass in the target, with their modelled rewards.
     """
     met: dict[Architecture, float] = {}
     prefixes = np.array([start])

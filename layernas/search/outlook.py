@@ -1,4 +1,4 @@
-"""Whether a layerwise search comes through its layers within its budget.
+"""Whether a layerwise search reaches its last layer within its budget.
 
 How many networks a sweep trains is known only when costs have been put into
 buckets; which of them are kept depends on rewards, their number hardly does. So
@@ -29,12 +29,13 @@ class Outlook:
   """How far a search comes.
 
   Attributes:
-    layers: that it reaches within its budget.
-    of: all layers.
-    buckets: the most that would come through within the budget; 0 where not
-      even one does, or where it comes through.
-    trials: that a pass takes with the buckets it has; 0 where that is more than
-      twenty times the budget or more than is played, or where it comes through.
+    layers: number of layers that it reaches within its budget.
+    of: number of all layers.
+    buckets: largest number of buckets with which it would reach all; 0 if no
+      number does, or if it reaches all as it is.
+    trials: budget with which it would reach all; 0 if that is more than twenty
+      times the present one or more than is played, or if it reaches all as it
+      is.
   """
 
   layers: int

@@ -1,7 +1,7 @@
-"""What is searched: a space, a cost and a target interval, further limits.
+"""The problem of a search: space, cost, target interval and further limits.
 
-Whether a network may answer, and whether a prefix can still become one that
-may, is decided here alone.
+This module alone decides whether a network may be the answer, and whether a
+prefix can still become such a network.
 """
 
 import dataclasses
@@ -61,13 +61,13 @@ class TargetInterval:
 
 
 def upper_limits(high: Any) -> tuple[Number, ...]:
-  """Upper limits of the cost, as the field `target.high` of a config has them.
+  """Upper limits of the cost, from the field `target.high` of a config.
 
   Args:
     high: a number, 0 for no limit, or several numbers.
 
   Returns:
-    The limits, ascending and distinct; inf alone where there is none.
+    The limits, ascending and distinct; only inf if there is none.
 
   Raises:
     UserError: names the field and what is allowed.
@@ -90,9 +90,9 @@ class Reference:
   """A network that the answer of a search has to beat.
 
   Attributes:
-    name: for people.
+    name: name in messages.
     network: an architecture of the space, or the name of a network outside it.
-    cost: of the network.
+    cost: cost of the network.
   """
 
   name: str
@@ -102,7 +102,7 @@ class Reference:
 
 @dataclasses.dataclass(frozen=True)
 class Limit:
-  """A limit on another cost than the one that a search groups by.
+  """A limit on a cost other than the one that buckets are cut by.
 
   Attributes:
     cost: cost model of the same space.
@@ -125,16 +125,16 @@ class Limit:
 
 @dataclasses.dataclass(frozen=True)
 class Problem:
-  """Find the best architecture of a space whose cost lies in the target.
+  """The task to find the best architecture of a space in the target.
 
   Attributes:
     cost: cost model, which knows its space.
     target: costs that the answer may have.
-    references: networks in the target that the answer is compared with, where
-      a search compares (`comparison.Compared`).
-    limits: on further costs, which the answer keeps too.
-    smaller_highs: upper limits of the cost below that of the target, for each
-      of which the search has an answer as well, ascending.
+    references: networks in the target with which the answer is compared, if a
+      search compares (`comparison.Compared`).
+    limits: limits on further costs, which the answer must keep, too.
+    smaller_highs: upper limits of the cost below that of the target, ascending;
+      the search has an answer for each of them as well.
   """
 
   cost: Cost
@@ -181,7 +181,7 @@ class Problem:
 
   @functools.cached_property
   def each_limit(self) -> 'tuple[Problem, ...]':
-    """This problem under one of its upper limits alone, for each of them.
+    """This problem under a single upper limit, for each of its upper limits.
 
     The smallest limit comes first; the last problem has the whole target, and
     the references.
@@ -199,10 +199,10 @@ class Problem:
     Args:
       network: an architecture, or the name of a reference, which keeps the
         further limits.
-      cost: of it.
+      cost: cost of the network.
 
     Returns:
-      Whether the target holds its cost, and it keeps the further limits.
+      Whether its cost is in the target, and it keeps the further limits.
     """
     return cost in self.target and (
         isinstance(network, str) or all(
@@ -213,11 +213,11 @@ class Problem:
   def admitted(
       self, architectures: np.ndarray, costs: np.ndarray
   ) -> np.ndarray:
-    """As `admits`, of many architectures.
+    """Whether many architectures may be the answer, see `admits`.
 
     Args:
       architectures: shape (n, layers).
-      costs: of them, shape (n,).
+      costs: costs of the architectures, shape (n,).
 
     Returns:
       Bool, shape (n,).
@@ -230,14 +230,14 @@ class Problem:
   def children(
       self, prefixes: np.ndarray, decided: Sequence[int], layer: int
   ) -> tuple[ChildCosts, np.ndarray]:
-    """Prices the children of prefixes and finds those that may lead on.
+    """Prices the children of prefixes and finds those that can be extended.
 
-    Each cost is looked at alone. A child that is dropped has no completion that
-    may be the answer; of one that stays, perhaps no completion keeps all limits
-    at the same time. Of whole networks the verdict is exact.
+    Each cost is considered separately. No completion of a dropped child may be
+    the answer. A child that stays may have no completion that keeps all limits
+    at the same time. For whole networks the decision is exact.
 
     Args:
-      prefixes: as of `Cost.child_costs`.
+      prefixes: as in `Cost.child_costs`.
       decided: likewise.
       layer: likewise.
 
@@ -253,7 +253,7 @@ class Problem:
     return priced, feasible
 
   def further_costs(self, architecture: Architecture) -> dict[str, Number]:
-    """Costs of an architecture that `limits` are on, by their names."""
+    """The further costs of an architecture that are limited, by name."""
     return {
         limit.cost.name: limit.cost.cost(architecture) for limit in self.limits
     }

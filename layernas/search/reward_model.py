@@ -19,8 +19,9 @@ from layernas.search.blas import one_thread
 PARTS = 3
 """Parts of `Kernel`: single layers, pairs of layers, all layers together."""
 
-_COST, _NOISE = PARTS, PARTS + 1
-"""Among the variances, those behind the kernel's parts."""
+_LINEAR = slice(PARTS, -1)
+"""Among the variances, those of linear effects: of the cost, and of what models
+of other tasks expect. The noise is behind them."""
 
 # Agreement of two options that differ, in the part of all layers together.
 _DIFFERENT = 0.5
@@ -33,6 +34,9 @@ _LEARNING = 200
 # expected: a deviation of one of a normal prior, without which a few noisy
 # rewards are taken to be all noise, or none.
 _START = np.log([1.0, 0.3, 0.1, 0.3, 0.3])
+
+# The same of what a model of another task expects.
+_OTHER_START = np.log(1.0)
 
 # Limits of the logarithms of the variances, relative to a constant's of 1.
 _LOW, _HIGH = -9.0, 4.0
@@ -170,30 +174,40 @@ class Kernel:
 class RewardModel:
   """Posterior of the reward, on the scale of `standard_scores`.
 
+  What a model of another task expects is one more linear effect, as the cost's
+  is: the trials tell how much the other task says of this one, if anything. A
+  model that has learned little expects nearly the same of all architectures,
+  and so has little weight.
+
   It computes on one thread: its bits do not depend on the machine's cores.
   """
 
-  def __init__(self, option_counts: Sequence[int]):
+  def __init__(
+      self, option_counts: Sequence[int], others: Sequence['RewardModel'] = ()
+  ):
     """Makes a model that knows no trial.
 
     Args:
       option_counts: number of options of each layer.
+      others: models of other tasks, fitted to their trials.
     """
     self._kernel = Kernel(option_counts)
-    self._log_variances = _START
+    self._others = others
+    self._start = np.insert(_START, -1, [_OTHER_START] * len(others))
+    self._log_variances = self._start
     self._learned_from = 0
     self._known = np.zeros((0, len(option_counts)), np.intp)
 
   @property
   def trials(self) -> int:
-    """How many it is fitted to."""
-    return len(self._known)
+    """How many it is fitted to, those of other tasks among them."""
+    return len(self._known) + sum(other.trials for other in self._others)
 
   @property
   def variances(self) -> tuple[float, ...]:
-    """Of single layers, pairs, all layers, the cost and the noise.
+    """Of single layers, pairs, all layers, the cost, other tasks, the noise.
 
-    A constant's is 1.
+    A constant's is 1; each other task has one of its own.
     """
     return tuple(np.exp(self._log_variances).tolist())
 
@@ -218,28 +232,32 @@ class RewardModel:
     count, before = len(rewards), len(self._known)
     scores = standard_scores(rewards)
     features = self._kernel.one_hot(architectures)
-    self._costs = costs
+    self._linear = linear = self._linear_of(architectures, costs)
     if count >= 1.1 * self._learned_from:
       chosen = np.linspace(0, count - 1, min(count, _LEARNING)).astype(int)
       parts = self._kernel.parts(features[chosen], features[chosen])
-      products = np.multiply.outer(costs[chosen], costs[chosen])
-      self._learn(np.concatenate([parts, products[None]]), scores[chosen])
+      products = [np.multiply.outer(row, row) for row in linear[:, chosen]]
+      self._learn(np.concatenate([parts, products]), scores[chosen])
       self._learned_from = count
       before = 0
     elif not np.array_equal(self._known, architectures[:before]):
       before = 0
-    self._factorise(features, costs, before)
+    self._factorise(features, linear, before)
     self._known, self._features = architectures, features
     white = self._inverse_factor @ scores
     self._weights = self._inverse_factor.T @ white
-    self._slope = self.variances[_COST] * (costs @ self._weights)
+    self._slopes = [
+        variance * (row @ self._weights)
+        for variance, row in zip(self.variances[_LINEAR], linear, strict=True)
+    ]
     self._scale = max(white @ white / count, 1e-12)
-    return scores - (self.variances[_NOISE] + _JITTER) * self._weights
+    return scores - (self.variances[-1] + _JITTER) * self._weights
 
   @one_thread()
   def mean(self, architectures: np.ndarray, costs: np.ndarray) -> np.ndarray:
     """Posterior means of architectures with these costs, shape (n,)."""
-    return self._cross(architectures, costs) @ self._weights
+    linear = self._linear_of(architectures, costs)
+    return self._cross(architectures, linear) @ self._weights
 
   @one_thread()
   def children_means(
@@ -255,7 +273,14 @@ class RewardModel:
     Returns:
       Shape (n, options of the layer).
     """
-    return self._slope * costs + self._kernel.children(
+    linear = [costs, *(
+        other.children_means(prefixes, layer, costs) for other in self._others
+    )]
+    means = sum(
+        slope * values
+        for slope, values in zip(self._slopes, linear, strict=True)
+    )
+    return means + self._kernel.children(
         prefixes, layer, self._known, self._features, self._weights,
         self.variances[:PARTS],
     )
@@ -265,9 +290,10 @@ class RewardModel:
       self, architectures: np.ndarray, costs: np.ndarray
   ) -> tuple[np.ndarray, np.ndarray]:
     """Posterior means and standard deviations without noise, shape (n,)."""
-    cross = self._cross(architectures, costs)
+    linear = self._linear_of(architectures, costs)
+    cross = self._cross(architectures, linear)
     prior = 1.0 + sum(self.variances[:PARTS])
-    prior = prior + self.variances[_COST] * costs**2
+    prior = prior + self.variances[_LINEAR] @ linear**2
     left = prior - ((self._inverse_factor @ cross.T) ** 2).sum(axis=0)
     return cross @ self._weights, np.sqrt(
         self._scale * np.maximum(left, 1e-12)
@@ -278,10 +304,12 @@ class RewardModel:
       self, architectures: np.ndarray, costs: np.ndarray
   ) -> tuple[np.ndarray, np.ndarray]:
     """Posterior means, shape (n,), and covariance without noise, (n, n)."""
-    cross = self._cross(architectures, costs)
+    linear = self._linear_of(architectures, costs)
+    cross = self._cross(architectures, linear)
     features = self._kernel.one_hot(architectures)
     white = self._inverse_factor @ cross.T
-    left = self._covariance(features, costs, features, costs) - white.T @ white
+    prior = self._covariance(features, linear, features, linear)
+    left = prior - white.T @ white
     return cross @ self._weights, self._scale * left
 
   @one_thread()
@@ -289,7 +317,7 @@ class RewardModel:
     """What each option adds by itself, whatever the other layers have.
 
     Effects sum to zero over the options of a layer. Those of pairs and of all
-    layers together are not in them, nor is the cost's.
+    layers together are not in them, nor are the linear ones.
 
     Returns:
       Posterior means and standard deviations, shape (sum of the option
@@ -303,35 +331,51 @@ class RewardModel:
         self._scale * np.maximum(left, 1e-12)
     )
 
-  def _cross(self, architectures: np.ndarray, costs: np.ndarray) -> np.ndarray:
+  def _linear_of(
+      self, architectures: np.ndarray, costs: np.ndarray
+  ) -> np.ndarray:
+    """What the reward depends on linearly, shape (1 + others, n)."""
+    return np.stack([
+        costs, *(other.mean(architectures, costs) for other in self._others)
+    ])
+
+  def _cross(
+      self, architectures: np.ndarray, linear: np.ndarray
+  ) -> np.ndarray:
     return self._covariance(
-        self._kernel.one_hot(architectures), costs, self._features, self._costs
+        self._kernel.one_hot(architectures), linear, self._features,
+        self._linear,
     )
 
   def _covariance(
-      self, first: np.ndarray, first_costs: np.ndarray, second: np.ndarray,
-      second_costs: np.ndarray,
+      self, first: np.ndarray, first_linear: np.ndarray, second: np.ndarray,
+      second_linear: np.ndarray,
   ) -> np.ndarray:
-    """Without noise, from features and costs; shape (n, m)."""
+    """Without noise, from features and linear effects; shape (n, m)."""
     covariance = self._kernel.covariance(first, second, self.variances[:PARTS])
-    slope = self.variances[_COST] * first_costs
-    return covariance + np.multiply.outer(slope, second_costs)
+    for variance, one, other in zip(
+        self.variances[_LINEAR], first_linear, second_linear, strict=True
+    ):
+      covariance = covariance + np.multiply.outer(variance * one, other)
+    return covariance
 
   def _factorise(
-      self, features: np.ndarray, costs: np.ndarray, before: int
+      self, features: np.ndarray, linear: np.ndarray, before: int
   ) -> None:
     """Inverts the covariance's Cholesky factor; the first rows are known.
 
     Known rows stay as they are. (Rows of the inverse covariance itself would
     change with every new trial, and their errors grow from fit to fit.)
     """
-    new, priced = features[before:], costs[before:]
-    corner = self._covariance(new, priced, new, priced)
-    corner[np.diag_indices_from(corner)] += self.variances[_NOISE] + _JITTER
+    new, new_linear = features[before:], linear[:, before:]
+    corner = self._covariance(new, new_linear, new, new_linear)
+    corner[np.diag_indices_from(corner)] += self.variances[-1] + _JITTER
     if not before:
       self._inverse_factor = np.linalg.inv(np.linalg.cholesky(corner))
       return
-    cross = self._covariance(features[:before], costs[:before], new, priced)
+    cross = self._covariance(
+        features[:before], linear[:, :before], new, new_linear
+    )
     side = (self._inverse_factor @ cross).T
     corner = np.linalg.inv(np.linalg.cholesky(corner - side @ side.T))
     whole = np.zeros((len(features),) * 2)
@@ -346,14 +390,14 @@ class RewardModel:
     It begins at the same place every time: what was learned from few trials
     must not decide where the climb ends with many.
     """
-    logs = _START
-    best = _log_posterior(parts, scores, logs)
+    logs = start = self._start
+    best = _log_posterior(parts, scores, logs, start)
     for step in (1.5, 0.7, 0.3):
       for index in range(len(logs)):
         for change in (step, -step):
           tried = logs.copy()
           tried[index] = min(max(tried[index] + change, _LOW), _HIGH)
-          value = _log_posterior(parts, scores, tried)
+          value = _log_posterior(parts, scores, tried, start)
           if value > best:
             logs, best = tried, value
             break
@@ -400,15 +444,15 @@ def normal_scores(rewards: np.ndarray) -> np.ndarray:
 
 
 def _log_posterior(
-    parts: np.ndarray, scores: np.ndarray, logs: np.ndarray
+    parts: np.ndarray, scores: np.ndarray, logs: np.ndarray, start: np.ndarray
 ) -> float:
   """Of the variances, the overall scale at its best value; less a constant."""
   variances = np.exp(logs)
-  covariance = 1.0 + np.tensordot(variances[:_NOISE], parts, 1)
-  covariance[np.diag_indices_from(covariance)] += variances[_NOISE] + _JITTER
+  covariance = 1.0 + np.tensordot(variances[:-1], parts, 1)
+  covariance[np.diag_indices_from(covariance)] += variances[-1] + _JITTER
   factor = np.linalg.cholesky(covariance)
   white = np.linalg.solve(factor, scores)
   count = len(scores)
   scale = max(white @ white / count, 1e-12)
   likelihood = -count / 2 * np.log(scale) - np.log(np.diag(factor)).sum()
-  return float(likelihood - ((logs - _START) ** 2).sum() / 2)
+  return float(likelihood - ((logs - start) ** 2).sum() / 2)

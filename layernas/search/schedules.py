@@ -32,8 +32,8 @@ def make_schedule(name: str = 'model_guided', **settings: Any) -> Strategy:
 
   Args:
     name: a key of `SCHEDULES`, or 'module:function'.
-    **settings: of that schedule, such as `buckets=10, keep=2` of a sweep; its
-      class says which it has.
+    **settings: settings of that schedule, such as `buckets=10, keep=2` of a
+      sweep; they are the attributes of its class.
 
   Returns:
     A schedule that has not begun.
@@ -53,10 +53,10 @@ def named_strategy(
   """Makes a strategy by name.
 
   Args:
-    field: of the config that names it, for errors.
+    field: config field that names it, for errors.
     name: a key of `registered`, or 'module:function'.
     registered: names and callables.
-    settings_field: of the config that holds the settings, for errors.
+    settings_field: config field that has the settings, for errors.
     settings: keyword arguments of the callable.
 
   Returns:
@@ -78,8 +78,8 @@ def with_finalists(strategy: Strategy, share: float) -> Strategy:
   """The strategy, with repeats of its finalists unless the share is 0.
 
   Args:
-    strategy: that has not begun.
-    share: of the budget, see `Finalists`.
+    strategy: a strategy that has not begun.
+    share: share of the budget, see `Finalists`.
 
   Returns:
     The strategy that searches.
@@ -103,8 +103,8 @@ def configured_schedule(
   Args:
     search: a ConfigDict with the fields of the section `search` in
       configs/default.py.
-    warm: what the search begins with. A schedule without a field `start`
-      proposes that network first.
+    warm: the warm start. A schedule without a field `start` proposes that
+      network first.
 
   Returns:
     A schedule that has not begun.
@@ -124,13 +124,13 @@ def configured_schedule(
 
 
 def takes_start(search: Any) -> bool:
-  """Whether a schedule has undecided layers, which stand at `search.start`.
+  """Whether undecided layers of a schedule start at `search.start`.
 
   Args:
-    search: as for `configured_schedule`.
+    search: as in `configured_schedule`.
 
   Returns:
-    False of one of the user's own, whose settings are up to it.
+    False for a schedule of the user's own, which has its own settings.
   """
   own = search.schedule not in SCHEDULES
   return not own and 'start' in _settings(search)

@@ -22,13 +22,12 @@ class Layer:
 
   Attributes:
     name: unique within its space.
-    options: what can be chosen, as labels; the search sees only their number.
-    default: index of the option that stands while the layer is undecided. A
-      layer that names none takes its first option: of layers with no default
-      the first options make up the network that a search starts from
-      (`SearchSpace.default`), whose cost and quality decide where the first
-      layers are searched. Give the index of the option of a network that you
-      know to be good.
+    options: labels of what can be chosen; the search sees only their number.
+    default: index of the option that the layer has while it is undecided; the
+      first option if none is given. The defaults of all layers make up the
+      network from which a search starts (`SearchSpace.default`). Its cost and
+      quality decide which networks the first layers are compared in, so give
+      the options of a network that you know to be good.
   """
 
   name: str
@@ -93,7 +92,7 @@ class SearchSpace:
     return math.prod(self.option_counts)
 
   def each_option(self) -> list[Architecture]:
-    """The default network, and it with each other option in its place."""
+    """The default network, and every network that differs in one layer."""
     return list(dict.fromkeys(
         self.default[:layer] + (option,) + self.default[layer + 1:]
         for layer, options in enumerate(self.option_counts)
@@ -115,7 +114,7 @@ class SearchSpace:
         )
 
   def describe(self, architecture: Architecture) -> dict[str, Any]:
-    """Layer name to chosen option."""
+    """The chosen options by the names of the layers."""
     return {
         layer.name: layer.options[option]
         for layer, option in zip(self.layers, architecture, strict=True)
@@ -123,7 +122,7 @@ class SearchSpace:
 
 
 def architecture_id(network: Network) -> str:
-  """Stable text form: option indices joined by dashes, or the name."""
+  """The stable text form: option indices joined by dashes, or the name."""
   return network if isinstance(network, str) else '-'.join(map(str, network))
 
 
@@ -148,7 +147,7 @@ def parse_architecture_id(text: str) -> Architecture:
 
 
 def parse_network_id(text: str) -> Network:
-  """Inverse of `architecture_id` where names are allowed too.
+  """Inverse of `architecture_id` that also allows names.
 
   Args:
     text: for example '0-3-1', or 'width-scaled'.

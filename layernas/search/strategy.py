@@ -1,4 +1,4 @@
-"""What every search algorithm is: a generator of generations of proposals."""
+"""The interface of search algorithms: generators of groups of proposals."""
 
 import abc
 import dataclasses
@@ -15,7 +15,7 @@ from layernas.search.trial import Proposal
 from layernas.search.trial import Trial
 
 Generations = Generator[list[Proposal], None, str]
-"""Yields lists of proposals; returns in words why nothing is left."""
+"""Yields lists of proposals; returns a text that says why nothing is left."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -26,12 +26,14 @@ class Context:
     problem: space, cost and target.
     rng: the only source of randomness.
     incumbent: returns the best trial in the target interval so far, or None;
-      with a number that under this upper limit of `Problem.each_limit`.
-    remaining: returns what is left of the budget. Where several evaluations run
-      at the same time, ask it between generations only.
-    known: trials that the strategy did not propose, and that answer where it
-      proposes their architectures: of other searches, and of architectures
-      that were tried first.
+      with a number, the best one under that upper limit of
+      `Problem.each_limit`.
+    remaining: returns the remaining budget. If several evaluations run at the
+      same time, call it only between generations.
+    known: trials that the strategy did not propose, and that answer its
+      proposals of their architectures: those of other searches, and of
+      architectures that were tried first.
+    others: trials of other tasks in the same space, task by task.
   """
 
   problem: Problem
@@ -39,6 +41,7 @@ class Context:
   incumbent: Callable[..., Trial | None]
   remaining: Callable[[], Remaining] = Remaining
   known: Sequence[Trial] = ()
+  others: Sequence[Sequence[Trial]] = ()
 
 
 class Strategy(abc.ABC):
@@ -51,13 +54,15 @@ class Strategy(abc.ABC):
 
   Attributes:
     repeats: whether it decides by itself which networks to train again.
-    passes: its layer passes so far, of which the last one is under way; None
-      where it has no layer tables of trained networks.
-    observer: told of all children of the passes opened from now on, or None;
-      only of a strategy with passes.
+    transfers: whether it learns from trials of other tasks.
+    passes: its layer passes so far, of which the last one is running; None if
+      it has no layer tables of trained networks.
+    observer: notified of all children of the passes opened from now on, or
+      None; only for a strategy with passes.
   """
 
   repeats: bool = False
+  transfers: bool = False
   passes: Sequence[LayerPass] | None = None
   observer: PassObserver | None = None
 
@@ -70,15 +75,14 @@ class Strategy(abc.ABC):
     """Takes the result of a proposal, perhaps that of an earlier trial."""
 
   def rivals(self, proposal: Proposal) -> list[int] | None:
-    """Trials that a proposal must beat one of to be kept.
+    """Trials of which a proposal must beat one to be kept.
 
     Args:
       proposal: the next one to be observed.
 
     Returns:
-      Ids of the trials that hold the bucket of its cost in its layer table;
-      None where the bucket has room, and where there are no layer tables of
-      trained networks.
+      Ids of the trials in its bucket of its layer table; None if the bucket is
+      not full, and if there are no layer tables of trained networks.
     """
     del proposal
     return None
@@ -101,7 +105,7 @@ class Strategy(abc.ABC):
 
     Returns:
       The incumbent, unless the strategy has reasons to distrust rewards; None
-      exactly where there is no incumbent.
+      exactly if there is no incumbent.
     """
     return incumbent
 
@@ -114,38 +118,38 @@ class Strategy(abc.ABC):
       incumbents: the best reward so far under each of `Problem.each_limit`.
 
     Returns:
-      In the same order; the last one is that of `answer`.
+      The trials in the same order; the last one is that of `answer`.
     """
     return [*incumbents[:-1], self.answer(incumbents[-1])]
 
   def plan(self, problem: Problem, trials: float) -> list[str]:
-    """What it spends a budget on.
+    """What the strategy spends a budget on.
 
     Args:
       problem: space, cost and target.
-      trials: the budget; infinite where there is no limit.
+      trials: the budget; infinite if there is no limit.
 
     Returns:
-      In words, such as '20 for a design'; none where it has no plan.
+      Texts such as '20 for a design'; none if it has no plan.
     """
     del problem, trials
     return []
 
   def bound(self, problem: Problem) -> int | None:
-    """Largest number of trials that it can ask for.
+    """Largest number of trials that the strategy can ask for.
 
     Args:
       problem: space, cost and target.
 
     Returns:
-      The number; None where it is not known beforehand, or unlimited.
+      The number; None if it is not known beforehand, or unlimited.
     """
     del problem
     return None
 
 
 class Wrapper(Strategy):
-  """A strategy around another one, which answers where this one has no say.
+  """A strategy around another one, which decides whatever this one does not.
 
   Attributes:
     inner: the wrapped strategy.
@@ -155,7 +159,7 @@ class Wrapper(Strategy):
     """Wraps a strategy.
 
     Args:
-      inner: which has not begun.
+      inner: a strategy that has not begun.
     """
     self.inner = inner
 
@@ -166,7 +170,7 @@ class Wrapper(Strategy):
 
   @property
   def infeasible(self) -> int:
-    """Of the inner strategy."""
+    """Number of proposals that the inner strategy dropped."""
     return self.inner.infeasible
 
   def answer(self, incumbent: Trial | None) -> Trial | None:
@@ -181,13 +185,13 @@ class Wrapper(Strategy):
 
 
 class Portions:
-  """The proposals of a strategy that another one wraps, a part at a time."""
+  """The proposals of a wrapped strategy, a part at a time."""
 
   def __init__(self, generations: Generations):
     """Begins with the first generation.
 
     Args:
-      generations: of the wrapped strategy.
+      generations: generations of the wrapped strategy.
     """
     self._generations = generations
     self._queue: list[Proposal] = []
@@ -198,10 +202,11 @@ class Portions:
     """Yields proposals as long as the budget affords them; the others are kept.
 
     Args:
-      left: how many may be made now; asked before each part.
+      left: returns how many proposals are affordable now; called before each
+        part.
 
     Returns:
-      Why the wrapped strategy ended, or '' where it did not.
+      Why the wrapped strategy ended, or '' if it did not.
     """
     while True:
       while not self._queue:

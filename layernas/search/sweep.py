@@ -28,17 +28,17 @@ from layernas.search.trial import Trial
 
 @dataclasses.dataclass(eq=False)
 class Layerwise(Strategy):
-  """What all layerwise schedules share: passes with layer tables.
+  """The base of all layerwise schedules: passes with layer tables.
 
   Attributes:
     buckets: H, buckets per layer; 100 in the paper.
     keep: entries per bucket.
     spacing: how the cost axis is cut, a key of `table.SPACINGS`.
-    start: where undecided layers stand: a key of `layer_pass.STARTS`, or option
-      numbers joined by dashes.
+    start: the network whose options undecided layers have: a key of
+      `layer_pass.STARTS`, or option numbers joined by dashes.
     order: one of `layer_pass.ORDERS`.
     tables: buckets, keep and spacing.
-    passes: the pass under way is the last one.
+    passes: all passes so far; the last one is running.
   """
 
   buckets: int = TableSettings.buckets
@@ -68,11 +68,11 @@ class Layerwise(Strategy):
 
   @property
   def infeasible(self) -> int:
-    """Children dropped because no completion of theirs reaches the target."""
+    """Number of children dropped because no completion reaches the target."""
     return sum(sum(layer_pass.infeasible) for layer_pass in self.passes)
 
   def first_pass(self, context: Context) -> LayerPass:
-    """Opens a pass as the settings say."""
+    """Opens the pass that the settings describe."""
     return self.next_pass(
         context, start_network(self.start, context.problem, context.rng)
     )
@@ -113,7 +113,7 @@ def sweep_pass(layer_pass: LayerPass) -> Generations:
 
 
 class Sweep(Layerwise):
-  """One pass (method of the paper, each layer visited once)."""
+  """The paper's method in a single pass, which visits each layer once."""
 
   def generations(self, context: Context) -> Generations:
     """Yields the children of each layer in turn."""
@@ -125,11 +125,11 @@ class Sweep(Layerwise):
 
 
 class Recentred(Layerwise):
-  """After a sweep, another whose undecided layers stand at the incumbent.
+  """Sweeps in which undecided layers have the incumbent's options.
 
-  Cost axes and reachable intervals are computed anew for every pass. It ends
-  when two passes in a row (one in each direction, where the order alternates)
-  leave the incumbent as it was; how many there will be is not known beforehand.
+  Cost axes and reachable intervals are computed for every pass. The schedule
+  ends when two passes in a row (one in each direction, if the order alternates)
+  leave the incumbent unchanged; the number of passes is not known beforehand.
   Several upper limits take turns of two passes, each with its own incumbent and
   target.
   """

@@ -66,7 +66,7 @@ def log_axis(costs: np.ndarray, buckets: int) -> BucketAxis:
 
 
 def equal_count_axis(costs: np.ndarray, buckets: int) -> BucketAxis:
-  """Buckets that hold about equally many of the costs; ties stay together."""
+  """Buckets with about equally many of the costs; ties stay together."""
   # More buckets than costs give the same edges.
   buckets = min(buckets, len(costs))
   ranks = np.arange(1, buckets) * len(costs) // buckets
@@ -88,8 +88,8 @@ class Entry:
 
   Attributes:
     architecture: the prefix, undecided layers at their defaults.
-    cost: of that complete network.
-    reward: of that complete network; None for the root, which is not ranked.
+    cost: cost of that complete network.
+    reward: reward of that network; None for the root, which is not ranked.
     trial: id of the trial that measured it; None for the root.
   """
 
@@ -100,7 +100,7 @@ class Entry:
 
 
 class LayerTable:
-  """Bucket -> the best `keep` prefixes seen in it, best first."""
+  """The best `keep` prefixes of each bucket, best first."""
 
   def __init__(self, axis: BucketAxis, keep: int):
     """Makes an empty table.
@@ -123,7 +123,7 @@ class LayerTable:
       entry: with a reward.
 
     Returns:
-      The entry that found no room (perhaps `entry` itself), or None.
+      The entry that did not fit (perhaps `entry` itself), or None.
     """
     bucket = self.buckets.setdefault(self.axis.bucket(entry.cost), [])
     position = len(bucket)
@@ -133,7 +133,7 @@ class LayerTable:
     return bucket.pop() if len(bucket) > self.keep else None
 
   def entries_of(self, cost: Number) -> list[Entry] | None:
-    """The entries in the bucket of a cost; None where it has room."""
+    """The entries in the bucket of a cost; None if it is not full."""
     bucket = self.buckets.get(self.axis.bucket(cost), [])
     return list(bucket) if len(bucket) == self.keep else None
 
@@ -157,8 +157,8 @@ def best_in_buckets(
   Args:
     axis: buckets of the layer.
     keep: entries per bucket.
-    costs: of the entries, shape (n,).
-    rewards: of the entries, shape (n,).
+    costs: costs of the entries, shape (n,).
+    rewards: rewards of the entries, shape (n,).
 
   Returns:
     Indices of the entries that stay, in the order of `LayerTable.entries`.

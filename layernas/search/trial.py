@@ -1,4 +1,4 @@
-"""What is proposed, what goes out to an evaluator, and what comes back."""
+"""Proposals, candidates for an evaluator, and their evaluations."""
 
 import dataclasses
 import enum
@@ -18,7 +18,8 @@ class Status(enum.StrEnum):
   """How an evaluation ended.
 
   Infeasible prefixes are dropped before they become trials; the search counts
-  them. One that was stopped early was found too bad to go on with: no failure.
+  them. An evaluation is stopped early if its network is too bad; that is no
+  failure.
   """
 
   OK = 'ok'
@@ -29,17 +30,16 @@ class Status(enum.StrEnum):
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Proposal:
-  """An architecture that a strategy wants to know the reward of.
+  """An architecture whose reward a strategy wants to know.
 
   Attributes:
     architecture: option indices, or the name of a network outside the space.
     cost: its cost.
-    length: number of decided layers, which names the layer table that it is
-      meant for; 0 where there are no tables.
-    layer: number of the layer decided last, 1..L; 0 where none.
-    repeat: a further evaluation, with a seed of its own, of an architecture
-      that is perhaps known; else the earlier trial answers where trials are
-      reused.
+    length: number of decided layers, which is that of the layer table for it; 0
+      if there are no tables.
+    layer: number of the layer decided last, 1..L; 0 if none.
+    repeat: whether the architecture is evaluated with a new seed even if it is
+      known; otherwise an earlier trial answers, if trials are reused.
   """
 
   architecture: Network
@@ -55,10 +55,10 @@ class Candidate:
 
   Attributes:
     id: number of the trial, from 0.
-    layer: number of the layer that it decides, 1..L; 0 where none.
+    layer: number of the layer that it decides, 1..L; 0 if none.
     architecture: option indices, or the name of a network outside the space.
-    cost: by the search's cost model.
-    seed: for everything random in the evaluation.
+    cost: cost by the search's cost model.
+    seed: seed of everything random in the evaluation.
   """
 
   id: int
@@ -81,12 +81,12 @@ class Evaluation:
 
   Attributes:
     reward: larger is better; None unless status is ok.
-    seconds: what the evaluation took or is charged.
+    seconds: seconds that the evaluation took or is charged.
     status: ok, failed, nan or stopped.
-    message: reason where status is not ok.
+    message: the reason if the status is not ok.
     metrics: further figures to keep with the trial.
-    early_reward: reward at an early point of the evaluation, whatever became
-      of it later; None where it was not looked at or is not finite.
+    early_reward: reward at an early point of the evaluation, whatever followed;
+      None if it was not measured or is not finite.
 
   A reward that is not finite makes the status nan. Fields of another type are
   refused; numbers of NumPy and JAX become Python's own.
@@ -151,7 +151,7 @@ class Trial:
 
   @property
   def ok(self) -> bool:
-    """Whether there is a reward."""
+    """Whether the trial has a reward."""
     return self.evaluation.status is Status.OK
 
   @property
@@ -160,7 +160,7 @@ class Trial:
     return self.evaluation.status in (Status.FAILED, Status.NAN)
 
   def to_dict(self) -> dict[str, Any]:
-    """JSON types; `trial_from_dict` reads them back."""
+    """The trial as JSON types; `trial_from_dict` reads them back."""
     candidate, evaluation = self.candidate, self.evaluation
     return {
         'id': candidate.id,
@@ -216,10 +216,11 @@ def trial_from_dict(values: Mapping[str, Any]) -> Trial:
 
 
 def trial_name(trial_id: int) -> str:
-  """What people call a trial.
+  """The name of a trial in messages.
 
   Args:
-    trial_id: of a search, or of those that it knows from other searches.
+    trial_id: id of a trial of the search, or of one that it knows from other
+      searches.
 
   Returns:
     'trial 3', or 'known trial 3' for the id -3.

@@ -1,7 +1,8 @@
-"""What a search begins with beside its settings (ours).
+"""Warm starts of a search: first proposals and known trials (ours).
 
 Architectures to try before the schedule's own proposals, and trials of other
-searches, which answer a proposal of their architecture in place of a training.
+searches: those of the same task answer a proposal of their architecture in
+place of a training, of those of another task a reward model learns.
 """
 
 import dataclasses
@@ -25,23 +26,25 @@ from layernas.search.trial import trial_from_dict
 
 @dataclasses.dataclass(frozen=True)
 class WarmStart:
-  """What a search begins with.
+  """The warm start of a search.
 
   Attributes:
-    start: where undecided layers stand, as option numbers; '' leaves that to
-      the schedule's settings.
-    first: architectures that are proposed first, in their order.
+    start: options of undecided layers, as option numbers; '' leaves them to the
+      schedule's settings.
+    first: architectures that are proposed first, in this order.
     known: trials of other searches, each with a reward; their ids are -1, -2
       and so on.
+    others: likewise of other tasks in the same space, task by task.
   """
 
   start: str = ''
   first: tuple[Architecture, ...] = ()
   known: tuple[Trial, ...] = ()
+  others: tuple[tuple[Trial, ...], ...] = ()
 
   def __bool__(self) -> bool:
     """Whether there is anything."""
-    return bool(self.start or self.first or self.known)
+    return self != COLD
 
   def to_dict(self) -> dict[str, Any]:
     """JSON types; `warm_start_from_dict` reads them back."""
@@ -49,18 +52,21 @@ class WarmStart:
         'start': self.start,
         'first': list(map(architecture_id, self.first)),
         'known': [trial.to_dict() for trial in self.known],
+        'others': [
+            [trial.to_dict() for trial in trials] for trials in self.others
+        ],
     }
 
 
 COLD = WarmStart()
-"""Nothing: the settings alone."""
+"""No warm start."""
 
 
 def warm_start_from_dict(values: Mapping[str, Any]) -> WarmStart:
   """Inverse of `WarmStart.to_dict`.
 
   Args:
-    values: as written by `to_dict`.
+    values: as written by `to_dict`; older versions knew no other tasks.
 
   Returns:
     The warm start.
@@ -73,6 +79,10 @@ def warm_start_from_dict(values: Mapping[str, Any]) -> WarmStart:
         values['start'],
         tuple(map(parse_architecture_id, values['first'])),
         tuple(map(trial_from_dict, values['known'])),
+        tuple(
+            tuple(map(trial_from_dict, trials))
+            for trials in values.get('others', ())
+        ),
     )
   except (KeyError, TypeError) as error:
     raise UserError(
@@ -81,15 +91,15 @@ def warm_start_from_dict(values: Mapping[str, Any]) -> WarmStart:
 
 
 def as_known(trials: Iterable[Trial], problem: Problem) -> tuple[Trial, ...]:
-  """Trials of other searches as those that a search knows.
+  """Trials of other searches, as known trials of a search.
 
   Args:
-    trials: of the same space, data, recipe and reward.
-    problem: of the search; its cost model counts.
+    trials: trials of one task in the same space.
+    problem: problem of the search, whose cost model prices them.
 
   Returns:
-    Those that have a reward, of architectures of the space; the same training
-    (of an architecture with a seed) once.
+    Trials with a reward, of architectures of the space; the same training (of
+    an architecture with a seed) once.
 
   Raises:
     UserError: an architecture is not one of the space.
@@ -115,7 +125,7 @@ def as_known(trials: Iterable[Trial], problem: Problem) -> tuple[Trial, ...]:
 class Enqueued(Wrapper):
   """Proposes given architectures first, then what a strategy proposes.
 
-  The strategy knows their trials as it knows those of other searches: where it
+  The strategy knows their trials as it knows those of other searches: if it
   proposes one of the architectures, its trial answers.
   """
 
@@ -123,7 +133,7 @@ class Enqueued(Wrapper):
     """Wraps a strategy that has not begun.
 
     Args:
-      inner: the strategy that searches behind them.
+      inner: the strategy that searches after them.
       first: different architectures, in the order of their proposals.
     """
     super().__init__(inner)
@@ -142,14 +152,14 @@ class Enqueued(Wrapper):
     ))
 
   def observe(self, proposal: Proposal, trial: Trial) -> None:
-    """Keeps the trials of the given ones; the inner strategy has the others."""
+    """Keeps trials of given architectures; passes the others on."""
     if self._is_first:
       self._trials.append(trial)
     else:
       self.inner.observe(proposal, trial)
 
   def rivals(self, proposal: Proposal) -> list[int] | None:
-    """Of the inner strategy; the given ones are meant for no table."""
+    """The inner strategy's rivals; given architectures have no table."""
     return None if self._is_first else self.inner.rivals(proposal)
 
   @property
@@ -158,12 +168,12 @@ class Enqueued(Wrapper):
     return len(self._trials) < len(self.first)
 
   def plan(self, problem: Problem, trials: float) -> list[str]:
-    """The given ones, then the inner plan for what they leave."""
+    """The given architectures, then the inner plan for the rest."""
     count = len(self.first)
     inner = self.inner.plan(problem, trials - count)
     return inner and [f'{count} enqueued', *inner]
 
   def bound(self, problem: Problem) -> int | None:
-    """The inner strategy's bound and the given ones."""
+    """The inner strategy's bound plus the given architectures."""
     bound = self.inner.bound(problem)
     return None if bound is None else bound + len(self.first)

@@ -8,7 +8,8 @@ costs does not grow with the number of trials.
 
 timings.jsonl stands beside trials.jsonl, which is the same in every run of a
 search but for its seconds. A trial that was interrupted has the times since it
-went on.
+went on. further_costs.jsonl has the costs that limits are on: whoever reads the
+trials has neither the images nor the tables that it takes to compute them.
 """
 
 import json
@@ -24,6 +25,8 @@ from layernas.storage.checkpoints import Checkpoints
 from layernas.storage.files import file_store
 
 _TRIALS = 'trials.jsonl'
+
+_FURTHER_COSTS = 'further_costs.jsonl'
 
 _GROWTH = 0.02
 """Trials by which the history grows between two checkpoints, as a share."""
@@ -104,16 +107,15 @@ class History:
       self.trials.append(trial)
 
 
-class Timings:
-  """A line per trial on disk."""
+class _Figures:
+  """A line of numbers per trial on disk."""
 
-  def __init__(self, workdir: epath.PathLike):
+  def __init__(self, path: epath.Path):
     """Names the file.
 
     Args:
-      workdir: an existing directory.
+      path: of it, in an existing directory.
     """
-    path = epath.Path(workdir) / 'timings.jsonl'
     self._lines = file_store(path).lines(path)
     stored = self._lines.read() or b''
     # A line that a kill cut short is not one.
@@ -121,15 +123,41 @@ class Timings:
     if whole != stored:
       self._lines.replace(whole.decode())
 
-  def append(self, trial_id: int, seconds: Mapping[str, float]) -> None:
+  def append(self, trial_id: int, figures: Mapping[str, float]) -> None:
     """Records a trial.
 
     Args:
       trial_id: number of the trial.
-      seconds: by phase, see `training.wall_time.PHASES`.
+      figures: of it, by name.
     """
-    rounded = {name: round(value, 4) for name, value in seconds.items()}
-    self._lines.append(json.dumps({'id': trial_id, **rounded}) + '\n')
+    self._lines.append(json.dumps({'id': trial_id, **figures}) + '\n')
+
+  def close(self) -> None:
+    """Leaves one whole file."""
+    self._lines.close()
+
+
+class Timings(_Figures):
+  """Where the time of each trial went."""
+
+  def __init__(self, workdir: epath.PathLike):
+    """Names the file.
+
+    Args:
+      workdir: an existing directory.
+    """
+    super().__init__(epath.Path(workdir) / 'timings.jsonl')
+
+  def append(self, trial_id: int, figures: Mapping[str, float]) -> None:
+    """Records a trial.
+
+    Args:
+      trial_id: number of the trial.
+      figures: seconds by phase, see `training.wall_time.PHASES`.
+    """
+    super().append(
+        trial_id, {name: round(value, 4) for name, value in figures.items()}
+    )
 
   def total(self) -> dict[str, float]:
     """Seconds of all recorded trials by phase; empty where there is none."""
@@ -140,9 +168,40 @@ class Timings:
           total[name] = total.get(name, 0.0) + value
     return total
 
-  def close(self) -> None:
-    """Leaves one whole file."""
-    self._lines.close()
+
+class FurtherCosts(_Figures):
+  """Costs of each trial's network that further limits are on."""
+
+  def __init__(self, workdir: epath.PathLike):
+    """Names the file.
+
+    Args:
+      workdir: an existing directory.
+    """
+    super().__init__(epath.Path(workdir) / _FURTHER_COSTS)
+
+
+def recorded_further_costs(
+    workdir: epath.PathLike
+) -> dict[int, dict[str, float]]:
+  """Reads the further costs of a search that may be running.
+
+  Args:
+    workdir: of the search; nothing in it is touched.
+
+  Returns:
+    Costs by metric, by the id of the trial. A search without further limits,
+    and one that an older version ran, has recorded none.
+  """
+  path = epath.Path(workdir) / _FURTHER_COSTS
+  found = {}
+  for line in (file_store(path).lines(path).read() or b'').splitlines():
+    try:
+      figures = json.loads(line)
+      found[figures.pop('id')] = figures
+    except (AttributeError, KeyError, ValueError):
+      break  # A line that is being written.
+  return found
 
 
 def recorded_trials(workdir: epath.PathLike) -> list[Trial]:

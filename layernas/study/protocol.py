@@ -1,4 +1,4 @@
-"""What is searched and under which rules: as JSON types and in words."""
+"""Descriptions of benchmarks and their rules, as JSON types and texts."""
 
 import math
 from collections import Counter
@@ -36,11 +36,11 @@ COST_RULE = (
 
 
 BETTER = {1: 'larger is better', -1: 'smaller is better'}
-"""Words for a direction, by its sign."""
+"""Words for directions, by their sign."""
 
 
 def direction_line(benchmark: Benchmark) -> str:
-  """Says of which direction a benchmark's signal and report are."""
+  """A line on the directions of a benchmark's signal and report."""
   return (
       f'{benchmark.name}: signal {", ".join(benchmark.rewards)}:'
       f' {BETTER[benchmark.sign]}; report {benchmark.report}:'
@@ -51,16 +51,16 @@ def direction_line(benchmark: Benchmark) -> str:
 def describe_benchmark(
     benchmark: Benchmark, section: Any, points: int
 ) -> dict[str, Any]:
-  """What a benchmark is, as JSON types.
+  """The description of a benchmark, as JSON types.
 
   Args:
-    benchmark: to describe.
-    section: of the config, with the words for it.
-    points: of its best-so-far curves.
+    benchmark: benchmark to describe.
+    section: its config section, with the words for it.
+    points: number of points of its best-so-far curves.
 
   Returns:
-    The benchmark in a summary; `decimals` are those of its curves' figures,
-    `grid` the times of their points.
+    The benchmark in a summary. `decimals` are those of the figures of its
+    curves, `grid` has the times of their points.
   """
   budget = benchmark.budget
   clock = 'trials' if math.isinf(budget.seconds) else 'seconds'
@@ -97,7 +97,7 @@ def describe_benchmark(
 
 
 def warning(benchmark: Mapping[str, Any]) -> str:
-  """That the reward is an oracle's, where it is; else ''."""
+  """A warning if the reward is an oracle's; otherwise ''."""
   if benchmark['report'] in benchmark['rewards']:
     return 'Oracle reward: the signal is the column that answers are judged by.'
   if 'oracle' in benchmark['signal'].lower():
@@ -108,14 +108,14 @@ def warning(benchmark: Mapping[str, Any]) -> str:
 def facts(
     benchmark: Mapping[str, Any], section: Mapping[str, Any]
 ) -> tuple[tuple[str, str], ...]:
-  """The protocol in words.
+  """The protocol as text.
 
   Args:
-    benchmark: of the summary.
-    section: of the summary, of that benchmark.
+    benchmark: benchmark of the summary.
+    section: section of that benchmark in the summary.
 
   Returns:
-    Names and texts.
+    Pairs of a name and a text.
   """
   lines = {
       'Table': _table(benchmark),

@@ -24,6 +24,7 @@ from rich.progress import TextColumn
 from rich.progress import TimeElapsedColumn
 from rich.progress import TimeRemainingColumn
 
+from layernas import activity
 from layernas.errors import UserError
 from layernas.reports.console import new_console
 from layernas.storage.resuming import STUDY
@@ -213,7 +214,8 @@ def run_study(config: ConfigDict, workdir: epath.PathLike) -> dict[str, Any]:
   with directory.opened(config, inputs):
     _show_directions(benchmarks.values())
     records = _play_missing(config, RunsFile(directory.path / 'runs.jsonl'))
-    summary = write_report(config, benchmarks, records, directory)
+    with activity.doing('writing the report'):
+      summary = write_report(config, benchmarks, records, directory)
   _show(summary, directory)
   return summary
 

@@ -3,6 +3,7 @@
 import math
 from typing import Any
 
+from layernas import activity
 from layernas import paths
 from layernas.errors import UserError
 from layernas.search import Budget
@@ -42,9 +43,11 @@ def make_benchmark(name: str, section: Any) -> Benchmark:
     if section.synthetic:
       rewards = report = section.synthetic
       rewards = (rewards,)
+    with activity.doing(f'reading benchmark {name}'):
+      table = _make_table(section)
     benchmark = Benchmark(
         name,
-        _make_table(section),
+        table,
         rewards,
         report,
         section.cost,

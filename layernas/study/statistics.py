@@ -1,8 +1,8 @@
 """Statistics of runs: spread, a test over their answers, Holm's correction.
 
-Runs that end in the same network share its figure: they say no more of how well
-a method's networks do than one of them. The test's sample is therefore the
-distinct answers, not the runs.
+Runs that end in the same network share its figure, so together they say no more
+about a method's networks than one of them. The sample of the test is therefore
+the distinct answers, not the runs.
 """
 
 import math
@@ -16,15 +16,15 @@ from scipy import stats
 
 
 def describe(values: Sequence[float]) -> dict[str, Any]:
-  """Mean and spread of a sample.
+  """Computes mean and spread of a sample.
 
   Args:
     values: the sample.
 
   Returns:
     `mean`, `sd` (population: divided by the number of values), `median` and
-    `quartiles` (lower and upper, interpolated linearly); all None where the
-    sample is empty.
+    `quartiles` (lower and upper, interpolated linearly); all None if the sample
+    is empty.
   """
   if not len(values):
     return dict.fromkeys(('mean', 'sd', 'median', 'quartiles'))
@@ -38,14 +38,14 @@ def describe(values: Sequence[float]) -> dict[str, Any]:
 
 
 def mean(values: Sequence[float]) -> float | None:
-  """Mean of a sample; that of equal values is exactly their value."""
+  """Mean of a sample; exact for equal values."""
   if not len(values):
     return None
   return float(values[0]) if _constant(values) else float(np.mean(values))
 
 
 Answers = Sequence[tuple[str, float]]
-"""The network that each run of a method ended in, and the run's figure."""
+"""The answer of each run of a method, and the run's figure."""
 
 
 def compare(
@@ -53,27 +53,28 @@ def compare(
 ) -> dict[str, Any]:
   """Welch's two-sided t test over distinct answers, and Cohen's d over runs.
 
-  Null hypothesis: the figures of both methods' answers have one mean, those of
-  different networks being independent. With an answer's share s of a method's
-  runs, the method's mean is the sum of s times the figure, and its squared
-  error sum(s**2) times the variance between answers. So this is Welch's test
-  with Kish's effective number of answers, 1 / sum(s**2) ("Survey Sampling",
-  1965), in the place of the number of runs. An answer of both methods counts
-  once, by the difference of its shares. Degrees of freedom are Satterthwaite's.
-  Of a single answer no variance is known: the other method's is taken.
+  The null hypothesis is that the figures of both methods' answers have one
+  mean, and that figures of different networks are independent. If s is an
+  answer's share of a method's runs, the method's mean is the sum of s times the
+  figure, and its squared error is sum(s**2) times the variance between answers.
+  This is therefore Welch's test with Kish's effective number of answers, 1 /
+  sum(s**2) ("Survey Sampling", 1965), instead of the number of runs. An answer
+  of both methods counts once, by the difference of its shares. Degrees of
+  freedom are Satterthwaite's. The variance of a single answer is unknown: that
+  of the other method is used.
 
   Args:
-    first: runs of a method.
-    second: of another one.
-    given: whether the second one's answer is given beforehand, not found: its
-      figure is then exact, and the question is whether the first one's answers
-      are better than this network.
+    first: answers of a method.
+    second: answers of another method.
+    given: whether the answer of the second method is given, not found; its
+      figure is then exact, and the test asks whether the answers of the first
+      method are better than this network.
 
   Returns:
-    `difference` of the means over runs, first minus second; `effect`, it in
-    pooled standard deviations of runs; `t`, `degrees` of freedom and `p`. Where
-    there is nothing to test by, these are None and `reason` says why; else it
-    is ''.
+    `difference` of the means over runs, first minus second; `effect`, the
+    difference in pooled standard deviations of runs; `t`, `degrees` of freedom
+    and `p`. If no test is possible, these are None and `reason` says why;
+    otherwise it is ''.
   """
   row = dict.fromkeys(('difference', 'effect', 't', 'degrees', 'p'))
   row['reason'] = ''
@@ -172,15 +173,15 @@ def _variance(
 def pooled_deviation(first: Sequence[float], second: Sequence[float]) -> float:
   """Standard deviation within two samples, pooled by degrees of freedom.
 
-  A constant sample has no spread to pool, however often it was repeated: the
-  other one's is taken.
+  A constant sample has no spread to pool, however often it was repeated; the
+  spread of the other one is used.
 
   Args:
     first: two values or more.
-    second: likewise.
+    second: two values or more.
 
   Returns:
-    The root of the pooled unbiased variance.
+    The square root of the pooled unbiased variance.
   """
   pooled = [x for x in (first, second) if not _constant(x)]
   squares = sum(_deviation(x, 1) ** 2 * (len(x) - 1) for x in pooled)

@@ -6,6 +6,7 @@ from typing import Any
 from etils import epath
 from ml_collections import ConfigDict
 
+from layernas import activity
 from layernas.errors import UserError
 from layernas.reports.trace_page import write_trace
 from layernas.reports.trace_plot import save_trace_plot
@@ -55,7 +56,7 @@ def trace_run(
     raise UserError(f'flag --seed: {seed}: allowed are integers >= 0')
   trace = traced(config, key)
   directory = Workdir(workdir, STUDY)
-  with directory.opened(config):
+  with directory.opened(config), activity.doing('drawing the trace'):
     write_trace(trace, directory)
     save_trace_plot(trace, directory.path / 'trace.png')
   return trace
@@ -81,7 +82,8 @@ def traced(config: ConfigDict, key: Key) -> dict[str, Any]:
     trace = Trace(benchmark.problem, strategy)
   except UserError as error:
     raise UserError(f'method {key.method!r}: {error}') from error
-  record = play(key, benchmark, strategy)
+  with activity.doing('playing the search'):
+    record = play(key, benchmark, strategy)
   facts = {name: record[name] for name in _FACTS}
   negated = ', negated: smaller is better' if benchmark.sign < 0 else ''
   title = f'{key.method} on {key.benchmark}, seed {key.seed}'

@@ -1,8 +1,8 @@
-"""What goes on beside a training, after its steps.
+"""Hooks, which observe the steps of a training.
 
-A training has a list of hooks and tells each of them, in order. What they do
-changes nothing in its result. A plain function of step and metrics is a hook
-that hears of logged steps alone.
+A training has a list of hooks and calls each of them, in order. They do not
+change its result. A plain function of step and metrics is a hook that sees only
+logged steps.
 """
 
 import contextlib
@@ -24,30 +24,30 @@ from layernas.training.steps import TrainState
 
 
 class StepHook:
-  """Hears of the steps of one training; every method does nothing here."""
+  """A hook of one training; the methods of this base class do nothing."""
 
   def began(self, step: int) -> None:
-    """The loop begins; `step` steps were done before, in earlier runs."""
+    """The loop begins, after `step` steps that earlier runs did."""
 
   def logged(self, step: int, metrics: Mapping[str, float]) -> None:
     """Metrics of a step have been read, on the host.
 
     Args:
-      step: that is done.
-      metrics: 'train_loss', 'train_accuracy' since the last logged step;
-        'learning_rate' of the step; 'steps_per_second'.
+      step: number of the step.
+      metrics: 'train_loss' and 'train_accuracy' since the last logged step,
+        'learning_rate' of the step, and 'steps_per_second'.
     """
 
   def stepped(self, step: int, state: TrainState) -> None:
-    """A step is done, or under way on the accelerator.
+    """A step is done, or running on the accelerator.
 
     Args:
-      step: its number, from one.
-      state: after it, replicated; the next step consumes it.
+      step: number of the step, from one.
+      state: replicated state after it; the next step consumes it.
     """
 
   def ended(self) -> None:
-    """No further step comes, perhaps because of an error."""
+    """The training has ended, perhaps by an error."""
 
 
 Logged = Callable[[int, Mapping[str, float]], None]
@@ -55,10 +55,10 @@ Logged = Callable[[int, Mapping[str, float]], None]
 
 
 class StepHooks(StepHook):
-  """Several hooks as one, each told in its turn; a context that ends them."""
+  """Several hooks as one, called in turn; a context that ends them."""
 
   def __init__(self, hooks: Sequence[StepHook | Logged]):
-    """Takes hooks, and functions that hear of logged steps."""
+    """Takes hooks, and functions that observe logged steps."""
     self._hooks = [
         hook if isinstance(hook, StepHook) else _OnLogged(hook)
         for hook in hooks
@@ -80,7 +80,7 @@ class StepHooks(StepHook):
       hook.stepped(step, state)
 
   def ended(self) -> None:
-    """Tells all, also where one of them fails."""
+    """Calls all hooks, even if one of them fails."""
     with contextlib.ExitStack() as stack:
       for hook in reversed(self._hooks):
         stack.callback(hook.ended)
@@ -104,15 +104,16 @@ class _OnLogged(StepHook):
 
 
 class Profile(StepHook):
-  """Writes a trace of some steps, which TensorBoard's profiler opens."""
+  """A hook that writes a trace of some steps for TensorBoard's profiler."""
 
   def __init__(self, directory: epath.PathLike, steps: int, skip: int):
-    """Writes nothing yet.
+    """Makes the hook; writes nothing yet.
 
     Args:
-      directory: for TensorBoard's --logdir, on a disk or on gs://.
-      steps: that are traced, at least one.
-      skip: steps before them, since a first one also sets things up.
+      directory: directory for TensorBoard's --logdir, on a disk or on gs://.
+      steps: number of steps to trace, at least one.
+      skip: number of steps before them, because the first one also sets things
+        up.
     """
     self._directory = epath.Path(directory)
     self._steps = steps
@@ -123,12 +124,12 @@ class Profile(StepHook):
     self._local: pathlib.Path | None = None
 
   def began(self, step: int) -> None:
-    """Counts from here."""
+    """Counts steps from here."""
     self._begin = step + self._skip
     self._start_at(step)
 
   def stepped(self, step: int, state: TrainState) -> None:
-    """Starts or stops the trace behind a step."""
+    """Starts or stops the trace after a step."""
     if self._local:
       self._traced += 1
       if self._traced == self._steps:
@@ -137,7 +138,7 @@ class Profile(StepHook):
     self._start_at(step)
 
   def ended(self) -> None:
-    """Ends a trace that is under way; says what is missing."""
+    """Ends a running trace; says what is missing."""
     if self._traced < self._steps:
       logging.warning(
           'profile.steps: %d: %d of them traced: the training ended before step'
@@ -170,13 +171,14 @@ def profile_hooks(section: Any, directory: epath.PathLike) -> list[StepHook]:
   """The profiler that a config asks for, for the first training of a process.
 
   Args:
-    section: `profile` of the config: `steps`, 0 for none, and `skip`.
-    directory: where the trace goes; of processes that train beside each other,
-      each needs its own.
+    section: section `profile` of the config: `steps`, 0 for none, and `skip`.
+    directory: directory of the trace; processes that train beside each other
+      need one each.
 
   Returns:
-    A hook; none where nothing is to be traced, and in later trainings. Of
-    processes that train together, the first one has it.
+    A list with the hook. It is empty if nothing is to be traced, in later
+    trainings, and in all but the first of several processes that train
+    together.
   """
   global _profiled  # noqa: PLW0603
   if not section.steps or _profiled or not hosts.is_first():

@@ -1,10 +1,10 @@
-"""How parameters follow from gradients: optimisers, schedules, weight decay.
+"""Optimisers, learning-rate schedules and weight decay.
 
 A config names its optimiser and its learning-rate schedule: one of `OPTIMIZERS`
-and `SCHEDULES`, or module:function. Such a function is given what it is made of
-in one argument, a `Recipe` or a `Span`, and the config's section
-`optimizer_settings` or `schedule_settings` as keyword arguments. An optimiser
-of its own, which takes --config.training.optimizer_settings.b2=0.98:
+and `SCHEDULES`, or module:function. Such a function gets one argument, a
+`Recipe` or a `Span`, and the config's section `optimizer_settings` or
+`schedule_settings` as keyword arguments. An optimiser of your own, which takes
+--config.training.optimizer_settings.b2=0.98:
 
     def lion(recipe, b2=0.99):
       return optax.lion(
@@ -36,13 +36,13 @@ from layernas.training.losses import non_finite
 
 @dataclasses.dataclass(frozen=True)
 class Span:
-  """What a schedule is for: the part of a training behind its warm-up.
+  """The part of a training after its warm-up, which a schedule is for.
 
   Attributes:
     peak: learning rate at the end of the warm-up, for the config's batch size.
-    steps: from there to the end of the training, at least one.
-    warmup: steps of the linear warm-up before it.
-    steps_per_epoch: optimiser steps.
+    steps: number of steps from there to the end of the training, at least one.
+    warmup: number of steps of the linear warm-up before it.
+    steps_per_epoch: number of optimiser steps per epoch.
     training: section of the config.
   """
 
@@ -54,12 +54,12 @@ class Span:
 
 
 def cosine(span: Span) -> optax.Schedule:
-  """Falls to zero along half a cosine."""
+  """A rate that falls to zero along half a cosine."""
   return optax.cosine_decay_schedule(span.peak, span.steps)
 
 
 def stepped(span: Span) -> optax.Schedule:
-  """Falls by `decay_rate` every `decay_epochs`."""
+  """A rate that falls by `decay_rate` every `decay_epochs`."""
   # The staircase counts from the start of training, warm-up included.
   staircase = optax.exponential_decay(
       span.peak,
@@ -70,7 +70,7 @@ def stepped(span: Span) -> optax.Schedule:
 
 
 def constant(span: Span) -> optax.Schedule:
-  """Stays at the peak."""
+  """A rate that stays at the peak."""
   return optax.constant_schedule(span.peak)
 
 
@@ -82,17 +82,17 @@ SCHEDULES: lookup.Registry = {
 def learning_rate(
     training: Any, steps_per_epoch: int, section: str = 'training'
 ) -> optax.Schedule:
-  """Linear warm-up, then the schedule that a config names.
+  """The learning rate: linear warm-up, then the schedule of a config.
 
   Args:
     training: section of the config: `learning_rate` (per 256 images),
       `batch_size` (global), `epochs`, `warmup_epochs`, `schedule`,
       `schedule_settings`, and what the schedule takes from it.
-    steps_per_epoch: optimiser steps.
-    section: its name, for errors.
+    steps_per_epoch: number of optimiser steps per epoch.
+    section: name of the section, for errors.
 
   Returns:
-    Step to learning rate.
+    A function from the step to the learning rate.
 
   Raises:
     UserError: there is no such schedule, or it takes no such settings.
@@ -118,7 +118,7 @@ def learning_rate(
 
 
 Updated = tuple[Any, optax.OptState, jax.Array]
-"""Parameters, optimiser state, and 1.0 where a gradient is not finite."""
+"""Parameters, optimiser state, and 1.0 if a gradient is not finite."""
 
 Update = Callable[[Any, optax.OptState, Any], Updated]
 """Takes gradient, optimiser state and parameters."""
@@ -126,21 +126,22 @@ Update = Callable[[Any, optax.OptState, Any], Updated]
 
 @dataclasses.dataclass(frozen=True)
 class WeightDecay:
-  """The weight decay of a training, in the terms of optax.
+  """The weight decay of a training, as optax takes it.
 
   Attributes:
-    rate: 0 where there is none.
-    mask: from parameters to a tree of bools, True for those that decay.
+    rate: 0 if there is none.
+    mask: takes parameters and returns a tree of bools, True for those that
+      decay.
   """
 
   rate: float
   mask: Callable[[Any], Any]
 
   def in_loss(self) -> optax.GradientTransformation:
-    """The gradient of `rate` times half the squared norm, added to the loss's.
+    """Adds the gradient of `rate` times half the squared norm to the loss's.
 
-    Comes first in a chain. AdamW and its like decay beside the gradient
-    instead, and take rate and mask themselves.
+    This transformation comes first in a chain. Optimisers such as AdamW decay
+    beside the gradient instead, and take rate and mask themselves.
     """
     return optax.add_decayed_weights(self.rate, mask=self.mask)
 
@@ -153,11 +154,11 @@ class WeightDecay:
 
 @dataclasses.dataclass(frozen=True)
 class Recipe:
-  """What an optimiser is made of, beside its settings.
+  """The arguments of an optimiser beside its settings.
 
   Attributes:
-    learning_rate: step to learning rate.
-    decay: weight decay, which the optimiser has to apply.
+    learning_rate: function from the step to the learning rate.
+    decay: weight decay, which the optimiser must apply.
     training: section of the config.
   """
 
@@ -168,14 +169,14 @@ class Recipe:
 
 @dataclasses.dataclass(frozen=True)
 class Optimizer:
-  """An optimiser and, where it has them, its short cuts.
+  """An optimiser and its short cuts, if it has any.
 
   Attributes:
-    transformation: from gradients to steps; all that an optimiser needs.
-    compiled: the same step, state included, as a kernel for CPU; None where
+    transformation: optax transformation; all that an optimiser needs.
+    compiled: the same step, including the state, as a kernel for CPU; None if
       there is none.
-    starts_constant: whether at first every array of the state has one value
-      throughout: then no program is compiled to make it.
+    starts_constant: whether every array of the initial state has one value
+      throughout, so that no program is compiled to make it.
   """
 
   transformation: optax.GradientTransformation
@@ -183,20 +184,20 @@ class Optimizer:
   starts_constant: bool = False
 
   def update(self, compiled: bool = False) -> Update:
-    """One step; as a kernel where that is wanted and there is one."""
+    """Does one step, by a kernel if that is wanted and there is one."""
     if compiled and self.compiled:
       return self.compiled
     return functools.partial(plain_update, self.transformation)
 
   def compile_init(self, params: Any) -> Callable[[Any], optax.OptState]:
-    """Compiles what makes the state before the first step.
+    """Compiles a function that makes the initial state.
 
     Args:
       params: tree of parameters, or of their shapes.
 
     Returns:
-      From parameters to the state, NumPy arrays; calling it compiles nothing
-      that networks do not share.
+      A function from parameters to the state, in NumPy arrays; calling it
+      compiles only what networks share.
     """
     if self.starts_constant:
       return functools.partial(_constant_state, self.transformation)
@@ -222,12 +223,12 @@ def plain_update(
     transformation: optax.GradientTransformation, gradient: Any,
     state: optax.OptState, params: Any,
 ) -> Updated:
-  """One step as optax takes it.
+  """Does one step with optax.
 
   Args:
-    transformation: from gradients to steps.
-    gradient: tree of the loss's gradient.
-    state: of the optimiser.
+    transformation: optax transformation.
+    gradient: gradient of the loss, a tree.
+    state: state of the optimiser.
     params: tree of parameters.
 
   Returns:
@@ -239,17 +240,17 @@ def plain_update(
 
 @dataclasses.dataclass(frozen=True)
 class CompiledUpdate:
-  """One step of SGD or RMSProp over all parameters as one kernel.
+  """One step of SGD or RMSProp over all parameters, by one kernel.
 
-  XLA makes thousands of small programs of the same arithmetic, and copies what
-  they overwrite. The state is the one that optax keeps for them.
+  XLA makes thousands of small programs from the same arithmetic, and copies
+  what they overwrite. The state is that of the corresponding optax optimiser.
 
   Attributes:
-    schedule: step to learning rate.
-    decay: added to the loss.
-    momentum: Nesterov's for SGD; after the learning rate for RMSProp.
-    square_decay: of RMSProp.
-    epsilon: of RMSProp.
+    schedule: function from the step to the learning rate.
+    decay: weight decay, added to the loss.
+    momentum: Nesterov's for SGD; for RMSProp it comes after the learning rate.
+    square_decay: decay of RMSProp's squares.
+    epsilon: epsilon of RMSProp.
   """
 
   schedule: optax.Schedule
@@ -264,7 +265,7 @@ class CompiledUpdate:
     """One step.
 
     Args:
-      gradient: tree of the loss's gradient.
+      gradient: gradient of the loss, a tree.
       state: of optax's optimiser.
       params: tree of parameters, float32.
 
@@ -300,7 +301,7 @@ class CompiledUpdate:
 
 
 def sgd(recipe: Recipe) -> Optimizer:
-  """Nesterov momentum."""
+  """SGD with Nesterov momentum."""
   momentum = recipe.training.momentum
   step = optax.sgd(recipe.learning_rate, momentum=momentum, nesterov=True)
   return Optimizer(
@@ -344,10 +345,10 @@ def make_optimizer(
     training: section of the config: `optimizer`, `optimizer_settings`,
       `weight_decay`, `weight_decay_excludes`, and what the optimiser takes from
       it.
-    schedule: step to learning rate.
-    section: its name, for errors.
-    kinds: of the parameters, as `Initialization` has them; None where nothing
-      is declared.
+    schedule: function from the step to the learning rate.
+    section: name of the section, for errors.
+    kinds: kinds of the parameters, see `Initialization`; None if nothing is
+      declared.
 
   Returns:
     The optimiser.
@@ -383,12 +384,13 @@ def decayed(params: Any, excludes: frozenset[str], kinds: Any = None) -> Any:
 
   Args:
     params: tree of parameters.
-    excludes: some of `models.initialization.PARAMETER_KINDS`.
-    kinds: tree of frozensets: the kinds of each; None where nothing is
+    excludes: kinds that do not decay, some of
+      `models.initialization.PARAMETER_KINDS`.
+    kinds: kinds of each parameter, a tree of frozensets; None if nothing is
       declared.
 
   Returns:
-    Tree of bools.
+    Tree of bools, True for parameters that decay.
   """
   if kinds is None:
     kinds = parameter_kinds(params)

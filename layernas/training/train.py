@@ -1,4 +1,4 @@
-"""Trains one network and evaluates it."""
+"""Training and evaluation of one network."""
 
 import dataclasses
 import math
@@ -38,15 +38,15 @@ from layernas.training.wall_time import WallTime
 
 @dataclasses.dataclass(frozen=True)
 class Job:
-  """One training: what is trained, how and on what.
+  """One training: network, recipe and data.
 
   Attributes:
     config: with sections data, model and training.
-    network: what to train.
-    dataset: to train and evaluate on.
-    seed: of initialisation, image order, augmentation and dropout.
-    split: of the data set, to train on.
-    evaluation_split: to evaluate on.
+    network: network to train.
+    dataset: data set to train and evaluate on.
+    seed: seed of initialisation, image order, augmentation and dropout.
+    split: split of the data set to train on.
+    evaluation_split: split of the data set to evaluate on.
   """
 
   config: Any
@@ -58,12 +58,12 @@ class Job:
 
   @property
   def steps(self) -> int:
-    """Optimiser steps of the whole training."""
+    """Number of optimiser steps of the whole training."""
     examples = self.dataset.num_examples(self.split)
     return training_steps(self.config.training, examples)
 
   def identity(self, early: 'EarlyEvaluation | None' = None) -> Identity:
-    """What a checkpoint has to have in common with a training that goes on.
+    """What a checkpoint must have in common with a training that resumes it.
 
     Args:
       early: the early evaluation, if any.
@@ -79,18 +79,18 @@ class Job:
 
 @dataclasses.dataclass(frozen=True)
 class TrainResult:
-  """What training a network gave.
+  """The result of training a network.
 
   Attributes:
     metrics: 'accuracy', 'top5' (shares) and 'loss' on the evaluation split;
-      'train_loss', 'train_accuracy' over the last logged steps. Empty where it
-      was stopped.
-    steps: optimiser steps that were done.
-    seconds: wall time, that of interrupted runs included.
-    early_reward: of the early evaluation; None where there was none.
+      'train_loss', 'train_accuracy' over the last logged steps. Empty if the
+      training was stopped.
+    steps: number of optimiser steps that were done.
+    seconds: wall time, including that of interrupted runs.
+    early_reward: reward of the early evaluation; None if there was none.
     stopped: whether the early evaluation ended it.
-    variables: that were evaluated, one copy on the first device; empty where it
-      was stopped.
+    variables: the evaluated variables, one copy on the first device; empty if
+      the training was stopped.
   """
 
   metrics: Mapping[str, float]
@@ -102,19 +102,21 @@ class TrainResult:
 
 
 class NonFiniteLossError(ArithmeticError):
-  """The training loss or a gradient became NaN or infinite."""
+  """The error of a loss or gradient that became NaN or infinite."""
 
 
 @dataclasses.dataclass(frozen=True)
 class EarlyEvaluation:
-  """An evaluation once during a training, and who decides whether it goes on.
+  """An evaluation during a training, which decides whether it goes on.
 
   Attributes:
-    fraction: of a training's steps, 0 < fraction < 1.
-    hopeless: takes the reward of that step; whether to stop. Asked after that
-      step and after every later one: what others come to meanwhile may decide.
-      Where several processes train together, asked once.
-    reward: of the metrics, those of the last logged steps included.
+    fraction: share of the steps before it, 0 < fraction < 1.
+    hopeless: takes the reward of that step and returns whether to stop. It is
+      called after that step and after every later one, because results of other
+      trainings may decide meanwhile; if several processes train together, it is
+      called once.
+    reward: reward as a function of the metrics, including those of the last
+      logged steps.
   """
 
   fraction: float
@@ -127,10 +129,10 @@ class EarlyEvaluation:
     """The step after which the network is evaluated.
 
     Args:
-      steps: of the whole training.
+      steps: number of steps of the whole training.
 
     Returns:
-      At least 1 and less than `steps`; 0, which is never, where there is none.
+      A step from 1 to `steps` - 1; 0, which is never, if there is none.
     """
     return min(max(1, round(self.fraction * steps)), steps - 1)
 
@@ -151,7 +153,7 @@ class _EarlyPoint:
 
     Args:
       early: at which step, and who decides; None evaluates nothing.
-      steps: of the whole training.
+      steps: number of steps of the whole training.
       checkpoints: keep the reward.
       metrics: evaluates a replicated state.
     """
@@ -197,26 +199,25 @@ def train_and_evaluate(
 ) -> TrainResult:
   """Trains a network on all local devices and evaluates it.
 
-  The same call with the same workdir goes on from its last checkpoint and
+  The same call with the same workdir continues from its last checkpoint and
   gives the same result, bit for bit.
 
   Args:
-    job: what to train, how and on what.
-    workdir: for checkpoints.
-    hooks: hear of the steps; a function is called as (step, metrics) after
-      those that are logged.
-    programs: gives the network's programs, where they are perhaps compiled
-      already.
-    wall_time: told where the time goes.
-    early: evaluates the network once before its last step, perhaps to stop
-      there; changes nothing in a training that goes on.
+    job: the training.
+    workdir: directory for checkpoints.
+    hooks: observe the steps; a function is called as (step, metrics) after
+      logged steps.
+    programs: returns the network's programs, which may be compiled already.
+    wall_time: measures where the time goes.
+    early: evaluates the network once before its last step and may stop it
+      there; a training that goes on does not change.
 
   Returns:
     Metrics, steps, seconds and variables.
 
   Raises:
     NonFiniteLossError: the loss or a gradient is not finite.
-    Preempted: SIGTERM came; a checkpoint has been saved.
+    Preempted: SIGTERM arrived, and a checkpoint was saved.
     UserError: the workdir holds checkpoints of another training.
   """
   wall_time = wall_time or WallTime()
@@ -328,14 +329,14 @@ def _train_means(state: TrainState) -> dict[str, float]:
 
 
 def training_steps(training: Any, examples: int) -> int:
-  """Optimiser steps of a whole training, at least one.
+  """Number of optimiser steps of a whole training, at least one.
 
   Args:
     training: section with `epochs` and `batch_size`.
-    examples: images to train on.
+    examples: number of images to train on.
 
   Returns:
-    Steps; an epoch is cut to whole batches.
+    The number of steps; an epoch is cut to whole batches.
   """
   return max(1, round(training.epochs * (examples // training.batch_size)))
 
@@ -351,10 +352,10 @@ def evaluate(
   """Evaluates replicated variables; every image counts once.
 
   Args:
-    step: of the network, as `make_evaluation_step` makes it.
-    variables: replicated over the local devices.
-    dataset: to evaluate on.
-    split: of the data set.
+    step: evaluation step of the network, see `make_evaluation_step`.
+    variables: variables, replicated over the local devices.
+    dataset: data set to evaluate on.
+    split: split of the data set.
     batch_size: over all devices of all hosts.
 
   Returns:
@@ -386,19 +387,19 @@ def _this_host() -> HostShare:
 _WARM_UP = 2
 _LEAST_STEPS = 5
 _SECONDS = 2.0
-"""Of timed steps at least, so that processes that begin together overlap."""
+"""Least seconds of timing, so that processes that start together overlap."""
 
 
 def measured_rate(config: Any, programs: Programs, dataset: Dataset) -> float:
-  """How fast a network trains on this process's devices.
+  """Speed at which a network trains on this process's devices.
 
   Args:
     config: with a section training.
-    programs: of the network.
-    dataset: to train on.
+    programs: programs of the network.
+    dataset: data set to train on.
 
   Returns:
-    Steps a second, by the median step.
+    Steps per second, by the median step.
   """
   state = replicate(programs.initial_state(0))
   seed = replicate(np.int32(0))

@@ -116,6 +116,16 @@ def _other_version(path):
   (path / 'model.json').write_text(json.dumps(facts | {'format': 99}))
 
 
+def _almost_empty(path):
+  (path / 'model.json').write_text(json.dumps({'format': 1, 'classes': {}}))
+
+
+def _without_scaling(path):
+  facts = json.loads((path / 'model.json').read_text())
+  del facts['preprocessing']['scaling']
+  (path / 'model.json').write_text(json.dumps(facts))
+
+
 def _cut(path):
   data = (path / 'model.safetensors').read_bytes()
   (path / 'model.safetensors').write_bytes(data[:-4])
@@ -130,6 +140,8 @@ def _changed(path):
 @pytest.mark.parametrize(('damage', 'parts'), [
     (_without_facts, ['no model.json']),
     (_other_version, ['another program or version', 'format 1']),
+    (_almost_empty, ['model.json lacks network', 'preprocessing, metrics']),
+    (_without_scaling, ['model.json is damaged']),
     (_cut, ['model.safetensors']),
     (_changed, ['model.safetensors', 'not the file']),
 ])

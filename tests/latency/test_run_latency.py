@@ -136,6 +136,18 @@ def test_table_and_errors(tmp_path: pathlib.Path) -> None:
 
 
 @pytest.mark.usefixtures('_known_images')
+def test_what_takes_long_is_said(
+    tmp_path: pathlib.Path, said: list[str]
+) -> None:
+  run_latency(_config(), tmp_path, _Timer())
+  count = len(_MODULES)
+  assert said == [
+      'listing the modules of the space', 'pricing the networks',
+      f'compiling 1 to {count} of {count}', 'compiling 1 to 5 of 5',
+  ]
+
+
+@pytest.mark.usefixtures('_known_images')
 def test_files_are_timed_in_frames(tmp_path: pathlib.Path) -> None:
   pytest.importorskip('onnx')
   pytest.importorskip('onnxruntime')

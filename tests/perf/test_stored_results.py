@@ -21,6 +21,7 @@ from tools.perf import inheritance_study
 from tools.perf import input_throughput
 from tools.perf import json_lines
 from tools.perf import latency_study
+from tools.perf import other_task
 from tools.perf import reward_study
 from tools.perf import step_profile
 from tools.perf import train_step
@@ -120,6 +121,15 @@ def test_fronts():
   seeds = {(line['table'], line['plan'], line['seed']) for line in lines}
   assert len(seeds) == len(lines) == 3 * 3 * 30
   assert f'\n\n{fronts.table_text(lines)}\n\n' in page('docs/fronts.md')
+
+
+def test_other_task():
+  lines = json_lines.Lines(_RESULTS / 'other_task' / 'searches.jsonl').all
+  assert f'\n\n{other_task.table_text(lines)}\n\n' in page('docs/configs.md')
+  names = ('dataset', 'trials', 'plan', 'seed')
+  keys = {tuple(line[name] for name in names) for line in lines}
+  seeds = {line['seed'] for line in lines}
+  assert len(keys) == len(lines) == 2 * 3 * 4 * len(seeds)
 
 
 def test_inheritance_study():

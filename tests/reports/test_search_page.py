@@ -150,6 +150,78 @@ def test_every_trial_has_its_name_where_the_pointer_rests() -> None:
   assert '1 failed and have no reward, 1 were stopped early' in page
 
 
+def _limited(name: str = 'one', **changes: Any) -> SearchFindings:
+  """Four trials, of which the best one alone has too many parameters."""
+  config = tiny.changed(**{'target.high': 1000.0})
+  with config.unlocked():
+    config.limits.params, config.limits.madds = 40_000.0, 0.0
+  return _findings(name, **{
+      'config': config.to_dict(),
+      'trials': [
+          _trial(index, reward=reward)
+          for index, reward in enumerate((0.5, 0.9, 0.6, 0.4))
+      ],
+      'further_costs': {
+          index: {'params': 52_000 if index == 1 else 40_000}
+          for index in range(4)
+      },
+  } | changes)
+
+
+def test_what_exceeds_a_further_limit_looks_like_what_is_outside() -> None:
+  view = SearchView(0, _limited())
+  assert [one.trial.candidate.id for one in view.improvements()] == [0, 2]
+  assert [one.candidate.id for one in view.best_trials()] == [2, 0, 3]
+  page = _page(_limited())
+  reader = PageReader(page)
+  assert 'further limits params at most 40,000' in reader.rows
+  assert 'reward 0.6000, validation accuracy' in reader.rows
+  [title] = [one for one in reader.titles if one.startswith('one: trial 1,')]
+  assert title == (
+      'one: trial 1, 1-1, 200 MAdds, reward 0.9; over a limit: params 52,000,'
+      ' at most 40,000'
+  )
+  looks = [one.split()[1] for one in reader.classes if one.startswith('mark')]
+  assert looks.count('outside') == 1
+  text = ' '.join(page.split())
+  assert 'Hollow: outside of it, or over a further limit' in text
+  assert 'of a network that keeps the further limits' in text
+  assert '1 are over a further limit' in text
+  assert 'Best trials in the target and further limits' in text
+
+
+def test_the_legend_has_further_limits_where_one_search_has_them() -> None:
+  def text(*searches: SearchFindings) -> str:
+    return ' '.join(_page(*searches).split())
+
+  assert 'over a further limit' not in text(_findings('a'), _findings('b'))
+  page = text(_findings('a'), _limited('b'))
+  assert 'Hollow: outside of it, or over a further limit' in page
+  assert 'b: trial 1, 1-1, 200 MAdds, reward 0.9; over a limit' in page
+  assert 'a: trial 1,' in page
+  assert 'Best trials in the target: a<' in page
+
+
+def test_nothing_keeps_a_further_limit() -> None:
+  costs = {index: {'params': 50_000} for index in range(4)}
+  page = _page(_limited(further_costs=costs))
+  rows = PageReader(page).rows
+  assert 'best so far none in the target and further limits' in rows
+  assert 'No trial in the target and the further limits has a reward' in page
+
+
+def test_trials_whose_further_costs_are_not_known() -> None:
+  """A reference from outside the space keeps the limits, or is none."""
+  trials = [*_limited().trials, _trial(4, architecture='width-scaled')]
+  rows = PageReader(_page(_limited(trials=trials))).rows
+  assert 'further limits params at most 40,000' in rows
+  rows = PageReader(_page(_limited(trials=trials, further_costs={}))).rows
+  assert (
+      'further limits params at most 40,000 (not known of 4 trials of an older'
+      ' version, which count as within; the command of the search records it)'
+  ) in rows
+
+
 def test_a_large_search_is_drawn_in_part() -> None:
   page = _page(_findings(count=4000))
   assert page.count('class="mark inside') + page.count(

@@ -19,6 +19,7 @@ from layernas.runs.setup import make_problem
 from layernas.runs.setup import with_width_scaled
 from layernas.training.train import TrainResult
 from tests import tiny
+from tests.page_reader import PageReader
 
 _HIGHS = (40_000.0, 50_000.0, 70_000.0)
 
@@ -113,7 +114,10 @@ def test_a_limit_is_kept_and_reported(
 ) -> None:
   free = run_search(_config(**{'target.high': 0.0}), tmp_path / 'free')
   most = _params(free['winner']['architecture'])
-  config = _config(**{'target.high': 0.0})
+  # From there some of the trained networks are over the limit.
+  config = _config(**{
+      'target.high': 0.0, 'search.start': free['winner']['architecture'],
+  })
   with config.unlocked():
     config.limits.params = float(most - 1)
   result = run_search(config, tmp_path / 'limited')
@@ -134,8 +138,53 @@ def test_a_limit_is_kept_and_reported(
   page = (tmp_path / 'limited' / 'trace.html').read_text()
   assert f'params at most {most - 1:,}' in page
   assert f'params at least {most:,}' in page
-  page = write_report([tmp_path / 'limited']).read_text()
-  assert f'params at most {most - 1:,} (the curves' in page
+  titles = PageReader(write_report([tmp_path / 'limited']).read_text()).titles
+  over = []
+  for one in trained:
+    named = [
+        title for title in titles
+        if title.startswith(f'limited: trial {one["id"]},')
+    ]
+    params = _params(one['architecture'])
+    if params >= most:
+      # The circle alone: it was never the best so far.
+      [title] = named
+      assert title.endswith(
+          f'; over a limit: params {params:,}, at most {most - 1:,}'
+      )
+      over.append(one)
+    else:
+      assert all('over a limit' not in title for title in named)
+  assert over
+
+
+@pytest.mark.parametrize('kept', [None, 0, 50])
+def test_further_costs_of_every_trial_are_recorded(
+    tmp_path: pathlib.Path, kept: int | None
+) -> None:
+  """Also where an older version or a kill left none, or some."""
+  config = _config()
+  with config.unlocked():
+    config.limits.params = 1e6
+  run_search(config, tmp_path)
+  trials = (tmp_path / 'trials.jsonl').read_text().splitlines()
+  wanted = [
+      {'id': one['id'], 'params': _params(one['architecture'])}
+      for one in map(json.loads, trials)
+  ]
+  file = tmp_path / 'further_costs.jsonl'
+  if kept is not None:
+    file.write_bytes(file.read_bytes()[:kept])
+    run_search(config, tmp_path)
+  lines = file.read_text().splitlines()
+  assert list(map(json.loads, lines)) == wanted
+
+
+def test_without_further_limits_there_are_no_further_costs(
+    tmp_path: pathlib.Path
+) -> None:
+  run_search(_config(), tmp_path)
+  assert not (tmp_path / 'further_costs.jsonl').exists()
 
 
 def test_nothing_in_all_limits_is_said(tmp_path: pathlib.Path) -> None:

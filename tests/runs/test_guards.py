@@ -47,6 +47,16 @@ _COMMANDS = [
     ('search', ['--config.data.image_size=large'],
      ['config.data.image_size', 'large']),
     ('search', ['--wordkir=x'], ['wordkir', 'workdir']),
+    ('search', ['--process_count=two'],
+     ["flag --process_count: 'two': allowed is a positive integer"]),
+    ('search', ['--process_index=a: b'],
+     ["flag --process_index: 'a: b': allowed is a non-negative integer"]),
+    ('train', ['--recipe=none'],
+     ["flag --recipe: 'none': allowed is one of ['final', 'training']"]),
+    ('train', ['--limit=low'], ["flag --limit: 'low': allowed is a number"]),
+    ('plan', ['--json=maybe'], ["flag --json: 'maybe': allowed is true or"]),
+    ('plan', ['--compile_seconds=-1'],
+     ["flag --compile_seconds: '-1': allowed is a non-negative number"]),
     ('search', ['stray'], ["argument 'stray'", 'allowed are flags only']),
     ('search', _flags(_IMAGENET), _IMAGENET_PARTS),
     ('search', ['--config.executor.name=slurm'],
@@ -93,9 +103,9 @@ def test_wrong_command_lines(
 ) -> None:
   workdir = tmp_path / 'workdir'
   # Of a flag given twice the last one counts.
-  common = [str(workdir)] if program == 'status' else [
-      f'--workdir={workdir}', '--config=tests/tiny.py'
-  ]
+  common = {
+      'status': [str(workdir)], 'plan': ['--config=tests/tiny.py'],
+  }.get(program, [f'--workdir={workdir}', '--config=tests/tiny.py'])
   done = programs.run(program, *common, *flags)
   assert done.returncode == 2, done.stderr
   assert not workdir.exists()

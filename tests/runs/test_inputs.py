@@ -245,7 +245,7 @@ def test_a_workdir_without_inputs_gets_them(
     run_search(_config(3, **_SPACE), tmp_path)
     run_search(_config(4, **_SPACE), tmp_path)
   [record] = [r for r in caplog.records if 'inputs' in r.getMessage()]
-  assert 'did not record its inputs (space, data)' in record.getMessage()
+  assert 'its inputs (space, layers, data)' in record.getMessage()
   assert json.loads((tmp_path / 'inputs.json').read_text()) == recorded
 
 

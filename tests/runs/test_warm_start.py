@@ -222,7 +222,91 @@ def test_trials_of_another_task_are_refused(
     run_search(_config(**known | changes), tmp_path / 'warm')
   for word in ('search.known', *words):
     assert word in str(error.value)
+  assert '\n' not in str(error.value)
   assert not (tmp_path / 'warm').exists()
+
+
+def test_a_reward_model_learns_from_another_task(
+    tmp_path: pathlib.Path, trained: list[Job],
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+  other = tmp_path / 'other'
+  run_search(_config(**{'budget.trials': 4}), other)
+  found = len(_trials(other))
+  # Of the same other task, whose trials are joined, and of a third one.
+  run_search(_config(**{'budget.trials': 1, 'seed': 5}), tmp_path / 'more')
+  run_search(_config(**{
+      'budget.trials': 2, 'data.validation_share': 0.3
+  }), tmp_path / 'third')
+  names = [other, tmp_path / 'more', tmp_path / 'third']
+  config = _guided(**{
+      'search.known': ','.join(map(str, names)), 'training.epochs': 0.5,
+      'budget.trials': 5, 'target.high': 0.0,
+  })
+  workdir = tmp_path / 'warm'
+  trained.clear()
+  with pytest.raises(KeyboardInterrupt):
+    run_search(config, workdir, [_EndsAfter(2)])
+  lines = capsys.readouterr().out.replace('\n', ' ')
+  assert f'known: {found} trials of {other}, as another task:' in lines
+  assert 'training.epochs was 0.25 and is 0.5' in lines
+  assert 'data.validation_share was 0.3 and is 0.2' in lines
+  kept = json.loads((workdir / WARM_START_FILE).read_text())
+  assert not kept['known']
+  assert [len(trials) for trials in kept['others']] == [found + 1, 2]
+  # The other searches are not needed any more.
+  for name in names:
+    shutil.rmtree(name)
+  result = run_search(config, workdir)
+  assert (result['known'], result['other_tasks']) == (0, [found + 1, 2])
+  assert len(trained) == len(_trials(workdir)) == 5
+  again = tmp_path / 'again'
+  shutil.copytree(workdir, again)
+  (again / 'trials.jsonl').write_text('')
+  shutil.rmtree(again / 'checkpoints')
+  run_search(config, again)
+  assert _trials(again) == _trials(workdir)
+
+
+def test_the_same_layers_on_images_of_another_size_are_another_task(
+    tmp_path: pathlib.Path, capsys: pytest.CaptureFixture[str],
+) -> None:
+  # The width-scaled network, a part of the space, depends on the images.
+  fields = {'reference.trainings': 1, 'budget.trials': 8}
+  run_search(_config(**fields), tmp_path / 'small')
+  config = _guided(**fields | {
+      'search.known': str(tmp_path / 'small'), 'data.image_size': 24,
+      'target.high': 130_000.0,
+  })
+  result = run_search(config, tmp_path / 'large')
+  assert len(result['other_tasks']) == 1
+  lines = capsys.readouterr().out.replace('\n', ' ')
+  assert 'as another task: data.image_size was 16 and is 24' in lines
+  assert 'content of space' not in lines
+  # Of an older workdir only the whole space can be compared.
+  file = tmp_path / 'small' / 'inputs.json'
+  inputs = json.loads(file.read_text())
+  del inputs['layers']
+  file.write_text(json.dumps(inputs))
+  with pytest.raises(UserError, match=r'space is another \(it was not recor'):
+    run_search(config, tmp_path / 'older')
+
+
+def test_what_was_edited_since_is_another_task(
+    tmp_path: pathlib.Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+  other = tmp_path / 'other'
+  run_search(_config(**{'budget.trials': 2}), other)
+  inputs = json.loads((other / 'inputs.json').read_text())
+  inputs['data']['digest'] = '0'
+  (other / 'inputs.json').write_text(json.dumps(inputs))
+  known = {'search.known': str(other)}
+  with pytest.raises(UserError, match=r'another task .*content of data'):
+    run_search(_config(**known), tmp_path / 'sweep')
+  run_search(_guided(**known), tmp_path / 'warm')
+  assert 'as another task: content of data' in (
+      capsys.readouterr().out.replace('\n', ' ')
+  )
 
 
 @pytest.mark.parametrize(('field', 'text', 'words'), [

@@ -189,7 +189,7 @@ def test_all_settings_can_be_set_from_the_public_package():
 def test_a_layer_without_default_starts_at_its_first_option():
   space = SearchSpace((Layer('a', (8, 16)), Layer('b', (3, 5, 7), default=2)))
   assert space.default == (0, 2)
-  assert 'takes its first option' in ' '.join(Layer.__doc__.split())
+  assert 'first option if none is given' in ' '.join(Layer.__doc__.split())
   with pytest.raises(UserError, match="layer 'a': default '16': allowed"):
     Layer('a', (8, 16), default='16')
 

@@ -1,4 +1,4 @@
-"""Whether a layerwise search comes through within its budget."""
+"""Whether a layerwise search reaches its last layer within its budget."""
 
 import pytest
 

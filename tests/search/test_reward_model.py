@@ -5,6 +5,7 @@ import itertools
 import numpy as np
 import pytest
 
+from layernas.search.reward_model import Kernel
 from layernas.search.reward_model import RewardModel
 from layernas.search.reward_model import normal_scores
 from layernas.search.reward_model import standard_scores
@@ -215,3 +216,115 @@ def test_means_of_children_are_those_of_networks(layer):
       model.children_means(prefixes, layer, costs).ravel(),
       model.mean(children.reshape(-1, len(COUNTS)), costs.ravel()), atol=1e-9,
   )
+
+
+SEVEN = (3,) * 7
+EVERY = np.array(list(itertools.product(*map(range, SEVEN))))
+FREE = np.zeros(len(EVERY))
+
+
+def rewards_of_two_tasks(rng):
+  """Effects of layers and pairs; the second task shares most of them."""
+  first, second = np.zeros(len(EVERY)), np.zeros(len(EVERY))
+  for layer in range(7):
+    for after in (None, (layer + 1) % 7):
+      shared, own = 0.6 * rng.standard_normal((2, 3, 3))
+      columns = EVERY[:, layer], EVERY[:, layer if after is None else after]
+      first += shared[columns]
+      second += (shared + 0.5 * own)[columns]
+  return first, second
+
+
+def model_of(rng, rewards, count, others=()):
+  """A model of the rewards of some architectures, with noise."""
+  chosen = rng.choice(len(EVERY), count, replace=False)
+  noise = 0.3 * rng.standard_normal(count)
+  model = RewardModel(SEVEN, others)
+  model.fit(EVERY[chosen], FREE[chosen], rewards[chosen] + noise)
+  return model
+
+
+def agreement(model, rewards):
+  """How well a model ranks all architectures, from -1 to 1."""
+  means = normal_scores(model.mean(EVERY, FREE))
+  return np.corrcoef(means, normal_scores(rewards))[0, 1]
+
+
+def agreements(count, mislead):
+  """Of models of few trials without another task, and with one; shape (2, n).
+
+  Args:
+    count: trials.
+    mislead: whether the other task has the rewards of other architectures.
+  """
+  found = []
+  for seed in range(15):
+    rng = np.random.default_rng(seed)
+    first, second = rewards_of_two_tasks(rng)
+    given = rng.permutation(first) if mislead else first
+    other = model_of(rng, given, 60)
+    found.append([
+        agreement(model_of(np.random.default_rng(seed), second, count, one),
+                  second)
+        for one in ((), [other])
+    ])
+  return np.transpose(found)
+
+
+def test_a_task_that_is_alike_ranks_from_few_trials():
+  without, with_other = agreements(8, mislead=False)
+  assert with_other.mean() > without.mean() + 0.2
+  without, with_other = agreements(60, mislead=False)
+  assert with_other.mean() > without.mean()
+
+
+def test_a_task_that_misleads_is_ignored_as_trials_grow():
+  lost = []
+  for count in (8, 60):
+    without, with_other = agreements(count, mislead=True)
+    lost.append(without.mean() - with_other.mean())
+  assert lost[1] < 0.01
+  assert lost[0] < 0.1
+
+
+def test_what_another_task_expects_is_a_linear_effect():
+  rng = np.random.default_rng(4)
+  first, second = rewards_of_two_tasks(rng)
+  other = model_of(rng, first, 40)
+  model = RewardModel(SEVEN, [other])
+  chosen = rng.choice(len(EVERY), 10, replace=False)
+  costs = rng.standard_normal(len(EVERY))
+  model.fit(EVERY[chosen], costs[chosen], second[chosen])
+  *parts, cost, slope, noise = model.variances
+  kernel_of = Kernel(SEVEN)
+  features = kernel_of.one_hot(EVERY)
+  expected = other.mean(EVERY, costs)
+  covariance = (
+      kernel_of.covariance(features, features[chosen], parts)
+      + cost * np.outer(costs, costs[chosen])
+      + slope * np.outer(expected, expected[chosen])
+  )
+  known = covariance[chosen] + (noise + 1e-6) * np.eye(10)
+  scores = standard_scores(second[chosen])
+  means = covariance @ np.linalg.solve(known, scores)
+  np.testing.assert_allclose(model.mean(EVERY, costs), means, atol=1e-7)
+  found, deviations = model.mean_and_deviation(EVERY, costs)
+  np.testing.assert_allclose(found, means, atol=1e-7)
+  some = rng.choice(len(EVERY), 5)
+  _, left = model.mean_and_covariance(EVERY[some], costs[some])
+  np.testing.assert_allclose(
+      np.sqrt(left.diagonal()), deviations[some], atol=1e-7
+  )
+  children = _children(EVERY[5], 2, 3)
+  priced = np.array([-1.0, 0.5, 2.0])
+  np.testing.assert_allclose(
+      model.children_means(EVERY[5:6], 2, priced[None])[0],
+      model.mean(children, priced), atol=1e-7,
+  )
+
+
+def test_the_trials_of_other_tasks_count():
+  rng = np.random.default_rng(2)
+  first, second = rewards_of_two_tasks(rng)
+  other = model_of(rng, first, 40)
+  assert model_of(rng, second, 9, [other]).trials == 49

@@ -41,14 +41,14 @@ def evaluate(candidate):
   return Evaluation(sum(candidate.architecture) + noise, 1.0)
 
 
-def searched(name, first=FIRST, known=(), trials=20, seed=0):
+def searched(name, first=FIRST, known=(), trials=20, seed=0, others=()):
   """A search with architectures to try first and known trials."""
   inner = schedule(name)
   search = Search(
       problems.make_problem(COSTS, high=17),
       Enqueued(inner, first) if first else inner, Budget(trials), seed,
   )
-  search.know(known)
+  search.know(known, others)
   return search
 
 
@@ -226,6 +226,59 @@ def test_what_has_no_reward_or_no_numbers_is_not_known():
     )
 
 
+def other_task(seed=7):
+  """Trials of which the rewards are others."""
+  return tuple(
+      dataclasses.replace(trial, evaluation=Evaluation(
+          100.0 + 3.0 * trial.evaluation.reward
+      )) for trial in other_search(seed=seed)
+  )
+
+
+@pytest.mark.parametrize('known', [False, True])
+@pytest.mark.parametrize('wrapped', [False, True])
+def test_trials_of_another_task_are_no_results(known, wrapped):
+  def begun():
+    return searched(
+        'model_guided', FIRST if wrapped else (),
+        other_search() if known else (), others=[other_task(), other_task(8)],
+    )
+
+  search = begun()
+  assert (search.best is not None) == known
+  search = problems.run(search, evaluate)
+  assert len(search.trials) == 20
+  assert [trial.candidate.id for trial in search.trials] == list(range(20))
+  assert search.best.evaluation.reward < 100
+  assert search.incumbent.evaluation.reward < 100
+  for count in (0, 1, 7, 19):
+    again = begun()
+    again.replay(search.trials[:count])
+    assert problems.run(again, evaluate).trials == search.trials
+    assert again.best == search.best
+  # All that are asked at a time, told backwards.
+  other = begun()
+  while waiting := other.ask(99):
+    for one in reversed(waiting):
+      other.tell(one.id, evaluate(one))
+  assert other.trials == search.trials
+
+
+def test_another_task_decides_what_is_trained():
+  found = [
+      architectures(problems.run(
+          searched('model_guided', (), others=others), evaluate
+      )) for others in ((), [other_task()])
+  ]
+  assert found[0] != found[1]
+
+
+@pytest.mark.parametrize('name', ['sweep', 'interleaved', 'recentred'])
+def test_a_schedule_without_a_model_takes_no_other_task(name):
+  with problems.refuses('other task', 'same task', 'ModelGuided()'):
+    searched(name, (), others=[other_task()])
+
+
 def test_nothing_becomes_known_in_the_middle():
   search = searched('sweep')
   search.ask()
@@ -250,12 +303,21 @@ def test_a_pass_may_start_at_any_network(name):
 @given(
     st.sampled_from(['', '0-1-2']),
     st.lists(st.tuples(*[st.integers(0, 2)] * 4), unique=True, max_size=3),
-    st.booleans(),
+    st.booleans(), st.booleans(),
 )
-def test_a_warm_start_is_read_back(start, first, known):
-  warm = WarmStart(start, tuple(first), other_search() if known else ())
+def test_a_warm_start_is_read_back(start, first, known, other):
+  warm = WarmStart(
+      start, tuple(first), other_search() if known else (),
+      (other_task(), other_search()) if other else (),
+  )
   assert warm_start_from_dict(warm.to_dict()) == warm
-  assert bool(warm) == bool(start or first or known)
+  assert bool(warm) == bool(start or first or known or other)
+
+
+def test_a_warm_start_of_before_other_tasks_is_read():
+  values = WarmStart('0-1', (), other_search()).to_dict()
+  del values['others']
+  assert warm_start_from_dict(values) == WarmStart('0-1', (), other_search())
 
 
 @pytest.mark.parametrize('values', [{}, [], {'start': '', 'first': None}])

@@ -262,8 +262,8 @@ def test_docs_show_the_stored_figures():
     )
   drawn = FIGURES['random']
   rows += [
-      f'{drawn["networks"]:,} random networks'
-      f' {100 * drawn["share_in_limit"]:.1f} %',
+      f'{drawn["networks"]:,} random networks,'
+      f' {100 * drawn["share_in_limit"]:.1f} % are',
       f'mean of {drawn["mean"]} and a standard deviation of {drawn["sd"]}',
   ]
   flat = ' '.join(text.split())

@@ -82,6 +82,13 @@ def test_resumed_study_plays_only_what_is_missing(tmp_path, capsys):
   assert len((tmp_path / 'runs.jsonl').read_text().splitlines()) == len(again)
 
 
+def test_what_takes_long_is_said(tmp_path, said):
+  run_study(config(seeds=1), tmp_path)
+  assert list(dict.fromkeys(said)) == [
+      'reading benchmark macro', 'writing the report'
+  ]
+
+
 def test_an_own_schedule_is_a_method_and_a_schedule_of_layernas(tmp_path):
   own = 'examples.own_schedule:CoordinateDescent'
   made = config(seeds=2).copy_and_resolve_references()

@@ -59,9 +59,9 @@ def test_totals_in_the_text(trace: dict[str, Any], text: str) -> None:
   met = [one for layer in layers for one in _met(layer).values()]
   known = sum(one['seen_before'] for one in met)
   assert (
-      f'In all {sum(layer["children"] for layer in layers)} children:'
+      f'has {sum(layer["children"] for layer in layers)} children in all:'
       f' {sum(len(layer["infeasible"]) for layer in layers)} could not reach'
-      f' the target, {len(met) - known} were evaluated, {known} were known'
+      f' the target, {len(met) - known} were evaluated, and {known} were known'
   ) in text
 
 

@@ -104,8 +104,8 @@ def test_the_program(tmp_path: pathlib.Path) -> None:
       '--accounting=every_query', f'--workdir={tmp_path}/trace',
   )
   assert done.returncode == 0, done.stderr
-  assert done.stdout == (
-      f'written: {tmp_path}/trace/trace.json, trace.html, trace.png\n'
+  assert done.stdout.splitlines()[-1] == (
+      f'written: {tmp_path}/trace/trace.json, trace.html, trace.png'
   )
   run = json.loads((tmp_path / 'trace' / 'trace.json').read_text())['run']
   assert (run['seed'], run['accounting']) == (4, 'every_query')

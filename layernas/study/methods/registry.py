@@ -1,7 +1,8 @@
 """Methods that a study compares, by name.
 
 A method is made by a callable that takes its settings as keyword arguments and
-returns a `Strategy`, as a schedule is; 'module:function' names one of your own.
+returns a `Strategy`, as a schedule does; 'module:function' names one of your
+own.
 """
 
 from typing import Any
@@ -15,7 +16,7 @@ from layernas.search.strategy import Strategy
 
 
 def layernas(**search: Any) -> Strategy:
-  """The schedule of a search section; see configs/default.py."""
+  """The schedule of a config section `search`; see configs/default.py."""
   return configured_schedule(ConfigDict(search))
 
 
@@ -39,8 +40,8 @@ def make_method(kind: str, **settings: Any) -> Strategy:
 
   Args:
     kind: a key of `METHODS`, or 'module:function'.
-    **settings: of it: those of 'layernas' are the fields of the section
-      `search` in configs/default.py.
+    **settings: settings of the method; those of 'layernas' are the fields of
+      the section `search` in configs/default.py.
 
   Returns:
     A strategy that has not begun.

@@ -1,4 +1,4 @@
-"""Tables of benchmarks: figures and costs of the architectures of a space."""
+"""Benchmark tables: figures and costs of the architectures of a space."""
 
 import abc
 import dataclasses
@@ -26,15 +26,15 @@ _SAMPLED = 64
 
 
 class Column(Protocol):
-  """A figure of every architecture; an array is one."""
+  """A figure for every architecture, such as an array."""
 
   def item(self, architecture: Architecture) -> float:
-    """Figure of an architecture; nan where the benchmark lacks it."""
+    """Figure of an architecture; nan if the benchmark lacks it."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Survey:
-  """What is known of all networks in a target interval; None where it is not.
+  """Facts on all networks in a target interval, None if unknown.
 
   Attributes:
     feasible: number of these networks.
@@ -46,11 +46,11 @@ class Survey:
 
 
 class Table(abc.ABC):
-  """What a benchmark looks up in.
+  """The base of benchmark tables.
 
   Attributes:
-    name: for messages and reports.
-    space: of the architectures.
+    name: name in messages and reports.
+    space: space of the architectures.
   """
 
   name: str
@@ -61,7 +61,7 @@ class Table(abc.ABC):
     """A column by name.
 
     Args:
-      name: of the column.
+      name: name of the column.
 
     Returns:
       Its figures.
@@ -75,17 +75,17 @@ class Table(abc.ABC):
     """A column as a cost model.
 
     Args:
-      name: of the column.
+      name: name of the column.
 
     Returns:
       The cost model, named as the column.
 
     Raises:
-      UserError: there is no such column, or it is no cost.
+      UserError: there is no such column, or it is not a cost.
     """
 
   def mean(self, names: Sequence[str]) -> Column:
-    """Mean of some columns; of a single one, the column itself."""
+    """Mean of columns; for a single one, the column itself."""
     columns = [self.column(name) for name in names]
     return columns[0] if len(columns) == 1 else _Mean(tuple(columns))
 
@@ -93,28 +93,28 @@ class Table(abc.ABC):
       self, cost: str, target: TargetInterval, figures: Sequence[str],
       sign: int,
   ) -> Survey:
-    """What is known of all networks in a target interval.
+    """Facts on all networks in a target interval.
 
     Args:
-      cost: column that the interval is of.
+      cost: column of the cost.
       target: the interval.
-      figures: columns whose mean is asked for.
-      sign: 1 where larger means are better, -1 where smaller ones are.
+      figures: columns whose mean is optimised.
+      sign: 1 if larger means are better, -1 if smaller ones are.
 
     Returns:
-      As much as the table knows: nothing, unless it says otherwise.
+      What the table knows; nothing by default.
     """
     del cost, target, figures, sign
     return Survey()
 
   def content(self, columns: Iterable[str]) -> dict[str, np.ndarray]:
-    """Arrays that differ where figures differ, for digests.
+    """Arrays that differ if figures differ, for digests.
 
     Args:
-      columns: that a run reads.
+      columns: columns that a run reads.
 
     Returns:
-      Arrays by name; here the figures of the default network and of some
+      Arrays by name; by default the figures of the default network and of some
       random ones.
     """
     counts = self.space.option_counts
@@ -129,12 +129,12 @@ class Table(abc.ABC):
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class BenchmarkTable(Table):
-  """Columns of figures over all architectures of a space.
+  """A table with columns of figures over all architectures of a space.
 
   Attributes:
-    name: for messages and reports.
-    space: of the architectures.
-    columns: by name, arrays of the shape of the space's option counts; the
+    name: name in messages and reports.
+    space: space of the architectures.
+    columns: arrays by name, of the shape of the space's option counts; the
       entry at an architecture's option indices is its figure.
   """
 
@@ -146,7 +146,7 @@ class BenchmarkTable(Table):
     """A column by name.
 
     Args:
-      name: of the column.
+      name: name of the column.
 
     Returns:
       Array of the shape of the space's option counts.
@@ -160,10 +160,10 @@ class BenchmarkTable(Table):
     """A column as a cost model; its reachable intervals are exact.
 
     Args:
-      name: of the column.
+      name: name of the column.
 
     Returns:
-      The cost model, named and with its unit as the column.
+      The cost model, with the name and the unit of the column.
 
     Raises:
       UserError: there is no such column.
@@ -171,7 +171,7 @@ class BenchmarkTable(Table):
     return table_cost(name, self.space, self.column(name), unit_of(name))
 
   def mean(self, names: Sequence[str]) -> np.ndarray:
-    """Mean of some columns, likewise an array."""
+    """Mean of columns, an array of the same shape."""
     columns = [self.column(name) for name in names]
     return columns[0] if len(columns) == 1 else np.mean(columns, axis=0)
 
@@ -195,20 +195,20 @@ class BenchmarkTable(Table):
     return {name: self.column(name) for name in columns}
 
   def with_column(self, name: str, values: np.ndarray) -> 'BenchmarkTable':
-    """This table with one more column, or another one of that name."""
+    """This table with a column added or replaced."""
     columns = dict(self.columns) | {name: values}
     return dataclasses.replace(self, columns=columns)
 
 
 @dataclasses.dataclass(eq=False)
 class Oracle(Table):
-  """Figures that functions give, over a space too large to enumerate.
+  """A table of figures from functions, over a space of any size.
 
   Attributes:
-    name: for messages and reports.
-    space: of the architectures.
-    figures: by the names of their columns, functions of an architecture that
-      return a finite number, the same one whenever they are asked.
+    name: name in messages and reports.
+    space: space of the architectures.
+    figures: functions by the names of their columns; each takes an architecture
+      and returns a finite number, the same one in every call.
     costs: cost models over the space; their names are columns too.
   """
 
@@ -218,13 +218,13 @@ class Oracle(Table):
   costs: Sequence[Cost]
 
   def column(self, name: str) -> Column:
-    """A figure or a cost, worked out when it is asked for."""
+    """A figure or a cost, computed on demand."""
     functions = {each.name: each.cost for each in self.costs}
     function = named_column(self, functions | dict(self.figures), name)
     return _Figures(f'table {self.name!r}: column {name!r}', function)
 
   def cost(self, name: str) -> Cost:
-    """A cost model by name; UserError where there is none of that name."""
+    """A cost model by name; raises UserError if there is none."""
     return named_column(self, {each.name: each for each in self.costs}, name)
 
 
@@ -264,17 +264,17 @@ class _Figures:
 
 
 def enumerated(table: Table, where: str) -> BenchmarkTable:
-  """The table, which has to hold every architecture.
+  """Checks that a table has every architecture.
 
   Args:
-    table: of a benchmark.
-    where: that needs it so, for errors.
+    table: table of a benchmark.
+    where: what needs such a table, for errors.
 
   Returns:
     The same table.
 
   Raises:
-    UserError: it gives figures on demand.
+    UserError: the table computes figures on demand.
   """
   if not isinstance(table, BenchmarkTable):
     raise UserError(
@@ -285,7 +285,7 @@ def enumerated(table: Table, where: str) -> BenchmarkTable:
 
 
 def named_column(table: Table, columns: Mapping[str, Any], name: str) -> Any:
-  """One of a table's columns; UserError where there is none of that name."""
+  """A column of a table by name; raises UserError if there is none."""
   if name not in columns:
     raise UserError(
         f'table {table.name!r}: column {name!r}: allowed are {sorted(columns)}'
@@ -294,7 +294,7 @@ def named_column(table: Table, columns: Mapping[str, Any], name: str) -> Any:
 
 
 def unit_of(column: str) -> str:
-  """Unit of a cost column: what its name begins with, '' where unknown."""
+  """Unit of a cost column, from its name; '' if unknown."""
   units = {'madds': 'MAdds', 'params': 'parameters', 'ms_': 'ms'}
   for start, unit in units.items():
     if column.startswith(start):
