@@ -46,9 +46,9 @@ complete."""
 VERSION = 1
 """Format number of model.json; files of another format are not read."""
 
-_NEEDED = (
-    'network', 'classes', 'preprocessing', 'metrics', 'config', 'digests',
-)
+# What else a model.json must have.
+_NEEDED = ('network', 'classes', 'preprocessing', 'metrics', 'config')
+
 
 class Classifier(abc.ABC):
   """A trained network that classifies images, in any runtime.
@@ -266,12 +266,12 @@ def load_model(directory: str | os.PathLike[str]) -> Model:
         f'model {text}: {WEIGHTS}: {error}; allowed is the file that was'
         ' written with the model'
     ) from error
-  if _digest(weights) != facts['digests']['weights']:
-    raise UserError(
-        f'model {text}: {WEIGHTS} is not the file that was written with'
-        f' {FACTS}; allowed are the two of one training'
-    )
   try:
+    if _digest(weights) != facts['digests']['weights']:
+      raise UserError(
+          f'model {text}: {WEIGHTS} is not the file that was written with'
+          f' {FACTS}; allowed are the two of one training'
+      )
     return Model(facts, traverse_util.unflatten_dict(flat, sep='/'))
   except (AttributeError, KeyError, TypeError) as error:
     raise UserError(
