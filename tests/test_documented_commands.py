@@ -272,7 +272,7 @@ _CHANGES = {
     './launch.sh export workdir/winner/winner/seed0/model --input=uint8'
     ' --formats=stablehlo,onnx,onnx_int8,tflite,tflite_int8,saved_model':
         _Change('converters that are large', '--formats=onnx', needs=_STORED),
-    f'{_PERF}/exports.py --networks=1': _Change(
+    f'{_PERF}/exports.py --networks=4': _Change(
         'minutes, and converters', '--report'
     ),
     './launch.sh tpu logs': _ACCEPTED,

@@ -95,7 +95,7 @@ def test_exports_of_the_winner():
 def test_exports_of_every_network():
   lines = json_lines.Lines(_RESULTS / 'exports' / 'exports.jsonl').all
   assert exports.report_text(lines) + '\n' in page('docs/export.md')
-  assert len(lines) == len(list(exports.networks(1)))
+  assert len(lines) == len(list(exports.networks(4)))
 
 
 def test_embedded_search():
