@@ -42,8 +42,7 @@ def search_inputs(
     The inputs.
   """
   inputs = [
-      space_input(config, space, dataset),
-      layers_input(config, space, dataset), data_input(dataset),
+      *space_inputs(config, space, dataset), data_input(dataset),
       *code_inputs({'search.schedule': config.search.schedule}),
       *training_inputs(config),
   ]
@@ -91,44 +90,35 @@ def training_inputs(config: Any, recipe: str = 'training') -> list[Input]:
 
 
 def space_input(config: Any, space: Space, dataset: Dataset) -> Input:
-  """A space with every option of every layer.
+  """A space with every option of every layer: the first of `space_inputs`."""
+  return space_inputs(config, space, dataset)[0]
+
+
+def space_inputs(
+    config: Any, space: Space, dataset: Dataset
+) -> tuple[Input, Input]:
+  """A space, and what of it does not depend on images and classes.
 
   Args:
-    config: with the field `space`.
-    space: that it names.
-    dataset: for its networks.
+    config: config with the field `space`.
+    space: space that the field names.
+    dataset: data set of its networks.
 
   Returns:
-    The input.
+    'space', with every option of every layer, and 'layers', with the layers and
+    their options alone.
   """
   content = space.content(dataset.image_size, dataset.num_classes)
+  text = (
+      f'{config.space}, {space.search_space.size:,} networks of'
+      f' {len(space.search_space)} layers'
+  )
+  layers = Input('layers', digest(content['layers']), text)
   if space.named:
     content['named'] = {
         name: network.essence() for name, network in space.named.items()
     }
-  return Input('space', digest(content), _space_text(config, space))
-
-
-def layers_input(config: Any, space: Space, dataset: Dataset) -> Input:
-  """What of a space does not depend on images and classes: layers and options.
-
-  Args:
-    config: with the field `space`.
-    space: that it names.
-    dataset: for its networks.
-
-  Returns:
-    The input.
-  """
-  content = space.content(dataset.image_size, dataset.num_classes)
-  return Input('layers', digest(content['layers']), _space_text(config, space))
-
-
-def _space_text(config: Any, space: Space) -> str:
-  return (
-      f'{config.space}, {space.search_space.size:,} networks of'
-      f' {len(space.search_space)} layers'
-  )
+  return Input('space', digest(content), text), layers
 
 
 def data_input(dataset: Dataset) -> Input:

@@ -23,8 +23,7 @@ from layernas.networks.reference import REFERENCE_NETWORKS
 from layernas.networks.registry import make_space
 from layernas.networks.registry import network_from_dict
 from layernas.runs.inputs import data_input
-from layernas.runs.inputs import layers_input
-from layernas.runs.inputs import space_input
+from layernas.runs.inputs import space_inputs
 from layernas.runs.inputs import training_inputs
 from layernas.runs.setup import with_width_scaled
 from layernas.search import Problem
@@ -315,8 +314,8 @@ def _other_contents(
   space = with_width_scaled(make_space(config.space), config, dataset)
   different = {}
   for one in (
-      space_input(config, space, dataset), layers_input(config, space, dataset),
-      data_input(dataset), *training_inputs(config),
+      *space_inputs(config, space, dataset), data_input(dataset),
+      *training_inputs(config),
   ):
     before = recorded.get(one.name, {})
     if before.get('digest') != one.digest:

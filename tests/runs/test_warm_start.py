@@ -6,6 +6,7 @@ import pathlib
 import shutil
 
 import pytest
+from ml_collections import ConfigDict
 
 from layernas.errors import UserError
 from layernas.networks.reference import REFERENCE_NETWORKS
@@ -53,6 +54,16 @@ def _guided(**changes: object):
 def _trials(workdir: pathlib.Path) -> list[dict]:
   lines = (workdir / 'trials.jsonl').read_text().splitlines()
   return list(map(json.loads, lines))
+
+
+def _begun_again(config: ConfigDict, workdir: pathlib.Path) -> pathlib.Path:
+  """Searches again, with no more than what the workdir says it knew."""
+  again = workdir.with_name('again')
+  shutil.copytree(workdir, again)
+  (again / 'trials.jsonl').write_text('')
+  shutil.rmtree(again / 'checkpoints')
+  run_search(config, again)
+  return again
 
 
 def _architectures(workdir: pathlib.Path) -> list[str]:
@@ -183,12 +194,7 @@ def test_known_trials_answer_and_are_kept(
   if name != 'model_guided':
     assert result['reused']
     assert not architectures & set(_architectures(workdir))
-  again = tmp_path / 'again'
-  shutil.copytree(workdir, again)
-  (again / 'trials.jsonl').write_text('')
-  shutil.rmtree(again / 'checkpoints')
-  run_search(config, again)
-  assert _trials(again) == _trials(workdir)
+  assert _trials(_begun_again(config, workdir)) == _trials(workdir)
 
 
 def test_what_a_search_knew_is_known_to_the_next_one(
@@ -260,12 +266,7 @@ def test_a_reward_model_learns_from_another_task(
   result = run_search(config, workdir)
   assert (result['known'], result['other_tasks']) == (0, [found + 1, 2])
   assert len(trained) == len(_trials(workdir)) == 5
-  again = tmp_path / 'again'
-  shutil.copytree(workdir, again)
-  (again / 'trials.jsonl').write_text('')
-  shutil.rmtree(again / 'checkpoints')
-  run_search(config, again)
-  assert _trials(again) == _trials(workdir)
+  assert _trials(_begun_again(config, workdir)) == _trials(workdir)
 
 
 def test_the_same_layers_on_images_of_another_size_are_another_task(
