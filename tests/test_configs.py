@@ -41,7 +41,7 @@ _VARIANTS = {
     'imagenet': tuple(imagenet.VARIANTS),
     'study.ablation': _ABLATIONS,
     'study.accel_nasbench': (),
-    'study.accel_opponents': ('smac', 'gp'),
+    'study.opponents': ('smac', 'gp', 'smac_tables', 'gp_tables'),
     'study.audit': (),
     'study.macro': (),
     'study.nasbench101': (),
@@ -60,7 +60,9 @@ _STUDIES = [
     name for name in _ALL
     if name.startswith('study.')
     # The one is no study, the other needs packages that may be missing.
-    and name not in ('study.audit', 'study.accel_opponents:gp')
+    and name not in (
+        'study.audit', 'study.opponents:gp', 'study.opponents:gp_tables',
+    )
 ]
 
 # Of methods whose packages only search_quality's requirements name.
@@ -189,7 +191,7 @@ def test_opponents_take_part_where_they_are_asked_for(name: str) -> None:
 
 
 def test_gp_is_checked_before_anything_runs() -> None:
-  _check_opponents(_load('study.accel_opponents:gp'))
+  _check_opponents(_load('study.opponents:gp'))
 
 
 def _check_opponents(config: ConfigDict) -> None:

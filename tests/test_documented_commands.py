@@ -316,9 +316,13 @@ _CHANGES = {
         _Change('its packages are not installed', code=2, says='pip install'),
     './launch.sh benchmark --config=configs/study/accel_nasbench.py':
         _study('accel_nasbench.py:smoke'),
-    './launch.sh benchmark --config=configs/study/accel_opponents.py:smac':
-        _study('accel_opponents.py:smac,smoke'),
-    './launch.sh benchmark --config=configs/study/accel_opponents.py:gp':
+    './launch.sh benchmark --config=configs/study/opponents.py:smac':
+        _study('opponents.py:smac,smoke'),
+    './launch.sh benchmark --config=configs/study/opponents.py:gp':
+        _Change('PyTorch is not installed', code=2, says='pip install'),
+    './launch.sh benchmark --config=configs/study/opponents.py:smac_tables':
+        _study('opponents.py:smac_tables,smoke'),
+    './launch.sh benchmark --config=configs/study/opponents.py:gp_tables':
         _Change('PyTorch is not installed', code=2, says='pip install'),
     './launch.sh benchmark --config=configs/study/own_function.py':
         _study('own_function.py:smoke'),

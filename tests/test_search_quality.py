@@ -5,7 +5,7 @@ import json
 import pytest
 
 from configs.study import accel_nasbench
-from configs.study import accel_opponents
+from configs.study import opponents
 from configs.study import search_quality
 from layernas.study.run import Key
 from layernas.study.run import play
@@ -20,7 +20,7 @@ _STUDIES = {
 }
 _OPPONENTS = {'smac': 'SMAC3', 'gp': 'GPSampler'}
 _CONFIGS = {name: study.get_config() for name, study in _STUDIES.items()} | {
-    f'accel_opponents_{name}': accel_opponents.get_config(name)
+    f'opponents_{name}': opponents.get_config(name)
     for name in _OPPONENTS
 }
 _RESULTS = tiny.ROOT / 'docs' / 'results'
@@ -90,12 +90,12 @@ def test_the_tables_are_those_of_the_summaries(
 
 @pytest.mark.parametrize(('name', 'benchmark'), [
     (name, benchmark) for name in _OPPONENTS
-    for benchmark in _CONFIGS[f'accel_opponents_{name}'].benchmarks
+    for benchmark in _CONFIGS[f'opponents_{name}'].benchmarks
 ])
 def test_the_rows_of_slow_opponents_are_those_of_the_summaries(
     name: str, benchmark: str
 ) -> None:
-  section = _section(f'accel_opponents_{name}', benchmark)
+  section = _section(f'opponents_{name}', benchmark)
   ours, other = section['methods']['ours'], section['methods'][name]
   trials = benchmark.rpartition('_')[2]
   assert (
@@ -120,7 +120,7 @@ def test_the_summary_is_that_of_the_present_config(study: str) -> None:
     ('search_quality', 'nats_tss_in16', 'layernas'),
     long('accel_nasbench_search', 'middle_full_30', 'ours'),
     long('accel_nasbench_search', 'middle_seed_100', 'evolution'),
-    long('accel_opponents_gp', 'middle_half_30', 'ours'),
+    long('opponents_gp', 'middle_half_30', 'ours'),
     long('search_quality', 'nas_bench_macro_50', 'ours'),
     long('search_quality', 'nas_bench_macro_100', 'evolution_repeats'),
     long('search_quality', 'nats_sss_c10_100', 'random'),
