@@ -225,9 +225,9 @@ class TrainingEvaluator:
       if self._is_kept(evaluated.evaluation):
         with wall_time.spent_on('save'):
           self._files.finish(candidate, evaluated.evaluation)
-    # The signal came behind the last step: others find the result.
-    if self._alone and hosts.noticed():
-      raise Preempted('the candidate is finished')
+      # The signal came behind the last step: others find the result.
+      if self._alone and hosts.noticed():
+        raise Preempted('the candidate is finished')
     self._forget()
     return dataclasses.replace(evaluated, seconds=wall_time.seconds())
 

@@ -333,12 +333,13 @@ def listening() -> Iterator[None]:
   if jax.process_count() > 1:
     yield
     return
-  _NOTICE.clear()
   before = signal.signal(signal.SIGTERM, lambda *_: _NOTICE.set())
   try:
     yield
   finally:
     signal.signal(signal.SIGTERM, before)
+    # A training that nobody listens for does not end by an earlier signal.
+    _NOTICE.clear()
 
 
 def noticed() -> bool:
