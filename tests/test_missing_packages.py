@@ -39,12 +39,8 @@ _COMMANDS = {
 installed."""
 
 
-@pytest.mark.parametrize('module', [
-    'ray', *(
-        pytest.param(module, marks=pytest.mark.long)
-        for module in _COMMANDS if module != 'ray'
-    ),
-])
+@pytest.mark.long
+@pytest.mark.parametrize('module', _COMMANDS)
 def test_a_missing_package_is_one_line_with_a_command(
     tmp_path: pathlib.Path, module: str
 ) -> None:

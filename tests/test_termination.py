@@ -158,6 +158,7 @@ def test_a_second_sigterm_changes_nothing():
   assert output.startswith('printed\ncleaned\npreempted: ')
 
 
+@pytest.mark.long
 def test_what_saves_at_sigterm_takes_its_time():
   where = """
   signal.signal(signal.SIGTERM, lambda *_: print('heard'))

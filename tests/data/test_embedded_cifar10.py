@@ -56,6 +56,7 @@ def test_images_are_32_pixels_square_and_coloured(members):
   assert {(image.size, image.mode) for image in images} == {((32, 32), 'RGB')}
 
 
+@pytest.mark.long
 def test_the_held_out_part_is_stratified(load):
   dataset = load('embedded', image_size=32)
   for split, each in (('train', 750), ('validation', 250), ('test', 200)):
@@ -158,6 +159,7 @@ def write_archive(path, seed, counts, prefix=''):
       archive.addfile(member, io.BytesIO(name.encode()))
 
 
+@pytest.mark.long
 def test_the_subset_is_made_again_from_itself(tmp_path):
   result = make(embedded_cifar10.ARCHIVE, tmp_path / 'again.tar.gz')
   assert result.returncode == 0, result.stderr

@@ -4,6 +4,7 @@ import json
 import pathlib
 
 import numpy as np
+import pytest
 
 from examples import own_block
 from layernas.latency.stopwatch import random_variables
@@ -19,6 +20,7 @@ from tests import tiny
 from tests.models.flax_counts import flax_counts
 
 
+@pytest.mark.long
 def test_own_block_is_searched_and_read_back(tmp_path: pathlib.Path) -> None:
   config = tiny.get_config()
   with config.unlocked():

@@ -24,6 +24,11 @@ _NEEDS = {
     'saved_model': 'tensorflow',
 }
 _FLOAT = [name for name in FORMATS if not name.endswith('int8')]
+# These trace the module, or import TensorFlow.
+_SLOW = [
+    ('stablehlo', 'float32'), ('saved_model', 'float32'),
+    ('saved_model', 'uint8'),
+]
 _INT8 = [name for name in FORMATS if name.endswith('int8')]
 
 
@@ -43,8 +48,11 @@ def _model(space='cifar10_small', **preprocessing):
   return model
 
 
-@pytest.mark.parametrize('takes', ['float32', 'uint8'])
-@pytest.mark.parametrize('name', _FLOAT)
+@pytest.mark.parametrize(('name', 'takes'), [
+    pytest.param(name, takes, marks=pytest.mark.long)
+    if (name, takes) in _SLOW else (name, takes)
+    for name in _FLOAT for takes in ('float32', 'uint8')
+])
 def test_files_do_what_the_module_does(
     tmp_path: pathlib.Path, name: str, takes: str
 ) -> None:

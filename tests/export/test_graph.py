@@ -52,7 +52,9 @@ def _check(spec, size, classes=10, count=20):
   return graph, len(data), parameters
 
 
-@pytest.mark.parametrize('name', ['cifar10_large', 'mobilenet_v3_small'])
+@pytest.mark.parametrize('name', [
+    'cifar10_large', pytest.param('mobilenet_v3_small', marks=pytest.mark.long),
+])
 def test_a_random_network_of_a_space(name):
   space = SPACES[name]()
   rng = random.Random(0)
@@ -89,6 +91,7 @@ def test_the_graph_has_no_operation_to_spare():
   assert sum(node.groups > 1 for node in graph.nodes) == len(blocks)
 
 
+@pytest.mark.long
 def test_a_block_type_of_ones_own_is_exported():
   space = own_block.space()
   for first, second in itertools.product(range(2), range(2)):

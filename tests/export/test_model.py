@@ -49,6 +49,7 @@ def test_a_reloaded_model_has_the_metrics_of_its_training(run):
   assert found['images_per_second'] > 0
 
 
+@pytest.mark.long
 def test_predictions_are_those_of_the_module(run):
   model = load_model(str(run / 'model'))
   dataset = load_dataset(model.config.data)

@@ -4,11 +4,14 @@ import re
 import subprocess
 import sys
 
+import pytest
+
 from tests import tiny
 
 _BEST = "{'width': 16, 'kernel': 5}"
 
 
+@pytest.mark.long
 def test_the_examples_of_the_page_run_one_after_another():
   page = (tiny.ROOT / 'docs' / 'integrations.md').read_text()
   snippets = re.findall(r'(?ms)^```python\n(.*?)^```', page)

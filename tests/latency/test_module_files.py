@@ -66,6 +66,7 @@ def _rows(path: pathlib.Path) -> list[dict[str, str]]:
     return list(csv.DictReader(file))
 
 
+@pytest.mark.long
 def test_files_go_out_and_a_table_comes_back(tmp_path: pathlib.Path) -> None:
   pytest.importorskip('onnx')
   onnxruntime = pytest.importorskip('onnxruntime')
@@ -100,6 +101,7 @@ def test_files_go_out_and_a_table_comes_back(tmp_path: pathlib.Path) -> None:
     assert point['predicted'] == pytest.approx(cost.cost(architecture))
 
 
+@pytest.mark.long
 def test_tflite_files_are_for_the_benchmark_tool(
     tmp_path: pathlib.Path,
 ) -> None:

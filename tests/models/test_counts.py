@@ -52,7 +52,10 @@ def test_counts_of_named_networks(name: str) -> None:
   assert network.counts(224, 1000) == flax_counts(network, 224, 1000)
 
 
-@pytest.mark.parametrize('name', SPACES)
+@pytest.mark.parametrize('name', [
+    name if name in ('cifar10_small', 'mnasnet_a1', 'mobilenet_v3_small')
+    else pytest.param(name, marks=pytest.mark.long) for name in SPACES
+])
 def test_counts_of_a_random_network_of(name: str) -> None:
   space = SPACES[name]()
   rng = random.Random(1)

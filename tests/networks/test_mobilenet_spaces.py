@@ -134,6 +134,7 @@ def _cost(name: str, metric: str) -> FactoredCost:
   return mobilenet_space(name).cost(metric, 224, 1000)
 
 
+@pytest.mark.long
 @settings(max_examples=50)
 @given(data=st.data())
 def test_no_completion_leaves_the_interval(data) -> None:

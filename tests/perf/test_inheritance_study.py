@@ -74,6 +74,7 @@ def fake(monkeypatch: pytest.MonkeyPatch) -> _Fake:
   return trainings
 
 
+@pytest.mark.long
 def test_lines_go_on_where_they_ended(
     tmp_path: pathlib.Path, fake: _Fake
 ) -> None:

@@ -78,6 +78,7 @@ def test_a_candidate_alone_says_that_it_loads(
   assert 'loading JAX\n' in done.stdout
 
 
+@pytest.mark.long
 def test_what_other_programs_read_has_no_such_lines(
     model: str, image: str, searched: pathlib.Path
 ) -> None:
@@ -130,6 +131,7 @@ def test_what_a_report_takes_long_for(
   ]
 
 
+@pytest.mark.long
 def test_what_the_uses_of_a_model_take_long_for(
     model: str, image: str, said: list[str], tmp_path: pathlib.Path
 ) -> None:

@@ -117,6 +117,7 @@ def test_a_search_ends_with_the_comparison(
   assert 'better than the default: +0.' in printed
 
 
+@pytest.mark.long
 def test_a_better_reference_is_the_answer(
     rewards: dict[str, float], tmp_path: pathlib.Path
 ) -> None:
@@ -171,6 +172,7 @@ def test_another_comparison_continues_no_search(
     run_search(_config(**changes), tmp_path)
 
 
+@pytest.mark.long
 def test_a_search_goes_on_with_a_larger_budget(
     rewards: dict[str, float], tmp_path: pathlib.Path
 ) -> None:

@@ -161,6 +161,7 @@ def test_a_directory_of_settings_that_cannot_be_made(
   assert (tmp_path / 'a.png').stat().st_size
 
 
+@pytest.mark.long
 def test_pictures_leave_a_notebook_its_backend() -> None:
   done = _run({}, '-c', """
 import matplotlib

@@ -146,6 +146,7 @@ def test_a_full_disk_is_no_failure_of_the_candidate(
   assert not (tmp_path / 'failures').exists()
 
 
+@pytest.mark.long
 def test_a_worker_makes_its_evaluator_from_json(tmp_path: pathlib.Path) -> None:
   settings = {'config': tiny.get_config().to_dict(), 'workdir': str(tmp_path)}
   settings = json.loads(json.dumps(settings))
@@ -175,6 +176,7 @@ def _early(
   return _evaluator(dataset, workdir, config)
 
 
+@pytest.mark.long
 def test_a_hopeless_candidate_is_stopped(
     tmp_path: pathlib.Path, dataset: object
 ) -> None:

@@ -89,6 +89,7 @@ class _Killed(Hook):
       raise KeyboardInterrupt
 
 
+@pytest.mark.long
 def test_it_goes_on_from_its_config_json(tmp_path: pathlib.Path) -> None:
   changes = {
       'search.schedule': 'model_guided', 'budget.trials': 12,
@@ -109,6 +110,7 @@ def test_it_goes_on_from_its_config_json(tmp_path: pathlib.Path) -> None:
     run_search(other, tmp_path / 'half')
 
 
+@pytest.mark.long
 def test_a_limit_is_kept_and_reported(
     tmp_path: pathlib.Path, capsys: pytest.CaptureFixture
 ) -> None:
@@ -284,6 +286,7 @@ def test_the_final_training_takes_the_answer_under_a_limit(
       read_architecture(name, limit)
 
 
+@pytest.mark.long
 def test_a_space_of_flax_modules(
     tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture,

@@ -71,6 +71,7 @@ class Heard(Hook):
     self.lines.append(('close',))
 
 
+@pytest.mark.long
 def test_a_hook_of_your_own_follows_a_search(
     tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture,

@@ -134,7 +134,8 @@ def rate(span):
 
 
 @pytest.mark.parametrize(('field', 'function'), [
-    ('reward', 'score'), ('search.schedule', 'schedule'),
+    ('reward', 'score'),
+    pytest.param('search.schedule', 'schedule', marks=pytest.mark.long),
     pytest.param('training.schedule', 'rate', marks=pytest.mark.long),
 ])
 def test_edited_code_of_ones_own(
@@ -234,6 +235,7 @@ def test_a_latency_table(tmp_path: pathlib.Path) -> None:
   run_search(_config(4, **fields), tmp_path / 'run')
 
 
+@pytest.mark.long
 def test_a_workdir_without_inputs_gets_them(
     tmp_path: pathlib.Path, caplog: pytest.LogCaptureFixture
 ) -> None:

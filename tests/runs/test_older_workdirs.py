@@ -116,6 +116,7 @@ def test_an_older_training_goes_on(
   )
 
 
+@pytest.mark.long
 @pytest.mark.usefixtures('_trained')
 def test_a_finished_search_goes_on_with_a_larger_budget(
     tmp_path: pathlib.Path

@@ -100,6 +100,7 @@ def test_a_candidate_that_fails_shows_its_traceback(
   assert not (tmp_path / 'debug/0-1-0_seed3/trial.json').exists()
 
 
+@pytest.mark.long
 def test_a_trial_that_failed_is_trained_again(
     tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -20,6 +20,7 @@ def _config(**settings: int) -> ConfigDict:
   return config
 
 
+@pytest.mark.long
 def test_own_schedule_with_a_setting(tmp_path: pathlib.Path) -> None:
   """From a random network both options of the first layer, then others."""
   result = run_search(_config(rounds=1), tmp_path)

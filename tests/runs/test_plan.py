@@ -64,10 +64,10 @@ def test_sizes_stand_in_for_data_that_are_not_here(embedded):
   assert list(plan.plan_tables(again))
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(('name', 'rate'), [
-    ('v3-8, one host', 3000),
-    pytest.param('v3-32, four hosts', 12_000, marks=pytest.mark.long),
-    pytest.param('8 GPUs, one box', 8000, marks=pytest.mark.long),
+    ('v3-8, one host', 3000), ('v3-32, four hosts', 12_000),
+    ('8 GPUs, one box', 8000),
 ])
 def test_the_hours_of_the_docs_are_those_of_a_plan(name, rate):
   config = imagenet.get_config('v3_small_60m,paper').unlock()

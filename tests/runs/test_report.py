@@ -54,6 +54,7 @@ def _result(count: int) -> str:
   })
 
 
+@pytest.mark.long
 def test_the_program_writes_the_page_of_a_search_that_was_interrupted(
     tmp_path: pathlib.Path
 ) -> None:

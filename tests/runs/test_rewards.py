@@ -67,6 +67,7 @@ def _searched(
   return result, recorded_trials(workdir)
 
 
+@pytest.mark.long
 def test_a_search_with_a_reward_of_your_own(
     tmp_path: pathlib.Path, capsys: pytest.CaptureFixture
 ) -> None:

@@ -89,8 +89,9 @@ def _ctrl_c() -> None:
   raise KeyboardInterrupt
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(('how', 'error'), [
-    pytest.param(_ctrl_c, KeyboardInterrupt, marks=pytest.mark.long),
+    (_ctrl_c, KeyboardInterrupt),
     (lambda: signal.raise_signal(signal.SIGTERM), Preempted),
 ])
 def test_an_interrupted_search_goes_on(
@@ -255,17 +256,12 @@ def test_failures_in_a_row_end_the_search(
   assert result['winner'] is None
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(('flags', 'code', 'words'), [
-    pytest.param(
-        ['--config.target.low=1', '--config.target.high=40_000'], 0, '',
-        marks=pytest.mark.long,
-    ),
+    (['--config.target.low=1', '--config.target.high=40_000'], 0, ''),
     (['--config.target.low=40_000', '--config.target.high=41_000'], 1,
      'no network was found with a cost in the target, from 40,000 to 41,000'),
-    pytest.param(
-        ['--config.training.learning_rate=1e30'], 1, 'no trial succeeded',
-        marks=pytest.mark.long,
-    ),
+    (['--config.training.learning_rate=1e30'], 1, 'no trial succeeded'),
 ])
 def test_a_script_sees_whether_a_network_was_found(
     tmp_path: pathlib.Path, flags: list[str], code: int, words: str
@@ -363,6 +359,7 @@ def _fill_disk(monkeypatch: pytest.MonkeyPatch, writes: int) -> None:
   monkeypatch.setattr(os, 'fsync', full)
 
 
+@pytest.mark.long
 def test_a_full_disk_is_one_line_and_no_trial(
     tmp_path: pathlib.Path, trained
 ) -> None:
@@ -417,6 +414,7 @@ def test_a_search_in_a_bucket(
     run_search(config, 'gs://nowhere/run')
 
 
+@pytest.mark.long
 def test_modelled_rewards(
     tmp_path: pathlib.Path, trained: list[int]
 ) -> None:

@@ -61,6 +61,7 @@ def test_a_damaged_image_is_one_line(model, tmp_path, content):
     use_model.predict(model, [str(tmp_path / 'a.png')])
 
 
+@pytest.mark.long
 def test_a_validation_as_a_table_and_as_csv(model, capsys):
   found = use_model.run_validate(model)
   metrics = load_model(model).metrics

@@ -85,6 +85,7 @@ class _EndsAfter(Hook):
       raise KeyboardInterrupt
 
 
+@pytest.mark.long
 def test_a_pass_starts_at_option_numbers_and_at_a_result(
     tmp_path: pathlib.Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -105,6 +106,7 @@ def test_a_pass_starts_at_option_numbers_and_at_a_result(
   assert not (tmp_path / 'other' / WARM_START_FILE).exists()
 
 
+@pytest.mark.long
 def test_a_published_network_that_the_space_has(
     tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -128,7 +130,9 @@ def test_a_schedule_without_undecided_layers_trains_the_start_first(
     run_search(_guided(**{'search.start': '1-1-1'}), tmp_path / 'dear')
 
 
-@pytest.mark.parametrize('config', [_config, _guided])
+@pytest.mark.parametrize('config', [
+    pytest.param(_config, marks=pytest.mark.long), _guided,
+])
 def test_a_queue_is_tried_first_and_survives_a_kill(
     tmp_path: pathlib.Path, config, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -147,6 +151,7 @@ def test_a_queue_is_tried_first_and_survives_a_kill(
   assert _architectures(workdir) == _architectures(tmp_path / 'whole')
 
 
+@pytest.mark.long
 def test_a_queue_may_be_what_another_search_wrote(
     tmp_path: pathlib.Path
 ) -> None:
@@ -164,7 +169,10 @@ def test_a_queue_may_be_what_another_search_wrote(
     assert _architectures(workdir)[:len(first)] == first
 
 
-@pytest.mark.parametrize('name', ['sweep', 'interleaved', 'model_guided'])
+@pytest.mark.parametrize('name', [
+    pytest.param('sweep', marks=pytest.mark.long),
+    pytest.param('interleaved', marks=pytest.mark.long), 'model_guided',
+])
 def test_known_trials_answer_and_are_kept(
     tmp_path: pathlib.Path, trained: list[Job], name: str,
     capsys: pytest.CaptureFixture[str],
@@ -197,6 +205,7 @@ def test_known_trials_answer_and_are_kept(
   assert _trials(_begun_again(config, workdir)) == _trials(workdir)
 
 
+@pytest.mark.long
 def test_what_a_search_knew_is_known_to_the_next_one(
     tmp_path: pathlib.Path
 ) -> None:
@@ -232,6 +241,7 @@ def test_trials_of_another_task_are_refused(
   assert not (tmp_path / 'warm').exists()
 
 
+@pytest.mark.long
 def test_a_reward_model_learns_from_another_task(
     tmp_path: pathlib.Path, trained: list[Job],
     capsys: pytest.CaptureFixture[str],
@@ -269,6 +279,7 @@ def test_a_reward_model_learns_from_another_task(
   assert _trials(_begun_again(config, workdir)) == _trials(workdir)
 
 
+@pytest.mark.long
 def test_the_same_layers_on_images_of_another_size_are_another_task(
     tmp_path: pathlib.Path, capsys: pytest.CaptureFixture[str],
 ) -> None:
@@ -293,6 +304,7 @@ def test_the_same_layers_on_images_of_another_size_are_another_task(
     run_search(config, tmp_path / 'older')
 
 
+@pytest.mark.long
 def test_what_was_edited_since_is_another_task(
     tmp_path: pathlib.Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -34,6 +34,7 @@ def _fields(folder: str, decoder: str) -> dict[str, object]:
   }
 
 
+@pytest.mark.long
 def test_a_folder_is_searched_and_its_network_trained(
     tmp_path: pathlib.Path,
 ) -> None:
@@ -56,6 +57,7 @@ def test_a_folder_is_searched_and_its_network_trained(
   assert final['config']['data']['decoder'] == 'auto'
 
 
+@pytest.mark.long
 def test_a_search_does_not_change_its_decoder(tmp_path: pathlib.Path) -> None:
   folder = _write_images(tmp_path / 'images')
   run_search(tiny.changed(**_fields(folder, 'tensorflow')), tmp_path / 'run')

@@ -446,7 +446,10 @@ def test_a_seed_decides():
 
 @pytest.mark.parametrize(('space', 'image_size', 'classes', 'counts'), [
     (cifar10_stages(), 32, 10, 440),
-    (mobilenet_space('mobilenet_v3_small'), 224, 1000, 2900),
+    pytest.param(
+        mobilenet_space('mobilenet_v3_small'), 224, 1000, 2900,
+        marks=pytest.mark.long,
+    ),
 ])
 @pytest.mark.parametrize('metric', ['madds', 'params'])
 def test_counts_of_networks_give_their_cost_model(

@@ -202,6 +202,7 @@ def test_wrong_fields_leave_no_workdir(tmp_path):
   assert not (tmp_path / 'new').exists()
 
 
+@pytest.mark.long
 def test_program(tmp_path):
   done = tiny.run_program(
       'audit', '--config=configs/study/audit.py:smoke', f'--workdir={tmp_path}'

@@ -197,6 +197,7 @@ def test_killed_study_goes_on(tmp_path, whole, kill, code, last):
   assert (tmp_path / 'runs.jsonl').read_bytes() == whole
 
 
+@pytest.mark.long
 def test_wrong_flags_are_one_line(tmp_path):
   done = subprocess.run(
       command(tmp_path / 'x', '--config.methods.random.kind=bohb'),

@@ -19,6 +19,7 @@ from layernas.study.statistics import holm
 from layernas.study.statistics import mean
 from layernas.study.statistics import pooled_deviation
 from tests.study import tiny_study
+from tests.test_results import long
 
 _GRID = [0.0, 25.0, 50.0, 75.0, 100.0]
 _RANDOM = [r for r in tiny_study.records() if r['method'] == 'random']
@@ -173,9 +174,9 @@ def random_figures(rng, count, spread) -> np.ndarray:
 
 @pytest.mark.parametrize(('shares', 'spreads'), [
     ((even(3), even(3)), (1, 1)),
-    ((even(3), even(60)), (1, 0.1)),
-    ((even(3), even(60)), (0.5, 1)),
-    ((geometric(4), geometric(8)), (1, 1)),
+    long((even(3), even(60)), (1, 0.1)),
+    long((even(3), even(60)), (0.5, 1)),
+    long((geometric(4), geometric(8)), (1, 1)),
     ((dominated(5), even(40)), (1, 1)),
     # A single answer, whose spread cannot be seen: as that of the other method.
     ((even(1), even(40)), (1, 1)),

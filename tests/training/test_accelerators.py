@@ -69,7 +69,7 @@ def _check(facts: dict, devices: int) -> None:
 
 
 @pytest.mark.parametrize(('cases', 'devices'), [
-    (_FIRST[:1], 8), long(_FIRST, 1), *(long([case], 8) for case in _ALL),
+    long(_FIRST[:1], 8), long(_FIRST, 1), *(long([case], 8) for case in _ALL),
 ])
 def test_steps_are_right_for_accelerators(
     cases: list[str], devices: int
@@ -80,6 +80,7 @@ def test_steps_are_right_for_accelerators(
     _check(facts, devices)
 
 
+@pytest.mark.long
 def test_what_is_wrong_or_asked_for_would_be_seen() -> None:
   """A kernel for CPU, and the precision of a config, in every step."""
   case = 'cifar10_small,cifar10_small,float32,'

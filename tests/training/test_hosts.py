@@ -37,6 +37,7 @@ def _answers() -> list[dict[str, object]]:
   return [json.loads(one.stdout.splitlines()[-1]) for one in ended]
 
 
+@pytest.mark.long
 def test_process_0_is_told_to_all(answers: list[dict]) -> None:
   assert [one['first'] for one in answers] == [True, False]
   for one in answers:
@@ -49,22 +50,26 @@ def test_process_0_is_told_to_all(answers: list[dict]) -> None:
     assert one['shapes'] == [[], [3]]
 
 
+@pytest.mark.long
 def test_devices_augment_the_share_of_their_process(answers) -> None:
   host, device = zip(*(one['batches'] for one in answers), strict=True)
   assert host == device
   assert host[0] != host[1]
 
 
+@pytest.mark.long
 def test_errors_of_one_reach_all(answers: list[dict]) -> None:
   for one in answers:
     assert one['on_first_fails'] == '0 is broken'
     assert one['on_all_fails'] == 'process 1: 1 is broken'
 
 
+@pytest.mark.long
 def test_each_keeps_its_own_result(answers: list[dict]) -> None:
   assert [one['on_all'] for one in answers] == [[0], [1]]
 
 
+@pytest.mark.long
 def test_a_difference_is_named(answers: list[dict]) -> None:
   for one in answers:
     assert one['agree'] is None

@@ -128,6 +128,7 @@ def test_nothing_is_compiled_again() -> None:
   assert compilations() == before
 
 
+@pytest.mark.long
 @pytest.mark.skipif(
     'JAX_NUM_CPU_DEVICES' in os.environ, reason='is what this test starts'
 )

@@ -192,6 +192,7 @@ class _States(StepHook):
     self.last = jax.tree.map(lambda leaf: np.array(leaf[0]), state)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize('decay', [0.0, 0.9])
 def test_a_training_that_inherits(tmp_path, decay):
   job = small.job(ema_decay=decay, checkpoint_every_steps=0)

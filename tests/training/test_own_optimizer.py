@@ -38,6 +38,7 @@ def _finished(tmp_path_factory) -> pathlib.Path:
   return workdir
 
 
+@pytest.mark.long
 def test_a_search_trains_with_an_optimizer_of_ones_own(finished) -> None:
   trials = _trials(finished)
   assert [trial['status'] for trial in trials] == ['ok', 'ok']
@@ -63,6 +64,7 @@ def test_its_settings_count_and_a_profile_does_not(
   assert (profiled == plain) == same
 
 
+@pytest.mark.long
 def test_the_trace_of_the_first_candidate_stays(finished) -> None:
   (trace,) = finished.glob('profile/*/plugins/profile/*/*.xplane.pb')
   assert trace.relative_to(finished).parts[1] == '000000'

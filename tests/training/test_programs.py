@@ -90,6 +90,7 @@ def test_a_network_is_two_programs_and_what_its_optimizer_begins_with(
     compilation_cache.reset_cache()
 
 
+@pytest.mark.long
 def test_compiled_in_another_thread(tmp_path) -> None:
   job = _job('all_train')
   expected = _train(tmp_path / 'a', job)

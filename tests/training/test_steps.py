@@ -250,6 +250,7 @@ def test_evaluation_normalises_by_the_averages_and_skips_padding() -> None:
   _assert_close(sums, expected, 1e-5)
 
 
+@pytest.mark.long
 def test_eight_devices_train_as_one_does(on_devices) -> None:
   one, eight = on_devices[1], on_devices[8]
   names = [name for name in one if name.startswith('sync/')]
@@ -263,6 +264,7 @@ def test_eight_devices_train_as_one_does(on_devices) -> None:
       )
 
 
+@pytest.mark.long
 def test_eight_devices_evaluate_as_one_does(on_devices) -> None:
   one, eight = on_devices[1], on_devices[8]
   names = [name for name in one if name.startswith('metrics')]
@@ -271,6 +273,7 @@ def test_eight_devices_evaluate_as_one_does(on_devices) -> None:
     np.testing.assert_allclose(eight[name], one[name], rtol=1e-5, atol=1e-5)
 
 
+@pytest.mark.long
 def test_without_sync_the_statistics_are_the_devices_mean(on_devices) -> None:
   parts = device_program.statistics_of_parts(small.get_config())
   mean = device_program.flat(

@@ -150,6 +150,7 @@ def test_a_resumed_training_is_the_uninterrupted_one(
   _assert_same_bits(evaluated[0], evaluated[1])
 
 
+@pytest.mark.long
 def test_a_training_goes_on_where_devices_augment(tmp_path, evaluated) -> None:
   """What the host began with bits of its own making is gone on with."""
   host = small.job(learning_rate=0.1, log_every_steps=1)
@@ -189,6 +190,7 @@ def test_a_preempted_training_saves_and_goes_on(tmp_path) -> None:
   assert not list((tmp_path / 'a' / 'checkpoints').iterdir())
 
 
+@pytest.mark.long
 def test_a_damaged_checkpoint_changes_nothing(tmp_path, evaluated) -> None:
   job = small.job()
   expected = _train(tmp_path / 'a', job)
@@ -233,6 +235,7 @@ def test_a_bad_gradient_of_the_last_step_is_noticed(
     train_and_evaluate(small.job(epochs=0.01), tmp_path)
 
 
+@pytest.mark.long
 def test_evaluates_the_average_where_there_is_one(tmp_path) -> None:
   job = small.job(ema_decay=0.9, schedule='constant', learning_rate=1.6)
   result = _train(tmp_path, job)
@@ -296,6 +299,7 @@ def test_bfloat16_trains_float32_parameters(tmp_path, evaluated) -> None:
   }
 
 
+@pytest.mark.long
 def test_trains_on_data_of_ones_own(tmp_path) -> None:
   config = small.get_config(epochs=5.0, momentum=0.5).unlock()
   config.data.source = 'tests.training.own:shades'
