@@ -13,7 +13,7 @@ class Remaining:
   """The remainder of a budget.
 
   Attributes:
-    trials: evaluations that may still be handed out.
+    trials: evaluations that may still follow.
     seconds: seconds that may still be spent; below zero if the last evaluation
       overshot.
   """
@@ -74,8 +74,8 @@ class Budget:
     """The remaining budget.
 
     Args:
-      trials: evaluations handed out.
-      seconds: sum over the finished evaluations.
+      trials: finished evaluations.
+      seconds: sum over them.
 
     Returns:
       Trials and seconds, infinite if the budget does not limit them.

@@ -146,7 +146,7 @@ class Search:
     return self.strategy.generations(Context(
         self.problem, random.Random(self.seed),
         lambda number=-1: self.incumbents[number],
-        lambda: self._in_force().remaining(self._issued, self.seconds),
+        lambda: self._in_force().remaining(len(self.trials), self.seconds),
         self.known, self.others,
     ))
 

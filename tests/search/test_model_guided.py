@@ -275,6 +275,27 @@ def test_it_finds_the_optimum_of_a_small_space():
   assert search.best is search.incumbent
 
 
+@pytest.mark.parametrize('seed', range(3))
+def test_batches_and_order_of_results_do_not_matter(seed):
+  one_by_one, disordered = (search_of(30, seed=seed) for _ in range(2))
+  fits = []
+  for search in (one_by_one, disordered):
+    fits.append(of_search := [])
+    fit = search.strategy._fit
+
+    def counted(fit=fit, search=search, of_search=of_search):
+      of_search.append(len(search.strategy._trials))
+      fit()
+
+    search.strategy._fit = counted
+  problems.run(one_by_one, noisy)
+  problems.run_in_disorder(disordered, noisy, random.Random(seed))
+  assert disordered.trials == one_by_one.trials
+  # What a model has learned depends on when it was fitted.
+  assert fits[0] == fits[1]
+  assert disordered.best == one_by_one.best
+
+
 def test_a_resumed_search_asks_the_same():
   whole = problems.run(guided_search(), weighted)
   resumed = guided_search()
