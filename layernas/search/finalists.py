@@ -176,7 +176,9 @@ class Finalists(Wrapper):
       group.finalists = pending = ranked[:finalists_of(share)]
       if pending and not noisy:
         yield self._repeats(pending[:1])
-        if len(set(self._rewards[pending[0]].values())) == 1:
+        rewards = list(self._rewards[pending[0]].values())
+        # A repeat that failed says nothing of the noise.
+        if len(rewards) > 1 and len(set(rewards)) == 1:
           break
         # The first one has had a repeat of the first round.
         noisy, share, pending = True, share - 1, pending[1:]
