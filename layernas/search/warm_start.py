@@ -169,7 +169,7 @@ class Enqueued(Wrapper):
 
   def plan(self, problem: Problem, trials: float) -> list[str]:
     """The given architectures, then the inner plan for the rest."""
-    count = len(self.first)
+    count = min(len(self.first), trials)
     inner = self.inner.plan(problem, trials - count)
     return inner and [f'{count} enqueued', *inner]
 

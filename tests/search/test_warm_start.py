@@ -273,6 +273,12 @@ def test_another_task_decides_what_is_trained():
   assert found[0] != found[1]
 
 
+@pytest.mark.parametrize('count', [0, 1])
+def test_another_task_may_say_hardly_anything(count):
+  search = searched('model_guided', (), others=[other_task()[:count]])
+  assert len(problems.run(search, evaluate).trials) == 20
+
+
 @pytest.mark.parametrize('name', ['sweep', 'interleaved', 'recentred'])
 def test_a_schedule_without_a_model_takes_no_other_task(name):
   with problems.refuses('other task', 'same task', 'ModelGuided()'):
