@@ -4,6 +4,7 @@ import dataclasses
 import math
 
 from layernas.errors import UserError
+from layernas.plain import is_number
 from layernas.plain import plain
 from layernas.search.trial import Trial
 
@@ -65,7 +66,7 @@ class Budget:
     for field in dataclasses.fields(self):
       value = plain(getattr(self, field.name))
       object.__setattr__(self, field.name, value)
-      if not value > 0:
+      if not is_number(value) or not value > 0:
         raise UserError(
             f'budget.{field.name}: {value!r}: allowed are numbers above zero'
         )

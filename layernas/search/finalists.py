@@ -14,6 +14,8 @@ from collections.abc import Generator
 from collections.abc import Sequence
 
 from layernas.errors import UserError
+from layernas.plain import is_number
+from layernas.plain import plain
 from layernas.search.problem import Problem
 from layernas.search.space import Architecture
 from layernas.search.strategy import Context
@@ -47,7 +49,7 @@ class Finalists(Wrapper):
     Raises:
       UserError: the share is not between 0 and 1.
     """
-    if not 0 < share < 1:
+    if not is_number(plain(share)) or not 0 < share < 1:
       raise UserError(
           f'search.finalists: {share}: allowed are shares above 0 and below 1,'
           ' or 0 for no repeats'

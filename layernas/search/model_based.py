@@ -20,6 +20,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from layernas.errors import UserError
+from layernas.plain import check_integers
 from layernas.search.design import random_networks
 from layernas.search.design import single_changes
 from layernas.search.design import spread
@@ -143,12 +144,10 @@ class ModelBased(Strategy):
   certainty: float = 0.9
 
   def __post_init__(self) -> None:
-    for name in ('design', 'batch', 'trainings'):
-      if getattr(self, name) < 1:
-        raise UserError(
-            f'search.guided.{name}: {getattr(self, name)}: allowed are'
-            ' integers >= 1'
-        )
+    check_integers(
+        'search.guided', design=self.design, batch=self.batch,
+        trainings=self.trainings,
+    )
     if not 0.5 <= self.certainty < 1:
       raise UserError(
           f'search.guided.certainty: {self.certainty}: allowed are'
