@@ -71,8 +71,8 @@ def make_benchmark(name: str, section: Any) -> Benchmark:
           ' synthetic reward'
       )
     _check_budget(benchmark)
-    # Raises where no network reaches the target.
-    _ = benchmark.problem
+    # Raise where no network is in the target.
+    _ = benchmark.problem, benchmark.networks
   except UserError as error:
     raise UserError(f'benchmarks.{name}: {error}') from error
   return benchmark

@@ -147,6 +147,13 @@ def test_failed_references_are_left_out():
   assert trained(search).count('width-scaled') == 1
 
 
+def test_where_nothing_has_a_reward_nothing_is_compared():
+  search = search_of(40)
+  problems.run(search, lambda one: Evaluation(None, status='failed'))
+  assert search.stop_reason == 'no network in the target interval has a reward'
+  assert search.best is None
+
+
 @pytest.mark.parametrize('at', [1, 5, 20, 37])
 def test_a_resumed_search_asks_the_same(at):
   whole = problems.run(search_of(40), rewards())
