@@ -78,11 +78,12 @@ def upper_limits(high: Any) -> tuple[Number, ...]:
   several = isinstance(high, tuple | list)
   found = [plain(one) for one in (high if several else (high or math.inf,))]
   if not found or not all(
-      is_number(one) and not math.isnan(one) and one for one in found
+      is_number(one) and not math.isnan(one) and one
+      and (math.isfinite(one) or not several) for one in found
   ):
     raise UserError(
         f'target.high: {high!r}: allowed is a number, 0 for no limit, or'
-        ' several other than 0, such as (1.2e6, 1.8e6)'
+        ' several finite ones other than 0, such as (1.2e6, 1.8e6)'
     )
   return tuple(sorted(set(found)))
 

@@ -164,3 +164,9 @@ def test_a_target_between_the_costs_of_all_networks_is_refused(tmp_path):
   )
   with problems.refuses('benchmarks.mine', '[12, 18]', "'ms'"):
     make_benchmark('mine', own)
+  chain = section(
+      synthetic='chain', chain_layers=3, chain_options=2, cost='units',
+      target__low=7.2, target__high=7.8,
+  )
+  with problems.refuses('benchmarks.mine', '[7.2, 7.8]', "'units'"):
+    make_benchmark('mine', chain)
