@@ -73,9 +73,8 @@ def compare(
   Returns:
     `difference` of the means over runs, first minus second; `effect`, the
     difference in pooled standard deviations of runs, None where no runs of one
-    method differ; `t`, `degrees` of freedom
-    and `p`. If no test is possible, these are None and `reason` says why;
-    otherwise it is ''.
+    method differ; `t`, `degrees` of freedom and `p`. If no test is possible,
+    these are None and `reason` says why; otherwise it is ''.
   """
   row = dict.fromkeys(('difference', 'effect', 't', 'degrees', 'p'))
   row['reason'] = ''
