@@ -142,7 +142,7 @@ class Compared(Wrapper):
         break
       self._chosen, self._afresh = answer, []
       yield self._repeats(answer)
-      if self._left(context).trials < 1:
+      if left() < 1:
         break
     return ended or (
         'the answer was compared' if self._chosen
