@@ -98,7 +98,7 @@ def call(
     takes = list(signature.parameters)[len(arguments):]
     raise UserError(
         f'{field}: {dict(settings)}: {error}; allowed are the keyword arguments'
-        f' of {function.__module__}:{function.__qualname__}, {takes}'
+        f' of {_name(function)}, {takes}'
     ) from error
   with blamed(field, function):
     return function(*arguments, **settings)
@@ -122,13 +122,11 @@ def blamed(field: str, function: Callable[..., Any]) -> Iterator[None]:
   except (UserError, StopIteration):
     raise
   except Exception as error:
-    module = sys.modules.get(function.__module__)
-    place = _place(error, getattr(module, '__file__', None))
+    place = _place(error, _file(function))
     if not place:
       raise
-    name = getattr(function, '__qualname__', type(function).__qualname__)
     raise UserError(
-        f'{field}: {function.__module__}:{name}: {_text(error)} ({place})'
+        f'{field}: {_name(function)}: {_text(error)} ({place})'
     ) from error
 
 
@@ -172,8 +170,7 @@ def own_file(function: Callable[..., Any]) -> str | None:
   Returns:
     Its path; None where the function is the package's or installed.
   """
-  module = sys.modules.get(getattr(function, '__module__', ''))
-  file = getattr(module, '__file__', None)
+  file = _file(function)
   if not file or os.path.realpath(file).startswith(_installed()):
     return None
   return os.path.abspath(file)
@@ -188,13 +185,33 @@ def own_directories() -> list[str]:
   return sorted(_own_directories)
 
 
+def _written(function: Callable[..., Any]) -> Callable[..., Any]:
+  """What somebody wrote: of a `functools.partial`, the function in it."""
+  while isinstance(function, functools.partial):
+    function = function.func
+  return function
+
+
+def _name(function: Callable[..., Any]) -> str:
+  """Module and name of a function, a class, or the class of an object."""
+  function = _written(function)
+  name = getattr(function, '__qualname__', type(function).__qualname__)
+  return f'{function.__module__}:{name}'
+
+
+def _file(function: Callable[..., Any]) -> str | None:
+  """The file of the module in which a function or class is written."""
+  module = getattr(_written(function), '__module__', None)
+  return getattr(sys.modules.get(module or ''), '__file__', None)
+
+
 def _remember(function: Callable[..., Any]) -> None:
   """Keeps the directory from which a module of the user's own was imported."""
   file = own_file(function)
   if file:
     directory = os.path.dirname(file)
     # A package's parts lie below the directory that is searched.
-    parts = function.__module__.split('.')
+    parts = _written(function).__module__.split('.')
     within = len(parts) - (os.path.basename(file) != '__init__.py')
     for _ in range(within):
       directory = os.path.dirname(directory)

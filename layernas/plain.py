@@ -1,7 +1,9 @@
-"""Values of NumPy and JAX as Python's own, which JSON holds."""
+"""Values of NumPy and JAX as Python's own, which JSON holds; their types."""
 
 import dataclasses
 from typing import Any
+
+from layernas.errors import UserError
 
 
 def plain(value: Any) -> Any:
@@ -39,3 +41,31 @@ def plain_fields(value: Any) -> Any:
     if after is not before:
       changed[name] = after
   return dataclasses.replace(value, **changed) if changed else value
+
+
+def is_number(value: Any) -> bool:
+  """Whether a value is an integer or float of Python; a bool is neither."""
+  return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def is_integer(value: Any) -> bool:
+  """Whether a value is an integer of Python; a bool is none."""
+  return isinstance(value, int) and not isinstance(value, bool)
+
+
+def check_integers(section: str, least: int = 1, **values: Any) -> None:
+  """Checks settings that are integers.
+
+  Args:
+    section: of a config that has the fields, or the name of their owner.
+    least: smallest one allowed.
+    **values: by the names of the fields.
+
+  Raises:
+    UserError: one is no integer, or too small; names the field.
+  """
+  for name, value in values.items():
+    if not is_integer(plain(value)) or value < least:
+      raise UserError(
+          f'{section}.{name}: {value!r}: allowed are integers >= {least}'
+      )

@@ -162,6 +162,8 @@ def test_a_recorded_run_finds_its_modules(monkeypatch, tmp_path):
   record = tmp_path / 'w' / config_flag.OWN_MODULES_FILE
   record.parent.mkdir()
   record.write_text(json.dumps([str(tmp_path / 'own'), '/not/there']))
+  # Imports what it needs, which is not on the path below.
+  config_flag.search_own_modules(tmp_path / 'result.json')
   monkeypatch.setattr(sys, 'path', ['/a'])
   config_flag.search_own_modules(tmp_path / 'w' / 'result.json')
   assert sys.path == ['/a', str(tmp_path / 'own'), str(tmp_path / 'w')]
@@ -208,3 +210,31 @@ def test_a_module_here_or_beside_the_config_is_found(tmp_path, where, workers):
       ), cwd=elsewhere, capture_output=True, text=True,
   )
   assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize('name', ['bound', 'called'])
+def test_what_is_called_may_be_a_partial_or_an_object(write, name):
+  path = write('own_callables', """
+      import functools
+
+      def make(size, depth=1):
+        return size / depth
+
+      class Maker:
+        def __call__(self, depth=1):
+          return 1 / depth
+
+      bound = functools.partial(functools.partial(make), 3)
+      called = Maker()
+      """)
+  function = lookup.find('space', f'own_callables:{name}', {})
+  assert lookup.own_file(function) == str(path)
+  assert str(path.parent) in lookup.own_directories()
+  said = _message(lookup.call, function, 'settings', {'width': 1})
+  written = 'make' if name == 'bound' else 'Maker'
+  assert f'keyword arguments of own_callables:{written},' in said
+  said = _message(lookup.call, function, 'settings', {'depth': 0})
+  assert said.startswith(
+      f'settings: own_callables:{written}: ZeroDivisionError: division by zero'
+      f' ({path}, line '
+  )

@@ -37,7 +37,7 @@ _PARTS = {
     'termination': {'errors'},
     'lookup': {'errors'},
     'paths': {'errors'},
-    'plain': set(),
+    'plain': {'errors'},
     'installation': set(),
     'command': {'layernas', 'installation'},
     'search': _BASE,

@@ -30,6 +30,7 @@ from layernas.data.dataset import TRANSFERS
 from layernas.data.dataset import Dataset
 from layernas.errors import UserError
 from layernas.errors import not_installed
+from layernas.plain import is_integer
 
 MIN_IMAGE_SIZE = 8
 
@@ -139,12 +140,12 @@ def check_data(section: Any) -> None:
        f'one of {list(AUGMENT_ON)}'),
       ('transfer', section.transfer in TRANSFERS, f'one of {list(TRANSFERS)}'),
       ('decoder', section.decoder in DECODERS, f'one of {list(DECODERS)}'),
-      ('image_size', _is_integer(size) and size >= MIN_IMAGE_SIZE,
+      ('image_size', is_integer(size) and size >= MIN_IMAGE_SIZE,
        f'an integer of at least {MIN_IMAGE_SIZE} pixels'),
-      ('crop_padding', _is_integer(padding) and 0 <= padding < size,
+      ('crop_padding', is_integer(padding) and 0 <= padding < size,
        f'an integer from 0 to {size - 1} pixels'),
       ('validation_share', 0 < section.validation_share < 1, '0 < x < 1'),
-      ('num_classes', _is_integer(classes) and classes >= 0,
+      ('num_classes', is_integer(classes) and classes >= 0,
        'an integer, 0 for those of the data set'),
       ('bits', section.bits in (0, *range(8, 17)),
        'an integer from 8 to 16, or 0 for the fewest that a file needs'),
@@ -152,7 +153,7 @@ def check_data(section: Any) -> None:
        and 0 <= section.min_object_covered <= 1, '0 <= x <= 1'),
       ('crop_fallback', section.crop_fallback in FALLBACKS,
        f'one of {list(FALLBACKS)}'),
-      ('evaluation_margin', _is_integer(section.evaluation_margin)
+      ('evaluation_margin', is_integer(section.evaluation_margin)
        and section.evaluation_margin >= 0,
        'an integer of zero or more pixels'),
       ('mean', _are_numbers(section.mean), 'three numbers, 0..1'),
@@ -178,10 +179,6 @@ def _check_device(section: Any, dataset: Dataset) -> None:
           f"data.augment_on: 'device': allowed with data.{field}"
           f" {getattr(section, field)!r} is 'host'"
       )
-
-
-def _is_integer(value: Any) -> bool:
-  return isinstance(value, int) and not isinstance(value, bool)
 
 
 def _is_number(value: Any) -> bool:

@@ -31,6 +31,8 @@ from layernas.networks import counting
 from layernas.networks.counting import Counts
 from layernas.networks.counting import output_size
 from layernas.networks.network import NetworkLike
+from layernas.plain import is_integer
+from layernas.plain import is_number
 from layernas.plain import plain
 from layernas.plain import plain_fields
 
@@ -58,8 +60,8 @@ def integer(least: int = 1, odd: bool = False) -> Rule:
   """Rule for integers from `least` on, or only odd ones."""
   return Rule(
       f'is an {"odd " if odd else ""}integer >= {least}',
-      lambda value: isinstance(value, int) and not isinstance(value, bool)
-      and value >= least and (value % 2 == 1 or not odd),
+      lambda value: is_integer(value) and value >= least
+      and (value % 2 == 1 or not odd),
   )
 
 
@@ -69,10 +71,7 @@ def one_of(choices: Sequence[str]) -> Rule:
 
 
 def _is_number(value: Any) -> bool:
-  return (
-      isinstance(value, int | float) and not isinstance(value, bool)
-      and abs(value) < math.inf
-  )
+  return is_number(value) and abs(value) < math.inf
 
 
 SHARE = Rule(

@@ -10,6 +10,7 @@ from layernas.reports import charts
 from layernas.reports.charts import Chart
 from layernas.reports.charts import Line
 from layernas.reports.charts import Mark
+from layernas.reports.charts import Point
 from layernas.reports.plots import cost_scale
 from layernas.reports.search_view import Improvement
 from layernas.reports.search_view import SearchView
@@ -86,11 +87,16 @@ def scatters(views: Sequence[SearchView]) -> list[Chart]:
   Returns:
     A chart of each; searches with the same cost and reward have equal axes.
   """
-  groups: dict[tuple[str, str], list[Trial]] = {}
+  groups: dict[tuple[str, str], list[Point]] = {}
   for view in views:
-    groups.setdefault((view.unit, view.reward), []).extend(
-        trial for trial in view.found.trials if trial.ok
-    )
+    group = groups.setdefault((view.unit, view.reward), [])
+    group += [
+        (trial.candidate.cost, trial.evaluation.reward)
+        for trial in view.found.trials if trial.ok
+    ]
+    # Known from another search, it may lie beside all of these.
+    if answer := view.answer():
+      group.append((answer.cost, answer.reward))
   return [
       _scatter(
           view, view.name if len(views) > 1 else 'Reward against cost',
@@ -101,15 +107,13 @@ def scatters(views: Sequence[SearchView]) -> list[Chart]:
 
 
 def _scatter(
-    view: SearchView, title: str, compared: Sequence[Trial]
+    view: SearchView, title: str, compared: Sequence[Point]
 ) -> Chart:
-  """The picture of a search, on axes that span all trials compared."""
-  costs = np.array([trial.candidate.cost for trial in compared], float)
+  """The picture of a search, on axes that span all costs and rewards given."""
+  costs = np.array([cost for cost, _ in compared], float)
   scale, label = cost_scale(costs, view.unit)
   x = charts.across(label, costs / scale)
-  y = charts.upwards(
-      view.reward, [trial.evaluation.reward for trial in compared]
-  )
+  y = charts.upwards(view.reward, [reward for _, reward in compared])
   trials = [trial for trial in view.found.trials if trial.ok]
   shown = trials[::math.ceil(len(trials) / _POINTS)]
   marks = [

@@ -4,6 +4,7 @@ import dataclasses
 import math
 
 from layernas.errors import UserError
+from layernas.plain import is_number
 from layernas.plain import plain
 from layernas.search.trial import Trial
 
@@ -13,7 +14,7 @@ class Remaining:
   """The remainder of a budget.
 
   Attributes:
-    trials: evaluations that may still be handed out.
+    trials: evaluations that may still follow.
     seconds: seconds that may still be spent; below zero if the last evaluation
       overshot.
   """
@@ -65,7 +66,7 @@ class Budget:
     for field in dataclasses.fields(self):
       value = plain(getattr(self, field.name))
       object.__setattr__(self, field.name, value)
-      if not value > 0:
+      if not is_number(value) or not value > 0:
         raise UserError(
             f'budget.{field.name}: {value!r}: allowed are numbers above zero'
         )
@@ -74,8 +75,8 @@ class Budget:
     """The remaining budget.
 
     Args:
-      trials: evaluations handed out.
-      seconds: sum over the finished evaluations.
+      trials: finished evaluations.
+      seconds: sum over them.
 
     Returns:
       Trials and seconds, infinite if the budget does not limit them.

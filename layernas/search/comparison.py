@@ -142,9 +142,12 @@ class Compared(Wrapper):
         break
       self._chosen, self._afresh = answer, []
       yield self._repeats(answer)
-      if self._left(context).trials < 1:
+      if left() < 1:
         break
-    return ended or 'the answer was compared'
+    return ended or (
+        'the answer was compared' if self._chosen
+        else 'no network in the target interval has a reward'
+    )
 
   def _left(self, context: Context) -> Remaining:
     """What of the budget is the inner strategy's."""

@@ -52,14 +52,25 @@ class Factor:
 
   Attributes:
     scope: indices of the layers, ascending; may be empty for a constant.
-    table: costs, shape = option counts of the layers in `scope`.
+    table: costs, shape = option counts of the layers in `scope`; nested lists
+      become an array.
+
+  Raises:
+    UserError: costs are no finite numbers below 2**53, or the layers are out of
+      order.
   """
 
   scope: tuple[int, ...]
   table: np.ndarray
 
   def __post_init__(self) -> None:
-    table = np.asarray(self.table)
+    try:
+      table = np.asarray(self.table)
+    except ValueError as error:
+      raise UserError(
+          f'cost factor {self.scope}: {error}: allowed is a number for each'
+          ' combination of options'
+      ) from error
     if table.dtype.kind not in 'uif':
       raise UserError(f'cost factor {self.scope}: dtype {table.dtype}: allowed'
                       ' are integers and floats')
@@ -556,10 +567,8 @@ def additive_cost(
         f'cost {name!r}: {len(tables)} tables: allowed is one for each of the'
         f' {len(space)} layers'
     )
-  factors = [Factor((), np.asarray(constant))] if constant else []
-  factors += [
-      Factor((layer,), np.asarray(table)) for layer, table in enumerate(tables)
-  ]
+  factors = [Factor((), constant)] if constant else []
+  factors += [Factor((layer,), table) for layer, table in enumerate(tables)]
   return FactoredCost(name, space, factors, unit)
 
 
@@ -578,4 +587,4 @@ def table_cost(
     The cost model; its reachable intervals are exact.
   """
   scope = tuple(range(len(space)))
-  return FactoredCost(name, space, [Factor(scope, np.asarray(table))], unit)
+  return FactoredCost(name, space, [Factor(scope, table)], unit)

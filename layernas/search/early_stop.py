@@ -11,6 +11,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from layernas.errors import UserError
+from layernas.plain import is_number
+from layernas.plain import plain
 from layernas.search.strategy import Strategy
 from layernas.search.trial import Evaluation
 from layernas.search.trial import Status
@@ -31,7 +33,7 @@ class EarlyStop:
   margin: float = 0.0
 
   def __post_init__(self) -> None:
-    if not 0 <= self.margin < math.inf:
+    if not is_number(plain(self.margin)) or not 0 <= self.margin < math.inf:
       raise UserError(
           f'early_stop.margin: {self.margin!r}: allowed are numbers of zero or'
           ' more'

@@ -146,7 +146,7 @@ class Search:
     return self.strategy.generations(Context(
         self.problem, random.Random(self.seed),
         lambda number=-1: self.incumbents[number],
-        lambda: self._in_force().remaining(self._issued, self.seconds),
+        lambda: self._in_force().remaining(len(self.trials), self.seconds),
         self.known, self.others,
     ))
 
@@ -163,8 +163,8 @@ class Search:
         reward, task by task, each as `warm_start.as_known` returns them.
 
     Raises:
-      UserError: the search has begun, or the strategy learns nothing from other
-        tasks.
+      UserError: the search has begun, the trials have ids of their own search,
+        or the strategy learns nothing from other tasks.
     """
     if others and not self.strategy.proposer.transfers:
       raise UserError(
@@ -176,6 +176,12 @@ class Search:
     if self._issued or self.reused or self.known or self.others:
       raise UserError(
           'know: the search has begun: allowed once, before the first ask'
+      )
+    ids = [trial.candidate.id for trial in trials]
+    if ids != list(range(-1, -1 - len(ids), -1)):
+      raise UserError(
+          f'know: trials with the ids {ids[:3]}...: allowed are -1, -2 and so'
+          ' on, as layernas.search.warm_start.as_known gives them'
       )
     self.known = tuple(trials)
     self.others = tuple(map(tuple, others))

@@ -14,6 +14,8 @@ from collections.abc import Generator
 from collections.abc import Sequence
 
 from layernas.errors import UserError
+from layernas.plain import is_number
+from layernas.plain import plain
 from layernas.search.problem import Problem
 from layernas.search.space import Architecture
 from layernas.search.strategy import Context
@@ -47,7 +49,7 @@ class Finalists(Wrapper):
     Raises:
       UserError: the share is not between 0 and 1.
     """
-    if not 0 < share < 1:
+    if not is_number(plain(share)) or not 0 < share < 1:
       raise UserError(
           f'search.finalists: {share}: allowed are shares above 0 and below 1,'
           ' or 0 for no repeats'
@@ -176,7 +178,9 @@ class Finalists(Wrapper):
       group.finalists = pending = ranked[:finalists_of(share)]
       if pending and not noisy:
         yield self._repeats(pending[:1])
-        if len(set(self._rewards[pending[0]].values())) == 1:
+        rewards = list(self._rewards[pending[0]].values())
+        # A repeat that failed says nothing of the noise.
+        if len(rewards) > 1 and len(set(rewards)) == 1:
           break
         # The first one has had a repeat of the first round.
         noisy, share, pending = True, share - 1, pending[1:]

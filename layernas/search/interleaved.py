@@ -13,6 +13,7 @@ import random
 import numpy as np
 
 from layernas.errors import UserError
+from layernas.plain import check_integers
 from layernas.search.layer_pass import LayerPass
 from layernas.search.space import Architecture
 from layernas.search.strategy import Context
@@ -101,12 +102,10 @@ class Interleaved(Layerwise):
 
   def __post_init__(self) -> None:
     super().__post_init__()
-    for name in ('entries', 'options', 'axis_samples'):
-      if getattr(self, name) < 1:
-        raise UserError(
-            f'search.visit.{name}: {getattr(self, name)}: allowed are'
-            ' integers >= 1'
-        )
+    check_integers(
+        'search.visit', entries=self.entries, options=self.options,
+        axis_samples=self.axis_samples,
+    )
     if self.select not in SELECTIONS:
       raise UserError(
           f'search.visit.select: {self.select!r}: allowed are'

@@ -16,6 +16,7 @@ from typing import Protocol
 import numpy as np
 
 from layernas.errors import UserError
+from layernas.plain import check_integers
 from layernas.search.cost import ChildCosts
 from layernas.search.cost import Number
 from layernas.search.cost import cost_text
@@ -123,7 +124,9 @@ STARTS: dict[str, Callable[[Problem, random.Random], Architecture]] = {
 
 def check_start(start: str) -> None:
   """Raises UserError unless a start has a name or is option numbers."""
-  if start not in STARTS and not re.fullmatch(r'\d+(-\d+)*', start):
+  if not isinstance(start, str) or (
+      start not in STARTS and not re.fullmatch(r'\d+(-\d+)*', start)
+  ):
     raise UserError(
         f'search.start: {start!r}: allowed are {list(STARTS)}, and option'
         ' numbers joined by dashes'
@@ -195,11 +198,7 @@ class TableSettings:
   spacing: str = 'linear'
 
   def __post_init__(self) -> None:
-    for name in ('buckets', 'keep'):
-      if getattr(self, name) < 1:
-        raise UserError(
-            f'search.{name}: {getattr(self, name)}: allowed are integers >= 1'
-        )
+    check_integers('search', buckets=self.buckets, keep=self.keep)
     if self.spacing not in SPACINGS:
       raise UserError(
           f'search.spacing: {self.spacing!r}: allowed are {list(SPACINGS)}'

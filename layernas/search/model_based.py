@@ -20,6 +20,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from layernas.errors import UserError
+from layernas.plain import check_integers
 from layernas.search.design import random_networks
 from layernas.search.design import single_changes
 from layernas.search.design import spread
@@ -143,12 +144,10 @@ class ModelBased(Strategy):
   certainty: float = 0.9
 
   def __post_init__(self) -> None:
-    for name in ('design', 'batch', 'trainings'):
-      if getattr(self, name) < 1:
-        raise UserError(
-            f'search.guided.{name}: {getattr(self, name)}: allowed are'
-            ' integers >= 1'
-        )
+    check_integers(
+        'search.guided', design=self.design, batch=self.batch,
+        trainings=self.trainings,
+    )
     if not 0.5 <= self.certainty < 1:
       raise UserError(
           f'search.guided.certainty: {self.certainty}: allowed are'
@@ -193,7 +192,7 @@ class ModelBased(Strategy):
     counts = context.problem.space.option_counts
     self._scale_costs(context)
     others = []
-    for trials in context.others:
+    for trials in filter(None, context.others):
       others.append(RewardModel(counts))
       self._fit_to(others[-1], trials)
     self._model = RewardModel(counts, others)
@@ -237,12 +236,14 @@ class ModelBased(Strategy):
   def plan(self, problem: Problem, trials: float) -> list[str]:
     """Sizes of the design and of what the model picks."""
     del problem
-    design = self._size(trials)
     if not math.isfinite(trials):
+      design = self._size(trials)
       return [f'{design} for the design', 'then what the model picks']
+    whole = max(int(trials), 0)
+    design = min(self._size(trials), whole)
     return [
         f'{design} for the design',
-        f'{int(trials) - design} for what the model picks',
+        f'{whole - design} for what the model picks',
     ]
 
   def answer(self, incumbent: Trial | None) -> Trial | None:
@@ -308,7 +309,8 @@ class ModelBased(Strategy):
     self._least_cost = drawn.min()
     values = self._flattened(drawn)
     self._cost_middle = values.mean()
-    self._cost_deviation = values.std() or 1.0
+    # Of equal costs, rounding may leave a deviation above zero.
+    self._cost_deviation = values.std() if np.ptp(drawn) else 1.0
 
   def _flattened(self, costs: np.ndarray) -> np.ndarray:
     if self._least_cost <= 0:
@@ -434,7 +436,8 @@ class ModelBased(Strategy):
 
   def _second_design(self, context: Context) -> list[Proposal]:
     """Changes of the default network where it is better; random networks."""
-    count = self._design_size(context) - self._trainings.total()
+    # Of a budget in seconds, the first part may have taken more than the half.
+    count = max(self._design_size(context) - self._trainings.total(), 0)
     if count < 1 and self._given:
       return []
     problem, rng, known = context.problem, context.rng, self._trainings

@@ -11,7 +11,7 @@ import dataclasses
 
 import numpy as np
 
-from layernas.errors import UserError
+from layernas.plain import check_integers
 from layernas.search.layer_pass import TableSettings
 from layernas.search.layer_pass import layer_order
 from layernas.search.layer_pass import random_start
@@ -51,10 +51,7 @@ class ModelGuided(ModelBased):
     super().__post_init__()
     # Checks them.
     TableSettings(self.buckets, self.keep, self.spacing)
-    if self.random < 0:
-      raise UserError(
-          f'search.guided.random: {self.random}: allowed are integers >= 0'
-      )
+    check_integers('search.guided', least=0, random=self.random)
     self.evaluations = 0
     self._infeasible = 0
 

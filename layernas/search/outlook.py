@@ -6,11 +6,15 @@ the search is played with random rewards: a thousand trials take less than a
 second, and no more than some thousands are played before a search begins.
 """
 
+import copy
 import dataclasses
+import math
 import random
+from typing import Any
 
 from layernas.search.budget import Budget
 from layernas.search.engine import Search
+from layernas.search.strategy import Strategy
 from layernas.search.sweep import Layerwise
 from layernas.search.trial import Evaluation
 
@@ -22,6 +26,10 @@ _LARGER = 20
 
 # Trials that are played at most.
 _PLAYED = 5000
+
+# Budgets that are tried, in trials that the layers take: a wrapper, such as
+# `Finalists`, keeps a share for itself.
+_WITH_SHARE = (1.0, 1.1, 1.25, 1.5, 2.0)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -72,21 +80,25 @@ def outlook(search: Search) -> Outlook | None:
   proposer, trials = search.strategy.proposer, search.budget.trials
   if not isinstance(proposer, Layerwise) or trials > _PLAYED:
     return None
-  layers, _ = _played(search, proposer, trials)
+  layers, _ = _played(search, search.strategy, trials)
   whole = len(search.problem.space)
   if layers == whole:
     return Outlook(layers, whole)
 
-  def fits(buckets: int) -> bool:
-    fewer = dataclasses.replace(proposer, buckets=buckets)
-    return _played(search, fewer, trials)[0] == whole
+  def fits(trials: float, buckets: int = proposer.buckets) -> bool:
+    found, _ = _played(search, search.strategy, trials, buckets=buckets)
+    return found == whole
 
   fewer = (
-      count for count in _FEWER if count < proposer.buckets and fits(count)
+      count for count in _FEWER
+      if count < proposer.buckets and fits(trials, count)
   )
-  reached, needed = _played(search, proposer, min(_LARGER * trials, _PLAYED))
+  most = min(_LARGER * trials, _PLAYED)
+  reached, needed = _played(search, search.strategy, most)
+  larger = (math.ceil(needed * factor) for factor in _WITH_SHARE)
+  enough = (count for count in larger if count <= most and fits(count))
   return Outlook(
-      layers, whole, next(fewer, 0), needed if reached == whole else 0
+      layers, whole, next(fewer, 0), next(enough, 0) if reached == whole else 0
   )
 
 
@@ -105,23 +117,37 @@ def sweep_trials(search: Search, strategy: Layerwise) -> int | None:
 
 
 def _played(
-    search: Search, strategy: Layerwise, trials: float
+    search: Search, strategy: Strategy, trials: float, **settings: Any
 ) -> tuple[int, int]:
-  """Layers reached by a search of random rewards, and its trials by then."""
-  strategy = dataclasses.replace(strategy)
+  """Plays a search with random rewards.
+
+  Args:
+    search: whose problem and seed count.
+    strategy: that is played, with all that wraps it; it is left as it is.
+    trials: budget.
+    **settings: of the layerwise schedule, where they differ.
+
+  Returns:
+    Layers reached, and the trials by then.
+  """
+  proposer = dataclasses.replace(strategy.proposer, **settings)
+  # The same wrappers around the new schedule.
+  strategy = copy.deepcopy(strategy, {id(strategy.proposer): proposer})
   played = Search(search.problem, strategy, Budget(trials), search.seed)
   rng = random.Random(search.seed)
   while candidates := played.ask():
     for candidate in candidates:
       played.tell(candidate.id, Evaluation(rng.random()))
     # The rest of the last layer's generation belongs to it.
-    if _reached(strategy) == len(search.problem.space) and not (
+    if _reached(proposer) == len(search.problem.space) and not (
         played.upcoming(1)
     ):
       break
-  return _reached(strategy), len(played.trials)
+  return _reached(proposer), len(played.trials)
 
 
 def _reached(strategy: Layerwise) -> int:
-  """Layers in whose tables something stands."""
-  return sum(len(table) > 0 for table in strategy.passes[0].tables[1:])
+  """Layers in whose tables something stands; none before the first pass."""
+  return sum(
+      len(table) > 0 for one in strategy.passes[:1] for table in one.tables[1:]
+  )

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from layernas.errors import UserError
+from layernas.plain import is_number
 from layernas.plain import plain
 from layernas.search.cost import ChildCosts
 from layernas.search.cost import Cost
@@ -38,10 +39,12 @@ class TargetInterval:
   def __post_init__(self) -> None:
     for name in ('low', 'high'):
       object.__setattr__(self, name, plain(getattr(self, name)))
-    if not self.low <= self.high:
+    if not (
+        is_number(self.low) and is_number(self.high) and self.low <= self.high
+    ):
       raise UserError(
           f'target interval [{self.low}, {self.high}]: allowed are intervals'
-          ' with low <= high'
+          ' of numbers with low <= high'
       )
 
   def __contains__(self, cost: Number) -> bool:
@@ -75,12 +78,12 @@ def upper_limits(high: Any) -> tuple[Number, ...]:
   several = isinstance(high, tuple | list)
   found = [plain(one) for one in (high if several else (high or math.inf,))]
   if not found or not all(
-      isinstance(one, int | float) and not isinstance(one, bool)
-      and not math.isnan(one) and one for one in found
+      is_number(one) and not math.isnan(one) and one
+      and (math.isfinite(one) or not several) for one in found
   ):
     raise UserError(
         f'target.high: {high!r}: allowed is a number, 0 for no limit, or'
-        ' several other than 0, such as (1.2e6, 1.8e6)'
+        ' several finite ones other than 0, such as (1.2e6, 1.8e6)'
     )
   return tuple(sorted(set(found)))
 
@@ -115,9 +118,7 @@ class Limit:
   def __post_init__(self) -> None:
     high = plain(self.high)
     object.__setattr__(self, 'high', high)
-    if isinstance(high, bool) or not isinstance(high, int | float) or (
-        math.isnan(high)
-    ):
+    if not is_number(high) or math.isnan(high):
       raise UserError(
           f'limits.{self.cost.name}: {high!r}: allowed is a number'
       )

@@ -44,6 +44,10 @@ _LOW, _HIGH = -9.0, 4.0
 # Added to the noise, so that equal architectures never make it singular.
 _JITTER = 1e-6
 
+# Rewards that are all smaller, or one of which is larger than its inverse, are
+# scaled: no others, so that their scores keep their bits.
+_SMALL = 1e-100
+
 
 class Kernel:
   """Covariance of rewards under a constant and three kinds of effects.
@@ -419,6 +423,10 @@ def standard_scores(rewards: np.ndarray) -> np.ndarray:
   """
   if rewards.min() == rewards.max():
     return np.zeros(len(rewards))
+  largest = np.abs(rewards).max()
+  if not _SMALL < largest < 1 / _SMALL:
+    # Their squares would overflow, or vanish.
+    rewards = rewards / largest
   standard = (rewards - rewards.mean()) / rewards.std()
   share = min(max(-float((standard**3).mean()), 0.0), 1.0)
   return share * normal_scores(rewards) + (1 - share) * standard

@@ -7,6 +7,7 @@ import re
 from typing import Any
 
 from layernas.errors import UserError
+from layernas.plain import is_integer
 from layernas.plain import plain
 
 Architecture = tuple[int, ...]
@@ -37,7 +38,7 @@ class Layer:
   def __post_init__(self) -> None:
     object.__setattr__(self, 'options', tuple(map(plain, self.options)))
     object.__setattr__(self, 'default', plain(self.default))
-    if isinstance(self.default, bool) or not isinstance(self.default, int):
+    if not is_integer(self.default):
       raise UserError(
           f'layer {self.name!r}: default {self.default!r}: allowed is the index'
           ' of an option, an integer'

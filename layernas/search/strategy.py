@@ -28,8 +28,8 @@ class Context:
     incumbent: returns the best trial in the target interval so far, or None;
       with a number, the best one under that upper limit of
       `Problem.each_limit`.
-    remaining: returns the remaining budget. If several evaluations run at the
-      same time, call it only between generations.
+    remaining: returns what the finished trials have left of the budget, however
+      many evaluations run at the same time.
     known: trials that the strategy did not propose, and that answer its
       proposals of their architectures: those of other searches, and of
       architectures that were tried first.

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from layernas.errors import UserError
+from layernas.plain import is_number
 from layernas.plain import plain
 from layernas.search.cost import Number
 from layernas.search.space import Network
@@ -117,6 +118,9 @@ class Evaluation:
       raise UserError(
           f'Evaluation: metrics {self.metrics!r}: allowed is a dict of numbers'
       )
+    object.__setattr__(self, 'metrics', {
+        name: plain(value) for name, value in self.metrics.items()
+    })
     if self.status is Status.OK and (
         self.reward is None or not math.isfinite(self.reward)
     ):
@@ -134,7 +138,7 @@ class Evaluation:
     value = plain(getattr(self, name))
     if value is None and name != 'seconds':
       return None
-    if isinstance(value, bool) or not isinstance(value, int | float):
+    if not is_number(value):
       raise UserError(
           f'Evaluation: {name} {value!r}: allowed is a number'
           + ('' if name == 'seconds' else ', or None where there is none')

@@ -143,6 +143,8 @@ class Enqueued(Wrapper):
 
   def generations(self, context: Context) -> Generations:
     """Yields the given architectures, then the inner strategy's proposals."""
+    for one in self.first:
+      context.problem.space.check(one)
     price = context.problem.cost.cost
     yield [Proposal(one, price(one)) for one in self.first]
     # Those that are known already were answered by what the context has.
@@ -169,7 +171,7 @@ class Enqueued(Wrapper):
 
   def plan(self, problem: Problem, trials: float) -> list[str]:
     """The given architectures, then the inner plan for the rest."""
-    count = len(self.first)
+    count = min(len(self.first), trials)
     inner = self.inner.plan(problem, trials - count)
     return inner and [f'{count} enqueued', *inner]
 

@@ -282,7 +282,8 @@ def code_inputs(named: Fields) -> list[Input]:
 def _code(source: bytes) -> list[str]:
   """Lines of Python, without what changes nothing."""
   tokens = list(tokenize.tokenize(io.BytesIO(source).readline))
-  lines = source.decode(tokens[0].string).splitlines()
+  # As `tokenize` counts them: a form feed begins no line.
+  lines = source.decode(tokens[0].string).split('\n')
   for token in tokens:
     if token.type == tokenize.COMMENT:
       row, column = token.start

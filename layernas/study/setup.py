@@ -8,6 +8,7 @@ from layernas import paths
 from layernas.errors import UserError
 from layernas.search import Budget
 from layernas.search import TargetInterval
+from layernas.search.cost import cost_text
 from layernas.search.schedules import with_finalists
 from layernas.search.strategy import Strategy
 from layernas.study.methods.registry import make_method
@@ -71,8 +72,7 @@ def make_benchmark(name: str, section: Any) -> Benchmark:
           ' synthetic reward'
       )
     _check_budget(benchmark)
-    # Raises where no network reaches the target.
-    _ = benchmark.problem
+    _check_target(benchmark)
   except UserError as error:
     raise UserError(f'benchmarks.{name}: {error}') from error
   return benchmark
@@ -181,6 +181,18 @@ def _check_budget(benchmark: Benchmark) -> None:
     raise UserError(
         f'budget.seconds {budget.seconds}: allowed where the field seconds'
         ' names a column'
+    )
+
+
+def _check_target(benchmark: Benchmark) -> None:
+  """Raises UserError where no network is in the target, as far as is known."""
+  target = benchmark.problem.target
+  _, inside = benchmark.networks
+  if inside == 0:
+    raise UserError(
+        f'target interval [{cost_text(target.low)}, {cost_text(target.high)}]'
+        f' of {benchmark.cost!r}: no network is in it; allowed are intervals'
+        ' that hold one'
     )
 
 

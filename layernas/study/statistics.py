@@ -72,9 +72,9 @@ def compare(
 
   Returns:
     `difference` of the means over runs, first minus second; `effect`, the
-    difference in pooled standard deviations of runs; `t`, `degrees` of freedom
-    and `p`. If no test is possible, these are None and `reason` says why;
-    otherwise it is ''.
+    difference in pooled standard deviations of runs, None where no runs of one
+    method differ; `t`, `degrees` of freedom and `p`. If no test is possible,
+    these are None and `reason` says why; otherwise it is ''.
   """
   row = dict.fromkeys(('difference', 'effect', 't', 'degrees', 'p'))
   row['reason'] = ''
@@ -91,7 +91,9 @@ def compare(
   squared, degrees = _squared_error(s, t, variances)
   if not squared:
     return row | {'reason': 'neither method varies'}
-  row['effect'] = row['difference'] / pooled_deviation(*samples)
+  # An answer of both methods may vary between them and within neither.
+  if deviation := pooled_deviation(*samples):
+    row['effect'] = row['difference'] / deviation
   row['t'] = ((s - t) @ y).item() / math.sqrt(squared)
   row['degrees'] = degrees
   row['p'] = 2 * stats.t.sf(abs(row['t']), degrees).item()

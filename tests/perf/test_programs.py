@@ -40,6 +40,7 @@ def test_a_loop_needs_our_candidates(tmp_path):
   done = run('candidates', '--run=naive', f'--output={tmp_path}')
   assert done.returncode == 2
   assert '--mode=ours comes first' in done.stderr
+  assert done.stderr.splitlines()[-1].startswith('error: ')
 
 
 @pytest.mark.parametrize('program', [

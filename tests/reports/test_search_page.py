@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from layernas.reports.search_charts import scatters
 from layernas.reports.search_page import duration
 from layernas.reports.search_page import search_page
 from layernas.reports.search_view import SearchFindings
@@ -102,6 +103,16 @@ def test_the_answer_of_a_finished_search() -> None:
       'compared better than the default: +0.0500 ± 0.0100, better with'
       ' probability 0.99'
   ) in rows
+
+
+def test_an_answer_of_another_search_is_in_the_picture() -> None:
+  winner = {'architecture': '2-1', 'trial': -1, 'cost': 9000, 'reward': 9.0}
+  found = _findings(result=_result(winner=winner))
+  [chart] = scatters([SearchView(0, found)])
+  answer = chart.marks[-1]
+  assert answer.kind == 'answer'
+  assert chart.x.begin < answer.x < chart.x.end
+  assert chart.y.end < answer.y < chart.y.begin
 
 
 def test_a_search_that_found_nothing() -> None:

@@ -1,5 +1,7 @@
 """The answer beside the networks that it has to beat."""
 
+import dataclasses
+import itertools
 import random
 import statistics
 
@@ -15,6 +17,7 @@ from layernas.search.comparison import probability_above_zero
 from layernas.search.problem import Reference
 from layernas.search.schedules import make_schedule
 from tests.search import problems
+from tests.search.test_engine import Listed
 
 DEFAULT = Reference('default', (0, 0, 0, 0), 4)
 SCALED = Reference('width-scaled default', 'width-scaled', 7)
@@ -145,6 +148,47 @@ def test_failed_references_are_left_out():
   search = problems.run(search_of(40), evaluate)
   assert [one.reference for one in search.strategy.standings()] == ['default']
   assert trained(search).count('width-scaled') == 1
+
+
+def listed_search(seconds, trainings, references):
+  """One that has a budget of seconds, and proposes one network at a time."""
+  problem = dataclasses.replace(search_of(9).problem, references=references)
+  listed = itertools.product(range(3), repeat=4)
+  strategy = Compared(Listed(*([one] for one in listed)), trainings)
+  return Search(problem, strategy, Budget(seconds=seconds))
+
+
+def test_within_seconds_it_compares_once():
+  """Repeats that are quicker than expected leave no time for another one."""
+  def evaluate(candidate):
+    quick = candidate.architecture in trained(search)
+    return dataclasses.replace(
+        rewards()(candidate), seconds=0.9 if quick else 1.0
+    )
+
+  search = listed_search(30, 3, (DEFAULT, SCALED))
+  problems.run(search, evaluate)
+  assert search.stop_reason == 'the answer was compared'
+  assert trained(search).count('width-scaled') == 3
+  assert len(search.strategy.standings()) == 2
+
+
+def test_an_answer_that_needs_no_repeat_is_compared_at_once():
+  """The default network answers, and is trained once."""
+  search = listed_search(3, 1, (DEFAULT,))
+  problems.run(search, lambda candidate: Evaluation(
+      -float(sum(candidate.architecture)), 1.0
+  ))
+  assert search.best.candidate.architecture == DEFAULT.network
+  assert search.stop_reason == 'the answer was compared'
+  assert len(search.trials) == 2
+
+
+def test_where_nothing_has_a_reward_nothing_is_compared():
+  search = search_of(40)
+  problems.run(search, lambda one: Evaluation(None, status='failed'))
+  assert search.stop_reason == 'no network in the target interval has a reward'
+  assert search.best is None
 
 
 @pytest.mark.parametrize('at', [1, 5, 20, 37])

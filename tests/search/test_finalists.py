@@ -83,6 +83,20 @@ def test_rewards_without_noise_are_repeated_once():
   assert search.best.candidate.architecture == (23,)
 
 
+def test_a_repeat_that_fails_does_not_end_the_repeats():
+  noisy = Noisy({19: 0.5, 18: 3.0})
+
+  def evaluate(candidate):
+    evaluation = noisy(candidate)
+    return Evaluation(None, status='failed') if candidate.id == 20 else (
+        evaluation
+    )
+
+  search = problems.run(each_option(trials=25), evaluate)
+  assert set(asked(search)[20:]) == {18, 19}
+  assert search.best.candidate.architecture == (19,)
+
+
 def test_a_strategy_that_ends_early_gets_its_share_of_repeats():
   """A fifth of all trials are repeats, though no budget says when to stop."""
   search = problems.run(each_option(), Noisy({39: 0.5}))

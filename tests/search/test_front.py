@@ -224,6 +224,7 @@ def test_upper_limits_as_a_config_has_them(high, limits):
 
 @pytest.mark.parametrize('high', [
     'much', (), (1, 0), (1, 'b'), float('nan'), True, (1, None), {'a': 1},
+    (1, math.inf),
 ])
 def test_what_is_no_upper_limit_is_refused(high):
   with problems.refuses(f'target.high: {high!r}', '(1.2e6, 1.8e6)'):

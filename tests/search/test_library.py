@@ -2,6 +2,7 @@
 
 import dataclasses
 import itertools
+import json
 import math
 import threading
 
@@ -133,6 +134,29 @@ def test_numbers_of_numpy_are_numbers():
   assert type(space.default[0]) is int
   assert type(TargetInterval(high=np.int64(5)).high) is int
   assert type(Budget(trials=np.int64(5)).trials) is int
+  assert Sweep(buckets=np.int64(5)).buckets == 5
+  metrics = Evaluation(0.5, metrics={'loss': np.float32(0.25)}).metrics
+  assert json.dumps(metrics) == '{"loss": 0.25}'
+
+
+@pytest.mark.parametrize(('make', 'part'), [
+    (lambda: Budget(trials='10'), "budget.trials: '10'"),
+    (lambda: Budget(seconds=True), 'budget.seconds: True'),
+    (lambda: TargetInterval('a', 3), r'target interval \[a, 3\]'),
+    (lambda: TargetInterval(None, 3), r'target interval \[None, 3\]'),
+    (lambda: Sweep(buckets=1.5), 'search.buckets: 1.5'),
+    (lambda: Sweep(keep='2'), "search.keep: '2'"),
+    (lambda: Sweep(start=None), 'search.start: None'),
+    (lambda: Interleaved(axis_samples=2.5), 'search.visit.axis_samples: 2.5'),
+    (lambda: ModelGuided(design=2.5), 'search.guided.design: 2.5'),
+    (lambda: ModelGuided(random=-1), 'search.guided.random: -1'),
+    (lambda: EarlyStop('a'), "early_stop.margin: 'a'"),
+    (lambda: Finalists(Sweep(), '0.2'), 'search.finalists: 0.2'),
+    (lambda: problems.make_problem([[1, [2]]]), r'cost factor \(0,\): setting'),
+])
+def test_settings_of_another_type_are_named(make, part):
+  with pytest.raises(UserError, match=f'{part}.*: allowed'):
+    make()
 
 
 @pytest.mark.parametrize(('arguments', 'part'), [

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from layernas.search import Budget
 from layernas.search import Context
+from layernas.search import Enqueued
 from layernas.search import Evaluation
 from layernas.search import Search
 from layernas.search import Status
@@ -75,6 +76,18 @@ def test_a_design_that_takes_seconds_is_half_of_them():
   search.strategy._fit = lambda: fits.append(len(search.strategy._trials))
   problems.run(search, slow)
   assert fits[0] == 15
+
+
+def test_a_design_that_took_most_of_the_seconds_ends():
+  """The rest is the model's, however good the default network is."""
+  def slow_near_the_default(candidate):
+    return Evaluation(-float(sum(candidate.architecture)), 1.0)
+
+  search = search_of(1000)
+  search.budget = Budget(seconds=12.0)
+  problems.run(search, slow_near_the_default)
+  assert len(search.trials) == 12
+  assert search.strategy.batches == 1
 
 
 def test_a_good_default_network_is_changed_in_one_layer():
@@ -275,6 +288,27 @@ def test_it_finds_the_optimum_of_a_small_space():
   assert search.best is search.incumbent
 
 
+@pytest.mark.parametrize('seed', range(3))
+def test_batches_and_order_of_results_do_not_matter(seed):
+  one_by_one, disordered = (search_of(30, seed=seed) for _ in range(2))
+  fits = []
+  for search in (one_by_one, disordered):
+    fits.append(of_search := [])
+    fit = search.strategy._fit
+
+    def counted(fit=fit, search=search, of_search=of_search):
+      of_search.append(len(search.strategy._trials))
+      fit()
+
+    search.strategy._fit = counted
+  problems.run(one_by_one, noisy)
+  problems.run_in_disorder(disordered, noisy, random.Random(seed))
+  assert disordered.trials == one_by_one.trials
+  # What a model has learned depends on when it was fitted.
+  assert fits[0] == fits[1]
+  assert disordered.best == one_by_one.best
+
+
 def test_a_resumed_search_asks_the_same():
   whole = problems.run(guided_search(), weighted)
   resumed = guided_search()
@@ -332,6 +366,16 @@ def test_the_plan_is_said():
   problem = problems.make_problem([[1, 2, 3]] * 4)
   plan = ModelGuided(design=20).plan(problem, 30)
   assert plan == ['15 for the design', '15 for what the model picks']
+  first = ((0,) * 4, (1,) * 4)
+  for trials, design, picked in ((1, 1, 0), (2, 2, 0), (5, 2, 3)):
+    words = [f'{design} for the design', f'{picked} for what the model picks']
+    assert ModelGuided().plan(problem, trials) == words
+    assert Enqueued(ModelGuided(), first).plan(problem, trials + 2) == [
+        '2 enqueued', *words
+    ]
+  assert Enqueued(ModelGuided(), first).plan(problem, 1) == [
+      '1 enqueued', '0 for the design', '0 for what the model picks'
+  ]
 
 
 def test_costs_of_zero_and_below_are_scaled():
@@ -339,3 +383,10 @@ def test_costs_of_zero_and_below_are_scaled():
     problem = problems.make_problem([prices] * 4)
     search = problems.run(Search(problem, ModelGuided(), Budget(25)), total)
     assert search.best.candidate.architecture == (2, 2, 2, 2)
+
+
+def test_equal_costs_are_no_scale():
+  """The mean of equal logarithms is not always one of them to the bit."""
+  problem = problems.make_problem([[1_800_000, 3_600_000]], high=1_800_000)
+  search = problems.run(Search(problem, ModelGuided(), Budget(3)), total)
+  assert search.strategy.scaled(np.array([3_600_000]))[0] < 1

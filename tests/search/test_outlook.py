@@ -1,9 +1,15 @@
 """Whether a layerwise search reaches its last layer within its budget."""
 
+import random
+
 import pytest
 
 from layernas.search import Budget
+from layernas.search import Enqueued
+from layernas.search import Evaluation
+from layernas.search import Finalists
 from layernas.search import Search
+from layernas.search import Sweep
 from layernas.search import make_schedule
 from layernas.search.outlook import outlook
 from tests.search import problems
@@ -14,10 +20,13 @@ def search_of(schedule, trials, **settings):
   return Search(problem, make_schedule(schedule, **settings), Budget(trials))
 
 
-def played(search):
+_RESULTS = problems.RandomResults(5)
+
+
+def played(search, evaluate=_RESULTS):
   """Layers reached by the search itself, and its trials."""
-  problems.run(search, problems.RandomResults(5))
-  tables = search.strategy.passes[0].tables[1:]
+  problems.run(search, evaluate)
+  tables = search.strategy.proposer.passes[0].tables[1:]
   return sum(len(table) > 0 for table in tables), len(search.trials)
 
 
@@ -36,6 +45,27 @@ def test_what_it_names_is_enough():
   assert played(search_of('sweep', found.trials, buckets=100))[0] == 12
   assert str(found.trials) in str(found)
   assert played(search_of('sweep', found.trials // 2, buckets=100))[0] < 12
+
+
+def wrapped(trials, buckets=100):
+  """A third of the trials are for repeats, two for what is tried first."""
+  first = ((0,) * 12, (1,) * 12)
+  search = search_of('sweep', trials)
+  strategy = Finalists(Enqueued(Sweep(buckets), first), 1 / 3)
+  return Search(search.problem, strategy, search.budget)
+
+
+def noisy(candidate):
+  """Otherwise nothing would be repeated."""
+  return Evaluation(random.Random(candidate.seed).random())
+
+
+@pytest.mark.parametrize('trials', [60, 100, 140])
+def test_what_wrappers_keep_for_themselves_counts(trials):
+  found = outlook(wrapped(trials))
+  assert found.layers == played(wrapped(trials), noisy)[0] < 12
+  assert played(wrapped(trials, found.buckets), noisy)[0] == 12
+  assert played(wrapped(found.trials), noisy)[0] == 12
 
 
 @pytest.mark.parametrize(('schedule', 'settings'), [

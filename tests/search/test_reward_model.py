@@ -156,6 +156,14 @@ def test_scores_are_deviations_unless_few_rewards_are_far_worse():
   assert not standard_scores(np.full(3, 0.4)).any()
 
 
+@pytest.mark.parametrize('unit', [1e-300, 1e-99, 1e99, 1e300])
+def test_scores_do_not_depend_on_the_unit_of_rewards(unit):
+  rewards = np.array([-3.0, 0.5, 1.0, 1.25])
+  np.testing.assert_allclose(
+      standard_scores(unit * rewards), standard_scores(rewards)
+  )
+
+
 def test_fitting_returns_the_means_of_what_it_was_fitted_to():
   model, chosen, rewards = fitted(noise=0.5)
   np.testing.assert_allclose(

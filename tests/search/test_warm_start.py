@@ -273,10 +273,31 @@ def test_another_task_decides_what_is_trained():
   assert found[0] != found[1]
 
 
+@pytest.mark.parametrize('count', [0, 1])
+def test_another_task_may_say_hardly_anything(count):
+  search = searched('model_guided', (), others=[other_task()[:count]])
+  assert len(problems.run(search, evaluate).trials) == 20
+
+
 @pytest.mark.parametrize('name', ['sweep', 'interleaved', 'recentred'])
 def test_a_schedule_without_a_model_takes_no_other_task(name):
   with problems.refuses('other task', 'same task', 'ModelGuided()'):
     searched(name, (), others=[other_task()])
+
+
+def test_trials_with_the_ids_of_their_own_search_are_refused():
+  """They would be waited for, without end."""
+  first = problems.run(searched('sweep'), evaluate)
+  search = searched('sweep')
+  with problems.refuses('know: ', '[0, 1, 2]', 'as_known'):
+    search.know(first.trials)
+  assert problems.run(search, evaluate).trials == first.trials
+
+
+@pytest.mark.parametrize('first', [(9, 0, 0, 0), (-1, 0, 0, 0), (0, 0)])
+def test_what_is_tried_first_is_of_the_space(first):
+  with problems.refuses(f'architecture {first}'):
+    searched('sweep', (first,)).ask()
 
 
 def test_nothing_becomes_known_in_the_middle():

@@ -191,3 +191,23 @@ def test_inputs_are_compared_by_content() -> None:
       ' images, and is 4 images); allowed is the same content, or another'
       ' workdir'
   )
+
+
+def test_only_comments_of_own_code_may_change(
+    tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+  file = tmp_path / 'own_code_of_test_resuming.py'
+  file.write_text('def one(): pass\n')
+  monkeypatch.syspath_prepend(tmp_path)
+
+  def digest_of(text: str) -> str:
+    file.write_bytes(text.encode())
+    [found] = resuming.code_inputs({'space': f'{file.stem}:one'})
+    return found.digest
+
+  for before in ('', '# ä\n', '\f\n', "text = 'a\u2028b'\n", 'x = 1\r\n'):
+    code = before + 'def one(): return 1'
+    digest = digest_of(code + '\n')
+    assert digest_of(code + '  # of it\n\n# more\n') == digest
+    assert digest_of(code + '0\n') != digest
+    assert digest_of(code + '0  # of it\n') != digest

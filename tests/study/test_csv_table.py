@@ -57,6 +57,15 @@ def test_given_options_default_and_names(tmp_path):
   np.testing.assert_array_equal(table.column('x'), [[3, 2], [1, 0]])
 
 
+def test_numbers_come_by_value_before_all_other_texts(tmp_path):
+  ordered = ['-1', '9', '10', 'a', 'inf', 'nan']
+  for options in itertools.combinations(ordered, 4):
+    rows = ''.join(f'{text},1\n' for text in options)
+    path = write(tmp_path, 'arch,x\n' + rows)
+    [layer] = read_csv_table(path, Encoding('arch', '.+'), ['x']).space.layers
+    assert layer.options == options
+
+
 @given(st.lists(st.integers(1, 3), min_size=1, max_size=3), st.randoms())
 def test_any_order_of_rows_gives_the_same_table(tmp_path_factory, counts, rng):
   rows = [

@@ -31,6 +31,7 @@ from layernas.study.tables.nasbench101_cells import Cells
 from layernas.study.tables.nasbench101_cells import CellSpace
 from layernas.study.tables.nasbench101_files import read_trainings
 from layernas.study.tables.packaged import archive
+from layernas.study.tables.table import Survey
 from tests import tiny
 from tests.search import problems
 from tests.study import cell_records
@@ -429,6 +430,9 @@ def test_the_optimum_is_that_of_the_cells(file: pathlib.Path) -> None:
       pytest.approx(best)
   )
   assert table.survey('params', target, ['test108'], 1).feasible is None
+  for low, feasible in ((1, 0), (NO_CELL, None)):
+    none = TargetInterval(low, low)
+    assert table.survey('params', none, ['test108'], 1) == Survey(feasible)
 
 
 def test_costs_lie_in_the_intervals_of_their_prefixes(

@@ -153,3 +153,20 @@ def test_a_chain_needs_no_table():
   ))
   assert made.networks == (8, 6)
   assert made.rewards == ('chain',)
+
+
+def test_a_target_between_the_costs_of_all_networks_is_refused(tmp_path):
+  path = tmp_path / 'own.csv'
+  path.write_text('arch,acc,ms\n0,1,10\n1,2,20\n')
+  own = section(
+      table__name='', table__file=str(path), rewards=('acc',), report='acc',
+      cost='ms', target__low=12, target__high=18,
+  )
+  with problems.refuses('benchmarks.mine', '[12, 18]', "'ms'"):
+    make_benchmark('mine', own)
+  chain = section(
+      synthetic='chain', chain_layers=3, chain_options=2, cost='units',
+      target__low=7.2, target__high=7.8,
+  )
+  with problems.refuses('benchmarks.mine', '[7.2, 7.8]', "'units'"):
+    make_benchmark('mine', chain)

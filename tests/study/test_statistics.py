@@ -237,6 +237,12 @@ def test_a_constant_sample_does_not_narrow_the_pooled_spread() -> None:
   assert pooled_deviation([7.0] * 500, [1.0, 3.0]) == math.sqrt(2)
 
 
+def test_an_answer_that_varies_between_methods_alone_has_no_effect() -> None:
+  row = compare([('a', 1.0), ('b', 1.0)], [('a', 3.0), ('c', 3.0)])
+  assert (row['difference'], row['effect']) == (-2.0, None)
+  assert 0 < row['p'] <= 1
+
+
 def test_holm_on_a_textbook_family() -> None:
   assert holm([0.01, 0.04, 0.03, 0.005]) == pytest.approx(
       [0.03, 0.06, 0.06, 0.02]

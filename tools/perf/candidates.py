@@ -333,20 +333,16 @@ def _define_flags() -> None:
 def main() -> None:
   """Runs one mode."""
   output = pathlib.Path(_FLAGS.output) / _FLAGS.workload
-  try:
-    if _FLAGS.run:
-      logging.set_verbosity(logging.WARNING)
-      print(json.dumps(_run(output)))
-      return
-    output.mkdir(parents=True, exist_ok=True)
-    if _FLAGS.mode == 'all':
-      for mode in ('ours', 'naive', 'torch', 'report'):
-        _MODES[mode](output)
-    else:
-      _MODES[_FLAGS.mode](output)
-  except UserError as error:
-    print(error, file=sys.stderr)
-    sys.exit(2)
+  if _FLAGS.run:
+    logging.set_verbosity(logging.WARNING)
+    print(json.dumps(_run(output)))
+    return
+  output.mkdir(parents=True, exist_ok=True)
+  if _FLAGS.mode == 'all':
+    for mode in ('ours', 'naive', 'torch', 'report'):
+      _MODES[mode](output)
+  else:
+    _MODES[_FLAGS.mode](output)
 
 
 def _ours(output: pathlib.Path) -> None:

@@ -34,8 +34,10 @@ from typing import Any
 from absl import flags
 from scipy import stats
 
+from layernas.errors import UserError
 from layernas.runs import cli
 from tools.perf.json_lines import Lines
+from tools.perf.json_lines import define_result_flags
 from tools.perf.machine import machine
 
 CONFIG = 'configs/cifar10_small.py'
@@ -238,11 +240,19 @@ def summary(
     answers, 'accuracy', 'sd' over searches, 'better', in how many the answer is
     above the reference, 'lead' over it, and 'p', of a one-sample t test of the
     answers against it over distinct networks.
+
+  Raises:
+    UserError: the reference has not been trained.
   """
   tested: dict[str, list[float]] = {}
   for line in finals:
     tested.setdefault(line['architecture'], []).append(100 * line['accuracy'])
   means = {name: statistics.fmean(values) for name, values in tested.items()}
+  if REFERENCE not in means:
+    raise UserError(
+        f'finals.jsonl: no training of the {REFERENCE}; allowed is a study that'
+        ' has one: run without --report'
+    )
   base = means[REFERENCE]
   found: dict[str, Any] = {
       'reference': base, 'seeds': len(tested[REFERENCE]), 'methods': {},
@@ -305,13 +315,10 @@ def define_study_flags(name: str, seeds: int) -> None:
     name: of the directories of its results and of its searches.
     seeds: that it has unless the flag says otherwise.
   """
-  cli.define_path(
-      'output', 'Where the results are written.', default=f'docs/results/{name}'
-  )
+  define_result_flags(name)
   cli.define_path('workdir', 'Of the searches.', default=f'workdir/{name}')
   flags.DEFINE_integer('seeds', seeds, 'Searches of each kind.', 2)
   flags.DEFINE_integer('final_seeds', 3, 'Final trainings of a network.', 1)
-  flags.DEFINE_bool('report', False, 'Print the table and end.')
 
 
 def _define_flags() -> None:

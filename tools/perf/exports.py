@@ -170,18 +170,13 @@ _FLAGS = flags.FLAGS
 
 def _define_flags() -> None:
   """Defines them for this program alone: others import this module."""
-  cli.define_path(
-      'output', 'Where the results are written.',
-      default='docs/results/exports',
-  )
+  json_lines.define_result_flags('exports')
   flags.DEFINE_integer('networks', 10, 'Random networks of each space.', 1)
-  flags.DEFINE_bool('report', False, 'Print the table and end.')
 
 
 def main() -> None:
   """Does the networks that are missing and prints the table."""
   folder = pathlib.Path(_FLAGS.output)
-  folder.mkdir(parents=True, exist_ok=True)
   lines = json_lines.Lines(folder / 'exports.jsonl')
   if not _FLAGS.report:
     done = {line['network'] for line in lines.all}

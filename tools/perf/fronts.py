@@ -12,9 +12,7 @@ Finished runs are lines of searches.jsonl; the same command goes on with those
 that are missing.
 """
 
-import dataclasses
 import itertools
-import math
 import pathlib
 import statistics
 from collections.abc import Mapping
@@ -35,7 +33,9 @@ from layernas.search import TargetInterval
 from layernas.study.setup import make_benchmark
 from layernas.study.tables.benchmark import Benchmark
 from layernas.study.tables.benchmark import TableEvaluator
+from tools.perf import paired
 from tools.perf.json_lines import Lines
+from tools.perf.json_lines import define_result_flags
 
 TRIALS = 90
 """Of a search under all limits."""
@@ -131,47 +131,17 @@ def run(benchmark: Benchmark, plan: str, seed: int) -> dict[str, Any]:
   }
 
 
-@dataclasses.dataclass(frozen=True)
-class Difference:
-  """Mean of paired differences.
-
-  Attributes:
-    mean: of them.
-    error: standard error of the mean.
-  """
-
-  mean: float
-  error: float
-
-  def __str__(self) -> str:
-    return f'{self.mean:+.2f} ± {self.error:.2f}'
-
-
-def difference(front: Sequence[float], other: Sequence[float]) -> Difference:
-  """How far a front is above another plan, with the same seeds.
-
-  Args:
-    front: figures by seed.
-    other: likewise.
-
-  Returns:
-    The mean difference.
-  """
-  pairs = [a - b for a, b in zip(front, other, strict=True)]
-  return Difference(
-      statistics.fmean(pairs),
-      statistics.stdev(pairs) / math.sqrt(len(pairs)),
-  )
-
-
 def table_text(lines: Sequence[Mapping[str, Any]]) -> str:
   """The comparison as a Markdown table.
 
   Args:
-    lines: of `run`, the same seeds of every plan.
+    lines: of `run`.
 
   Returns:
-    A row for each table and limit.
+    A row for each table and limit, over the seeds that every plan has.
+
+  Raises:
+    UserError: there are fewer than two such seeds.
   """
   rows = [
       f'| table | MAdds at most, M | {PLANS["front"]} | {PLANS["whole"]} |'
@@ -181,16 +151,13 @@ def table_text(lines: Sequence[Mapping[str, Any]]) -> str:
   ]
   for table, highs in LIMITS.items():
     for number, high in enumerate(highs):
-      figures = {
-          plan: [
-              line['figures'][number] for line in
-              sorted(lines, key=lambda line: line['seed'])
-              if (line['table'], line['plan']) == (table, plan)
-          ] for plan in PLANS
-      }
+      figures = paired.by_plan(
+          (line for line in lines if line['table'] == table), PLANS,
+          lambda line, number=number: line['figures'][number],
+      )
       means = [f'{statistics.fmean(one):.2f}' for one in figures.values()]
       differences = [
-          str(difference(figures['front'], figures[plan]))
+          str(paired.Difference(figures['front'], figures[plan]))
           for plan in ('whole', 'share')
       ]
       rows.append(
@@ -201,17 +168,13 @@ def table_text(lines: Sequence[Mapping[str, Any]]) -> str:
 
 
 def _define_flags() -> None:
-  cli.define_path(
-      'output', 'Where the results are written.', default='docs/results/fronts'
-  )
+  define_result_flags('fronts')
   flags.DEFINE_integer('seeds', 30, 'Runs of each plan.', 2)
-  flags.DEFINE_bool('report', False, 'Print the table and end.')
 
 
 def main() -> None:
   """Runs what is missing and prints the table."""
   folder = pathlib.Path(_FLAGS.output)
-  folder.mkdir(parents=True, exist_ok=True)
   lines = Lines(folder / 'searches.jsonl')
   known = {(line['table'], line['plan'], line['seed']) for line in lines.all}
   for table in () if _FLAGS.report else LIMITS:

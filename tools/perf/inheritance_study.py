@@ -465,10 +465,7 @@ _FLAGS = flags.FLAGS
 
 def _define_flags() -> None:
   """Defines them for this program alone: others import this module."""
-  cli.define_path(
-      'output', 'Where the results are written.',
-      default='docs/results/inheritance_study',
-  )
+  json_lines.define_result_flags('inheritance_study')
   cli.define_path(
       'rewards', 'Trainings of the study of rewards.',
       default='docs/results/reward_study/trainings.jsonl',
@@ -478,7 +475,6 @@ def _define_flags() -> None:
   )
   flags.DEFINE_integer('lines', 12, 'Networks, each the end of a line.', 3)
   flags.DEFINE_integer('seeds', 2, 'Lines to each network.', 2)
-  flags.DEFINE_bool('report', False, 'Print the tables and end.')
 
 
 def main() -> None:

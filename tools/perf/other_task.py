@@ -17,7 +17,6 @@ those that are missing.
 
 import dataclasses
 import itertools
-import math
 import pathlib
 import random
 import statistics
@@ -26,7 +25,6 @@ from collections.abc import Sequence
 from typing import Any
 
 from absl import flags
-from scipy import stats
 
 from configs.study import nats
 from layernas.runs import cli
@@ -39,7 +37,9 @@ from layernas.search.warm_start import as_known
 from layernas.study.setup import make_benchmark
 from layernas.study.tables.benchmark import Benchmark
 from layernas.study.tables.benchmark import TableEvaluator
+from tools.perf import paired
 from tools.perf.json_lines import Lines
+from tools.perf.json_lines import define_result_flags
 
 SOURCE = 'c10'
 """Data set of the other task."""
@@ -155,41 +155,11 @@ def known_of(
   return [] if changed is None else [as_known(changed, problem)]
 
 
-@dataclasses.dataclass(frozen=True)
-class Difference:
-  """Paired differences between searches that know something and that do not.
-
-  Attributes:
-    mean: of the differences.
-    error: standard error of the mean.
-    p: of Wilcoxon's signed-rank test, two-sided; 1 where all are zero.
-  """
-
-  mean: float
-  error: float
-  p: float
-
-  def __str__(self) -> str:
-    shown = f'= {self.p:.3f}' if self.p >= 0.001 else '< 0.001'
-    return f'{self.mean:+.2f} ± {self.error:.2f} (p {shown})'
-
-
-def difference(figures: Sequence[float], alone: Sequence[float]) -> Difference:
-  """How far figures are above those of searches that know nothing.
-
-  Args:
-    figures: by seed.
-    alone: likewise.
-
-  Returns:
-    The mean difference.
-  """
-  pairs = [a - b for a, b in zip(figures, alone, strict=True)]
-  p = float(stats.wilcoxon(pairs).pvalue) if any(pairs) else 1.0
-  return Difference(
-      statistics.fmean(pairs),
-      statistics.stdev(pairs) / math.sqrt(len(pairs)), p,
-  )
+def _difference_text(figures: Sequence[float], alone: Sequence[float]) -> str:
+  """How far figures are above those of searches that know nothing."""
+  difference = paired.Difference(figures, alone)
+  p = f'= {difference.p:.3f}' if difference.p >= 0.001 else '< 0.001'
+  return f'{difference} (p {p})'
 
 
 def table_text(lines: Sequence[Mapping[str, Any]]) -> str:
@@ -197,10 +167,13 @@ def table_text(lines: Sequence[Mapping[str, Any]]) -> str:
 
   Args:
     lines: one for each search, with 'dataset', 'trials', 'plan', 'seed' and
-      'figure'; the same seeds of every plan.
+      'figure'.
 
   Returns:
-    A row for each data set and budget.
+    A row for each data set and budget, over the seeds that every plan has.
+
+  Raises:
+    UserError: there are fewer than two such seeds.
   """
   alone, *plans = PLANS
   rows = [
@@ -208,17 +181,15 @@ def table_text(lines: Sequence[Mapping[str, Any]]) -> str:
       f'|---|{"---:|" * (1 + len(PLANS))}',
   ]
   for dataset, trials in itertools.product(TARGETS, BUDGETS):
-    figures = {
-        plan: [
-            line['figure'] for line in
-            sorted(lines, key=lambda line: line['seed'])
-            if (line['dataset'], line['trials'], line['plan'])
-            == (dataset, trials, plan)
-        ] for plan in PLANS
-    }
+    figures = paired.by_plan(
+        (
+            line for line in lines
+            if (line['dataset'], line['trials']) == (dataset, trials)
+        ), PLANS, lambda line: line['figure'],
+    )
     cells = [
         f'{statistics.fmean(figures[alone]):.2f}',
-        *(str(difference(figures[plan], figures[alone])) for plan in plans),
+        *(_difference_text(figures[plan], figures[alone]) for plan in plans),
     ]
     rows.append(f'| {TARGETS[dataset]} | {trials} | {" | ".join(cells)} |')
   return '\n'.join(rows)
@@ -253,18 +224,13 @@ def _run_missing(lines: Lines, seeds: int) -> None:
 
 
 def _define_flags() -> None:
-  cli.define_path(
-      'output', 'Where the results are written.',
-      default='docs/results/other_task',
-  )
+  define_result_flags('other_task')
   flags.DEFINE_integer('seeds', 30, 'Runs of each plan.', 2)
-  flags.DEFINE_bool('report', False, 'Print the table and end.')
 
 
 def main() -> None:
   """Runs what is missing and prints the table."""
   folder = pathlib.Path(_FLAGS.output)
-  folder.mkdir(parents=True, exist_ok=True)
   lines = Lines(folder / 'searches.jsonl')
   if not _FLAGS.report:
     _run_missing(lines, _FLAGS.seeds)

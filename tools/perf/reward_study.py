@@ -54,6 +54,7 @@ from layernas.training.train import Job
 from layernas.training.train import evaluate
 from layernas.training.train import train_and_evaluate
 from tools.perf.json_lines import Lines
+from tools.perf.json_lines import define_result_flags
 from tools.perf.machine import machine
 
 SPACE = 'cifar10_stages'
@@ -552,10 +553,7 @@ _FLAGS = flags.FLAGS
 
 def _define_flags() -> None:
   """Defines them for this program alone: others import this module."""
-  cli.define_path(
-      'output', 'Where the results are written.',
-      default='docs/results/reward_study',
-  )
+  define_result_flags('reward_study')
   cli.define_path(
       'cache', 'Compiled programs.', default='workdir/reward_study_cache'
   )
@@ -563,7 +561,6 @@ def _define_flags() -> None:
   flags.DEFINE_integer('seeds', 3, 'Of every short recipe.', 2)
   flags.DEFINE_integer('final_seeds', 2, 'Of the final recipe.', 1)
   flags.DEFINE_list('recipes', list(RECIPES), 'Names, in their order.')
-  flags.DEFINE_bool('report', False, 'Print the table and end.')
 
 
 def _seeds(recipe: str, index: int) -> Sequence[int]:

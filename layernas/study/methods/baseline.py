@@ -174,13 +174,6 @@ def mutate(
   return architecture[:layer] + (option,) + architecture[layer + 1:]
 
 
-def check_positive(owner: str, **values: int) -> None:
-  """Raises UserError unless every value is an integer above zero."""
-  for name, value in values.items():
-    if not isinstance(value, int) or value < 1:
-      raise UserError(f'{owner}.{name}: {value!r}: allowed are integers >= 1')
-
-
 def check_start(owner: str, start: str) -> None:
   """Raises UserError unless a start is one of `STARTS`."""
   if start not in STARTS:

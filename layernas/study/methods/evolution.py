@@ -2,10 +2,10 @@
 
 from collections import deque
 
+from layernas.plain import check_integers
 from layernas.search.strategy import Context
 from layernas.search.strategy import Generations
 from layernas.study.methods.baseline import Baseline
-from layernas.study.methods.baseline import check_positive
 from layernas.study.methods.baseline import check_start
 from layernas.study.methods.baseline import default_in_target
 from layernas.study.methods.baseline import mutate
@@ -32,7 +32,7 @@ class RegularizedEvolution(Baseline):
       UserError: a setting is wrong.
     """
     super().__init__()
-    check_positive('evolution', population=population, sample=sample)
+    check_integers('evolution', population=population, sample=sample)
     check_start('evolution', start)
     self.start = start
     self.population = population

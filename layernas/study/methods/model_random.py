@@ -4,12 +4,12 @@ import dataclasses
 
 import numpy as np
 
+from layernas.plain import check_integers
 from layernas.search.layer_pass import random_start
 from layernas.search.model_based import ModelBased
 from layernas.search.reward_model import RewardModel
 from layernas.search.space import Architecture
 from layernas.search.strategy import Context
-from layernas.study.methods.baseline import check_positive
 
 
 @dataclasses.dataclass(eq=False)
@@ -28,7 +28,7 @@ class ModelRandom(ModelBased):
 
   def __post_init__(self) -> None:
     super().__post_init__()
-    check_positive('model_random', networks=self.networks)
+    check_integers('model_random', networks=self.networks)
 
   def candidates(
       self, context: Context, model: RewardModel, best: Architecture

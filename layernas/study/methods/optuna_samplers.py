@@ -7,13 +7,13 @@ from typing import Any
 
 from layernas.errors import UserError
 from layernas.errors import not_installed
+from layernas.plain import check_integers
 from layernas.search.problem import Problem
 from layernas.search.problem import TargetInterval
 from layernas.search.space import Architecture
 from layernas.search.strategy import Context
 from layernas.search.strategy import Generations
 from layernas.study.methods.baseline import Baseline
-from layernas.study.methods.baseline import check_positive
 from layernas.study.methods.baseline import uniform
 
 SAMPLERS = ('tpe', 'nsga2', 'gp')
@@ -47,7 +47,7 @@ class OptunaSampler(Baseline):
       UserError: unknown sampler, or Optuna or PyTorch is not installed.
     """
     super().__init__()
-    check_positive('optuna', suggestions=suggestions)
+    check_integers('optuna', suggestions=suggestions)
     if sampler not in SAMPLERS:
       raise UserError(
           f'optuna.sampler: {sampler!r}: allowed are {list(SAMPLERS)}'

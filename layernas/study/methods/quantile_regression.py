@@ -12,12 +12,12 @@ from typing import Any
 import numpy as np
 
 from layernas.errors import not_installed
+from layernas.plain import check_integers
 from layernas.search.layer_pass import random_start
 from layernas.search.space import Architecture
 from layernas.search.strategy import Context
 from layernas.search.strategy import Generations
 from layernas.study.methods.baseline import Baseline
-from layernas.study.methods.baseline import check_positive
 from layernas.study.methods.baseline import uniform
 
 # Suggestions, or draws of all candidates, in a row outside the target before
@@ -45,7 +45,7 @@ class QuantileRegression(Baseline):
       UserError: Syne Tune is not installed.
     """
     super().__init__()
-    check_positive('cqr', suggestions=suggestions)
+    check_integers('cqr', suggestions=suggestions)
     self.suggestions = suggestions
     self._packages = _import_syne_tune()
 

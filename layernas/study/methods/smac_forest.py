@@ -13,13 +13,13 @@ from typing import Any
 import numpy as np
 
 from layernas.errors import not_installed
+from layernas.plain import check_integers
 from layernas.search.problem import Problem
 from layernas.search.space import Architecture
 from layernas.search.strategy import Context
 from layernas.search.strategy import Generations
 from layernas.search.trial import Trial
 from layernas.study.methods.baseline import Baseline
-from layernas.study.methods.baseline import check_positive
 from layernas.study.methods.baseline import uniform
 
 # Suggestions in a row outside the target before a random feasible network is
@@ -53,7 +53,7 @@ class SmacForest(Baseline):
       UserError: SMAC is not installed.
     """
     super().__init__()
-    check_positive('smac', suggestions=suggestions)
+    check_integers('smac', suggestions=suggestions)
     self.suggestions = suggestions
     self._smac = _import_smac()
 

@@ -135,11 +135,12 @@ def _layer(
 
 
 def _by_value(text: str) -> tuple[float, str]:
-  """Sorts numbers by value and before other texts."""
+  """Sorts numbers by value and before other texts, such as 'nan'."""
   try:
-    return float(text), text
+    number = float(text)
   except ValueError:
-    return math.inf, text
+    number = math.inf
+  return number if math.isfinite(number) else math.inf, text
 
 
 def _indices(

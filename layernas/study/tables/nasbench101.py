@@ -190,13 +190,14 @@ class CellTable(Table):
   ) -> Survey:
     """The best figure of the cells in the target.
 
-    How many architectures lie in it is not known: a cell has several.
+    How many architectures lie in it is not known, unless there are none: a cell
+    has several.
     """
     params = self._columns[cost][:-1]
     mean = np.mean([self._columns[name][:-1] for name in figures], 0)
     known = mean[target.meets(params, params)]
     if not known.size:
-      return Survey()
+      return Survey(None if NO_CELL in target else 0)
     return Survey(None, (known.max() if sign > 0 else known.min()).item())
 
   def content(self, columns: Iterable[str]) -> dict[str, np.ndarray]:

@@ -22,6 +22,7 @@ from typing import BinaryIO
 import numpy as np
 
 from layernas.errors import UserError
+from layernas.plain import is_integer
 from layernas.study.tables.nasbench101_cells import OPERATIONS
 
 _ALLOWED = (
@@ -142,7 +143,7 @@ def _training(data: bytes) -> Training:
   if len(texts) != 4 or not all(isinstance(one, str) for one in texts):
     raise ValueError('is no list of a hash, epochs and three texts')
   cell, epochs, adjacency, names, metrics = values
-  if isinstance(epochs, bool) or not isinstance(epochs, int) or epochs < 1:
+  if not is_integer(epochs) or epochs < 1:
     raise ValueError(f'epochs {epochs!r} are no positive integer')
   edges = _edges(adjacency)
   operations = _operations(names)

@@ -153,10 +153,9 @@ class Chain(Oracle):
   ) -> Survey:
     """Counts the networks of the target and finds the largest reward."""
     del cost
-    known = sign > 0 and tuple(figures) == (REWARD,)
-    return Survey(
-        self.count(target), self.optimum(target) if known else None
-    )
+    count = self.count(target)
+    known = count and sign > 0 and tuple(figures) == (REWARD,)
+    return Survey(count, self.optimum(target) if known else None)
 
   def optimum(self, target: TargetInterval) -> float:
     """Largest reward of the networks in a target; -inf if there are none."""

@@ -186,6 +186,8 @@ class BenchmarkTable(Table):
   ) -> Survey:
     """Counts the networks of the target and takes their best mean."""
     feasible = self.feasible(cost, target)
+    if not feasible.any():
+      return Survey(0)
     known = self.mean(figures)[feasible]
     best = known.max() if sign > 0 else known.min()
     return Survey(int(feasible.sum()), best.item())
