@@ -1,6 +1,7 @@
 """Directories of image files, and each wrong arrangement of them."""
 
 import io
+import os
 import re
 import shutil
 
@@ -125,6 +126,16 @@ def test_a_file_that_is_no_image_is_named(folder, name):
   assert error_of(root) == (
       f'{path}: not an image file; allowed are files named *.jpg, *.jpeg,'
       ' *.png'
+  )
+
+
+@pytest.mark.parametrize('place', [b'train', b'train/class1'])
+def test_a_name_that_is_no_text_is_named(folder, place):
+  root = folder()
+  os.mkdir(os.path.join(os.fsencode(root), place, b'caf\xe9.png'))
+  assert error_of(root) == (
+      f'{root}/{place.decode()}/caf\ufffd.png: a name with bytes that are no'
+      ' UTF-8; allowed are names that are text'
   )
 
 
