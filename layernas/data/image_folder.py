@@ -24,7 +24,7 @@ import numpy as np
 
 from layernas.data.dataset import held_out_mask
 from layernas.data.image_files import PNG_END
-from layernas.data.image_files import upright
+from layernas.data.pillow_images import upright
 from layernas.data.pillow_pipeline import PillowPipeline
 from layernas.data.streamed_dataset import Pipeline
 from layernas.data.streamed_dataset import StreamedDataset
@@ -301,7 +301,10 @@ def _tensorflow(images: FolderImages, section: Any) -> Pipeline:
 
   def read(split: str, rows: np.ndarray) -> tuple[list[bytes], list[int]]:
     found = [images.read(split, row) for row in rows]
-    return [upright(data) for data, _ in found], [label for _, label in found]
+    return (
+        [upright(data, section.bits) for data, _ in found],
+        [label for _, label in found],
+    )
 
   def fetch(split: str) -> Callable:
     return functools.partial(

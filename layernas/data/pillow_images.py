@@ -129,6 +129,30 @@ def whole(encoded: bytes, bits: int = 0) -> Image.Image:
   return found.transpose(turn[0]) if turn else found
 
 
+def upright(encoded: bytes, bits: int = 0) -> bytes:
+  """A file whose image stands as its EXIF data say.
+
+  Args:
+    encoded: bytes of an image file.
+    bits: see `Preparation`.
+
+  Returns:
+    The same bytes where there is nothing to turn, or no image to be read; else
+    those of a BMP file, which is not compressed again.
+  """
+  if b'Exif\0\0' not in encoded and b'eXIf' not in encoded:
+    return encoded
+  try:
+    with Image.open(io.BytesIO(encoded)) as image:
+      if orientation(image) == 1:
+        return encoded
+    file = io.BytesIO()
+    whole(encoded, bits).save(file, 'bmp')
+    return file.getvalue()
+  except Exception:  # Of a damaged file, whose decoder says what is wrong.
+    return encoded
+
+
 def central_window(share: float) -> Choose:
   """The square at the centre.
 

@@ -11,9 +11,9 @@ from PIL import Image
 
 from layernas.data import image_folder
 from layernas.data import streamed_dataset
-from layernas.data.image_files import upright
 from layernas.data.image_folder import FolderImages
 from layernas.data.image_folder import list_images
+from layernas.data.pillow_images import upright
 from layernas.data.registry import load_dataset
 from layernas.errors import UserError
 from tests.data.images import png16
@@ -296,6 +296,14 @@ def test_values_of_16_bits_are_scaled(open_folder, folder, bits, largest):
   np.testing.assert_allclose(
       found[2:], np.broadcast_to(levels[..., :3], (2, 8, 8, 3)), atol=1e-3
   )
+
+
+@pytest.mark.parametrize('channels', [1, 3])
+def test_files_of_16_bits_are_turned(open_folder, folder, channels):
+  values = np.random.default_rng(0).integers(0, 4096, (8, 8, channels))
+  (found,) = evaluated(open_folder, folder, a_png=png16(values, 6))
+  levels = np.broadcast_to(values >> 4, (8, 8, 3))
+  np.testing.assert_allclose(found, np.rot90(levels, -1), atol=1e-3)
 
 
 def test_the_config_says_how_many_bits_are_used(open_folder, folder):
