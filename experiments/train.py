@@ -49,7 +49,7 @@ _TRIAL = flags.DEFINE_integer(
 )
 _SEED = flags.DEFINE_integer(
     'seed', None, 'Of a candidate by option numbers, as trials record it;'
-    ' default 0.', lower_bound=0,
+    ' default 0.', lower_bound=0, upper_bound=2**31 - 1,
 )
 _RECIPE = flags.DEFINE_enum(
     'recipe', None, ['final', 'training'], 'Section of the config: final for'

@@ -33,9 +33,9 @@ def expanded(where: str, text: str | os.PathLike[str]) -> str:
       is no text: records in JSON could not name it.
   """
   path = os.fspath(text).strip()
-  if path != _readable(path):
+  if path != readable(path):
     raise UserError(
-        f'{where}: {_readable(path)!r}: holds bytes that are no UTF-8; allowed'
+        f'{where}: {readable(path)!r}: holds bytes that are no UTF-8; allowed'
         ' are paths that are text'
     )
   if len(path) > 1 and path[0] == path[-1] and path[0] in '\'"':
@@ -56,8 +56,10 @@ def expanded(where: str, text: str | os.PathLike[str]) -> str:
   return kept if kept and not (mark and kept.endswith(':')) else path
 
 
-def _readable(path: str) -> str:
+def readable(path: str) -> str:
   """The path with a sign in the place of each byte that is no UTF-8."""
+  if path.isascii():
+    return path
   return os.fsencode(path).decode('utf-8', 'replace')
 
 

@@ -25,7 +25,7 @@ from tests import tiny
 
 _BASE = {
     'activity', 'errors', 'termination', 'lookup', 'paths', 'plain',
-    'installation',
+    'installation', 'cores',
 }
 
 # Part of the package -> the parts that it may import, at the top of a module or
@@ -39,6 +39,7 @@ _PARTS = {
     'paths': {'errors'},
     'plain': {'errors'},
     'installation': set(),
+    'cores': set(),
     'command': {'layernas', 'installation'},
     'search': _BASE,
     'native': _BASE,

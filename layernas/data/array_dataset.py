@@ -24,6 +24,7 @@ from layernas.data.dataset import pad_batch
 from layernas.data.dataset import random_stream
 from layernas.data.dataset import to_transfer
 from layernas.data.dataset import training_rows
+from layernas.errors import UserError
 
 Images = Callable[[], np.ndarray]
 """Reads images, uint8 (n, side, side, 3)."""
@@ -50,6 +51,10 @@ class ArrayDataset(Dataset):
         `validation_share`, `augmentation`, `augment_on`, `crop_padding`,
         `transfer`, `min_object_covered`, `mean`, `deviation`.
       class_names: by label.
+
+    Raises:
+      UserError: labels are not what is said above; images that are not are
+        named when they are read.
     """
     self.name = name
     self.num_classes = num_classes
@@ -64,9 +69,8 @@ class ArrayDataset(Dataset):
     )
     self._transfer = config.transfer
     self.scaling = configured_scaling(config)
-    read, labels = splits['all_train']
-    read_test, test_labels = splits['test']
-    read, read_test = functools.cache(read), functools.cache(read_test)
+    read, labels = self._checked('all_train', *splits['all_train'])
+    read_test, test_labels = self._checked('test', *splits['test'])
     held_out = held_out_mask(labels, config.validation_share)
     # Of a split: what reads its images, which of them they are, their labels.
     self._splits = {
@@ -75,6 +79,37 @@ class ArrayDataset(Dataset):
             ('train', ~held_out), ('validation', held_out),
         )
     } | {'test': (read_test, np.arange(len(test_labels)), test_labels)}
+
+  def _checked(
+      self, split: str, read: Images, labels: np.ndarray
+  ) -> tuple[Images, np.ndarray]:
+    """Images that are checked when they are read, once, and their labels."""
+    labels = np.asarray(labels)
+    if (
+        labels.ndim != 1 or not np.issubdtype(labels.dtype, np.integer)
+        or not np.isin(labels, range(self.num_classes)).all()
+    ):
+      raise UserError(
+          f'data set {self.name}: labels of split {split!r}: {labels.dtype} of'
+          f' shape {labels.shape}: {np.unique(labels).tolist()[:20]}; allowed'
+          f' are integers from 0 to {self.num_classes - 1}, one for each image'
+      )
+    allowed = np.dtype(np.uint8), (
+        len(labels), self.image_size, self.image_size, 3
+    )
+
+    def checked() -> np.ndarray:
+      images = read()
+      if (images.dtype, images.shape) != allowed:
+        raise UserError(
+            f'data set {self.name}: images of split {split!r}: {images.dtype}'
+            f' of shape {images.shape}; allowed is {allowed[0]} of shape'
+            f' {allowed[1]}: one for each label, data.image_size pixels on a'
+            ' side'
+        )
+      return images
+
+    return functools.cache(checked), labels
 
   def num_examples(self, split: str) -> int:
     """Number of images of a split."""

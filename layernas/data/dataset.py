@@ -347,14 +347,15 @@ def evaluation_parts(
 
 
 def held_out_count(examples: int, share: float) -> int:
-  """Number of images to hold out of two or more.
+  """Number of images to hold out.
 
   Args:
     examples: number of images.
     share: share to hold out, 0 < share < 1.
 
   Returns:
-    The rounded share, but at least one image and not all of them.
+    The rounded share, but at least one image and not all of them; of a single
+    image none.
   """
   return min(max(round(share * examples), 1), examples - 1)
 
@@ -363,7 +364,7 @@ def held_out_mask(labels: np.ndarray, share: float) -> np.ndarray:
   """Marks the last images of every class, so that all classes are held out.
 
   Args:
-    labels: shape (n,), each class at least twice.
+    labels: shape (n,); nothing is held out of a class of one image.
     share: share of every class, see `held_out_count`.
 
   Returns:
@@ -372,7 +373,7 @@ def held_out_mask(labels: np.ndarray, share: float) -> np.ndarray:
   mask = np.zeros(len(labels), bool)
   for label in np.unique(labels):
     rows = np.flatnonzero(labels == label)
-    mask[rows[-held_out_count(len(rows), share):]] = True
+    mask[rows[len(rows) - held_out_count(len(rows), share):]] = True
   return mask
 
 

@@ -8,7 +8,6 @@ import io
 
 from PIL import ExifTags
 from PIL import Image
-from PIL import ImageOps
 
 from layernas.data.preparation import PNG
 from layernas.data.preparation import PNG_DEPTH
@@ -80,31 +79,3 @@ def orientation(image: Image.Image) -> int:
   except Exception:  # Data that cannot be read say nothing.
     return 1
   return found if found in range(2, 9) else 1
-
-
-def upright(encoded: bytes) -> bytes:
-  """A file whose image stands as its EXIF data say.
-
-  Args:
-    encoded: bytes of an image file.
-
-  Returns:
-    The same bytes where there is nothing to turn, or no image to be read; else
-    those of a BMP or PNG file, which are not compressed again.
-  """
-  if b'Exif\0\0' not in encoded and b'eXIf' not in encoded:
-    return encoded
-  try:
-    with Image.open(io.BytesIO(encoded)) as image:
-      if orientation(image) == 1:
-        return encoded
-      deep = image.mode.startswith('I')
-      turned = ImageOps.exif_transpose(image)
-      file = io.BytesIO()
-      if deep:
-        turned.save(file, 'png', compress_level=0)
-      else:
-        turned.convert('RGB').save(file, 'bmp')
-      return file.getvalue()
-  except Exception:  # Of a damaged file, whose decoder says what is wrong.
-    return encoded

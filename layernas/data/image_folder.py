@@ -24,12 +24,13 @@ import numpy as np
 
 from layernas.data.dataset import held_out_mask
 from layernas.data.image_files import PNG_END
-from layernas.data.image_files import upright
+from layernas.data.pillow_images import upright
 from layernas.data.pillow_pipeline import PillowPipeline
 from layernas.data.streamed_dataset import Pipeline
 from layernas.data.streamed_dataset import StreamedDataset
 from layernas.errors import UserError
 from layernas.paths import expanded
+from layernas.paths import readable
 
 SUFFIXES = ('.jpg', '.jpeg', '.png')
 """Of image files, in small or capital letters."""
@@ -163,10 +164,12 @@ def _class_images(directory: pathlib.Path, fewest: int) -> list[str]:
 def _entries(directory: pathlib.Path) -> list[os.DirEntry]:
   """Sorted by name; their kind is known without a look at each file."""
   with os.scandir(directory) as entries:
-    return sorted(
-        (entry for entry in entries if not entry.name.startswith('.')),
-        key=lambda entry: entry.name,
-    )
+    found = [entry for entry in entries if not entry.name.startswith('.')]
+  for entry in found:
+    if entry.name != readable(entry.name):
+      raise UserError(f'{readable(entry.path)}: a name with bytes that are no'
+                      ' UTF-8; allowed are names that are text')
+  return sorted(found, key=lambda entry: entry.name)
 
 
 class FolderImages:
@@ -298,7 +301,10 @@ def _tensorflow(images: FolderImages, section: Any) -> Pipeline:
 
   def read(split: str, rows: np.ndarray) -> tuple[list[bytes], list[int]]:
     found = [images.read(split, row) for row in rows]
-    return [upright(data) for data, _ in found], [label for _, label in found]
+    return (
+        [upright(data, section.bits) for data, _ in found],
+        [label for _, label in found],
+    )
 
   def fetch(split: str) -> Callable:
     return functools.partial(

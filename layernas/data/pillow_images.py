@@ -109,6 +109,50 @@ def check(encoded: bytes) -> None:
     raise DamagedError(reason)
 
 
+def whole(encoded: bytes, bits: int = 0) -> Image.Image:
+  """The whole image of a file, upright, in red, green and blue.
+
+  Args:
+    encoded: bytes of a file of any format that Pillow knows.
+    bits: see `Preparation`.
+
+  Returns:
+    The image, with 8 bits a value.
+
+  Raises:
+    Exception: whatever Pillow raises; the file is damaged, or no image.
+    ValueError: see `colours`.
+  """
+  image = Image.open(io.BytesIO(encoded))
+  turn = _TURNS.get(orientation(image))
+  found = _deep(encoded, bits) if is_deep(encoded) else colours(image)
+  return found.transpose(turn[0]) if turn else found
+
+
+def upright(encoded: bytes, bits: int = 0) -> bytes:
+  """A file whose image stands as its EXIF data say.
+
+  Args:
+    encoded: bytes of an image file.
+    bits: see `Preparation`.
+
+  Returns:
+    The same bytes where there is nothing to turn, or no image to be read; else
+    those of a BMP file, which is not compressed again.
+  """
+  if b'Exif\0\0' not in encoded and b'eXIf' not in encoded:
+    return encoded
+  try:
+    with Image.open(io.BytesIO(encoded)) as image:
+      if orientation(image) == 1:
+        return encoded
+    file = io.BytesIO()
+    whole(encoded, bits).save(file, 'bmp')
+    return file.getvalue()
+  except Exception:  # Of a damaged file, whose decoder says what is wrong.
+    return encoded
+
+
 def central_window(share: float) -> Choose:
   """The square at the centre.
 
@@ -208,10 +252,8 @@ def _resized_part(
     drafted = image.draft(None, (width // spared, height // spared))
     if drafted:  # Of JPEG files alone.
       scale = round(width / drafted[1][2])
-  colours = _deep(encoded, bits) if is_deep(encoded) else _colours(image)
-  square = _square(
-      colours, [left, top, left + wide, top + tall], scale, size
-  )
+  found = _deep(encoded, bits) if is_deep(encoded) else colours(image)
+  square = _square(found, [left, top, left + wide, top + tall], scale, size)
   return np.asarray(square.transpose(turn[0]) if turn else square)
 
 
@@ -257,8 +299,20 @@ def _stored_window(
   return top, left, tall, wide
 
 
-def _colours(image: Image.Image) -> Image.Image:
-  """An image in red, green and blue; transparency is dropped."""
+def colours(image: Image.Image) -> Image.Image:
+  """An image in red, green and blue; transparency is dropped.
+
+  Args:
+    image: of any mode with 8 bits a value.
+
+  Returns:
+    The image in mode RGB.
+
+  Raises:
+    ValueError: the mode has more bits; Pillow would cut off what is above 255.
+  """
+  if image.mode.startswith(('I', 'F')):
+    raise ValueError(f'mode {image.mode} has more than 8 bits a value')
   if image.mode == 'RGB':
     image.load()
     return image

@@ -6,7 +6,6 @@ so that a pool of threads, one for each core, keeps all cores busy.
 
 import collections
 import concurrent.futures
-import os
 from collections.abc import Callable
 from collections.abc import Iterator
 from typing import Any
@@ -14,6 +13,7 @@ from typing import TypeVar
 
 import numpy as np
 
+from layernas.cores import usable_cores
 from layernas.data import pillow_images
 from layernas.data.dataset import TRANSFERS
 from layernas.data.dataset import configured_scaling
@@ -138,7 +138,7 @@ def _in_threads(
     The items in their order.
   """
   pool = concurrent.futures.ThreadPoolExecutor(
-      _cores(), thread_name_prefix='layernas-decode'
+      usable_cores(), thread_name_prefix='layernas-decode'
   )
   try:
     waiting = collections.deque()
@@ -149,10 +149,3 @@ def _in_threads(
     yield from waiting
   finally:
     pool.shutdown(cancel_futures=True)
-
-
-def _cores() -> int:
-  """Cores that this process may use."""
-  if hasattr(os, 'sched_getaffinity'):
-    return len(os.sched_getaffinity(0))
-  return os.cpu_count() or 1

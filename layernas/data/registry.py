@@ -26,6 +26,7 @@ from layernas.data.array_dataset import ArrayDataset
 from layernas.data.augmentation import AUGMENTATIONS
 from layernas.data.augmentation import FALLBACKS
 from layernas.data.augmentation import ON_DEVICE
+from layernas.data.dataset import SPLITS
 from layernas.data.dataset import TRANSFERS
 from layernas.data.dataset import Dataset
 from layernas.errors import UserError
@@ -116,6 +117,12 @@ def load_dataset(section: Any) -> Dataset:
         f'data.num_classes: {section.num_classes}: allowed is'
         f' {dataset.num_classes}, the number of classes of {dataset.name}, or 0'
     )
+  for split in SPLITS:
+    if not dataset.num_examples(split):
+      raise UserError(
+          f'data set {dataset.name}: split {split!r} is empty; allowed is at'
+          f' least one example in each of {list(SPLITS)}'
+      )
   _check_device(section, dataset)
   return dataset
 

@@ -15,6 +15,7 @@ from collections.abc import Sequence
 from concurrent import futures
 from typing import Any
 
+from layernas.cores import usable_cores
 from layernas.errors import UserError
 from layernas.executors import connection
 from layernas.executors.connection import Backend
@@ -251,7 +252,7 @@ def environments(
   """
   check_shared(settings.per_device, backend)
   if backend == 'cpu':
-    workers = settings.workers or min(_cores(), _MOST_ON_CPU)
+    workers = settings.workers or min(usable_cores(), _MOST_ON_CPU)
     return [_cpu(settings)] * workers
   each, sharing = settings.devices, settings.per_device
   workers = settings.workers or count // each * sharing
@@ -335,10 +336,6 @@ def _reason(code: int, log: pathlib.Path) -> str:
 
 def _whole(settings: ExecutorSettings) -> dict[str, str]:
   return {'NPROC': str(settings.threads)} if settings.threads else {}
-
-
-def _cores() -> int:
-  return len(os.sched_getaffinity(0))
 
 
 def _cpu(settings: ExecutorSettings) -> dict[str, str]:

@@ -100,8 +100,12 @@ class Link:
     # Another process may go on with the candidate: nothing more is written.
     os._exit(0)
 
+  def begin(self, candidate: Candidate) -> None:
+    """An attempt begins, perhaps not the first one in this process."""
+    self._early.discard(candidate.id)
+
   def early(self, candidate: Candidate, reward: float) -> bool:
-    """Whether to stop; tells of the early reward when it is first asked."""
+    """Whether to stop; tells of an attempt's reward when it is first asked."""
     if candidate.id not in self._early:
       self._early.add(candidate.id)
       self.send('early', id=candidate.id, reward=reward)
@@ -135,6 +139,7 @@ def _answer(link: Link, evaluator: Evaluator, message: Message) -> None:
     link.send('measured', rate=evaluator.measure())
     return
   candidate = connection.candidate_from_json(message['candidate'])
+  link.begin(candidate)
   evaluated = evaluator(candidate, functools.partial(link.early, candidate))
   link.send('done', **connection.evaluated_to_json(candidate, evaluated))
 

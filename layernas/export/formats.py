@@ -1,9 +1,11 @@
 """Writes a model in the formats of other runtimes, and checks what it wrote."""
 
+import contextlib
 import dataclasses
 import json
 import time
 from collections.abc import Callable
+from collections.abc import Iterator
 from collections.abc import Sequence
 from typing import Any
 
@@ -160,8 +162,23 @@ def _module_function(model: Model) -> Callable[[Any], Any]:
   return lambda images: module.apply(model.variables, images, train=False)
 
 
+@contextlib.contextmanager
+def _of_any_batch(name: str) -> Iterator[None]:
+  """Says in one line why a network is not for batches of any size."""
+  try:
+    yield
+  except Exception as error:  # Of the user's own module: whatever it raises.
+    said = str(error).strip() or type(error).__name__
+    raise UserError(
+        f'export: {name}: {said.splitlines()[0]}; allowed are networks that'
+        ' take batches of any size, and of others tflite'
+    ) from error
+
+
 def _stablehlo(source: Source, path: epath.Path) -> None:
-  path.write_bytes(stablehlo.serialized(source.function(), source.example))
+  with _of_any_batch('stablehlo'):
+    data = stablehlo.serialized(source.function(), source.example)
+  path.write_bytes(data)
 
 
 def _onnx_bytes(source: Source, name: str) -> bytes:
@@ -200,7 +217,8 @@ def _tflite_int8(source: Source, path: epath.Path) -> None:
 
 def _saved_model(source: Source, path: epath.Path) -> None:
   write = _needs('saved_model:write', 'saved_model', 'tensorflow')
-  write(source.function(), source.example, path)
+  with _of_any_batch('saved_model'):
+    write(source.function(), source.example, path)
 
 
 def _needs(function: str, name: str, *packages: str) -> Callable[..., Any]:

@@ -17,6 +17,7 @@ from typing import Any
 
 import flax.linen as nn
 import jax
+import ml_dtypes
 import numpy as np
 import safetensors
 import safetensors.numpy
@@ -45,6 +46,14 @@ complete."""
 
 VERSION = 1
 """Format number of model.json; files of another format are not read."""
+
+_TYPES = {
+    'F64': 'f8', 'F32': 'f4', 'F16': 'f2', 'I64': 'i8', 'I32': 'i4',
+    'I16': 'i2', 'I8': 'i1', 'U64': 'u8', 'U32': 'u4', 'U16': 'u2', 'U8': 'u1',
+    'BOOL': '?', 'C64': 'c8', 'BF16': ml_dtypes.bfloat16,
+    'F8_E4M3': ml_dtypes.float8_e4m3fn, 'F8_E5M2': ml_dtypes.float8_e5m2,
+}
+"""Of arrays, by safetensors' names."""
 
 # What else a model.json must have.
 _NEEDED = ('network', 'classes', 'preprocessing', 'metrics', 'config')
@@ -260,7 +269,7 @@ def load_model(directory: str | os.PathLike[str]) -> Model:
   try:
     with activity.doing('reading the model'):
       weights = (where / WEIGHTS).read_bytes()
-    flat = safetensors.numpy.load(weights)
+    flat = _arrays(weights)
   except (OSError, safetensors.SafetensorError) as error:
     raise UserError(
         f'model {text}: {WEIGHTS}: {error}; allowed is the file that was'
@@ -311,6 +320,16 @@ def read_facts(directory: epath.Path) -> dict[str, Any]:
         ' file that was written with the model'
     )
   return facts
+
+
+def _arrays(weights: bytes) -> dict[str, np.ndarray]:
+  """As `safetensors.numpy.load`, which cannot read bfloat16 and smaller."""
+  return {
+      name: np.frombuffer(one['data'], _TYPES[one['dtype']]).reshape(
+          one['shape']
+      )
+      for name, one in safetensors.deserialize(weights)
+  }
 
 
 def _digest(data: bytes) -> str:

@@ -12,6 +12,7 @@ from layernas.data.augmentation import CENTRAL_SHARE
 from layernas.data.dataset import MINUS_ONE_TO_ONE
 from layernas.data.dataset import Scaling
 from layernas.data.dataset import configured_scaling
+from layernas.data.pillow_images import colours
 from layernas.errors import UserError
 
 # Of bytes.
@@ -139,7 +140,13 @@ def _each(images: Any) -> Iterable[np.ndarray]:
 
 def _array(image: Any) -> np.ndarray:
   if isinstance(image, Image.Image):
-    image = image.convert('RGB')
+    try:
+      image = colours(image)
+    except ValueError as error:
+      raise UserError(
+          f'images: a Pillow image: {error}; allowed are modes of 8 bits, such'
+          ' as RGB'
+      ) from error
   array = np.asarray(image)
   if array.ndim != 3 or array.shape[-1] != 3 or not array.size:
     raise UserError(

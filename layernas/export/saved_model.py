@@ -24,6 +24,9 @@ def write(
     function: from images to logits.
     example: one image.
     path: of the directory.
+
+  Raises:
+    Exception: the function cannot be traced for a batch of unknown size.
   """
   converted = jax2tf.convert(
       function,

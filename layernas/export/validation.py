@@ -25,8 +25,9 @@ def validate(
     model: model to evaluate.
     dataset: data set with the model's image size and classes.
     split: split of the data set.
-    batch_size: over all devices; 0 takes that of the training's evaluation,
-      which reproduces the metrics of the training.
+    batch_size: over all devices, of which the next multiple is taken; 0 takes
+      that of the training's evaluation, which reproduces the metrics of the
+      training.
 
   Returns:
     The metrics, 'images', and 'images_per_second' without compilation.
@@ -36,6 +37,8 @@ def validate(
   """
   _check(model, dataset)
   size = batch_size or model.config.training.evaluation_batch_size
+  # The training may have had another number of devices.
+  size += -size % jax.device_count()
   step = make_evaluation_step(
       model.flax, model.network.task, model.config.model.matmul_precision
   )

@@ -26,6 +26,7 @@ import jaxlib
 import numpy as np
 
 from layernas import activity
+from layernas.cores import usable_cores
 
 _HERE = pathlib.Path(__file__).parent
 _OPTIONS = (
@@ -156,7 +157,7 @@ def _compile(compiler: str, directory: pathlib.Path) -> list[pathlib.Path]:
     ])
     return target
 
-  with futures.ThreadPoolExecutor(os.cpu_count()) as pool:
+  with futures.ThreadPoolExecutor(usable_cores()) as pool:
     return list(pool.map(compiled, sorted(_HERE.glob('*.cc'))))
 
 

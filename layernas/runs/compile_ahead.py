@@ -1,6 +1,7 @@
 """Compiles the next candidates' programs while the present one trains."""
 
 import collections
+import threading
 from collections.abc import Callable
 from collections.abc import Iterable
 from collections.abc import Sequence
@@ -21,7 +22,8 @@ class CompileAhead(Generic[Compiled]):
   """Compiles each network once, in one further thread; a context.
 
   XLA compiles without Python's lock, so that steps are computed beside it.
-  When and where a network is compiled changes no result.
+  When and where a network is compiled changes no result. Any thread may call
+  `prepare`: a worker is told what comes next while it trains.
   """
 
   def __init__(
@@ -35,6 +37,8 @@ class CompileAhead(Generic[Compiled]):
         and no thread.
     """
     self._compile = compile_one
+    # Of the jobs; not held while something is compiled.
+    self._lock = threading.Lock()
     self._pool = futures.ThreadPoolExecutor(1, 'compile') if ahead else None
     self._jobs: collections.OrderedDict[
         Network, futures.Future[Compiled]
@@ -51,10 +55,11 @@ class CompileAhead(Generic[Compiled]):
     """
     if self._pool is None:
       return
-    for one in architectures:
-      if one not in self._jobs:
-        self._jobs[one] = self._pool.submit(self._compile, one)
-    self._forget(architectures)
+    with self._lock:
+      for one in architectures:
+        if one not in self._jobs:
+          self._jobs[one] = self._pool.submit(self._compile, one)
+      self._forget(architectures)
 
   def programs(self, architecture: Network) -> Compiled:
     """Programs of an architecture; waits for them, or compiles them here.
@@ -62,15 +67,20 @@ class CompileAhead(Generic[Compiled]):
     Raises:
       Exception: whatever compiling raised; it is tried anew at the next call.
     """
-    job = self._jobs.get(architecture)
-    # It need not wait until another is compiled, which is perhaps of no use.
-    busy = any(other.running() for other in self._jobs.values())
-    if job is None or (busy and job.cancel()):
-      job = self._jobs[architecture] = _done_here(self._compile, architecture)
-    self._jobs.move_to_end(architecture)
-    self._forget([architecture])
+    with self._lock:
+      job = self._jobs.get(architecture)
+      # It need not wait until another is compiled, which is perhaps of no use.
+      busy = any(other.running() for other in self._jobs.values())
+      here = job is None or (busy and job.cancel())
+    if here:
+      job = _done_here(self._compile, architecture)
+    with self._lock:
+      self._jobs[architecture] = job
+      self._jobs.move_to_end(architecture)
+      self._forget([architecture])
     if job.exception() is not None:
-      del self._jobs[architecture]
+      with self._lock:
+        self._jobs.pop(architecture, None)
     return job.result()
 
   def _forget(self, needed: Iterable[Network]) -> None:

@@ -11,11 +11,11 @@ from typing import Any
 import numpy as np
 from etils import epath
 from PIL import Image
-from PIL import ImageOps
 from rich import box
 from rich.table import Table
 
 from layernas import activity
+from layernas.data import pillow_images
 from layernas.data.dataset import Dataset
 from layernas.data.registry import load_dataset
 from layernas.errors import UserError
@@ -42,11 +42,13 @@ _FITTED, _FITTED_PIXELS = 500, 1_600_000
 _TOO_MUCH = 0.01
 
 
-def read_image(path: str) -> Image.Image:
+def read_image(path: str, bits: int = 0) -> Image.Image:
   """Reads an image file, upright.
 
   Args:
-    path: of any format that Pillow knows; local, or gs://BUCKET/PATH.
+    path: of any format that Pillow knows; local, or gs://BUCKET/PATH. Of more
+      than 8 bits a value are PNG files alone.
+    bits: that values of 16-bit files use, see `data.preparation.Preparation`.
 
   Returns:
     The image, RGB.
@@ -56,9 +58,8 @@ def read_image(path: str) -> Image.Image:
   """
   file_store(path).check(epath.Path(path))
   try:
-    with epath.Path(path).open('rb') as file:
-      return ImageOps.exif_transpose(Image.open(file)).convert('RGB')
-  except (OSError, ValueError, SyntaxError) as error:
+    return pillow_images.whole(epath.Path(path).read_bytes(), bits)
+  except Exception as error:  # Pillow's decoders raise whatever they like.
     raise UserError(
         f'image {path}: {error}; allowed are image files'
     ) from error
@@ -109,7 +110,8 @@ def top_classes(
   Raises:
     UserError: an image cannot be read.
   """
-  read = [read_image(path) for path in images]
+  bits = model.config.data.get('bits', 0)
+  read = [read_image(path, bits) for path in images]
   with activity.doing('classifying the images'):
     probabilities = model.predict(read)
   rows = []

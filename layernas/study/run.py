@@ -24,6 +24,7 @@ from typing import NoReturn
 
 from ml_collections import ConfigDict
 
+from layernas.cores import usable_cores
 from layernas.search import Search
 from layernas.search.space import architecture_id
 from layernas.search.strategy import Strategy
@@ -160,7 +161,7 @@ def play_all(
     JSON lines of some finished runs, as they come.
   """
   chunks = [keys[i:i + _CHUNK] for i in range(0, len(keys), _CHUNK)]
-  workers = min(config.workers or _cores(), max(1, len(chunks)))
+  workers = min(config.workers or usable_cores(), max(1, len(chunks)))
   plain = config.to_dict()
   if workers == 1:
     _begin(plain)
@@ -188,13 +189,6 @@ def play_all(
   finally:
     # Ctrl-C does not wait for runs under way.
     pool.shutdown(wait=done, cancel_futures=True)
-
-
-def _cores() -> int:
-  """Cores that this process may use."""
-  return len(os.sched_getaffinity(0)) if (
-      hasattr(os, 'sched_getaffinity')
-  ) else os.cpu_count() or 1
 
 
 @contextlib.contextmanager

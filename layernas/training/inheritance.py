@@ -11,12 +11,12 @@ import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
-import jax
 import numpy as np
 
 from layernas.training.programs import Programs
 from layernas.training.steps import TrainState
 from layernas.training.steps import Variables
+from layernas.training.steps import first_average
 
 _CONVOLUTION = 4
 """Axes of a convolution's kernel in Flax: two sides, filters in and out."""
@@ -70,7 +70,7 @@ def inheriting(
   def first(seed: int) -> TrainState:
     state = programs.initial_state(seed)
     variables = inherited(state.variables, parent, counterparts)
-    ema = jax.tree.map(np.copy, variables) if state.ema else {}
+    ema = first_average(variables) if state.ema else {}
     return state.replace(variables=variables, ema=ema)
 
   return dataclasses.replace(programs, initial_state=first)

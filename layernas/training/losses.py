@@ -16,16 +16,17 @@ def cross_entropy(
   """Cross entropy of every image.
 
   Args:
-    logits: float32, shape (batch, classes).
+    logits: floating-point, shape (batch, classes).
     labels: int32, shape (batch,).
     smoothing: share of the target's mass spread evenly over all classes.
 
   Returns:
-    Shape (batch,).
+    float32, shape (batch,).
   """
   targets = jax.nn.one_hot(labels, logits.shape[-1])
   return optax.softmax_cross_entropy(
-      logits, optax.smooth_labels(targets, smoothing)
+      # Those of a user's module may be bfloat16, too coarse for a reward.
+      logits.astype(jnp.float32), optax.smooth_labels(targets, smoothing)
   )
 
 

@@ -184,10 +184,21 @@ class Optimizer:
   starts_constant: bool = False
 
   def update(self, compiled: bool = False) -> Update:
-    """Does one step, by a kernel if that is wanted and there is one."""
-    if compiled and self.compiled:
-      return self.compiled
-    return functools.partial(plain_update, self.transformation)
+    """Does one step, by a kernel if that is wanted and there is one.
+
+    The kernel knows float32 alone; other parameters take the step of optax.
+    """
+    plain = functools.partial(plain_update, self.transformation)
+    kernel = self.compiled
+    if not compiled or kernel is None:
+      return plain
+
+    def step(gradient: Any, state: optax.OptState, params: Any) -> Updated:
+      dtypes = {leaf.dtype for leaf in jax.tree.leaves(params)}
+      update = kernel if dtypes == {np.dtype(np.float32)} else plain
+      return update(gradient, state, params)
+
+    return step
 
   def compile_init(self, params: Any) -> Callable[[Any], optax.OptState]:
     """Compiles a function that makes the initial state.

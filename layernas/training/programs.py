@@ -20,6 +20,7 @@ from jax import monitoring
 
 from layernas import lookup
 from layernas.data.dataset import Dataset
+from layernas.errors import UserError
 from layernas.models.convolutions import resolve
 from layernas.models.initialization import Beginning
 from layernas.models.initialization import Initialization
@@ -123,6 +124,9 @@ def make_steps(
 
   Returns:
     The steps.
+
+  Raises:
+    UserError: the network's own task does not give a number for each example.
   """
   training = config.training
   model = create_model(config, network, dataset.num_classes)
@@ -161,22 +165,43 @@ def make_steps(
   )
 
 
+_EXAMPLES = 2
+"""Of a batch whose shapes are looked at: with one, arrays that broadcast
+against each other would look right."""
+
+_OTHER_SUMS = ('loss', 'count', 'non_finite')
+"""Names that the metrics of a task may not have."""
+
+
 def _metric_names(
     model: nn.Module, shapes: Variables, example: Mapping[str, Any],
     task: Task | None,
 ) -> list[str]:
-  """Names of what a task measures."""
+  """Names of what a task measures, which is a number for each example."""
   task = task or classification()
   batch = {
-      name: jax.ShapeDtypeStruct((1, *shape), dtype)
+      name: jax.ShapeDtypeStruct((_EXAMPLES, *shape), dtype)
       for name, (shape, dtype) in example.items()
-  }
-  return list(jax.eval_shape(
-      lambda variables, batch: task.metrics(
-          model.apply(variables, task.inputs(batch), train=False), batch
-      ),
-      shapes, batch,
-  ))
+  } | {'mask': jax.ShapeDtypeStruct((_EXAMPLES,), np.float32)}
+
+  def measured(variables: Variables, batch: Any) -> tuple[Any, Any]:
+    outputs = model.apply(variables, task.inputs(batch), train=False)
+    return task.loss(outputs, batch), task.metrics(outputs, batch)
+
+  loss, metrics = jax.eval_shape(measured, shapes, batch)
+  for name in _OTHER_SUMS:
+    if name in metrics:
+      raise UserError(
+          f'space: its task has a metric {name!r}; allowed are names other than'
+          f' {list(_OTHER_SUMS)}'
+      )
+  for name, one in {'loss': loss, **metrics}.items():
+    if one.shape != (_EXAMPLES,):
+      raise UserError(
+          f"space: its task's {name} has shape {one.shape} for {_EXAMPLES}"
+          f' examples; allowed is ({_EXAMPLES},), a number for each'
+      )
+  return list(metrics)
 
 
 def _compiled(step: Any, arguments: tuple[Any, ...]) -> Callable[..., Any]:

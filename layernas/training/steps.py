@@ -35,9 +35,9 @@ class TrainState(flax.struct.PyTreeNode):
 
   Attributes:
     step: optimiser steps done.
-    variables: 'params' and 'batch_stats', float32.
+    variables: 'params' and 'batch_stats', of the types of the module.
     optimizer: optax state.
-    ema: moving average of `variables`, or an empty dict.
+    ema: moving average of `variables`, see `first_average`, or an empty dict.
     sums: metric sums since the last logged step; 'non_finite' is above zero
       where a gradient held a NaN or an infinity.
   """
@@ -74,8 +74,25 @@ def initial_state(
       step=np.zeros((), np.int32),
       variables=variables,
       optimizer=optimizer_state,
-      ema=jax.tree.map(np.copy, variables) if ema else {},
+      ema=first_average(variables) if ema else {},
       sums={name: np.zeros((), np.float32) for name in names},
+  )
+
+
+def first_average(variables: Variables) -> Variables:
+  """The moving average before the first step.
+
+  Args:
+    variables: initial 'params' and 'batch_stats', NumPy arrays.
+
+  Returns:
+    Copies; those of bfloat16 are float32, since bfloat16 has too few digits for
+    the small steps of an average.
+  """
+  return jax.tree.map(
+      lambda leaf: np.array(leaf, jnp.promote_types(leaf.dtype, jnp.float32))
+      if jnp.issubdtype(leaf.dtype, jnp.floating) else np.copy(leaf),
+      variables,
   )
 
 
@@ -98,7 +115,7 @@ def moving_average(
     return average
   decay = jnp.minimum(decay, (1.0 + step) / (10.0 + step))
   return jax.tree.map(
-      lambda old, new: old * decay + new * (1.0 - decay)
+      lambda old, new: old * decay + new.astype(old.dtype) * (1.0 - decay)
       if jnp.issubdtype(new.dtype, jnp.floating) else new,
       average, variables,
   )

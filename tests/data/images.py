@@ -8,18 +8,22 @@ import numpy as np
 from PIL import Image
 
 
-def png16(values):
+def png16(values, orientation=1):
   """A PNG file of 16 bits a value; (height, width), perhaps with channels."""
   height, width = values.shape[:2]
   channels = values.shape[2] if values.ndim == 3 else 1
   colour = {1: 0, 2: 4, 3: 2, 4: 6}[channels]
   rows = b''.join(b'\0' + row.astype('>u2').tobytes() for row in values)
   header = struct.pack('>IIBBBBB', width, height, 16, colour, 0, 0, 0)
+  exif = Image.Exif()
+  exif[0x0112] = orientation
   return b'\x89PNG\r\n\x1a\n' + b''.join(
       struct.pack('>I', len(data)) + name + data
       + struct.pack('>I', zlib.crc32(name + data))
       for name, data in (
-          (b'IHDR', header), (b'IDAT', zlib.compress(rows)), (b'IEND', b'')
+          (b'IHDR', header),
+          (b'eXIf', exif.tobytes().removeprefix(b'Exif\0\0')),
+          (b'IDAT', zlib.compress(rows)), (b'IEND', b''),
       )
   )
 

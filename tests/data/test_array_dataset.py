@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from layernas.data.array_dataset import ArrayDataset
+from tests.search import problems
 
 
 def make_dataset(config, images=12, **fields):
@@ -79,3 +80,29 @@ def test_images_are_read_once_and_not_before_they_are_needed(config):
     next(dataset.train_batches(split, 3, 0))
     list(dataset.evaluation_batches(split, 3))
   assert len(read) == 1
+
+
+def _with(config, images, labels):
+  """Twelve images to train on; the test images are right."""
+  test = lambda: np.zeros((3, 8, 8, 3), np.uint8), np.arange(3)
+  splits = {'all_train': (lambda: images, labels), 'test': test}
+  return ArrayDataset('own', splits, 3, config())
+
+
+@pytest.mark.parametrize('labels', [
+    np.arange(12) % 3 + 1, np.arange(12) % 3 - 1, (np.arange(12) % 3) / 1,
+    np.eye(3)[np.arange(12) % 3],
+], ids=['from one', 'negative', 'numbers', 'one-hot'])
+def test_labels_are_numbers_of_classes(config, labels):
+  with problems.refuses('data set own', "'all_train'", '0 to 2'):
+    _with(config, np.zeros((12, 8, 8, 3), np.uint8), labels)
+
+
+@pytest.mark.parametrize('images', [
+    np.zeros((12, 8, 8, 3)), np.zeros((12, 8, 8, 1), np.uint8),
+    np.zeros((12, 6, 8, 3), np.uint8), np.zeros((11, 8, 8, 3), np.uint8),
+], ids=['shares', 'grey', 'side', 'fewer'])
+def test_images_are_bytes_of_the_config_s_size(config, images):
+  dataset = _with(config, images, np.arange(12) % 3)
+  with problems.refuses('data set own', 'uint8', '(12, 8, 8, 3)'):
+    next(dataset.train_batches('train', 3, 0))

@@ -99,10 +99,16 @@ def test_hosts_share_evaluation_rows_once_each(examples, hosts, local):
 
 @pytest.mark.parametrize(
     ('examples', 'share', 'count'),
-    [(1000, 0.2, 200), (10, 0.25, 2), (3, 0.01, 1), (3, 0.99, 2), (2, 0.5, 1)],
+    [(1000, 0.2, 200), (10, 0.25, 2), (3, 0.01, 1), (3, 0.99, 2), (2, 0.5, 1),
+     (1, 0.5, 0)],
 )
 def test_count_rounds_and_leaves_both_parts_something(examples, share, count):
   assert held_out_count(examples, share) == count
+
+
+def test_a_single_image_of_a_class_is_trained_on():
+  held_out = held_out_mask(np.array([0, 1, 0]), 0.5)
+  np.testing.assert_array_equal(held_out, [False, False, True])
 
 
 def test_the_last_of_every_class_are_held_out():

@@ -1,6 +1,7 @@
 """Directories of image files, and each wrong arrangement of them."""
 
 import io
+import os
 import re
 import shutil
 
@@ -10,9 +11,9 @@ from PIL import Image
 
 from layernas.data import image_folder
 from layernas.data import streamed_dataset
-from layernas.data.image_files import upright
 from layernas.data.image_folder import FolderImages
 from layernas.data.image_folder import list_images
+from layernas.data.pillow_images import upright
 from layernas.data.registry import load_dataset
 from layernas.errors import UserError
 from tests.data.images import png16
@@ -125,6 +126,16 @@ def test_a_file_that_is_no_image_is_named(folder, name):
   assert error_of(root) == (
       f'{path}: not an image file; allowed are files named *.jpg, *.jpeg,'
       ' *.png'
+  )
+
+
+@pytest.mark.parametrize('place', [b'train', b'train/class1'])
+def test_a_name_that_is_no_text_is_named(folder, place):
+  root = folder()
+  os.mkdir(os.path.join(os.fsencode(root), place, b'caf\xe9.png'))
+  assert error_of(root) == (
+      f'{root}/{place.decode()}/caf\ufffd.png: a name with bytes that are no'
+      ' UTF-8; allowed are names that are text'
   )
 
 
@@ -285,6 +296,14 @@ def test_values_of_16_bits_are_scaled(open_folder, folder, bits, largest):
   np.testing.assert_allclose(
       found[2:], np.broadcast_to(levels[..., :3], (2, 8, 8, 3)), atol=1e-3
   )
+
+
+@pytest.mark.parametrize('channels', [1, 3])
+def test_files_of_16_bits_are_turned(open_folder, folder, channels):
+  values = np.random.default_rng(0).integers(0, 4096, (8, 8, channels))
+  (found,) = evaluated(open_folder, folder, a_png=png16(values, 6))
+  levels = np.broadcast_to(values >> 4, (8, 8, 3))
+  np.testing.assert_allclose(found, np.rot90(levels, -1), atol=1e-3)
 
 
 def test_the_config_says_how_many_bits_are_used(open_folder, folder):

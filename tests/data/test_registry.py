@@ -123,6 +123,15 @@ def test_a_loader_of_ones_own_has_settings(config):
   )
 
 
+@pytest.mark.parametrize(('settings', 'split'), [
+    ({'test': (0, 0, 0)}, 'test'), ({'train': (1, 1, 1)}, 'validation'),
+])
+def test_a_data_set_without_images_of_a_split_is_named(config, settings, split):
+  source = 'tests.data.conftest:load_arrays'
+  with pytest.raises(UserError, match=f"split '{split}' is empty"):
+    registry.load_dataset(config(source=source, settings=settings))
+
+
 def test_a_loader_that_gives_no_data_set_is_named(config):
   source = 'tests.training.own:no_dataset'
   with pytest.raises(UserError) as caught:

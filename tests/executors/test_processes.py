@@ -18,15 +18,21 @@ def environments(backend, count, **fields):
 
 
 def test_a_worker_on_cpu_has_one_thread_unless_the_config_says(monkeypatch):
-  monkeypatch.setattr(processes, '_cores', lambda: 3)
+  monkeypatch.setattr(processes, 'usable_cores', lambda: 3)
   assert [one['NPROC'] for one in environments('cpu', 1)] == ['1'] * 3
   two = environments('cpu', 8, workers=2, threads=4, devices=2)
   assert [one['NPROC'] for one in two] == ['4', '4']
   assert [one['JAX_NUM_CPU_DEVICES'] for one in two] == ['2', '2']
 
 
+def test_without_affinities_all_cores_have_workers(monkeypatch):
+  monkeypatch.delattr(processes.os, 'sched_getaffinity')
+  monkeypatch.setattr(processes.os, 'cpu_count', lambda: 3)
+  assert len(environments('cpu', 1)) == 3
+
+
 def test_not_more_than_eight_workers_on_cpu_unasked(monkeypatch):
-  monkeypatch.setattr(processes, '_cores', lambda: 64)
+  monkeypatch.setattr(processes, 'usable_cores', lambda: 64)
   assert len(environments('cpu', 1)) == 8
   assert len(environments('cpu', 1, workers=20)) == 20
 

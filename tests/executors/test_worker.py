@@ -1,5 +1,6 @@
 """A worker by its pipes."""
 
+import io
 import json
 import pathlib
 import subprocess
@@ -9,7 +10,10 @@ import time
 import pytest
 
 from layernas.executors import connection
+from layernas.executors import worker as worker_program
+from layernas.executors.executor import Evaluated
 from layernas.search import Candidate
+from layernas.search import Evaluation
 from tests.executors import evaluators
 
 ONE = Candidate(3, 1, (2, 3), 1, 0)
@@ -79,6 +83,23 @@ def test_it_answers(worker):
   assert told(worker, 'step')['id'] == 3
   evaluated = connection.evaluated_from_json(told(worker, 'done'))
   assert evaluated.evaluation.reward == 0.5
+
+
+def test_each_attempt_tells_of_its_early_reward():
+  output = io.BytesIO()
+
+  def evaluate(candidate, hopeless):
+    assert candidate == ONE
+    assert not hopeless(0.5)
+    assert not hopeless(0.5)
+    return Evaluated(Evaluation(0.5))
+
+  link = worker_program.Link(output)
+  train = {'kind': 'train', 'candidate': connection.candidate_to_json(ONE)}
+  for _ in range(2):
+    worker_program._answer(link, evaluate, train)
+  told = [json.loads(line)['kind'] for line in output.getvalue().splitlines()]
+  assert told == ['early', 'done'] * 2
 
 
 def starts_slowly(settings, report):

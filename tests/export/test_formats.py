@@ -107,6 +107,20 @@ def test_of_flax_modules_onnx_alone_fails_and_others_are_written(
   assert 'no inference graph' in found['failed']['onnx']
 
 
+@pytest.mark.parametrize('name', [
+    'stablehlo', pytest.param('saved_model', marks=pytest.mark.long),
+])
+def test_a_module_of_batches_of_one_size_is_one_line(
+    tmp_path: pathlib.Path, name: str
+) -> None:
+  pytest.importorskip(_NEEDS[name])
+  model = _model('tests.networks.flax_spaces:one_by_one')
+  found = export_model(model, [name], tmp_path)
+  assert not found['formats']
+  assert found['failed'][name].startswith(f'export: {name}: ')
+  assert 'batches of any size' in found['failed'][name]
+
+
 @pytest.mark.parametrize('name', ['tflite', 'saved_model'])
 def test_flax_modules_as_what_takes_any_program(
     tmp_path: pathlib.Path, name: str

@@ -5,12 +5,14 @@ import json
 import pathlib
 
 import jax
+import ml_dtypes
 import numpy as np
 import pytest
 from PIL import Image
 
 from layernas.data.registry import load_dataset
 from layernas.errors import UserError
+from layernas.export import validation
 from layernas.export.model import Model
 from layernas.export.model import load_model
 from layernas.export.model import save_model
@@ -20,6 +22,7 @@ from layernas.runs.final import read_architecture
 from layernas.runs.final import run_final
 from tests import tiny
 from tests.search import problems
+from tests.training import small
 
 
 @pytest.fixture(scope='module', name='run')
@@ -97,14 +100,18 @@ def _facts(**changes):
 
 def test_collections_and_types_come_back(tmp_path):
   variables = {
-      'params': {'a': {'kernel': np.ones((2, 3), np.float32)}},
-      'counts': {'steps': np.array(7, np.int32)},
+      'params': {'a': {
+          'kernel': np.ones((2, 3), np.float32),
+          'bias': np.array([0.5, -3], ml_dtypes.bfloat16),
+      }},
+      'counts': {'steps': np.array(7, np.int32), 'none': np.zeros((0, 2))},
   }
   save_model(tmp_path / 'm', variables, _facts())
   model = load_model(tmp_path / 'm')
   assert jax.tree.map(lambda leaf: (leaf.dtype, leaf.shape), variables) == (
       jax.tree.map(lambda leaf: (leaf.dtype, leaf.shape), model.variables)
   )
+  jax.tree.map(np.testing.assert_array_equal, variables, model.variables)
   assert model.class_names == tuple(map(str, range(10)))
 
 
@@ -163,6 +170,26 @@ def test_damaged_models_are_one_line(tmp_path, damage, parts):
 def test_what_is_no_image_is_one_line(images, parts):
   with problems.refuses('images', *parts):
     Model(_facts(), {}).predict(images)
+
+
+def test_any_number_of_devices_validates(monkeypatch):
+  sizes = []
+
+  def evaluate(step, variables, dataset, split, batch_size):
+    sizes.append(batch_size)
+    return {}
+
+  monkeypatch.setattr(validation, 'evaluate', evaluate)
+  monkeypatch.setattr(jax, 'device_count', lambda: 3)
+  config = small.get_config()
+  facts = _facts(
+      network=small.NETWORK.to_dict(), preprocessing=None,
+      classes={'number': small.CLASSES, 'names': None},
+      config={name: config[name].to_dict() for name in ('model', 'training')},
+  )
+  assert config.training.evaluation_batch_size == 8
+  validate(Model(facts, {}), small.dataset())
+  assert set(sizes) == {9}
 
 
 def test_other_tasks_have_no_predictions():

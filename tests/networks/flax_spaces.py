@@ -1,6 +1,7 @@
 """Spaces over Flax modules for tests."""
 
 import flax.linen as nn
+import jax.numpy as jnp
 
 from layernas.models.network import of_config
 from layernas.networks.flax_space import Choice
@@ -37,6 +38,27 @@ def build(choices, num_classes, width=1.0):
 
 def space():
   return FlaxSpace(LAYERS, build, scales=True)
+
+
+class OneByOne(nn.Module):
+  """Images one after the other, as many as there are."""
+
+  num_classes: int
+
+  @nn.compact
+  def __call__(self, images, train):
+    del train
+    dense = nn.Dense(self.num_classes)
+    return jnp.stack([
+        dense(images[number].mean(axis=(0, 1)))
+        for number in range(images.shape[0])
+    ])
+
+
+def one_by_one():
+  return FlaxSpace(
+      [Choice('width', (1, 2))], lambda _, classes: OneByOne(classes)
+  )
 
 
 def same_as(inner: NetworkSpace) -> FlaxSpace:

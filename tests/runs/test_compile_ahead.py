@@ -118,3 +118,30 @@ def test_memory_holds_the_last_ones(
     for number in (0, 1, 0, 2, 0, 1):
       ahead.programs((number,))
   assert compiler.compiled == [(0,), (1,), (2,), (1,)]
+
+
+class _Slow(tuple[int, ...]):
+  """An architecture in whose comparison another thread does something."""
+
+  __slots__ = ()
+  meanwhile = staticmethod(lambda: None)
+  __hash__ = tuple.__hash__
+
+  def __eq__(self, other: object) -> bool:
+    thread = threading.Thread(target=self.meanwhile)
+    thread.start()
+    thread.join(0.1)
+    return tuple(self) == other
+
+
+def test_another_thread_may_prepare_while_programs_are_asked_for(
+    compiler: _Compiler, monkeypatch: pytest.MonkeyPatch
+) -> None:
+  with CompileAhead(compiler, 1) as ahead:
+    ahead.prepare([(1,), _Slow((2,))])
+    monkeypatch.setattr(
+        _Slow, 'meanwhile', staticmethod(lambda: ahead.prepare([(3,)]))
+    )
+    assert ahead.programs((1,)) == 'programs of (1,)'
+    monkeypatch.undo()
+    assert ahead.programs((3,)) == 'programs of (3,)'

@@ -9,9 +9,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from layernas.data import pillow_images
+from layernas.data.preparation import Preparation
 from layernas.export.model import load_model
 from layernas.runs import use_model
 from tests import tiny
+from tests.data.images import png16
 from tests.search import problems
 
 
@@ -52,6 +55,33 @@ def test_images_are_turned_as_their_camera_says(model, tmp_path):
   upright.rotate(90, expand=True).save(tmp_path / 'a.png', exif=exif)
   read = use_model.read_image(str(tmp_path / 'a.png'))
   np.testing.assert_array_equal(np.asarray(read), pixels)
+
+
+@pytest.mark.parametrize('bits', [0, 14])
+@pytest.mark.parametrize('shape', [(8, 8), (8, 8, 3)])
+def test_16_bit_images_are_seen_as_in_training(tmp_path, shape, bits):
+  values = np.random.default_rng(0).integers(0, 4096, shape)
+  encoded = png16(values)
+  (tmp_path / 'a.png').write_bytes(encoded)
+  read = use_model.read_image(str(tmp_path / 'a.png'), bits)
+  seen = pillow_images.central(encoded, Preparation(8, 'none', bits=bits))
+  np.testing.assert_array_equal(np.asarray(read), seen)
+
+
+def test_images_that_pillow_would_cut_off_are_one_line(model, tmp_path):
+  deep = Image.fromarray(np.full((8, 8), 4000, np.uint16))
+  deep.save(tmp_path / 'a.tiff')
+  with problems.refuses(f'image {tmp_path}/a.tiff', 'I;16', '8 bits'):
+    use_model.predict(model, [str(tmp_path / 'a.tiff')])
+  with problems.refuses('images', 'I;16', '8 bits'):
+    load_model(model).predict(deep)
+
+
+def test_an_image_too_large_for_pillow_is_one_line(tmp_path, monkeypatch):
+  monkeypatch.setattr(Image, 'MAX_IMAGE_PIXELS', 10)
+  Image.new('L', (8, 8)).save(tmp_path / 'a.png')
+  with problems.refuses(f'image {tmp_path}/a.png', 'exceeds limit'):
+    use_model.read_image(str(tmp_path / 'a.png'))
 
 
 @pytest.mark.parametrize('content', [b'', b'no image'])

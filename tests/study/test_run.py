@@ -136,7 +136,7 @@ def test_all_cores_by_default(monkeypatch):
   monkeypatch.setattr(
       run.concurrent.futures, 'ProcessPoolExecutor', Pool
   )
-  monkeypatch.setattr(run, '_cores', lambda: 7)
+  monkeypatch.setattr(run, 'usable_cores', lambda: 7)
   for count, expected in ((0, 7), (3, 3)):
     with pytest.raises(KeyboardInterrupt):
       lines_of(keys(10), workers=count)

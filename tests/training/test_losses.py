@@ -22,6 +22,16 @@ def test_smoothing_spreads_its_share_over_all_classes() -> None:
   )
 
 
+def test_losses_of_bfloat16_logits_are_float32() -> None:
+  logits = jnp.array([[3.0, -2.0, 0.25]], jnp.bfloat16)
+  labels = jnp.array([0])
+  loss = losses.cross_entropy(logits, labels)
+  assert loss.dtype == jnp.float32
+  np.testing.assert_array_equal(
+      loss, losses.cross_entropy(logits.astype(jnp.float32), labels)
+  )
+
+
 def test_sums_leave_padding_out() -> None:
   # Ranks of the labels: first, sixth, fifth; the last row is padding.
   logits = jnp.array([

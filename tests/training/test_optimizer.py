@@ -290,6 +290,17 @@ def test_the_kernel_takes_the_step_of_optax(optimizer, excludes):
     np.testing.assert_allclose(ours, theirs, rtol=1e-5, atol=1e-6)
 
 
+def test_parameters_of_other_types_take_the_step_of_optax():
+  optimizer = make_optimizer(_training('sgd', ''), _rate)
+  params = {'kernel': jnp.ones((3, 2), jnp.bfloat16)}
+  state = optimizer.transformation.init(params)
+  got, wanted = (
+      jax.jit(optimizer.update(compiled))(params, state, params)
+      for compiled in (True, False)
+  )
+  jax.tree.map(np.testing.assert_array_equal, got, wanted)
+
+
 @pytest.mark.parametrize(('optimizer', 'bad'), [
     ('sgd', np.nan), ('rmsprop', np.inf), ('rmsprop', -np.inf),
 ])

@@ -5,18 +5,27 @@ import json
 import sys
 import threading
 
+import flax.linen as nn
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 from jax.experimental.compilation_cache import compilation_cache
 
+from layernas.data.table_dataset import TableDataset
+from layernas.models.initialization import constant
 from layernas.models.initialization import initial_variables
+from layernas.networks.flax_space import Choice
+from layernas.networks.flax_space import FlaxSpace
+from layernas.networks.network import Task
 from layernas.training.programs import compilations
 from layernas.training.programs import compile_programs
 from layernas.training.programs import create_model
+from layernas.training.programs import make_steps
 from layernas.training.train import Job
 from layernas.training.train import train_and_evaluate
 from tests import processes
+from tests.search import problems
 from tests.training import small
 
 
@@ -157,3 +166,55 @@ def test_processes_together_keep_their_programs_out_of_jax_s_caches() -> None:
   assert one['sums'] == other['sums']
   [alone] = _run_together(1)
   assert alone == one
+
+
+class _Linear(nn.Module):
+  """One output from three numbers."""
+
+  @nn.compact
+  def __call__(self, x, train):
+    del train
+    return x @ self.param('kernel', constant(0.0), (3, 1))
+
+
+def _steps_of(loss, metrics):
+  """Steps of a network of a task of its own, not compiled."""
+  task = Task(
+      loss, metrics, lambda batch: batch['x'],
+      jax.ShapeDtypeStruct((3,), jnp.float32),
+  )
+  space = FlaxSpace(
+      [Choice('width', (1, 2))], lambda *_: _Linear(), task=task
+  )
+  arrays = {'x': np.zeros((16, 3), np.float32), 'y': np.zeros(16, np.float32)}
+  data = TableDataset('numbers', arrays, arrays, 0.25)
+  return make_steps(small.get_config(), space.network((0,)), data)
+
+
+def _distance(outputs, batch):
+  return abs(outputs[:, 0] - batch['y'])
+
+
+def test_the_metrics_of_a_task_may_look_at_the_mask() -> None:
+  state = _steps_of(_distance, lambda outputs, batch: {
+      'error': _distance(outputs, batch) * batch['mask'],
+  }).train[1][0]
+  assert 'error' in state.sums
+
+
+@pytest.mark.parametrize(('loss', 'metrics', 'parts'), [
+    # Each output minus each label: columns and rows broadcast.
+    (lambda outputs, batch: outputs - batch['y'], lambda *_: {},
+     ["task's loss", '(2, 2)', '(2,)']),
+    (lambda outputs, batch: jnp.mean(outputs), lambda *_: {},
+     ["task's loss", '()', '(2,)']),
+    (_distance, lambda outputs, batch: {'error': outputs},
+     ["task's error", '(2, 1)', '(2,)']),
+    (_distance, lambda outputs, batch: {'loss': _distance(outputs, batch)},
+     ["metric 'loss'", 'other than']),
+])
+def test_a_task_gives_one_number_for_each_example(
+    loss, metrics, parts
+) -> None:
+  with problems.refuses('space', *parts):
+    _steps_of(loss, metrics)

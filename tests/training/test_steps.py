@@ -74,6 +74,15 @@ def test_averages_params_and_statistics(step: int, decay: float) -> None:
   )
 
 
+def test_the_average_of_bfloat16_moves() -> None:
+  average = initial_state({'a': np.zeros(2, jnp.bfloat16)}, (), ema=True).ema
+  for step in range(100_000, 100_100):
+    average = moving_average(
+        average, {'a': jnp.ones(2, jnp.bfloat16)}, 0.999, step
+    )
+  np.testing.assert_allclose(average['a'], 1 - 0.999 ** 100, rtol=1e-3)
+
+
 @pytest.fixture(scope='module', name='on_devices')
 def _on_devices(tmp_path_factory):
   """What the program writes on 1 and on 8 devices."""
