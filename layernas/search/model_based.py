@@ -237,7 +237,7 @@ class ModelBased(Strategy):
   def plan(self, problem: Problem, trials: float) -> list[str]:
     """Sizes of the design and of what the model picks."""
     del problem
-    design = self._size(trials)
+    design = min(self._size(trials), trials)
     if not math.isfinite(trials):
       return [f'{design} for the design', 'then what the model picks']
     return [

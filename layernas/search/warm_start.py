@@ -6,6 +6,7 @@ place of a training, of those of another task a reward model learns.
 """
 
 import dataclasses
+import math
 from collections.abc import Iterable
 from collections.abc import Mapping
 from typing import Any
@@ -168,10 +169,17 @@ class Enqueued(Wrapper):
     return len(self._trials) < len(self.first)
 
   def plan(self, problem: Problem, trials: float) -> list[str]:
-    """The given architectures, then the inner plan for the rest."""
+    """The given architectures, as many as fit, and what is left.
+
+    How the inner strategy spends that depends on the results of the first.
+    """
+    if not self.inner.plan(problem, trials):
+      return []
     count = len(self.first)
-    inner = self.inner.plan(problem, trials - count)
-    return inner and [f'{count} enqueued', *inner]
+    if trials < count:
+      return [f'{trials:,.0f} of the {count:,} enqueued']
+    left = f'{trials - count:,.0f}' if math.isfinite(trials) else 'then those'
+    return [f'{count:,} enqueued', f'{left} that the schedule proposes']
 
   def bound(self, problem: Problem) -> int | None:
     """The inner strategy's bound plus the given architectures."""

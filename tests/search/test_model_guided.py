@@ -332,6 +332,8 @@ def test_the_plan_is_said():
   problem = problems.make_problem([[1, 2, 3]] * 4)
   plan = ModelGuided(design=20).plan(problem, 30)
   assert plan == ['15 for the design', '15 for what the model picks']
+  plan = ModelGuided(design=20).plan(problem, 1)
+  assert plan == ['1 for the design', '0 for what the model picks']
 
 
 def test_costs_of_zero_and_below_are_scaled():
