@@ -278,3 +278,12 @@ def test_a_config_of_another_program(
       f"error: flag --config: '{config}': has no field {field!r}; allowed is a"
       f' config with the fields of configs/{fields}default.py\n'
   )
+
+
+def test_a_required_flag_that_is_not_given_is_missing() -> None:
+  done = programs.run(
+      tiny.ROOT / 'tools' / 'convert_nats_bench.py', '--source=a', '--output=b'
+  )
+  assert (done.returncode, done.stderr) == (
+      2, 'error: flag --space: missing; see --help\n'
+  )
