@@ -17,6 +17,7 @@ from layernas import paths
 from layernas.errors import UserError
 from layernas.errors import not_installed
 from layernas.export.model import Classifier
+from layernas.export.model import damage_named
 from layernas.export.model import load_model
 from layernas.export.model import read_facts
 
@@ -71,7 +72,9 @@ def open_model(path: str | os.PathLike[str]) -> Classifier:
     raise UserError(f'model {text}: no such file; allowed is an exported one')
   with activity.doing('opening the model'):
     run, batch = _OPEN[suffix](text)
-  return _File(read_facts(path.parent), run, batch)
+  facts = read_facts(path.parent)
+  with damage_named(path.parent):
+    return _File(facts, run, batch)
 
 
 def _imported(module: str, package: str, path: str) -> Any:

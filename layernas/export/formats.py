@@ -278,6 +278,8 @@ def export_model(
   Raises:
     UserError: a format is unknown, or the model cannot be exported at all.
   """
+  if not formats:
+    raise UserError(f'export: no format: allowed are {list(FORMATS)}')
   for name in formats:
     if name not in FORMATS:
       raise UserError(

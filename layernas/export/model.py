@@ -8,10 +8,12 @@ code, except that a space of Flax modules, which model.json names, is imported.
 """
 
 import abc
+import contextlib
 import functools
 import hashlib
 import json
 import os
+from collections.abc import Iterator
 from collections.abc import Mapping
 from typing import Any
 
@@ -76,10 +78,19 @@ class Classifier(abc.ABC):
 
     Args:
       facts: content of model.json.
+
+    Raises:
+      AttributeError, KeyError, TypeError, ValueError: a fact is damaged.
     """
     self.facts = facts
     images = facts['preprocessing']
     self.preprocessing = images and Preprocessing.from_dict(images)
+    if len(self.class_names) != self.num_classes:
+      raise ValueError(
+          f'{len(self.class_names)} names of {self.num_classes} classes'
+      )
+    # What is read later is tried now.
+    _ = self.takes, self.config
 
   @property
   def takes(self) -> np.dtype:
@@ -275,17 +286,36 @@ def load_model(directory: str | os.PathLike[str]) -> Model:
         f'model {text}: {WEIGHTS}: {error}; allowed is the file that was'
         ' written with the model'
     ) from error
-  try:
+  with damage_named(where):
     if _digest(weights) != facts['digests']['weights']:
       raise UserError(
           f'model {text}: {WEIGHTS} is not the file that was written with'
           f' {FACTS}; allowed are the two of one training'
       )
     return Model(facts, traverse_util.unflatten_dict(flat, sep='/'))
-  except (AttributeError, KeyError, TypeError) as error:
+
+
+@contextlib.contextmanager
+def damage_named(directory: epath.Path) -> Iterator[None]:
+  """Makes one line of what damaged facts raise.
+
+  Args:
+    directory: directory of the model.json that the block makes a model of.
+
+  Yields:
+    Nothing.
+
+  Raises:
+    UserError: names the file.
+  """
+  try:
+    yield
+  except UserError:
+    raise
+  except (AttributeError, KeyError, TypeError, ValueError) as error:
     raise UserError(
-        f'model {text}: {FACTS} is damaged: {error!r}; allowed is the file that'
-        ' was written with the model'
+        f'model {directory}: {FACTS} is damaged: {error!r}; allowed is the file'
+        ' that was written with the model'
     ) from error
 
 

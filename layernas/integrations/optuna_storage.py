@@ -26,6 +26,7 @@ from layernas.search.problem import upper_limits
 from layernas.search.space import architecture_id
 from layernas.storage.history import recorded_further_costs
 from layernas.storage.history import recorded_trials
+from layernas.storage.workdir import content_of
 from layernas.storage.workdir import read_json
 
 _STATES = {
@@ -178,5 +179,8 @@ def _facts(workdir: epath.Path, config: Any) -> dict[str, Any]:
       'reward': config.reward,
   }
   result = workdir / 'result.json'
-  winner = read_json(result).get('winner') if result.exists() else None
-  return {**facts, 'winner': winner['trial']} if winner else facts
+  if not result.exists():
+    return facts
+  with content_of(result):
+    winner = read_json(result)['winner']
+    return {**facts, 'winner': winner['trial']} if winner else facts

@@ -6,6 +6,7 @@ number of classes. It returns the exact cost of all networks of the space as a
 your own gets `cost.settings` as keyword arguments.
 """
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -17,6 +18,7 @@ from layernas.networks.latency import latency_cost
 from layernas.networks.latency import read_latency_table
 from layernas.search.cost import Cost
 from layernas.search.cost import FactoredCost
+from layernas.search.cost import Number
 from layernas.search.problem import Limit
 
 
@@ -108,14 +110,36 @@ def configured_limits(
     UserError: names the metric, its limit and what is allowed.
   """
   found = []
-  for name, high in sorted(limits.items()):
-    if high:
-      field = f'limits.{name}'
-      settings = lookup.settings_of(field, name, COSTS, {}, section)
-      found.append(Limit(_named_cost(
-          field, name, settings, space, image_size, num_classes
-      ), high))
+  for name, high in further_limits(limits).items():
+    field = f'limits.{name}'
+    settings = lookup.settings_of(field, name, COSTS, {}, section)
+    found.append(Limit(_named_cost(
+        field, name, settings, space, image_size, num_classes
+    ), high))
   return tuple(found)
+
+
+def further_limits(limits: Mapping[str, Any]) -> dict[str, Number]:
+  """The limits that a config section holds.
+
+  Args:
+    limits: the section `limits` of configs/default.py.
+
+  Returns:
+    Largest values by metric, in the order of their names; those of 0, which
+    are no limits, are left out.
+
+  Raises:
+    UserError: names the limit that is no number.
+  """
+  for name, high in limits.items():
+    if isinstance(high, bool) or not isinstance(high, int | float) or (
+        math.isnan(high)
+    ):
+      raise UserError(
+          f'limits.{name}: {high!r}: allowed is a number, 0 for no limit'
+      )
+  return {name: high for name, high in sorted(limits.items()) if high}
 
 
 def _named_cost(

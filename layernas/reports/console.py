@@ -86,7 +86,7 @@ class Counting:
       self._said = now
       self._console.print(
           f'{what}: {done:,} of about {total:,} networks are counted',
-          markup=False,
+          markup=False, soft_wrap=True,
       )
 
 

@@ -9,6 +9,7 @@ import numpy as np
 from etils import epath
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from layernas.reports.result import final_metric
 from layernas.search import Search
@@ -62,7 +63,8 @@ def save_pareto(
   under the largest.
 
   Trials have the colour of the layer that they decide, or of their number where
-  a schedule decides all layers at once.
+  a schedule decides all layers at once. Those of networks over a further limit
+  are rings, and none of the Pareto front.
 
   Args:
     search: with at least one trial.
@@ -77,11 +79,24 @@ def save_pareto(
   shown, label = [trial.candidate.layer for trial in trials], 'layer decided'
   if not any(shown):
     shown, label = [trial.candidate.id for trial in trials], 'trial'
+  kept = np.array([
+      search.problem.keeps_limits(trial.candidate.architecture)
+      for trial in trials
+  ], bool)
   points = axes.scatter(
       costs / scale, rewards, c=shown, cmap='viridis', s=30, zorder=2
   )
-  figure.colorbar(points, ax=axes, label=label)
-  front = pareto_front(costs, rewards)
+  if not kept.all():
+    axes.scatter(
+        costs[~kept] / scale, rewards[~kept], s=22, facecolor='white',
+        edgecolor=points.to_rgba(shown)[~kept], lw=1.5, zorder=2,
+        label='over a further limit',
+    )
+  figure.colorbar(
+      points, ax=axes, label=label, ticks=MaxNLocator(integer=True)
+  )
+  within = np.flatnonzero(kept)
+  front = within[pareto_front(costs[within], rewards[within])]
   axes.plot(
       costs[front] / scale, rewards[front], color='0.5', lw=1, zorder=1,
       drawstyle='steps-post', label='Pareto front of the trials',

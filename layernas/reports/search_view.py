@@ -169,13 +169,13 @@ class SearchView:
     if math.isinf(low) and math.isinf(high):
       return 'any cost'
     if math.isinf(high):
-      return f'at least {_limit(low)} {self.unit}'
+      return f'at least {cost_text(low)} {self.unit}'
     highs = ', '.join(
-        map(_limit, upper_limits(self.found.config['target']['high']))
+        map(cost_text, upper_limits(self.found.config['target']['high']))
     )
     if math.isinf(low):
       return f'at most {highs} {self.unit}'
-    return f'{_limit(low)} to {highs} {self.unit}'
+    return f'{cost_text(low)} to {highs} {self.unit}'
 
   @property
   def further_limits(self) -> dict[str, float]:
@@ -187,7 +187,7 @@ class SearchView:
   def further_limits_text(self) -> str:
     """Limits on other metrics in words; '' where there are none."""
     text = ', '.join(
-        f'{name} at most {_limit(high)}'
+        f'{name} at most {cost_text(high)}'
         for name, high in self.further_limits.items()
     )
     known = self.found.further_costs
@@ -219,7 +219,7 @@ class SearchView:
   def front(self) -> str:
     """Answers under several limits in words; '' where there is one limit."""
     return '; '.join(
-        f'at most {_limit(one["limit"])}: ' + (
+        f'at most {cost_text(one["limit"])}: ' + (
             f'{one["architecture"]}, {cost_text(one["cost"])} {self.unit},'
             f' reward {one["reward"]:.4f}'
             if one['trial'] is not None else 'none'
@@ -290,7 +290,7 @@ class SearchView:
     candidate = trial.candidate
     over = ''.join(
         f'; over a limit: {name} {cost_text(cost)}, at most'
-        f' {_limit(self.further_limits[name])}'
+        f' {cost_text(self.further_limits[name])}'
         for name, cost in self.exceeded(trial).items()
     )
     return (
@@ -330,8 +330,3 @@ class SearchView:
           'under_way': 'mean' not in row,
       })
     return rows
-
-
-def _limit(cost: float) -> str:
-  """A limit; a config holds those of counts as floats, too."""
-  return cost_text(int(cost) if cost == int(cost) else cost)

@@ -347,6 +347,9 @@ def _wrong_flag(error: flags.Error | UserError) -> str:
   # What its own parsers say is Python's: 'could not convert ...'.
   given = str(error).removesuffix(f': {cause}').removeprefix('flag --')
   name, _, text = given.partition('=')
+  # Of a flag that is required, absl says that None is not allowed.
+  if text == f'None: Flag --{name} must have a value other than None.':
+    return f'flag --{name}: missing; see --help'
   parser = flags.FLAGS[name].parser
   allowed = parser.syntactic_help or (
       f'one of {list(parser.enum_values)}'

@@ -17,6 +17,7 @@ import sys
 import traceback
 from collections.abc import Callable
 from collections.abc import Iterable
+from collections.abc import Mapping
 from collections.abc import Sequence
 from types import ModuleType
 from typing import Any
@@ -186,7 +187,37 @@ def recorded(
         ' config.json of its workdir, or --config=FILE.py'
     )
   search_own_modules(file)
+  _check_types(file, fields, every)
   return config_dict.ConfigDict(resuming.completed(fields, every)).lock()
+
+
+def _check_types(
+    file: str | os.PathLike[str], fields: resuming.Fields,
+    defaults: resuming.Fields, section: str = '',
+) -> None:
+  """Raises UserError if a field of a JSON file is not of its default's type."""
+  for key in fields.keys() & defaults.keys():
+    name, value, default = f'{section}{key}', fields[key], defaults[key]
+    if isinstance(default, Mapping) and isinstance(value, Mapping):
+      _check_types(file, value, default, f'{name}.')
+    elif name not in _ONE_OR_SEVERAL and not _is_like(value, default):
+      allowed = next(
+          words for kind, _, words in _RULES if isinstance(default, kind)
+      )
+      raise UserError(f'file {file}: {name}: {value!r}: allowed is {allowed}')
+
+
+def _is_like(value: Any, default: Any) -> bool:
+  """Whether a value of a JSON file is of the type of a field's default."""
+  if isinstance(default, tuple | list):
+    kinds = {type(one) for one in default}
+    return isinstance(value, tuple | list) and (
+        len(kinds) != 1 or all(_is_like(one, default[0]) for one in value)
+    )
+  if isinstance(default, float):
+    return isinstance(value, float | int) and not isinstance(value, bool)
+  # True is an int, too.
+  return default is None or type(value) is type(default)
 
 
 def search_own_modules(file: str | os.PathLike[str]) -> None:
@@ -280,8 +311,10 @@ def _called(file: str, function: Callable[[], Any]) -> Any:
   # A user's file may raise anything.
   except Exception as error:
     line = _line_of(file, error)
+    # ConfigDict shows all fields behind an unknown one: pages.
+    text = str(error).partition(' Other fields present:')[0].strip("'")
     raise UserError(
-        f'flag --config: {file!r}{line}: {type(error).__name__}: {error};'
+        f'flag --config: {file!r}{line}: {type(error).__name__}: {text};'
         ' allowed is a config file that runs'
     ) from error
 
@@ -409,11 +442,13 @@ def _fields(text: str) -> dict[str, Any]:
   return value
 
 
-_RULES: tuple[tuple[type, Callable[[Any], Any], str], ...] = (
+_RULES: tuple[tuple[Any, Callable[[Any], Any], str], ...] = (
     (bool, _truth, 'true or false'),
     (int, flags.IntegerParser().parse, 'an integer'),
     (float, flags.FloatParser().parse, 'a number'),
     (str, str, 'text'),
-    (config_dict.ConfigDict, _fields, 'a dict of its fields'),
+    (Mapping | config_dict.ConfigDict, _fields, 'a dict of its fields'),
+    # Such values are parsed one by one.
+    (tuple | list, _several, 'a list of values as in the default'),
 )
 """Types of fields, how their values are parsed, and what is allowed."""

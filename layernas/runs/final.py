@@ -44,6 +44,7 @@ from layernas.storage.files import file_store
 from layernas.storage.resuming import FINAL
 from layernas.storage.storage_errors import in_one_line
 from layernas.storage.workdir import Workdir
+from layernas.storage.workdir import content_of
 from layernas.storage.workdir import read_json
 from layernas.training import devices
 from layernas.training import hosts
@@ -101,6 +102,12 @@ def read_architecture(text: str, limit: float | None = None) -> NamedNetwork:
         f'file {text}: no winner in it; allowed is the result.json of a search'
         ' that found a network in its target interval'
     )
+  with content_of(text):
+    return _answer(result, limit)
+
+
+def _answer(result: Mapping[str, Any], limit: float | None) -> NamedNetwork:
+  """The winner of a result.json, or its answer under a limit."""
   answer = result['winner']
   if limit is not None:
     found = {

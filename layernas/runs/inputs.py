@@ -11,6 +11,7 @@ import numpy as np
 
 from layernas.data.dataset import Dataset
 from layernas.networks.costs import COSTS
+from layernas.networks.costs import further_limits
 from layernas.networks.interface import Space
 from layernas.networks.latency import METRIC
 from layernas.networks.latency import read_latency_table
@@ -46,7 +47,7 @@ def search_inputs(
       *code_inputs({'search.schedule': config.search.schedule}),
       *training_inputs(config),
   ]
-  limited = [name for name, high in sorted(config.limits.items()) if high]
+  limited = further_limits(config.limits)
   metrics = {
       'cost.metric': (config.cost.metric, problem.cost),
       **{

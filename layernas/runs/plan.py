@@ -20,8 +20,11 @@ from layernas.data.dataset import Batch
 from layernas.data.dataset import Dataset
 from layernas.data.registry import load_dataset
 from layernas.errors import UserError
+from layernas.executors.executor import executor_settings
 from layernas.networks.registry import make_space
+from layernas.reports.console import Counting
 from layernas.reports.console import new_console
+from layernas.runs.rewards import configured_reward
 from layernas.runs.setup import make_problem
 from layernas.runs.setup import make_search
 from layernas.runs.setup import with_width_scaled
@@ -144,7 +147,11 @@ def make_plan(config: Any, dataset: Dataset, speed: Speed) -> dict[str, Any]:
   """
   check_training(config)
   check_training(config, 'final')
-  space = with_width_scaled(make_space(config.space), config, dataset)
+  configured_reward(config)
+  executor_settings(config.executor)
+  space = make_space(config.space)
+  space.progress = Counting()
+  space = with_width_scaled(space, config, dataset)
   shape = dataset.image_size, dataset.num_classes
   with activity.doing('pricing the networks'):
     problem = make_problem(config, space, *shape)

@@ -22,10 +22,12 @@ from layernas.runs import config_flag
 from layernas.runs.status import STATUS_FILE
 from layernas.runs.status import read_status
 from layernas.runs.status import state_words
+from layernas.search.space import parse_architecture_id
 from layernas.storage.files import file_store
 from layernas.storage.history import recorded_further_costs
 from layernas.storage.history import recorded_trials
 from layernas.storage.storage_errors import usable
+from layernas.storage.workdir import content_of
 from layernas.storage.workdir import read_json
 
 PAGE = 'report.html'
@@ -88,10 +90,14 @@ def read_search(
   trials = recorded_trials(workdir)
   file = workdir / 'config.json'
   config = config_flag.recorded(read_json(file), file)
-  result = _read(workdir / 'result.json')
-  if result and sum(result['trials'].values()) != len(trials):
-    # Of a run with a smaller budget, which goes on.
-    result = None
+  file = workdir / 'result.json'
+  result = _read(file)
+  with content_of(file):
+    if result and sum(result['trials'].values()) != len(trials):
+      # Of a run with a smaller budget, which goes on.
+      result = None
+    if result:
+      _check_result(result)
   state, best = _state(workdir, result)
   try:
     space, lacking = make_space(config.space).search_space, ''
@@ -102,6 +108,14 @@ def read_search(
       _final_rows(workdir), space, lacking, _link(workdir / 'trace.html', page),
       recorded_further_costs(workdir),
   )
+
+
+def _check_result(result: Mapping[str, Any]) -> None:
+  """Raises what misses a part of a result.json that the page shows."""
+  _ = result['stop_reason'], result['comparison']
+  if winner := result['winner']:
+    _ = winner['trial'], parse_architecture_id(winner['architecture'])
+    _ = winner['cost'] + winner['reward']
 
 
 def _names(paths: Sequence[epath.Path]) -> list[str]:

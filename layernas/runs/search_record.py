@@ -13,6 +13,7 @@ from layernas import lookup
 from layernas.errors import UserError
 from layernas.executors.executor import SETTINGS_FILE
 from layernas.executors.executor import ExecutorSettings
+from layernas.networks.costs import further_limits
 from layernas.reports.console import front_table
 from layernas.reports.console import reward_name
 from layernas.reports.console import summary_table
@@ -108,9 +109,7 @@ class SearchRecord(Hook):
       self._directory.write_json(OWN_MODULES_FILE, directories)
     self._history = History(self._directory.path)
     self._timings = Timings(self._directory.path)
-    self._limited = [
-        name for name, high in sorted(config.limits.items()) if high
-    ]
+    self._limited = list(further_limits(config.limits))
     trials = [trial.to_dict() for trial in self._history.trials]
     budget = config.budget.to_dict()
     if not trials:

@@ -17,6 +17,7 @@ from layernas.data.dataset import Dataset
 from layernas.errors import UserError
 from layernas.networks.costs import configured_cost
 from layernas.networks.costs import configured_limits
+from layernas.networks.costs import further_limits
 from layernas.networks.interface import METRICS
 from layernas.networks.interface import Space
 from layernas.networks.network import NetworkLike
@@ -81,8 +82,8 @@ def with_width_scaled(
   check_reference(config.reference)
   # Of several limits the largest: there the answer is compared.
   limits = {config.cost.metric: upper_limits(config.target.high)[-1]}
-  for metric, high in config.limits.items():
-    limits[metric] = min(high or math.inf, limits.get(metric, math.inf))
+  for metric, high in further_limits(config.limits).items():
+    limits[metric] = min(high, limits.get(metric, math.inf))
   if not (
       config.reference.trainings and math.isfinite(min(limits.values()))
       and limits.keys() <= METRICS.keys()

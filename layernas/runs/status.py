@@ -27,6 +27,7 @@ from layernas.search.space import architecture_id
 from layernas.search.trial import trial_name
 from layernas.storage.files import file_store
 from layernas.storage.workdir import Workdir
+from layernas.storage.workdir import content_of
 from layernas.storage.workdir import read_json
 
 STATUS_FILE = 'status.json'
@@ -151,7 +152,7 @@ def read_status(workdir: epath.PathLike) -> tuple[str, Mapping[str, Any]]:
     'running', 'finished' or 'stopped'; and the content of status.json.
 
   Raises:
-    UserError: there is no search in the workdir.
+    UserError: there is no search in the workdir, or its status is damaged.
   """
   path = epath.Path(workdir) / STATUS_FILE
   if not path.exists():
@@ -161,11 +162,15 @@ def read_status(workdir: epath.PathLike) -> tuple[str, Mapping[str, Any]]:
     )
   status = read_json(path)
   in_use = file_store(path).in_use(epath.Path(workdir))
-  if in_use is None:
-    in_use = time.time() - status['written'] < _QUIET_SECONDS
-  if status['stop_reason'] and not status['running']:
-    return 'finished', status
-  return 'running' if in_use else 'stopped', status
+  with content_of(path):
+    if in_use is None:
+      in_use = time.time() - status['written'] < _QUIET_SECONDS
+    state = 'running' if in_use else 'stopped'
+    if status['stop_reason'] and not status['running']:
+      state = 'finished'
+    # All that is shown is there.
+    status_page(state, status)
+  return state, status
 
 
 def status_page(state: str, status: Mapping[str, Any]) -> RenderableType:

@@ -81,7 +81,8 @@ def read_warm_start(
     config: with section `search`, and those that decide what trials are worth.
     space: of the networks.
     problem: to search.
-    dataset: to train on; None leaves out trials of other searches.
+    dataset: to train on; None leaves out trials of other searches, which need
+      only be there.
 
   Returns:
     JSON types: `WarmStart.to_dict`, and 'lines' that say what was found.
@@ -105,13 +106,15 @@ def read_warm_start(
     lines.append(line)
   # By what the tasks differ in; '' is this one.
   known: dict[str, list[Trial]] = {'': []}
-  if dataset is not None:
-    for name in filter(None, search.known.split(',')):
-      found = _known(name.strip(), config, problem, dataset)
-      lines.append(f'known: {len(found.trials)} trials of {name.strip()}' + (
-          f', as another task: {found.different}' if found.different else ''
-      ))
-      known.setdefault(found.task, []).extend(found.trials)
+  for name in filter(None, map(str.strip, search.known.split(','))):
+    path, fields = _known_config(name)
+    if dataset is None:
+      continue
+    found = _known(name, path, fields, config, problem, dataset)
+    lines.append(f'known: {len(found.trials)} trials of {name}' + (
+        f', as another task: {found.different}' if found.different else ''
+    ))
+    known.setdefault(found.task, []).extend(found.trials)
   same, *others = (as_known(trials, problem) for trials in known.values())
   warm = WarmStart(start, tuple(first), same, tuple(others))
   return {**warm.to_dict(), 'lines': lines}
@@ -254,10 +257,8 @@ def _lines(where: str, path: epath.Path) -> Iterable[tuple[str, str]]:
     yield f'{where}, line {number}', line
 
 
-def _known(
-    name: str, config: Any, problem: Problem, dataset: Dataset
-) -> _Known:
-  """Trials of another search in the same space."""
+def _known_config(name: str) -> tuple[epath.Path, dict[str, Any]]:
+  """Workdir of another search, and the fields of its config."""
   where = f'search.known: {name!r}'
   path = epath.Path(paths.expanded('search.known', name))
   file_store(path).check(path)
@@ -270,6 +271,15 @@ def _known(
         f'{where}: its config.json holds no config; allowed are workdirs of'
         ' searches'
     )
+  return path, fields
+
+
+def _known(
+    name: str, path: epath.Path, fields: dict[str, Any], config: Any,
+    problem: Problem, dataset: Dataset,
+) -> _Known:
+  """Trials of another search in the same space."""
+  where = f'search.known: {name!r}'
   contents = _other_contents(
       where, path, _with_sections(config, fields), dataset
   )

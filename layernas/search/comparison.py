@@ -85,6 +85,10 @@ class Compared(Wrapper):
     self._chosen: Trial | None = None
     self._afresh: list[float] = []
 
+  def around(self, proposer: Strategy) -> Strategy:
+    """Wraps another strategy in the same way, all anew."""
+    return Compared(self.inner.around(proposer), self.trainings)
+
   def plan(self, problem: Problem, trials: float) -> list[str]:
     """The inner strategy's plan and the comparison."""
     each = self.each(problem, trials)

@@ -42,8 +42,12 @@ _JOINT = 1_000_000
 
 
 def cost_text(cost: Number) -> str:
-  """A cost as readable text: integers whole, others with six digits."""
-  return f'{cost:,}' if isinstance(cost, int) else f'{cost:,.6g}'
+  """A cost as readable text: integers whole, others with six digits.
+
+  A config holds limits on counts as floats, too: 1.8e6 is 1,800,000.
+  """
+  whole = isinstance(cost, int) or (abs(cost) < _LIMIT and cost == int(cost))
+  return f'{int(cost):,}' if whole else f'{cost:,.6g}'
 
 
 @dataclasses.dataclass(frozen=True, eq=False)

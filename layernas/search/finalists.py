@@ -62,6 +62,10 @@ class Finalists(Wrapper):
     self._rewards: dict[Architecture, dict[int, float]] = {}
     self._groups: list[_Group] = []
 
+  def around(self, proposer: Strategy) -> Strategy:
+    """Wraps another strategy in the same way, all anew."""
+    return Finalists(self.inner.around(proposer), self.share)
+
   def generations(self, context: Context) -> Generations:
     """Yields what the inner strategy proposes, then the repeats."""
     self._problem = context.problem

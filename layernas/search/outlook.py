@@ -6,7 +6,6 @@ the search is played with random rewards: a thousand trials take less than a
 second, and no more than some thousands are played before a search begins.
 """
 
-import copy
 import dataclasses
 import math
 import random
@@ -71,7 +70,7 @@ def outlook(search: Search) -> Outlook | None:
   """Looks ahead; changes nothing.
 
   Args:
-    search: that has not begun.
+    search: begun or not.
 
   Returns:
     How far it comes; None where it is not layerwise, has no budget of trials,
@@ -131,9 +130,9 @@ def _played(
     Layers reached, and the trials by then.
   """
   proposer = dataclasses.replace(strategy.proposer, **settings)
-  # The same wrappers around the new schedule.
-  strategy = copy.deepcopy(strategy, {id(strategy.proposer): proposer})
-  played = Search(search.problem, strategy, Budget(trials), search.seed)
+  played = Search(
+      search.problem, strategy.around(proposer), Budget(trials), search.seed
+  )
   rng = random.Random(search.seed)
   while candidates := played.ask():
     for candidate in candidates:

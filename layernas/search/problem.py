@@ -205,10 +205,16 @@ class Problem:
     Returns:
       Whether its cost is in the target, and it keeps the further limits.
     """
-    return cost in self.target and (
-        isinstance(network, str) or all(
-            limit.cost.cost(network) <= limit.high for limit in self.limits
-        )
+    return cost in self.target and self.keeps_limits(network)
+
+  def keeps_limits(self, network: Network) -> bool:
+    """Whether a network keeps the further limits.
+
+    Args:
+      network: an architecture, or the name of a reference, which keeps them.
+    """
+    return isinstance(network, str) or all(
+        limit.cost.cost(network) <= limit.high for limit in self.limits
     )
 
   def admitted(

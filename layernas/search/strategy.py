@@ -97,6 +97,10 @@ class Strategy(abc.ABC):
     """The strategy that finds new networks: itself, unless it wraps one."""
     return self
 
+  def around(self, proposer: 'Strategy') -> 'Strategy':
+    """Takes the proposer itself; a wrapper puts what it adds around it."""
+    return proposer
+
   def answer(self, incumbent: Trial | None) -> Trial | None:
     """The trial whose architecture a search answers with.
 
@@ -167,6 +171,14 @@ class Wrapper(Strategy):
   def proposer(self) -> Strategy:
     """The strategy that finds new architectures."""
     return self.inner.proposer
+
+  @abc.abstractmethod
+  def around(self, proposer: Strategy) -> Strategy:
+    """Wraps another strategy in the same way, all anew.
+
+    Args:
+      proposer: a strategy that has not begun, in place of `self.proposer`.
+    """
 
   @property
   def infeasible(self) -> int:

@@ -6,6 +6,7 @@ place of a training, of those of another task a reward model learns.
 """
 
 import dataclasses
+import math
 from collections.abc import Iterable
 from collections.abc import Mapping
 from typing import Any
@@ -141,6 +142,10 @@ class Enqueued(Wrapper):
     self.repeats = inner.repeats
     self._trials: list[Trial] = []
 
+  def around(self, proposer: Strategy) -> Strategy:
+    """Wraps another strategy in the same way, all anew."""
+    return Enqueued(self.inner.around(proposer), self.first)
+
   def generations(self, context: Context) -> Generations:
     """Yields the given architectures, then the inner strategy's proposals."""
     for one in self.first:
@@ -170,10 +175,17 @@ class Enqueued(Wrapper):
     return len(self._trials) < len(self.first)
 
   def plan(self, problem: Problem, trials: float) -> list[str]:
-    """The given architectures, then the inner plan for the rest."""
-    count = min(len(self.first), trials)
-    inner = self.inner.plan(problem, trials - count)
-    return inner and [f'{count} enqueued', *inner]
+    """The given architectures, as many as fit, and what is left.
+
+    How the inner strategy spends that depends on the results of the first.
+    """
+    if not self.inner.plan(problem, trials):
+      return []
+    count = len(self.first)
+    if trials < count:
+      return [f'{trials:,.0f} of the {count:,} enqueued']
+    left = f'{trials - count:,.0f}' if math.isfinite(trials) else 'then those'
+    return [f'{count:,} enqueued', f'{left} that the schedule proposes']
 
   def bound(self, problem: Problem) -> int | None:
     """The inner strategy's bound plus the given architectures."""

@@ -198,8 +198,9 @@ def recorded_further_costs(
   for line in (file_store(path).lines(path).read() or b'').splitlines():
     try:
       figures = json.loads(line)
-      found[figures.pop('id')] = figures
-    except (AttributeError, KeyError, ValueError):
+      number = figures.pop('id')
+      found[number] = {name: cost + 0 for name, cost in figures.items()}
+    except (AttributeError, KeyError, TypeError, ValueError):
       break  # A line that is being written.
   return found
 

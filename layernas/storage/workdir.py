@@ -183,5 +183,29 @@ def read_json(path: epath.PathLike) -> Any:
     ) from error
 
 
+@contextlib.contextmanager
+def content_of(path: epath.PathLike) -> Iterator[None]:
+  """Makes one line of what a JSON file of other content raises when it is used.
+
+  Args:
+    path: of the file.
+
+  Yields:
+    Nothing.
+
+  Raises:
+    UserError: names the file.
+  """
+  try:
+    yield
+  except UserError:
+    raise
+  except (AttributeError, KeyError, TypeError, ValueError) as error:
+    raise UserError(
+        f'file {path}: is damaged: {error!r}; allowed is the file as a search'
+        ' wrote it'
+    ) from error
+
+
 def _text(value: Any) -> str:
   return json.dumps(value, indent=2) + '\n'

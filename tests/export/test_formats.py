@@ -164,6 +164,7 @@ def test_integers_need_training_images(tmp_path: pathlib.Path, name: str):
 
 @pytest.mark.parametrize(('arguments', 'parts'), [
     ((['coreml'],), ["'coreml'", 'stablehlo']),
+    (([],), ['no format', 'stablehlo']),
     ((['onnx'], 'int4'), ["'int4'", 'uint8']),
 ])
 def test_wrong_arguments_write_nothing(tmp_path, arguments, parts):

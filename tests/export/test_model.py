@@ -134,6 +134,13 @@ def _without_scaling(path):
   (path / 'model.json').write_text(json.dumps(facts))
 
 
+def _with(**changes):
+  def damage(path):
+    facts = json.loads((path / 'model.json').read_text()) | changes
+    (path / 'model.json').write_text(json.dumps(facts))
+  return damage
+
+
 def _cut(path):
   data = (path / 'model.safetensors').read_bytes()
   (path / 'model.safetensors').write_bytes(data[:-4])
@@ -150,6 +157,11 @@ def _changed(path):
     (_other_version, ['another program or version', 'format 1']),
     (_almost_empty, ['model.json lacks network', 'preprocessing, metrics']),
     (_without_scaling, ['model.json is damaged']),
+    (_with(classes='x'), ['model.json is damaged']),
+    (_with(classes={'number': 3, 'names': ['a']}), ['1 names of 3 classes']),
+    (_with(input='bytes of'), ['model.json is damaged']),
+    (_with(config=3), ['model.json is damaged']),
+    (_with(network=3), ['model.json is damaged']),
     (_cut, ['model.safetensors']),
     (_changed, ['model.safetensors', 'not the file']),
 ])

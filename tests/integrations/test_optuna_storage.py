@@ -149,6 +149,13 @@ def test_another_searchs_study_is_left_alone(tmp_path, storage):
   assert len(study.trials) == len(trials)
 
 
+def test_a_damaged_result_is_named(tmp_path, storage):
+  write(tmp_path / 'run', tiny.searched().trials[:1])
+  (tmp_path / 'run' / 'result.json').write_text('{"winner": 3}')
+  with problems.refuses(f'file {tmp_path}/run/result.json', 'is damaged'):
+    export_workdir(tmp_path / 'run', storage)
+
+
 @pytest.mark.parametrize('url', [
     'search.db', 'nosuch://x', 'redis://host', 'sqlite:///no/such/place/x.db',
 ])

@@ -2,6 +2,7 @@
 
 import io
 import pathlib
+from collections.abc import Callable
 
 import numpy as np
 import pytest
@@ -14,6 +15,7 @@ from layernas.reports.plots import save_pareto
 from layernas.reports.plots import save_picture
 from layernas.reports.plots import subplots
 from layernas.reports.trace_plot import save_trace_plot
+from layernas.search.problem import Problem
 from tests import tiny
 from tests.fake_gcs import Bucket
 from tests.search import traced
@@ -55,6 +57,31 @@ def test_pictures_are_written(tmp_path: pathlib.Path) -> None:
     assert pixels.std() > 5
 
 
+def test_networks_over_a_further_limit_are_rings(
+    tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+  search = tiny.searched()
+  over = {search.best.candidate.architecture}
+  monkeypatch.setattr(
+      Problem, 'keeps_limits', lambda self, network: network not in over
+  )
+  figure = _drawn_by(
+      lambda path: save_pareto(search, path), tmp_path / 'p.png', monkeypatch
+  )
+  axes = figure.axes[0]
+  [rings] = [
+      points for points in axes.collections
+      if points.get_label() == 'over a further limit'
+  ]
+  assert rings.get_offsets().tolist() == [
+      [trial.candidate.cost, trial.evaluation.reward] for trial in search.trials
+      if trial.candidate.architecture in over
+  ]
+  assert search.best.evaluation.reward > max(axes.lines[0].get_ydata())
+  ticks = figure.axes[1].get_yticks()
+  assert ticks.tolist() == ticks.round().tolist()
+
+
 def test_a_dollar_in_a_name_is_no_formula(tmp_path: pathlib.Path) -> None:
   row = {'name': r'a$\frac$', 'accuracies': [0.5, 0.6], 'madds': 1}
   save_comparison([row], tmp_path / 'final.png')
@@ -63,7 +90,20 @@ def test_a_dollar_in_a_name_is_no_formula(tmp_path: pathlib.Path) -> None:
 
 
 def _drawn(trace: dict, path: pathlib.Path, monkeypatch) -> Figure:
-  """The figure that is saved as the PNG."""
+  """The figure of a decision trace, saved as the PNG."""
+  def draw(file: pathlib.Path) -> None:
+    assert save_trace_plot(trace, file)
+
+  figure = _drawn_by(draw, path, monkeypatch)
+  with Image.open(path) as image:
+    assert image.format == 'PNG'
+  return figure
+
+
+def _drawn_by(
+    draw: Callable[[pathlib.Path], None], path: pathlib.Path, monkeypatch
+) -> Figure:
+  """The figure that a function saves."""
   figures = []
   save = Figure.savefig
 
@@ -72,9 +112,7 @@ def _drawn(trace: dict, path: pathlib.Path, monkeypatch) -> Figure:
     save(figure, *args, **options)
 
   monkeypatch.setattr(Figure, 'savefig', saved)
-  assert save_trace_plot(trace, path)
-  with Image.open(path) as image:
-    assert image.format == 'PNG'
+  draw(path)
   [figure] = figures
   return figure
 

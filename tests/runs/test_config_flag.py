@@ -194,6 +194,58 @@ def test_the_config_that_a_workdir_holds(tmp_path: pathlib.Path) -> None:
     config.another = 1
 
 
+@pytest.mark.parametrize(('name', 'value', 'allowed'), [
+    ('budget.trials', [1, 2], 'an integer'),
+    ('budget.trials', True, 'an integer'),
+    ('training.epochs', '2', 'a number'),
+    ('raise_failures', 1, 'true or false'),
+    ('search.known', ['a'], 'text'),
+    ('data.mean', 0.5, 'a list of values as in the default'),
+    ('search.guided.optimism', ['a'], 'a list of values as in the default'),
+    ('search.visit', 3, 'a dict of its fields'),
+])
+def test_a_workdirs_field_of_another_type_is_named(
+    tmp_path: pathlib.Path, name: str, value: object, allowed: str
+) -> None:
+  fields = tiny.changed().to_dict()
+  *sections, field = name.split('.')
+  section = fields
+  for part in sections:
+    section = section[part]
+  section[field] = value
+  (tmp_path / 'config.json').write_text(json.dumps(fields))
+  with pytest.raises(UserError) as error:
+    config_flag.load(f'{tmp_path}/config.json')
+  assert str(error.value).endswith(
+      f'config.json: {name}: {value!r}: allowed is {allowed}'
+  )
+
+
+def test_a_workdirs_numbers_may_be_whole_and_its_limits_several(
+    tmp_path: pathlib.Path
+) -> None:
+  fields = tiny.changed().to_dict()
+  fields['training']['epochs'], fields['target']['high'] = 2, [1, 2]
+  (tmp_path / 'config.json').write_text(json.dumps(fields))
+  config = config_flag.load(f'{tmp_path}/config.json')
+  assert (config.training.epochs, list(config.target.high)) == (2, [1, 2])
+
+
+def test_an_unknown_field_in_a_config_file_is_one_short_line(
+    tmp_path: pathlib.Path
+) -> None:
+  (tmp_path / 'mine.py').write_text(
+      'from configs import cifar10_small\n'
+      'def get_config():\n'
+      '  config = cifar10_small.get_config()\n'
+      '  config.sead = 3\n'
+  )
+  with pytest.raises(UserError) as error:
+    config_flag.load(f'{tmp_path}/mine.py')
+  assert 'line 4: AttributeError: Key "sead" does not' in str(error.value)
+  assert len(str(error.value)) < 300
+
+
 @pytest.mark.parametrize('text', ['{}', '[]', '{"benchmarks": {}}', '{'])
 def test_a_file_that_holds_no_config(
     tmp_path: pathlib.Path, text: str
@@ -225,4 +277,13 @@ def test_a_config_of_another_program(
   assert done.stderr == (
       f"error: flag --config: '{config}': has no field {field!r}; allowed is a"
       f' config with the fields of configs/{fields}default.py\n'
+  )
+
+
+def test_a_required_flag_that_is_not_given_is_missing() -> None:
+  done = programs.run(
+      tiny.ROOT / 'tools' / 'convert_nats_bench.py', '--source=a', '--output=b'
+  )
+  assert (done.returncode, done.stderr) == (
+      2, 'error: flag --space: missing; see --help\n'
   )

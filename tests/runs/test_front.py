@@ -210,6 +210,8 @@ def test_nothing_in_all_limits_is_said(tmp_path: pathlib.Path) -> None:
     ({'parms': 5.0}, ['limits.parms', "'parms'", "'madds', 'params'"]),
     ({'params': 5.0}, ['limits.params: 5', 'allowed are limits of at least']),
     ({'params': 'few'}, ["limits.params: 'few'", 'allowed is a number']),
+    ({'params': (4, 5)}, ['limits.params: (4, 5)', 'allowed is a number']),
+    ({'params': ''}, ["limits.params: ''", 'allowed is a number']),
     ({'latency': 5.0}, ['cost.latency_table']),
 ])
 def test_wrong_limits_are_named(
@@ -222,6 +224,14 @@ def test_wrong_limits_are_named(
     make_problem(config, tiny.space(), 16, 10)
   for part in (*parts, 'allowed'):
     assert part in str(error.value)
+
+
+def test_a_limit_that_is_no_number_is_named_before_all_else() -> None:
+  config = _config()
+  with config.unlocked():
+    config.limits = {'params': (4, 5)}
+  with pytest.raises(UserError, match=r'limits.params: \(4, 5\): allowed'):
+    with_width_scaled(tiny.space(), config, _Data())
 
 
 def test_zero_is_no_limit() -> None:

@@ -195,7 +195,7 @@ _SEARCH = {
     ),
     'limit above the largest network': (
         {'target.low': 1e12},
-        ('target interval [1e+12, inf]', '35,152 to 66,000 MAdds'),
+        ('target interval [1,000,000,000,000, inf]', '35,152 to 66,000 MAdds'),
     ),
     'interval upside down': (
         {'target.low': 5e4, 'target.high': 4e4}, ('target',),
@@ -335,6 +335,7 @@ def test_workdir_of_another_network(tmp_path: pathlib.Path) -> None:
     ('{"winner": null}', 'no winner'),
     ('{', 'allowed is a readable JSON file'),
     ('{"winner": {"network": {"stem": 1}}}', 'network'),
+    ('{"winner": 3}', 'result.json: is damaged: .*; allowed is the file'),
 ])
 def test_wrong_architecture(
     tmp_path: pathlib.Path, content: str | None, part: str

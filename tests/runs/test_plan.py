@@ -7,7 +7,9 @@ import pytest
 from configs import cifar10_small
 from configs import imagenet
 from layernas.data.registry import load_dataset
+from layernas.errors import UserError
 from layernas.networks.registry import make_space
+from layernas.reports.console import Counting
 from layernas.runs import plan
 from layernas.training.train import training_steps
 from tests import tiny
@@ -102,3 +104,22 @@ def test_data_that_are_not_here_are_asked_for():
   config.data.directory = '/nowhere'
   with problems.refuses("'/nowhere'", '--images, --held_out'):
     plan.sizes_of(config.lock(), 0, 0, 0, 0)
+
+
+def test_a_plan_shows_what_it_counts(monkeypatch) -> None:
+  """A space of Flax modules whose costs have no formula takes minutes."""
+  config, space = tiny.changed(), tiny.space()
+  monkeypatch.setattr(plan, 'make_space', lambda name: space)
+  plan.make_plan(
+      config, plan.sizes_of(config, 100, 20, 20, 10), plan.Speed(1.0)
+  )
+  assert isinstance(space.progress, Counting)
+
+
+@pytest.mark.parametrize('field', ['reward', 'executor.name'])
+def test_a_plan_misses_a_part_that_is_not_there(field) -> None:
+  config = tiny.changed(**{field: 'acuracy'})
+  with pytest.raises(UserError, match=f"{field}: 'acuracy'"):
+    plan.make_plan(
+        config, plan.sizes_of(config, 100, 20, 20, 10), plan.Speed(1.0)
+    )

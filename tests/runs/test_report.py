@@ -192,6 +192,9 @@ def test_damaged_files_are_one_line(tmp_path: pathlib.Path) -> None:
   with pytest.raises(UserError, match='holds no config'):
     write_report([str(workdir)])
   _searched(tmp_path)
+  (workdir / 'result.json').write_text('{"winner": 3}')
+  with pytest.raises(UserError, match=r'result\.json: is damaged'):
+    write_report([str(workdir)])
   (workdir / 'result.json').write_text('[]')
   with pytest.raises(UserError, match='a list; allowed is a JSON object'):
     write_report([str(workdir)])

@@ -9,6 +9,7 @@ import pytest
 from etils import epath
 from rich.console import Console
 
+from layernas.errors import UserError
 from layernas.reports.hooks import Training
 from layernas.runs import status as status_module
 from layernas.runs.status import LiveStatus
@@ -130,3 +131,15 @@ def test_it_is_not_written_at_every_step(
   assert _status(tmp_path)['running'] == []
   status.close()
   assert len(_status(tmp_path)['running']) == 1
+
+
+@pytest.mark.parametrize('content', [
+    '[]', '{"stop_reason": ""}',
+    '{"stop_reason": "", "running": [], "written": "today"}',
+])
+def test_a_damaged_status_is_one_line(
+    tmp_path: pathlib.Path, content: str
+) -> None:
+  (tmp_path / 'status.json').write_text(content)
+  with pytest.raises(UserError, match=r'status\.json: is damaged: .*; allowed'):
+    show_status(tmp_path)

@@ -381,3 +381,9 @@ def test_the_plan_reads_the_start_network() -> None:
   dataset = sizes_of(_config(), 100, 20, 20, 10)
   with pytest.raises(UserError, match='option 7'):
     make_plan(_config(**{'search.start': '0-1-7'}), dataset, Speed(1.0))
+
+
+def test_the_plan_misses_a_search_that_is_not_there() -> None:
+  dataset = sizes_of(_config(), 100, 20, 20, 10)
+  with pytest.raises(UserError, match=r"known: 'nowhere': allowed"):
+    make_plan(_config(**{'search.known': 'nowhere'}), dataset, Speed(1.0))

@@ -20,6 +20,7 @@ from layernas.search.cost import Factor
 from layernas.search.cost import FactoredCost
 from layernas.search.cost import JointlyBoundedCost
 from layernas.search.cost import additive_cost
+from layernas.search.cost import cost_text
 from layernas.search.cost import table_cost
 from tests.search import problems
 
@@ -340,3 +341,13 @@ def test_a_sweep_with_room_for_all_meets_every_network_of_the_target():
   assert {entry.architecture for entry in layer_pass.tables[-1].entries()} == {
       one for one in problems.architectures(space) if count(one) in target
   }
+
+
+@pytest.mark.parametrize(('cost', 'text'), [
+    (1_776_896, '1,776,896'), (1.8e6, '1,800,000'), (4e4, '40,000'),
+    (0.0844728123, '0.0844728'), (1234.5678, '1,234.57'), (1e20, '1e+20'),
+    (10**20, '100,000,000,000,000,000,000'), (-math.inf, '-inf'),
+    (math.nan, 'nan'),
+])
+def test_a_cost_as_text(cost, text):
+  assert cost_text(cost) == text

@@ -11,7 +11,6 @@ from hypothesis import strategies as st
 
 from layernas.search import Budget
 from layernas.search import Context
-from layernas.search import Enqueued
 from layernas.search import Evaluation
 from layernas.search import Search
 from layernas.search import Status
@@ -366,16 +365,9 @@ def test_the_plan_is_said():
   problem = problems.make_problem([[1, 2, 3]] * 4)
   plan = ModelGuided(design=20).plan(problem, 30)
   assert plan == ['15 for the design', '15 for what the model picks']
-  first = ((0,) * 4, (1,) * 4)
   for trials, design, picked in ((1, 1, 0), (2, 2, 0), (5, 2, 3)):
     words = [f'{design} for the design', f'{picked} for what the model picks']
     assert ModelGuided().plan(problem, trials) == words
-    assert Enqueued(ModelGuided(), first).plan(problem, trials + 2) == [
-        '2 enqueued', *words
-    ]
-  assert Enqueued(ModelGuided(), first).plan(problem, 1) == [
-      '1 enqueued', '0 for the design', '0 for what the model picks'
-  ]
 
 
 def test_costs_of_zero_and_below_are_scaled():

@@ -66,6 +66,10 @@ def test_what_wrappers_keep_for_themselves_counts(trials):
   assert found.layers == played(wrapped(trials), noisy)[0] < 12
   assert played(wrapped(trials, found.buckets), noisy)[0] == 12
   assert played(wrapped(found.trials), noisy)[0] == 12
+  # A search that goes on is told the same.
+  begun = wrapped(trials)
+  problems.run(begun, noisy)
+  assert outlook(begun) == found
 
 
 @pytest.mark.parametrize(('schedule', 'settings'), [

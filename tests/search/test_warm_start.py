@@ -79,6 +79,18 @@ def test_a_queue_alone_may_spend_the_budget_and_answer():
   assert search.best.candidate.architecture == FIRST[1]
 
 
+@pytest.mark.parametrize(('trials', 'plan'), [
+    (20, ['3 enqueued', '17 that the schedule proposes']),
+    (3, ['3 enqueued', '0 that the schedule proposes']),
+    (2, ['2 of the 3 enqueued']),
+    (math.inf, ['3 enqueued', 'then those that the schedule proposes']),
+])
+def test_the_plan_of_a_queue(trials, plan):
+  problem = problems.make_problem(COSTS)
+  assert Enqueued(schedule('model_guided'), FIRST).plan(problem, trials) == plan
+  assert Enqueued(schedule('sweep'), FIRST).plan(problem, trials) == []
+
+
 def test_a_table_holds_the_trial_of_one_that_was_tried_first():
   plain = problems.run(searched('sweep', ()), evaluate)
   # The first child of a sweep, as one that is tried first.

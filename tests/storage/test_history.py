@@ -13,6 +13,7 @@ from layernas.search import Trial
 from layernas.storage.checkpoints import Checkpoints
 from layernas.storage.history import History
 from layernas.storage.history import Timings
+from layernas.storage.history import recorded_further_costs
 from layernas.storage.history import recorded_trials
 from tests.fake_gcs import Bucket
 
@@ -204,3 +205,12 @@ def test_a_timing_that_a_kill_cut_short_is_dropped(
   timings.append(1, {'train': 3.0})
   assert timings.total() == {'train': 5.0}
   assert len(path.read_text().splitlines()) == 2
+
+
+def test_further_costs_end_at_a_damaged_line(tmp_path: pathlib.Path) -> None:
+  """A page of them compares numbers."""
+  (tmp_path / 'further_costs.jsonl').write_text(
+      '{"id": 0, "params": 3}\n{"id": 1, "params": "x"}\n'
+      '{"id": 2, "params": 4}\n'
+  )
+  assert recorded_further_costs(tmp_path) == {0: {'params': 3}}
