@@ -41,7 +41,7 @@ _VARIANTS = {
     'imagenet': tuple(imagenet.VARIANTS),
     'study.ablation': _ABLATIONS,
     'study.accel_nasbench': (),
-    'study.opponents': ('smac', 'gp', 'smac_tables', 'gp_tables'),
+    'study.opponents': ('smac', 'gp', 'gp_tables'),
     'study.audit': (),
     'study.macro': (),
     'study.nasbench101': (),

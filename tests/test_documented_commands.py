@@ -320,8 +320,6 @@ _CHANGES = {
         _study('opponents.py:smac,smoke'),
     './launch.sh benchmark --config=configs/study/opponents.py:gp':
         _Change('PyTorch is not installed', code=2, says='pip install'),
-    './launch.sh benchmark --config=configs/study/opponents.py:smac_tables':
-        _study('opponents.py:smac_tables,smoke'),
     './launch.sh benchmark --config=configs/study/opponents.py:gp_tables':
         _Change('PyTorch is not installed', code=2, says='pip install'),
     './launch.sh benchmark --config=configs/study/own_function.py':

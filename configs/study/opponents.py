@@ -8,16 +8,13 @@ smac: SMAC3's random forest on the rows middle_half of accel_nasbench.py, after
   hour of one CPU core. Expect 62 to 66.
 gp: Optuna's GPSampler on middle_half_30; a suggestion takes four seconds in its
   28 decisions. Takes a quarter of an hour of one CPU core. Expect 62 to 66.
-smac_tables: SMAC3 on rows of search_quality.py with at most 200 queries. Takes
-  over an hour of one CPU core. Expect what docs/search-quality.md shows.
-gp_tables: GPSampler on the same rows, and under five latency limits. Takes an
-  hour of one CPU core. Expect what docs/search-quality.md shows.
+gp_tables: GPSampler on rows of search_quality.py with at most 200 queries.
+  Takes half an hour of one CPU core. Expect what docs/search-quality.md shows.
 
-All but smac and smac_tables need configs/study/requirements.txt.
+gp and gp_tables need configs/study/requirements.txt.
 
   ./launch.sh benchmark --config=configs/study/opponents.py:smac
   ./launch.sh benchmark --config=configs/study/opponents.py:gp
-  ./launch.sh benchmark --config=configs/study/opponents.py:smac_tables
   ./launch.sh benchmark --config=configs/study/opponents.py:gp_tables
 """
 
@@ -40,24 +37,18 @@ _TABLES = (
     'nas_bench_macro_100', 'channel_bench_macro_100', 'nats_sss_c10_100',
 )
 
-_LATENCIES = tuple(
-    row for row in search_quality.get_config().benchmarks
-    if row.startswith('nats_tss_ms_')
-)
-
-# Of the other methods on _TABLES, whose answers are few and alike; ours has as
-# many as in search_quality.py.
+# Of GPSampler on _TABLES; ours has as many as in search_quality.py.
 _TABLE_SEEDS = 8
 
-_VARIANTS = ('smac', 'gp', 'smac_tables', 'gp_tables')
+_VARIANTS = ('smac', 'gp', 'gp_tables')
 
 
 def get_config(argument: str = '') -> ConfigDict:
   """The config of one comparison.
 
   Args:
-    argument: smac, gp, smac_tables or gp_tables; `,smoke` behind it takes a few
-      seeds of 20 queries.
+    argument: smac, gp or gp_tables; `,smoke` behind it takes a few seeds of 20
+      queries.
 
   Returns:
     A locked config.
@@ -71,9 +62,8 @@ def get_config(argument: str = '') -> ConfigDict:
   if tables:
     config.title = f'Search quality, {name}'
     seeds = _TABLE_SEEDS
-    rows = _TABLES + (_LATENCIES if name == 'gp' else ())
     config.benchmarks = ConfigDict(
-        {row: config.benchmarks[row] for row in rows}
+        {row: config.benchmarks[row] for row in _TABLES}
     )
   else:
     config.title = f'Accel-NASBench, {name}'
