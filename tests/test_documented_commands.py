@@ -447,6 +447,8 @@ _CHANGES = {
     f'{_PERF}/candidates.py --workload=mobilenet_v3_large_224 --mode=all':
         _Change('compiles for minutes, and PyTorch', '--mode=report'),
     f'{_PERF}/train_step.py': _Change('PyTorch', '--mode=report'),
+    f'{_PERF}/train_step.py --output=docs/results/train_step_xeon':
+        _Change('PyTorch', '--mode=report'),
     f'{_PERF}/step_profile.py': _Change(
         'a minute', '--steps=1 --case=smallest --output=workdir/steps',
     ),

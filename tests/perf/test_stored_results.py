@@ -48,11 +48,12 @@ def test_candidates(workload):
 
 
 @pytest.mark.parametrize(('name', 'table'), [
-    ('train_step', train_step.train_step_table),
-    ('step_profile', step_profile.profile_table),
+    ('train_step/train_step', train_step.train_step_table),
+    ('train_step_xeon/train_step', train_step.train_step_table),
+    ('train_step/step_profile', step_profile.profile_table),
 ])
 def test_steps(name, table):
-  shown = table(stored(f'train_step/{name}.json'))
+  shown = table(stored(f'{name}.json'))
   assert shown + '\n' in page('docs/performance.md')
 
 
