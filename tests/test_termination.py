@@ -116,7 +116,9 @@ _THREAD = (
     'time.sleep(60)', _THREAD + ' time.sleep(60)', 'long()',
     'termination.beside(long, lambda: None)',
 ])
-@pytest.mark.parametrize('times', [1, 3])
+@pytest.mark.parametrize('times', [
+    1, pytest.param(3, marks=pytest.mark.long),
+])
 def test_ctrl_c_ends_at_once_however_often_it_comes(where, times):
   code, output, errors, seconds = _ended(where, *[signal.SIGINT] * times)
   assert code == 130
@@ -134,7 +136,9 @@ def test_sigterm_does_not_wait_for_threads():
   assert seconds < 3
 
 
-@pytest.mark.parametrize('times', [1, 3])
+@pytest.mark.parametrize('times', [
+    1, pytest.param(3, marks=pytest.mark.long),
+])
 def test_sigterm_does_not_wait_for_a_library(times):
   code, output, errors, seconds = _ended('long()', *[signal.SIGTERM] * times)
   assert (code, errors) == (0, '')

@@ -105,6 +105,7 @@ def test_a_damaged_archive_is_named(config, monkeypatch, tmp_path):
       load_dataset(config())
 
 
+@pytest.mark.long
 def test_loading_imports_neither_tensorflow_nor_jax():
   program = """
 import sys

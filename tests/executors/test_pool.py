@@ -204,7 +204,7 @@ _COUNTED = Problem(CountedCost('madds', _FORMULA.space, _FORMULA.cost.cost))
 
 
 @pytest.mark.parametrize(('workers', 'problem'), [
-    (1, _FORMULA), (3, _COUNTED),
+    (1, _FORMULA), pytest.param(3, _COUNTED, marks=pytest.mark.long),
 ], ids=['1-formula', '3-counted'])
 def test_a_search_does_not_depend_on_workers_or_faults(
     tmp_path, workers, problem

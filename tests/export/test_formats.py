@@ -85,6 +85,7 @@ def test_files_do_what_the_module_does(
   }
 
 
+@pytest.mark.long
 def test_channels_are_scaled_each_by_its_own(tmp_path: pathlib.Path) -> None:
   pytest.importorskip('onnxruntime')
   from layernas.data.dataset import Scaling
@@ -131,7 +132,9 @@ def test_flax_modules_as_what_takes_any_program(
   assert found['formats'][name]['difference'] < 1e-4
 
 
-@pytest.mark.parametrize('takes', ['float32', 'uint8'])
+@pytest.mark.parametrize('takes', [
+    pytest.param('float32', marks=pytest.mark.long), 'uint8',
+])
 @pytest.mark.parametrize('name', _INT8)
 def test_integers_are_small_and_near(
     tmp_path: pathlib.Path, name: str, takes: str

@@ -117,6 +117,7 @@ def test_tflite_files_are_for_the_benchmark_tool(
   assert 'x'.join(map(str, given['shape'])) == rows[2]['input']
 
 
+@pytest.mark.long
 def test_networks_need_not_be_measured(tmp_path: pathlib.Path) -> None:
   config = _config()
   rows = _manifest(config)

@@ -236,7 +236,9 @@ def test_a_space_of_flax_modules_is_measured_for_a_search(
 
 
 @pytest.mark.usefixtures('_known_images')
-@pytest.mark.parametrize('before', [3, len(_MODULES) + 2])
+@pytest.mark.parametrize('before', [
+    pytest.param(3, marks=pytest.mark.long), len(_MODULES) + 2,
+])
 def test_an_interrupted_run_times_nothing_again(
     before: int, tmp_path: pathlib.Path
 ) -> None:

@@ -31,6 +31,7 @@ from tests.network_specs import BLOCKS
 from tests.network_specs import NETWORKS
 
 
+@pytest.mark.long
 @settings(max_examples=25)
 @given(NETWORKS, st.integers(1, 33), st.integers(2, 12))
 def test_counts_are_those_of_flax(

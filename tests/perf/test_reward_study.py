@@ -119,6 +119,7 @@ def test_averages_of_weights() -> None:
   assert found['EMA 0.9']['params'] == pytest.approx([moving, moving])
 
 
+@pytest.mark.long
 def test_one_order_has_the_same_batches_for_every_seed() -> None:
   dataset = load_dataset(cifar10_small.get_config().data)
   first, second = (
@@ -150,6 +151,7 @@ def _fake_training(job: Job, *unused: object, **more: object) -> TrainResult:
   return TrainResult(dict.fromkeys(REWARDS, value), job.steps, 0.0)
 
 
+@pytest.mark.long
 def test_trainings_go_on_where_they_ended(
     tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

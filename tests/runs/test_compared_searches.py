@@ -157,6 +157,7 @@ def test_a_killed_search_goes_on(
   assert _architectures(tmp_path / 'run') == _architectures(tmp_path / 'whole')
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(('changes', 'named'), [
     ({'reference.trainings': 1}, r'reference\.trainings was 2 and is 1'),
     # Another scaled network.

@@ -53,9 +53,9 @@ def test_wrong_variables_are_one_line(
   assert not (tmp_path / 'run').exists()
 
 
+@pytest.mark.long
 @pytest.mark.parametrize('backend', [
-    'module://matplotlib_inline.backend_inline',
-    pytest.param('nonsense', marks=pytest.mark.long),
+    'module://matplotlib_inline.backend_inline', 'nonsense',
 ])
 def test_the_backend_of_a_notebook(
     tmp_path: pathlib.Path, backend: str

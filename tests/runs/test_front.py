@@ -47,7 +47,9 @@ def _params(architecture: str) -> int:
 
 
 @pytest.mark.parametrize('schedule', [
-    'sweep', 'interleaved', 'recentred', 'model_guided',
+    *(pytest.param(name, marks=pytest.mark.long)
+      for name in ('sweep', 'interleaved', 'recentred')),
+    'model_guided',
 ])
 def test_the_front_is_in_every_report(
     schedule: str, tmp_path: pathlib.Path, capsys: pytest.CaptureFixture
@@ -160,7 +162,10 @@ def test_a_limit_is_kept_and_reported(
   assert over
 
 
-@pytest.mark.parametrize('kept', [None, 0, 50])
+@pytest.mark.parametrize('kept', [
+    None, pytest.param(0, marks=pytest.mark.long),
+    pytest.param(50, marks=pytest.mark.long),
+])
 def test_further_costs_of_every_trial_are_recorded(
     tmp_path: pathlib.Path, kept: int | None
 ) -> None:

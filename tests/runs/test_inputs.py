@@ -97,7 +97,7 @@ _COST = {'cost.metric': f'{__name__}:own_cost'}
     pytest.param(_SPACE, {'last': 7}, 'space', marks=pytest.mark.long),
     pytest.param(_SPACE, {'default': 1}, 'space', marks=pytest.mark.long),
     (_DATA, {'brightness': 101}, 'data'),
-    (_COST, {'bits': 9}, r'cost\.metric'),
+    pytest.param(_COST, {'bits': 9}, r'cost\.metric', marks=pytest.mark.long),
 ])
 def test_edited_parts_of_ones_own(
     tmp_path: pathlib.Path, fields: dict[str, object],
@@ -182,11 +182,9 @@ def _write_images(folder: pathlib.Path, names: str = 'ab', images: int = 4):
         Image.new('RGB', (16, 16), colour).save(directory / f'{number}.png')
 
 
+@pytest.mark.long
 @pytest.mark.parametrize('change', [
-    {'names': 'ba'}, *(
-        pytest.param(change, marks=pytest.mark.long)
-        for change in ({'images': 6}, {'names': 'ba', 'images': 6})
-    ),
+    {'names': 'ba'}, {'images': 6}, {'names': 'ba', 'images': 6},
 ])
 def test_images_of_a_folder(
     tmp_path: pathlib.Path, change: dict[str, object]
@@ -212,6 +210,7 @@ def test_images_of_a_folder(
     run_search(_config(4, **fields), tmp_path / 'run')
 
 
+@pytest.mark.long
 def test_a_latency_table(tmp_path: pathlib.Path) -> None:
   signatures = [m.signature for m in space_modules(tiny.space(), 16, 10)]
   table = tmp_path / 'table.csv'
@@ -270,6 +269,7 @@ def test_inputs_of_a_final_training(tmp_path: pathlib.Path) -> None:
     run_final(_config(**fields), found, tmp_path / 'final')
 
 
+@pytest.mark.long
 def test_inputs_of_a_latency_measurement(tmp_path: pathlib.Path) -> None:
   config = _config(**_SPACE, **{'latency.networks': 2, 'latency.repeats': 1})
 

@@ -28,6 +28,7 @@ def _same(one: Trial, another: Trial) -> bool:
   )
 
 
+@pytest.mark.long
 def test_trial_and_options_give_the_recorded_reward(
     finished: pathlib.Path, capsys: pytest.CaptureFixture
 ) -> None:

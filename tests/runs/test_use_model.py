@@ -104,6 +104,7 @@ def test_a_validation_as_a_table_and_as_csv(model, capsys):
 
 
 # The tests of formats take both.
+@pytest.mark.long
 @pytest.mark.parametrize('takes', [
     'float32', pytest.param('uint8', marks=pytest.mark.long),
 ])

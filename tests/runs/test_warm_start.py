@@ -120,6 +120,7 @@ def test_a_published_network_that_the_space_has(
   assert "networks that it has: ['tiny']" in str(error.value)
 
 
+@pytest.mark.long
 def test_a_schedule_without_undecided_layers_trains_the_start_first(
     tmp_path: pathlib.Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -223,8 +224,14 @@ def test_what_a_search_knew_is_known_to_the_next_one(
 
 @pytest.mark.parametrize(('changes', 'words'), [
     ({'training.epochs': 0.5}, ['another task', 'training.epochs was 0.25']),
-    ({'reward': 'loss'}, ['another task', 'reward was']),
-    ({'data.validation_share': 0.3}, ['another task', 'validation_share']),
+    pytest.param(
+        {'reward': 'loss'}, ['another task', 'reward was'],
+        marks=pytest.mark.long,
+    ),
+    pytest.param(
+        {'data.validation_share': 0.3}, ['another task', 'validation_share'],
+        marks=pytest.mark.long,
+    ),
     ({'space': 'tests.tiny:deep_space', 'search.enqueue': ''},
      ['content of space is another', 'tests.tiny:space']),
 ])
@@ -364,6 +371,7 @@ def test_what_does_not_fit_is_refused_before_anything_is_trained(
   assert not (tmp_path / 'workdir').exists()
 
 
+@pytest.mark.long
 def test_a_workdir_belongs_to_what_it_began_with(
     tmp_path: pathlib.Path
 ) -> None:

@@ -90,6 +90,7 @@ def test_nothing_readable_is_an_error(workdir: pathlib.Path) -> None:
     History(workdir)
 
 
+@pytest.mark.long
 def test_what_a_trial_costs_does_not_grow(
     tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -8,6 +8,8 @@ import json
 import pathlib
 import re
 
+import pytest
+
 from layernas.storage.workdir import Workdir
 from layernas.study import report
 from layernas.study import report_tables
@@ -252,6 +254,7 @@ def test_pages_are_a_function_of_the_summary(tmp_path: pathlib.Path) -> None:
     assert (first / name).read_bytes() == (second / name).read_bytes()
 
 
+@pytest.mark.long
 def test_program_makes_the_pages_of_a_stored_summary(
     tmp_path: pathlib.Path,
 ) -> None:

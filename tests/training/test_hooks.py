@@ -113,6 +113,7 @@ class _State:
   sums = np.zeros(1)
 
 
+@pytest.mark.long
 def test_tensorboard_finds_a_trace_and_the_result_stays(
     tmp_path, monkeypatch
 ) -> None:

@@ -203,6 +203,7 @@ def test_a_damaged_checkpoint_changes_nothing(tmp_path, evaluated) -> None:
   _assert_same_bits(evaluated[0], evaluated[1])
 
 
+@pytest.mark.long
 def test_the_seed_decides(tmp_path) -> None:
   first, again, other = (
       _train(tmp_path / str(number), small.job(seed=seed)).metrics
@@ -276,6 +277,7 @@ def test_every_image_counts_once() -> None:
     assert metrics == pytest.approx(expected, abs=1e-6), batch_size
 
 
+@pytest.mark.long
 def test_trains_and_evaluates_on_the_splits_it_is_given(tmp_path) -> None:
   result = _train(tmp_path, Job(
       small.get_config(), small.NETWORK, small.dataset(), split='all_train',
@@ -363,6 +365,7 @@ def test_the_early_step_is_inside_the_training(fraction, steps, step) -> None:
   assert EarlyEvaluation(fraction, _Judge()).step(steps) == step
 
 
+@pytest.mark.long
 def test_looking_early_changes_nothing(tmp_path) -> None:
   judge = _Judge()
   plain, _ = _train_early(tmp_path / 'a', None)
