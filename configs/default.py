@@ -420,6 +420,9 @@ def finish(
     config.budget.trials = smoke_trials
     config.reference.trainings = 0
     config.reference.seeds = 1
+    config.latency.sweeps = 1
+    config.latency.repeats = 3
+    config.latency.networks = 2
     for training in (config.training, config.final):
       training.epochs = 0.2
       training.warmup_epochs = 0.0

@@ -6,6 +6,7 @@ is changed but the page itself.
 
 import datetime
 import os
+import re
 import urllib.parse
 from collections.abc import Mapping
 from collections.abc import Sequence
@@ -31,6 +32,9 @@ from layernas.storage.workdir import content_of
 from layernas.storage.workdir import read_json
 
 PAGE = 'report.html'
+
+_LIMITED = re.compile(r'final_\d+(\.\d+)?(e[+-]\d+)?')
+"""Directory of final trainings of `train --limit`."""
 
 
 def write_report(
@@ -143,13 +147,27 @@ def _state(
 
 
 def _final_rows(workdir: epath.Path) -> list[Mapping[str, Any]]:
-  """Networks of final trainings, in the workdir's own or beside its result."""
-  for folder in (workdir / 'final', workdir):
-    if final := _read(folder / 'final.json'):
-      return final['networks']
-    if networks := _read(folder / 'networks.json'):
-      return [row for name in networks if (row := _row_so_far(folder, name))]
-  return []
+  """Networks of final trainings, in directories beside its result or there."""
+  rows = _trained_in(workdir / 'final') or _trained_in(workdir)
+  # Of answers under a limit that is not the largest.
+  limited = {
+      float(folder.name.removeprefix('final_')): folder
+      for folder in workdir.glob('final_*') if _LIMITED.fullmatch(folder.name)
+  }
+  for limit, folder in sorted(limited.items()):
+    rows = rows + [
+        {**row, 'name': f'{row["name"]}, limit {limit:,.12g}'}
+        for row in _trained_in(folder)
+    ]
+  return rows
+
+
+def _trained_in(folder: epath.Path) -> list[Mapping[str, Any]]:
+  """Networks whose final trainings are in a directory."""
+  if final := _read(folder / 'final.json'):
+    return final['networks']
+  networks = _read(folder / 'networks.json') or ()
+  return [row for name in networks if (row := _row_so_far(folder, name))]
 
 
 def _row_so_far(folder: epath.Path, name: str) -> dict[str, Any] | None:

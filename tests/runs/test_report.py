@@ -3,6 +3,7 @@
 import json
 import os
 import pathlib
+import shutil
 from typing import Any
 
 import pytest
@@ -143,6 +144,14 @@ def test_final_trainings_that_are_under_way(tmp_path: pathlib.Path) -> None:
   rows = [{'name': 'winner', 'accuracies': [0.5], 'mean': 0.5}]
   (final / 'final.json').write_text(json.dumps({'networks': rows}))
   assert _read(workdir).final == rows
+  # Of a search under several limits.
+  for limit in ('1200000', '900000.5', 'x'):
+    final.rename(workdir / f'final_{limit}')
+    shutil.copytree(workdir / f'final_{limit}', final)
+  assert [row['name'] for row in _read(workdir).final] == [
+      name + limit for limit in ('', ', limit 900,000.5', ', limit 1,200,000')
+      for name in (row['name'] for row in rows)
+  ]
 
 
 def test_a_space_that_is_not_at_hand(tmp_path: pathlib.Path) -> None:
