@@ -21,7 +21,7 @@ _STUDIES = {
 _OPPONENTS = {'smac': 'SMAC3', 'gp': 'GPSampler'}
 _CONFIGS = {name: study.get_config() for name, study in _STUDIES.items()} | {
     f'opponents_{name}': opponents.get_config(name)
-    for name in _OPPONENTS
+    for name in (*_OPPONENTS, 'gp_tables')
 }
 _RESULTS = tiny.ROOT / 'docs' / 'results'
 _PAGE = (tiny.ROOT / 'docs' / 'search-quality.md').read_text()
@@ -102,6 +102,24 @@ def test_the_rows_of_slow_opponents_are_those_of_the_summaries(
       f'| {_OPPONENTS[name]} | {trials} | {ours["runs"]} | {ours["mean"]:.2f} |'
       f' {other["mean"]:.2f} | {section["tests"][name]["p_holm"]:.1g} |\n'
   ) in _PAGE
+
+
+@pytest.mark.parametrize(
+    'benchmark', list(_CONFIGS['opponents_gp_tables'].benchmarks)
+)
+def test_the_rows_of_gp_on_tables_are_those_of_the_summary(
+    benchmark: str
+) -> None:
+  section = _section('opponents_gp_tables', benchmark)
+  figure = 'regret' if benchmark.startswith(_REGRET) else 'mean'
+  ours, other = (
+      f'{section["methods"][name][figure]:.3f}' for name in ('ours', 'gp')
+  )
+  p = section['tests']['gp']['p_holm']
+  assert f'| {benchmark} | {ours} | {other} | {p:.1g} |\n' in _PAGE
+  # Ours is that of the large table.
+  large = _section('search_quality', benchmark)['methods']['ours']
+  assert section['methods']['ours']['mean'] == large['mean']
 
 
 @pytest.mark.parametrize('study', list(_CONFIGS))
