@@ -516,7 +516,6 @@ _NOT_COMMANDS = {
     'config ─► runs/setup ─► Problem, Search': 'a diagram',
     'block size=8 input=24': 'a cell of a table',
     'cost madds: 9 layers': 'what a search prints',
-    'automobile: logit': 'what a program prints',
     'for file in workdir/phone/': 'typed where a phone is',
 }
 """Beginnings of blocks that nobody types."""
