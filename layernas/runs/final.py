@@ -53,6 +53,7 @@ from layernas.training.checks import check_training
 from layernas.training.devices import enable_compilation_cache
 from layernas.training.hooks import profile_hooks
 from layernas.training.train import Job
+from layernas.training.train import NonFiniteLossError
 from layernas.training.train import train_and_evaluate
 from layernas.training.train import training_steps
 
@@ -147,7 +148,7 @@ def run_final(
     or losses if the task has no accuracy.
 
   Raises:
-    UserError: something in config or workdir is wrong.
+    UserError: something in config or workdir is wrong, or a training diverges.
     StorageError: its disk is full or gone.
   """
   devices.prepare(config.model.deterministic)
@@ -305,13 +306,21 @@ class _Trainer:
     for hook in self.hooks:
       hook.before_training(training, '')
     path = self.directory.path
-    result = train_and_evaluate(
-        Job(self.recipe, network, self.dataset, seed, 'all_train', 'test'),
-        path / run,
-        hooks=[
-            logged, *profile_hooks(self.recipe.profile, path / 'profile' / run)
-        ],
-    )
+    try:
+      result = train_and_evaluate(
+          Job(self.recipe, network, self.dataset, seed, 'all_train', 'test'),
+          path / run,
+          hooks=[
+              logged,
+              *profile_hooks(self.recipe.profile, path / 'profile' / run),
+          ],
+      )
+    except NonFiniteLossError as error:
+      raise UserError(
+          f'final training of the {training.title}: {error}; allowed are'
+          ' recipes that do not diverge: try a smaller final.learning_rate in'
+          ' another --workdir'
+      ) from error
     for hook in self.hooks:
       hook.after_test(training, result.metrics)
       hook.after_training(training)

@@ -52,7 +52,7 @@ WARM_START_FILE = 'warm_start.json'
 """Of a workdir: `WarmStart.to_dict`, and 'lines' for people."""
 
 _TASK = Rules((
-    r'data\.decoder', r'training\.(checkpoint|log)_every_steps',
+    r'data\.(augment_on|decoder)', r'training\.(checkpoint|log)_every_steps',
     r'(?!(data|model|training)\.|reward$).*',
 ))
 """What of a config decides the reward of an architecture."""

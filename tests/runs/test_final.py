@@ -7,6 +7,7 @@ import pytest
 from ml_collections import ConfigDict
 
 from layernas.errors import Preempted
+from layernas.errors import UserError
 from layernas.networks.mobilenet_spaces import mobilenet_space
 from layernas.networks.reference import mobilenet_v2
 from layernas.networks.reference import scale_filters
@@ -17,6 +18,7 @@ from layernas.runs import final
 from layernas.runs.final import read_architecture
 from layernas.runs.final import run_final
 from layernas.training.train import Job
+from layernas.training.train import NonFiniteLossError
 from layernas.training.train import TrainResult
 from tests import tiny
 
@@ -69,6 +71,19 @@ def test_winner_and_reference_are_trained_once(
   _, program, model = command.removeprefix('next: ').split()
   assert program == 'export'
   assert (pathlib.Path(model) / 'model.json').exists()
+
+
+def test_a_training_that_diverges_is_one_line(
+    tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+  def diverging(*args: object, **kwargs: object) -> None:
+    raise NonFiniteLossError('loss is nan at step 3')
+
+  monkeypatch.setattr(final, 'train_and_evaluate', diverging)
+  architecture = read_architecture(str(tiny.result_file(tmp_path)))
+  message = 'winner, seed 0: loss is nan at step 3; .* final.learning_rate'
+  with pytest.raises(UserError, match=message):
+    run_final(tiny.get_config(), architecture, tmp_path / 'final')
 
 
 @pytest.mark.long

@@ -178,11 +178,12 @@ def test_known_trials_answer_and_are_kept(
     tmp_path: pathlib.Path, trained: list[Job], name: str,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-  # Of another seed, target and schedule: the task is the same.
+  # Of another seed, target and schedule, and of images that were prepared
+  # elsewhere: the task is the same.
   other = tmp_path / 'other'
   before = run_search(_config(**{
       'seed': 3, 'search.schedule': 'recentred', 'reference.trainings': 1,
-      'budget.trials': 2,
+      'budget.trials': 2, 'data.augment_on': 'device',
   }), other)
   architectures = set(_architectures(other))
   config = _config(**{
