@@ -158,7 +158,7 @@ gs://BUCKET/DIRECTORY, for its own disk is lost with it"
 
 # A flag that names a file must name one that copy sends.
 require_copied() {  # name of the flag
-  local path
+  local path folder
   path=$(flag_value "$1" "${program[@]}") || return 0
   if [[ $1 == architecture && ($path == gs://* || $path != */*) ]]; then
     return
@@ -167,9 +167,12 @@ require_copied() {  # name of the flag
   if [[ $1 == config && -f $root/configs/$path.py ]]; then
     return
   fi
-  if [[ $path == /* || $path == workdir/* || ! -f $root/$path ]]; then
+  # Without the ./ and ../ by which a path may lead elsewhere.
+  folder=$(cd -- "$root/$(dirname -- "$path")" 2>/dev/null && pwd) || folder=
+  if [[ $path == /* || ! -f $root/$path || $folder/ != "$root"/* ||
+    $folder/ == "$root/workdir"/* || $folder/ == "$root/runs"/* ]]; then
     fail 2 "flag --$1: $path; allowed on a TPU is a file of the checkout, \
-relative to it and outside workdir/, or for --architecture one on gs://"
+relative to it and outside workdir/ and runs/, or for --architecture one on gs://"
   fi
 }
 

@@ -261,10 +261,19 @@ def test_help_names_every_subcommand_and_flag(cloud):
      ['flag --config: configs/two.py', 'file of the checkout']),
     (['run', 'train', _WORKDIR, '--architecture=workdir/one/result.json'],
      ['flag --architecture: workdir/one/result.json', 'gs://']),
+    (['run', 'train', _WORKDIR, '--architecture=./workdir/one/result.json'],
+     ['flag --architecture: ./workdir/one/result.json', 'gs://']),
+    (['run', 'train', _WORKDIR, '--architecture=configs/../../beside.json'],
+     ['flag --architecture: configs/../../beside.json', 'gs://']),
 ])
 def test_wrong_input_is_one_line_and_asks_gcloud_nothing(
     cloud, arguments, parts
 ):
+  # Files that are here, but not among those that copy sends.
+  result = cloud.root / 'workdir/one/result.json'
+  result.parent.mkdir(parents=True)
+  result.touch()
+  (cloud.root.parent / 'beside.json').touch()
   assert_one_line(cloud.tpu(*arguments), 2, *parts)
   assert not (cloud.cloud / 'calls').exists()
 
@@ -279,6 +288,7 @@ def test_missing_flag_is_one_line_that_names_both_ways_to_give_it(cloud):
 
 @pytest.mark.parametrize('architecture', [
     'mobilenet_v2', '0-1-0', 'gs://bucket/one/result.json', 'outside.py',
+    './configs/../configs/one.py',
 ])
 def test_config_and_architecture_that_a_worker_can_read_are_taken(
     cloud, architecture

@@ -336,8 +336,9 @@ def _load(
           and np.array_equal(kept['counts'], counts)
       )
       return kept['ends'] if fits else None
+  # zipfile raises RuntimeError, too.
   except (OSError, tf.errors.OpError, ValueError, KeyError, EOFError,
-          zipfile.BadZipFile):
+          RuntimeError, zipfile.BadZipFile):
     return None
 
 

@@ -19,6 +19,10 @@ _MARGIN = 0.04
 _TICKS = 5
 """Steps of an axis at most."""
 
+_LARGEST = 1e300
+"""Number that is drawn, so that the length of an axis is one, too. Larger ones,
+such as penalties, stand where it would."""
+
 Point = tuple[float, float]
 """Across and up, in the units of the axes."""
 
@@ -68,7 +72,7 @@ class Axis:
 
   def place(self, value: float) -> float:
     """The pixel of a value, to a tenth."""
-    share = (value - self.low) / (self.high - self.low)
+    share = (_drawn(value) - self.low) / (self.high - self.low)
     return round(self.begin + share * (self.end - self.begin), 1)
 
   @property
@@ -182,9 +186,13 @@ def band(axis: Axis, low: float, high: float) -> Point | None:
 def _ends(values: Iterable[float], zero: bool = False) -> Point:
   """Ends of an axis that leaves a margin around its values."""
   found = list(values) or [0.0]
-  low, high = min(found), max(found)
-  margin = _MARGIN * ((high - low) or abs(high) or 1.0)
+  low, high = _drawn(min(found)), _drawn(max(found))
+  margin = _MARGIN * ((high - low) or abs(high)) or _MARGIN
   return (0.0 if zero else low - margin), high + margin
+
+
+def _drawn(value: float) -> float:
+  return min(max(value, -_LARGEST), _LARGEST)
 
 
 def _step(least: float) -> float:

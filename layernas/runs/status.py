@@ -39,6 +39,9 @@ most once a second and costs."""
 _QUIET_SECONDS = 300.0
 """Without a sign, after which a search on gs:// is taken to have stopped."""
 
+_CENTURY = 100 * 365.25 * 24 * 3600.0
+"""Seconds."""
+
 
 class LiveStatus(Hook):
   """Writes status.json whenever something has changed, but not too often."""
@@ -228,8 +231,10 @@ def _remaining(status: Mapping[str, Any]) -> str:
   if not done or not status['bound']:
     return 'not known yet'
   pace = (status['written'] - status['begun']) / done
-  seconds = round(pace * (status['bound'] - status['trials']))
-  return f'at most {datetime.timedelta(seconds=seconds)}'
+  seconds = pace * (status['bound'] - status['trials'])
+  if seconds > _CENTURY:
+    return 'more than a century'
+  return f'at most {datetime.timedelta(seconds=round(seconds))}'
 
 
 def _running(status: Mapping[str, Any]) -> Table:

@@ -46,6 +46,7 @@ from layernas.storage.resuming import completed
 from layernas.storage.resuming import default_fields
 from layernas.storage.resuming import differences
 from layernas.storage.resuming import differences_text
+from layernas.storage.workdir import content_of
 from layernas.storage.workdir import read_json
 
 WARM_START_FILE = 'warm_start.json'
@@ -171,6 +172,15 @@ def _winner(where: str, path: epath.Path, space: Space) -> Architecture:
         f'{where}: has no winner; allowed is the result.json of a search that'
         ' found a network'
     )
+  with content_of(path):
+    return _architecture_of(where, result, winner, space)
+
+
+def _architecture_of(
+    where: str, result: Mapping[str, Any], winner: Mapping[str, Any],
+    space: Space,
+) -> Architecture:
+  """The architecture of a result's winner, in the space."""
   network = _blamed(where, lambda: network_from_dict(winner.get('network', {})))
   try:
     named = _of_space(parse_architecture_id(winner['architecture']), space)

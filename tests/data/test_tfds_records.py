@@ -167,8 +167,19 @@ def test_beside_files_that_cannot_be_written_the_cache_is_used(
   np.testing.assert_array_equal(again.offsets, first.offsets)
 
 
-@pytest.mark.parametrize('damage', [lambda data: b'', lambda data: data[:-9],
-                                    lambda data: b'no archive' + data])
+def _of_an_unknown_method(data):
+  """The archive, whose first entry is said to be compressed unknowably."""
+  damaged = bytearray(data)
+  # In the header before the entry and in the directory.
+  for head, place in ((b'PK\3\4', 8), (b'PK\1\2', 10)):
+    damaged[data.index(head) + place] = 99
+  return bytes(damaged)
+
+
+@pytest.mark.parametrize('damage', [
+    lambda data: b'', lambda data: data[:-9], lambda data: b'no archive' + data,
+    _of_an_unknown_method,
+])
 def test_a_damaged_index_is_made_again(paths, damage):
   first = record_index(paths, COUNTS)
   kept = kept_beside(paths)

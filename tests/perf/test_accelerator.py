@@ -83,6 +83,17 @@ def test_a_section_that_fails_is_recorded_and_the_others_go_on(make):
   assert (box.found['c']['status'], box.found['c']['x']) == ('ok', 1)
 
 
+def test_too_little_time_for_the_device_is_a_line(monkeypatch, tmp_path):
+  monkeypatch.setattr(accelerator, 'local_devices', lambda: ('cpu', 1))
+
+  def over(*arguments, **settings):
+    raise subprocess.TimeoutExpired('python', 0.0)
+
+  monkeypatch.setattr(accelerator.subprocess, 'run', over)
+  with pytest.raises(UserError, match=r'flag --minutes: 0\.1: .*allowed'):
+    accelerator.Box(Settings(minutes=0.1), tmp_path)
+
+
 def test_time_that_one_leaves_is_there_for_the_next(make, clock):
   given = []
 

@@ -37,6 +37,24 @@ def test_memory_is_compared_early_and_late(tmp_path):
   assert executors.report(tmp_path) == table
 
 
+def test_memory_after_counts_that_a_look_has_missed():
+  missed = _MEMORY | {'after': [
+      {executors.EARLY: 31, executors.LATE: 301}.get(count, count)
+      for count in _MEMORY['after']
+  ]}
+  assert executors.memory(missed) == executors.memory(_MEMORY).replace(
+      f'after {executors.EARLY} ', 'after 31 '
+  ).replace(f'after {executors.LATE} ', 'after 301 ')
+
+
+def test_memory_of_fewer_networks_is_compared_with_the_last():
+  fewer = {
+      name: values[:-1] if isinstance(values, list) else values
+      for name, values in _MEMORY.items()
+  }
+  assert f'after {fewer["after"][-1]} ' in executors.memory(fewer)
+
+
 def test_early_stop_is_compared_with_the_search_without():
   one = {'trials': 24, 'stopped': 0, 'seconds_in_trials': 70.0,
          'wall_seconds': 80.0, 'winner': 'a', 'reward': 0.5, 'cost': 1234}

@@ -11,6 +11,7 @@ import time
 
 import pytest
 
+from layernas.errors import UserError
 from tools.perf import fault_drill
 from tools.perf.fault_drill import FAULTS
 from tools.perf.fault_drill import SearchProcess
@@ -157,6 +158,18 @@ def test_a_full_disk_where_one_can_be_mounted(tmp_path):
     refused = str(error)
   assert not refused or refused.startswith('no disk can be mounted: ')
   assert not list((tmp_path / 'disk').iterdir())
+
+
+@pytest.mark.parametrize('wanted', [[], ['disk_full']])
+def test_without_a_fault_that_can_be_made_nothing_is_drilled(
+    monkeypatch, wanted
+):
+  def refuse(directory):
+    raise OSError('no disk can be mounted')
+
+  monkeypatch.setattr(fault_drill, 'small_disk', refuse)
+  with pytest.raises(UserError, match=r'flag --faults: .*: none .*allowed'):
+    fault_drill._possible(wanted)
 
 
 def test_executors_differ_in_nothing_that_counts():

@@ -96,6 +96,8 @@ def test_exports_of_the_winner():
 def test_exports_of_every_network():
   lines = json_lines.Lines(_RESULTS / 'exports' / 'exports.jsonl').all
   assert exports.report_text(lines) + '\n' in page('docs/export.md')
+  # A run that was interrupted may not have come to the network of a column.
+  assert exports.report_text(lines[:1]).endswith(' | - |')
   assert len(lines) == len(list(exports.networks(4)))
 
 

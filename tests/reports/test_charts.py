@@ -1,6 +1,7 @@
 """Axes with round ticks, and lines and bands in their pixels."""
 
 import math
+import sys
 
 import pytest
 
@@ -23,13 +24,22 @@ def test_ticks_are_round(low: float, high: float, texts: list[str]) -> None:
     assert 100 <= tick.place <= 200
 
 
-@pytest.mark.parametrize('values', [[], [0.0], [5.0], [1.0, 1.0], [-3.0]])
+@pytest.mark.parametrize('values', [
+    [], [0.0], [5.0], [1.0, 1.0], [-3.0], [5e-324, 0.0],
+])
 def test_values_that_are_all_alike_have_an_axis(values: list[float]) -> None:
   axis = charts.upwards('', values)
   assert axis.low < axis.high
   assert axis.ticks
   for value in values:
     assert charts.TOP < axis.place(value) < charts.HEIGHT - charts.BOTTOM
+
+
+@pytest.mark.parametrize('extreme', [-sys.float_info.max, sys.float_info.max])
+def test_the_largest_penalty_leaves_an_axis(extreme: float) -> None:
+  axis = charts.upwards('', [extreme, 0.5])
+  assert axis.ticks
+  assert all(math.isfinite(axis.place(value)) for value in (extreme, 0.5))
 
 
 def test_larger_values_stand_higher_and_further_right() -> None:

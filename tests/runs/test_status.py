@@ -56,6 +56,18 @@ def test_a_running_search(tmp_path: pathlib.Path) -> None:
   assert 'at most 0:02:30' in text
 
 
+def test_a_bound_that_no_search_reaches_has_no_eta(
+    tmp_path: pathlib.Path
+) -> None:
+  directory = Workdir(tmp_path)
+  directory.open(tiny.get_config())
+  # As of a sweep whose buckets are to be without number.
+  _write(tmp_path, bound=10**15)
+  text = _shown(tmp_path)
+  directory.close()
+  assert 'more than a century' in text
+
+
 def test_a_stopped_search_has_no_workers(tmp_path: pathlib.Path) -> None:
   _write(tmp_path)
   text = _shown(tmp_path)

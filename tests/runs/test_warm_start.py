@@ -335,6 +335,8 @@ def test_what_was_edited_since_is_another_task(
     ('start', '0-1', ['search.start', '2 options', '3 layers']),
     ('start', '0-1-7', ['search.start', 'option 7']),
     ('start', 'FILE.json', ['search.start', 'no winner']),
+    ('start', 'TEXT.json', ['TEXT.json', 'damaged']),
+    ('enqueue', 'NUMBER.json', ['NUMBER.json', 'damaged']),
     ('enqueue', 'nowhere.txt', ['search.enqueue', 'no such file']),
     ('enqueue', 'FILE.txt', ['FILE.txt, line 3', 'option 9']),
     ('enqueue', 'BAD.txt', ['BAD.txt, line 1', "'0,1,1'", '0-3-1']),
@@ -352,6 +354,10 @@ def test_what_does_not_fit_is_refused_before_anything_is_trained(
   monkeypatch.chdir(tmp_path)
   other = tiny.deep_space().network((0,)).to_dict()
   for name, content in {
+      'TEXT.json': '{"winner": "0-1-1"}',
+      'NUMBER.json': json.dumps({'winner': {
+          'architecture': 1, 'network': tiny.space().network((0,) * 3).to_dict()
+      }}),
       'FILE.json': '{}', 'FILE.txt': '0-1-1\n\n0-0-9\n', 'BAD.txt': '0,1,1',
       'DEAR.txt': '0-1-1\n1-1-1\n', 'EMPTY.txt': '# none\n',
       'BAD.jsonl': '{"architecture": "0-1-1"}\n[]\n',

@@ -102,7 +102,7 @@ class Box:
       scratch: directory for searches.
 
     Raises:
-      UserError: JAX finds no device, or there is no such network.
+      UserError: JAX finds no device, not in time, or there is no such network.
     """
     self.settings = settings
     self.scratch = scratch
@@ -119,6 +119,11 @@ class Box:
       self.device = self.child(
           'facts', network=settings.network, image_size=settings.image_size
       )
+    except OutOfTimeError as error:
+      raise UserError(
+          f'flag --minutes: {settings.minutes:g}: over before the device was'
+          ' found; allowed are more'
+      ) from error
     except RuntimeError as error:
       raise UserError(str(error).partition('UserError: ')[2] or str(error)) \
           from error

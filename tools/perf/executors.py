@@ -118,7 +118,8 @@ class Deaf:
 
 
 EARLY, LATE = 30, 300
-"""Numbers of networks after which memory is compared."""
+"""Numbers of networks after which memory is compared; the next ones that were
+looked at where these were not, or the last."""
 
 
 def report(output: pathlib.Path) -> str:
@@ -170,7 +171,11 @@ def speedup(found: dict[str, Any]) -> str:
 
 def memory(found: dict[str, Any]) -> str:
   """Resident MiB after few and after many networks."""
-  early, late = (found['after'].index(count) for count in (EARLY, LATE))
+  after = found['after']
+  early, late = (
+      next((at for at, done in enumerate(after) if done >= count), -1)
+      for count in (EARLY, LATE)
+  )
   rows = []
   for name in ('driver', 'worker'):
     values = found[f'{name}_mib']
@@ -178,7 +183,9 @@ def memory(found: dict[str, Any]) -> str:
         name, f'{values[early]:,.0f}', f'{values[late]:,.0f}',
         f'{values[late] / values[early]:.2f}',
     ))
-  headings = ('process', f'MiB after {EARLY}', f'after {LATE}', 'ratio')
+  headings = (
+      'process', f'MiB after {after[early]}', f'after {after[late]}', 'ratio',
+  )
   return table_text(Table('', headings, tuple(rows)))
 
 

@@ -146,9 +146,8 @@ def report_text(lines: Sequence[Mapping[str, Any]]) -> str:
       ' MobileNetV3-Large |',
       '|---|---:|---:|---:|---:|---:|',
   ]
-  [largest] = [
-      line for line in lines if line['network'] == 'mobilenet_v3_large'
-  ]
+  # Those that a run had come to when it was interrupted.
+  large = [line for line in lines if line['network'] == 'mobilenet_v3_large']
   for kind in COMPARED:
     found = [line[kind] for line in lines]
     published = [
@@ -159,8 +158,8 @@ def report_text(lines: Sequence[Mapping[str, Any]]) -> str:
         f'| {FORMATS[kind].file} | {max(one["share"] for one in found):.1e} |'
         f' {min(one["agreement"] for one in found):.1%} |'
         f' {max(published):.2f} |'
-        f' {max(one["bytes_a_parameter"] for one in found):.2f} |'
-        f' {largest[kind]["seconds"]:.1f} |'
+        f' {max(one["bytes_a_parameter"] for one in found):.2f} | '
+        + (f'{large[0][kind]["seconds"]:.1f} |' if large else '- |')
     )
   return '\n'.join(rows)
 

@@ -809,7 +809,7 @@ def _drill(output: pathlib.Path, cache: pathlib.Path) -> None:
 
 def _possible(faults: list[str]) -> tuple[str, ...]:
   """The faults that can be made on this machine."""
-  unknown = set(faults) - set(FAULTS)
+  asked, unknown = ','.join(faults), set(faults) - set(FAULTS)
   if unknown:
     raise UserError(
         f'flag --faults: {sorted(unknown)}: allowed are {list(FAULTS)}'
@@ -823,6 +823,11 @@ def _possible(faults: list[str]) -> tuple[str, ...]:
   except OSError as error:
     print(f'the fault disk_full is left out: {error}')
     faults = [one for one in faults if one != 'disk_full']
+  if not faults:
+    raise UserError(
+        f'flag --faults: {asked!r}: none that can be made here;'
+        f' allowed are {list(FAULTS)}'
+    )
   return tuple(faults)
 
 
