@@ -17,7 +17,7 @@ from layernas import paths
 from layernas.errors import UserError
 from layernas.errors import not_installed
 from layernas.export.model import Classifier
-from layernas.export.model import damage_named
+from layernas.export.model import facts_of
 from layernas.export.model import load_model
 from layernas.export.model import read_facts
 
@@ -73,7 +73,7 @@ def open_model(path: str | os.PathLike[str]) -> Classifier:
   with activity.doing('opening the model'):
     run, batch = _OPEN[suffix](text)
   facts = read_facts(path.parent)
-  with damage_named(path.parent):
+  with facts_of(path.parent):
     return _File(facts, run, batch)
 
 

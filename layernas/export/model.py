@@ -13,7 +13,6 @@ import functools
 import hashlib
 import json
 import os
-from collections.abc import Iterator
 from collections.abc import Mapping
 from typing import Any
 
@@ -35,6 +34,7 @@ from layernas.export.preprocessing import Preprocessing
 from layernas.networks.network import NetworkLike
 from layernas.networks.registry import network_from_dict
 from layernas.storage.files import file_store
+from layernas.storage.workdir import damage_named
 from layernas.storage.workdir import read_json
 from layernas.training.programs import create_model
 from layernas.training.steps import Variables
@@ -286,7 +286,7 @@ def load_model(directory: str | os.PathLike[str]) -> Model:
         f'model {text}: {WEIGHTS}: {error}; allowed is the file that was'
         ' written with the model'
     ) from error
-  with damage_named(where):
+  with facts_of(where):
     if _digest(weights) != facts['digests']['weights']:
       raise UserError(
           f'model {text}: {WEIGHTS} is not the file that was written with'
@@ -295,28 +295,20 @@ def load_model(directory: str | os.PathLike[str]) -> Model:
     return Model(facts, traverse_util.unflatten_dict(flat, sep='/'))
 
 
-@contextlib.contextmanager
-def damage_named(directory: epath.Path) -> Iterator[None]:
+def facts_of(
+    directory: epath.Path
+) -> contextlib.AbstractContextManager[None]:
   """Makes one line of what damaged facts raise.
 
   Args:
     directory: directory of the model.json that the block makes a model of.
 
-  Yields:
-    Nothing.
-
-  Raises:
-    UserError: names the file.
+  Returns:
+    A context, see `layernas.storage.workdir.damage_named`.
   """
-  try:
-    yield
-  except UserError:
-    raise
-  except (AttributeError, KeyError, TypeError, ValueError) as error:
-    raise UserError(
-        f'model {directory}: {FACTS} is damaged: {error!r}; allowed is the file'
-        ' that was written with the model'
-    ) from error
+  return damage_named(
+      f'model {directory}: {FACTS}', 'the file that was written with the model'
+  )
 
 
 def read_facts(directory: epath.Path) -> dict[str, Any]:

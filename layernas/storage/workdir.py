@@ -183,12 +183,27 @@ def read_json(path: epath.PathLike) -> Any:
     ) from error
 
 
-@contextlib.contextmanager
-def content_of(path: epath.PathLike) -> Iterator[None]:
-  """Makes one line of what a JSON file of other content raises when it is used.
+def content_of(
+    path: epath.PathLike
+) -> contextlib.AbstractContextManager[None]:
+  """Makes one line of what a search's JSON file of other content raises.
 
   Args:
-    path: of the file.
+    path: of the file that the block uses.
+
+  Returns:
+    A context, see `damage_named`.
+  """
+  return damage_named(f'file {path}:', 'the file as a search wrote it')
+
+
+@contextlib.contextmanager
+def damage_named(what: str, allowed: str) -> Iterator[None]:
+  """Makes one line of what JSON of other content raises when it is used.
+
+  Args:
+    what: the file, in words that 'is damaged' follows.
+    allowed: what it should be.
 
   Yields:
     Nothing.
@@ -202,8 +217,7 @@ def content_of(path: epath.PathLike) -> Iterator[None]:
     raise
   except (AttributeError, KeyError, TypeError, ValueError) as error:
     raise UserError(
-        f'file {path}: is damaged: {error!r}; allowed is the file as a search'
-        ' wrote it'
+        f'{what} is damaged: {error!r}; allowed is {allowed}'
     ) from error
 
 

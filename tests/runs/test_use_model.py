@@ -106,7 +106,7 @@ def test_a_validation_as_a_table_and_as_csv(model, capsys):
 # The tests of formats take both.
 @pytest.mark.long
 @pytest.mark.parametrize('takes', [
-    'float32', pytest.param('uint8', marks=pytest.mark.long),
+    'float32', 'uint8',
 ])
 def test_an_export_is_as_good_as_the_model(model, takes, tmp_path, capsys):
   pytest.importorskip('onnxruntime')
