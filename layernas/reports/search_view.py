@@ -9,6 +9,7 @@ from typing import Any
 from typing import NamedTuple
 
 from layernas.errors import UserError
+from layernas.networks.costs import further_limits
 from layernas.networks.interface import METRICS
 from layernas.reports.console import reward_name
 from layernas.reports.importance import Importance
@@ -180,9 +181,7 @@ class SearchView:
   @property
   def further_limits(self) -> dict[str, float]:
     """Limits on other metrics, by their names."""
-    return {
-        name: high for name, high in self.found.config['limits'].items() if high
-    }
+    return further_limits(self.found.config['limits'])
 
   def further_limits_text(self) -> str:
     """Limits on other metrics in words; '' where there are none."""
